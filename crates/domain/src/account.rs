@@ -1,0 +1,236 @@
+//! A linked account: what we know of it and what may happen to it.
+
+use time::OffsetDateTime;
+
+use crate::{
+    AccountId, AccountType, AppScopedUserId, GrantedScopes, InstagramId, MINIMUM_RENEWAL_AGE,
+    Owner, ProfessionalAccountId, Profile, TokenGrant, Username,
+};
+
+/// Why an account's token serves no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReauthorizationReason {
+    /// It expired: Instagram said so (463), or our clock.
+    TokenExpired,
+    /// The password changed (460).
+    PasswordChanged,
+    /// Instagram waits for the person to clear a checkpoint (459, 464).
+    Checkpoint,
+    /// It was revoked (458, 466, 467, 492, or nothing more precise).
+    TokenRevoked,
+}
+
+/// Whether an account's token serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// It does.
+    Active,
+    /// The person must consent again.
+    ReauthorizationRequired(ReauthorizationReason),
+}
+
+/// Why a token is not renewed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRenewable {
+    /// Instagram renews no token younger than [`MINIMUM_RENEWAL_AGE`].
+    #[error("the token is less than 24 hours old")]
+    TooYoung,
+    /// It is past its expiry.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// A linked Instagram professional account, without its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstagramAccount {
+    /// Our id.
+    pub id: AccountId,
+    /// Instagram's id of the professional account; unique among linked accounts.
+    pub professional_account_id: ProfessionalAccountId,
+    /// The person's id under our Meta app; `None` where Instagram never said.
+    pub app_scoped_user_id: Option<AppScopedUserId>,
+    /// The id that the code exchange gave, where it differs from `app_scoped_user_id`.
+    pub exchange_user_id: Option<AppScopedUserId>,
+    /// Whose account it is.
+    pub owner: Owner,
+    /// The handle, by the newest reading.
+    pub username: Username,
+    /// The display name; `None` where Instagram gave none.
+    pub name: Option<String>,
+    /// A link to the picture, which expires; `None` where Instagram gave none.
+    pub profile_picture_url: Option<String>,
+    /// The kind of account, by the newest reading.
+    pub account_type: AccountType,
+    /// Followers; `None` where Instagram gave no number.
+    pub followers_count: Option<i64>,
+    /// Accounts followed; `None` where Instagram gave no number.
+    pub follows_count: Option<i64>,
+    /// Media published; `None` where Instagram gave no number.
+    pub media_count: Option<i64>,
+    /// What the person granted.
+    pub granted_scopes: GrantedScopes,
+    /// Why the token serves no more, by Instagram's word; `None` while Instagram has not said so.
+    pub refused: Option<ReauthorizationReason>,
+    /// When the stored token was received.
+    pub token_issue_time: OffsetDateTime,
+    /// When the stored token expires.
+    pub token_expire_time: OffsetDateTime,
+    /// When the account was first linked.
+    pub link_time: OffsetDateTime,
+    /// When the profile was last read.
+    pub profile_time: OffsetDateTime,
+    /// When anything but `profile_time` last changed.
+    pub update_time: OffsetDateTime,
+    /// 1 when first stored; grows by one at every change.
+    pub revision: i64,
+}
+
+/// An account together with its status at the moment of reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// The account.
+    pub account: InstagramAccount,
+    /// Its status when read.
+    pub status: AccountStatus,
+}
+
+impl InstagramAccount {
+    /// A new account, as it is first stored.
+    #[must_use]
+    pub fn link(
+        id: AccountId,
+        owner: Owner,
+        profile: Profile,
+        exchange_user_id: Option<AppScopedUserId>,
+        granted_scopes: GrantedScopes,
+        grant: &TokenGrant,
+    ) -> Self {
+        let now = grant.issue_time;
+        let mut account = Self {
+            id,
+            professional_account_id: profile.professional_account_id.clone(),
+            app_scoped_user_id: None,
+            exchange_user_id: None,
+            owner,
+            username: profile.username.clone(),
+            name: None,
+            profile_picture_url: None,
+            account_type: profile.account_type,
+            followers_count: None,
+            follows_count: None,
+            media_count: None,
+            granted_scopes,
+            refused: None,
+            token_issue_time: grant.issue_time,
+            token_expire_time: grant.expire_time,
+            link_time: now,
+            profile_time: now,
+            update_time: now,
+            revision: 1,
+        };
+        account.read_profile(profile, now);
+        account.learn_exchange_id(exchange_user_id);
+        account
+    }
+
+    /// Judges the account at `now`: past its expiry a token is dead, whoever looks.
+    #[must_use]
+    pub fn status(&self, now: OffsetDateTime) -> AccountStatus {
+        let expired = || self.is_expired(now).then_some(ReauthorizationReason::TokenExpired);
+        self.refused
+            .or_else(expired)
+            .map_or(AccountStatus::Active, AccountStatus::ReauthorizationRequired)
+    }
+
+    /// Whether the stored token is past its expiry at `now`.
+    #[must_use]
+    pub fn is_expired(&self, now: OffsetDateTime) -> bool {
+        self.token_expire_time <= now
+    }
+
+    /// The account with its status at `now`.
+    #[must_use]
+    pub fn view(self, now: OffsetDateTime) -> AccountView {
+        AccountView { status: self.status(now), account: self }
+    }
+
+    /// Whether Instagram would renew the stored token at `now`.
+    ///
+    /// # Errors
+    ///
+    /// Why it would not.
+    pub fn renewable(&self, now: OffsetDateTime) -> Result<(), NotRenewable> {
+        if self.is_expired(now) {
+            return Err(NotRenewable::Expired);
+        }
+        let ripe = self.token_issue_time + MINIMUM_RENEWAL_AGE <= now;
+        if ripe { Ok(()) } else { Err(NotRenewable::TooYoung) }
+    }
+
+    /// Whether `id` is one of this account's Instagram ids.
+    #[must_use]
+    pub fn answers_to(&self, id: &InstagramId) -> bool {
+        let scoped = [&self.app_scoped_user_id, &self.exchange_user_id];
+        self.professional_account_id.as_str() == id.as_str()
+            || scoped.into_iter().flatten().any(|scoped| scoped.as_str() == id.as_str())
+    }
+
+    /// Takes over a reading of the profile that was made at `now`.
+    pub fn read_profile(&mut self, profile: Profile, now: OffsetDateTime) {
+        if profile.app_scoped_user_id.is_some() {
+            self.app_scoped_user_id = profile.app_scoped_user_id;
+        }
+        self.username = profile.username;
+        self.name = profile.name;
+        self.profile_picture_url = profile.profile_picture_url;
+        self.account_type = profile.account_type;
+        self.followers_count = profile.followers_count;
+        self.follows_count = profile.follows_count;
+        self.media_count = profile.media_count;
+        self.profile_time = now;
+    }
+
+    /// Takes over what the code exchange said the person's id is: it stands in where `/me` gave none, and
+    /// is an alias where it differs.
+    pub fn learn_exchange_id(&mut self, user_id: Option<AppScopedUserId>) {
+        let Some(user_id) = user_id else { return };
+        match &self.app_scoped_user_id {
+            None => self.app_scoped_user_id = Some(user_id),
+            Some(known) if *known == user_id => {}
+            Some(_) => self.exchange_user_id = Some(user_id),
+        }
+    }
+
+    /// Takes over a newer token; with it whatever was said against the former one is void.
+    ///
+    /// Returns whether `grant` is the newer one; if not, nothing changes and it must not be stored.
+    #[must_use]
+    pub fn take_token(&mut self, grant: &TokenGrant) -> bool {
+        if grant.issue_time <= self.token_issue_time {
+            return false;
+        }
+        self.token_issue_time = grant.issue_time;
+        self.token_expire_time = grant.expire_time;
+        self.refused = None;
+        true
+    }
+
+    /// `self` with the revision and time of a successor to `former`: both move where anything but
+    /// `profile_time` differs.
+    #[must_use]
+    pub fn succeeding(self, former: &Self, now: OffsetDateTime) -> Self {
+        let unchanged = Self {
+            profile_time: former.profile_time,
+            update_time: former.update_time,
+            revision: former.revision,
+            ..self.clone()
+        };
+        if unchanged == *former {
+            return Self { profile_time: self.profile_time, ..unchanged };
+        }
+        Self { update_time: now, revision: former.revision + 1, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! What may happen to an account.
+
+use rstest::rstest;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::*;
+use crate::{LongLivedToken, TokenLifetime};
+
+const NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 08:00 UTC);
+
+fn grant(now: OffsetDateTime) -> TokenGrant {
+    let token = LongLivedToken::new("IGAA1".parse().unwrap());
+    TokenGrant::received(token, TokenLifetime::from_seconds(5_183_944).unwrap(), now)
+}
+
+fn profile() -> Profile {
+    Profile {
+        professional_account_id: "17841400000000001".parse().unwrap(),
+        app_scoped_user_id: Some("26100000000012345".parse().unwrap()),
+        username: "cafe.luna".parse().unwrap(),
+        name: Some("Café Luna".to_owned()),
+        profile_picture_url: None,
+        account_type: AccountType::Business,
+        followers_count: Some(3),
+        follows_count: None,
+        media_count: None,
+    }
+}
+
+fn account() -> InstagramAccount {
+    let id = AccountId::from_uuid(Uuid::from_u128(1));
+    let exchange_id = Some("26100000000012345".parse().unwrap());
+    InstagramAccount::link(
+        id,
+        Owner::default(),
+        profile(),
+        exchange_id,
+        GrantedScopes::Unknown,
+        &grant(NOW),
+    )
+}
+
+#[test]
+fn a_token_is_dead_from_the_second_of_its_expiry() {
+    let account = account();
+    let last = account.token_expire_time - Duration::microseconds(1);
+    let dead = AccountStatus::ReauthorizationRequired(ReauthorizationReason::TokenExpired);
+    assert_eq!(account.status(last), AccountStatus::Active);
+    assert_eq!(account.status(account.token_expire_time), dead);
+}
+
+#[test]
+fn instagrams_word_stands_also_after_the_expiry() {
+    let account =
+        InstagramAccount { refused: Some(ReauthorizationReason::PasswordChanged), ..account() };
+    let status = account.status(account.token_expire_time);
+    let expected = AccountStatus::ReauthorizationRequired(ReauthorizationReason::PasswordChanged);
+    assert_eq!(status, expected);
+}
+
+#[rstest]
+#[case::just_received(0, Err(NotRenewable::TooYoung))]
+#[case::one_second_short(86_399, Err(NotRenewable::TooYoung))]
+#[case::a_day_old(86_400, Ok(()))]
+#[case::expired(5_183_944, Err(NotRenewable::Expired))]
+fn a_token_is_renewed_between_a_day_and_its_end(
+    #[case] age_seconds: i64,
+    #[case] expected: Result<(), NotRenewable>,
+) {
+    assert_eq!(account().renewable(NOW + Duration::seconds(age_seconds)), expected);
+}
+
+#[test]
+fn an_older_token_never_replaces_a_newer_one() {
+    let mut account = account();
+    assert!(!account.take_token(&grant(NOW - Duration::SECOND)));
+    assert!(!account.take_token(&grant(NOW)));
+    assert_eq!(account.token_issue_time, NOW);
+}
+
+#[test]
+fn a_newer_token_voids_what_was_said_against_the_former() {
+    let mut account = account();
+    account.refused = Some(ReauthorizationReason::Checkpoint);
+    assert!(account.take_token(&grant(NOW + Duration::DAY)));
+    assert_eq!(account.status(NOW), AccountStatus::Active);
+}
+
+#[test]
+fn a_newer_reading_alone_is_no_change() {
+    let former = account();
+    let mut next = former.clone();
+    next.read_profile(profile(), NOW + Duration::HOUR);
+    let next = next.succeeding(&former, NOW + Duration::HOUR);
+    assert_eq!((next.revision, next.update_time), (1, NOW));
+    assert_eq!(next.profile_time, NOW + Duration::HOUR);
+}
+
+#[test]
+fn a_new_name_is_a_change() {
+    let former = account();
+    let mut next = former.clone();
+    next.read_profile(Profile { name: None, ..profile() }, NOW + Duration::HOUR);
+    let next = next.succeeding(&former, NOW + Duration::HOUR);
+    assert_eq!((next.revision, next.update_time), (2, NOW + Duration::HOUR));
+}
+
+#[test]
+fn the_exchange_id_stands_in_or_becomes_an_alias() {
+    let mut account = account();
+    assert_eq!(account.exchange_user_id, None, "the same id twice is no alias");
+    account.learn_exchange_id(Some("26100000000099999".parse().unwrap()));
+    assert!(account.answers_to(&"26100000000099999".parse().unwrap()));
+    assert!(account.answers_to(&"26100000000012345".parse().unwrap()));
+    account.app_scoped_user_id = None;
+    account.learn_exchange_id(Some("26100000000077777".parse().unwrap()));
+    assert!(account.answers_to(&"26100000000077777".parse().unwrap()));
+}
+
+#[test]
+fn a_reading_without_the_app_scoped_id_keeps_the_known_one() {
+    let mut account = account();
+    account.read_profile(Profile { app_scoped_user_id: None, ..profile() }, NOW);
+    assert!(account.answers_to(&"26100000000012345".parse().unwrap()));
+}

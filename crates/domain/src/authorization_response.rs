@@ -1,0 +1,239 @@
+//! What the browser came back with: the whole URL or query string, read once.
+
+use url::form_urlencoded;
+
+use crate::{AuthorizationCode, StateToken};
+
+/// How long an authorization response may be, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// What a browser brought back from Instagram.
+#[derive(Clone, Debug)]
+pub enum AuthorizationResponse {
+    /// A code, to be exchanged.
+    Granted {
+        /// The code.
+        code: AuthorizationCode,
+        /// The state that the link began with.
+        state: StateToken,
+    },
+    /// An error instead of a code.
+    Denied(ConsentDenial),
+}
+
+/// The error that a browser brought back instead of a code, as Instagram sent it.
+///
+/// Each text is at most 200 printable characters, or `None` where it was missing or held the state or a
+/// code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsentDenial {
+    /// `error`, such as `access_denied`.
+    pub error: Option<String>,
+    /// `error_reason`, such as `user_denied`.
+    pub error_reason: Option<String>,
+    /// `error_description`, for people.
+    pub error_description: Option<String>,
+}
+
+/// Why a text is not an authorization response; the text itself is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAuthorizationResponse {
+    /// Longer than 8 KiB, or with control characters.
+    #[error("an authorization response is at most 8 KiB, without control characters")]
+    Malformed,
+    /// A parameter that decides comes more than once.
+    #[error("the authorization response repeats code, state or error")]
+    Repeated,
+    /// Neither a code nor an error in it.
+    #[error("the authorization response holds neither a code nor an error")]
+    NoCode,
+    /// No state in it, or one that we cannot have issued.
+    #[error("the authorization response holds a code but no valid state")]
+    NoState,
+    /// Its code cannot be one.
+    #[error("the code in the authorization response is malformed")]
+    BadCode,
+}
+
+impl AuthorizationResponse {
+    /// Reads a whole URL, or just its query string with or without `?`.
+    ///
+    /// # Errors
+    ///
+    /// Any [`InvalidAuthorizationResponse`].
+    pub fn parse(raw: &str) -> Result<Self, InvalidAuthorizationResponse> {
+        if raw.len() > LONGEST || raw.chars().any(char::is_control) {
+            return Err(InvalidAuthorizationResponse::Malformed);
+        }
+        let parameters = Parameters::read(query_of(raw))?;
+        if parameters.error.is_some() {
+            return Ok(Self::Denied(parameters.denial()));
+        }
+        let code = parameters.code.ok_or(InvalidAuthorizationResponse::NoCode)?;
+        let code = code.parse().map_err(|_| InvalidAuthorizationResponse::BadCode)?;
+        let state = parameters.state.ok_or(InvalidAuthorizationResponse::NoState)?;
+        let state = state.parse().map_err(|_| InvalidAuthorizationResponse::NoState)?;
+        Ok(Self::Granted { code, state })
+    }
+}
+
+/// The query of a URL, or the text itself where it is one already; never the fragment.
+fn query_of(raw: &str) -> &str {
+    let raw = raw.trim();
+    let query = match raw.split_once('?') {
+        Some((_, query)) => query,
+        None => raw,
+    };
+    query.split_once('#').map_or(query, |(query, _)| query)
+}
+
+/// The parameters that matter; an empty one counts as missing.
+#[derive(Default)]
+struct Parameters {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    error_reason: Option<String>,
+    error_description: Option<String>,
+}
+
+impl Parameters {
+    fn read(query: &str) -> Result<Self, InvalidAuthorizationResponse> {
+        let mut parameters = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match name.as_ref() {
+                "code" => &mut parameters.code,
+                "state" => &mut parameters.state,
+                "error" => &mut parameters.error,
+                "error_reason" => &mut parameters.error_reason,
+                "error_description" => &mut parameters.error_description,
+                _ => continue,
+            };
+            if slot.is_some() {
+                return Err(InvalidAuthorizationResponse::Repeated);
+            }
+            *slot = (!value.is_empty()).then(|| value.into_owned());
+        }
+        Ok(parameters)
+    }
+
+    fn denial(&self) -> ConsentDenial {
+        let shown = |text: &Option<String>| {
+            let text = text.as_deref()?;
+            let secrets = [&self.code, &self.state];
+            let leaks = secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str()));
+            (!leaks).then(|| printable(text))
+        };
+        ConsentDenial {
+            error: shown(&self.error),
+            error_reason: shown(&self.error_reason),
+            error_description: shown(&self.error_description),
+        }
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(200).collect()
+}
+
+impl ConsentDenial {
+    /// Whether the operator must act rather than the person: Instagram speaks of tester roles, scopes or
+    /// the app's mode.
+    ///
+    /// `access_denied` alone does not tell: Instagram sends it for "Insufficient developer role" too.
+    #[must_use]
+    pub fn blames_the_app(&self) -> bool {
+        const MARKS: [&str; 9] = [
+            "developer role",
+            "tester",
+            "scope",
+            "permissions error",
+            "platform app",
+            "redirect_uri",
+            "development mode",
+            "app mode",
+            "not active",
+        ];
+        let texts = [&self.error, &self.error_reason, &self.error_description];
+        texts.into_iter().flatten().any(|text| {
+            let text = text.to_lowercase();
+            MARKS.iter().any(|mark| text.contains(mark))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn granted(raw: &str) -> (String, String) {
+        match AuthorizationResponse::parse(raw).unwrap() {
+            AuthorizationResponse::Granted { code, state } => {
+                (code.expose().to_owned(), state.expose().to_owned())
+            }
+            AuthorizationResponse::Denied(denial) => panic!("denied: {denial:?}"),
+        }
+    }
+
+    #[rstest]
+    #[case::whole_url("https://example.com/callback?code=AQD1&state=S1#_")]
+    #[case::query_with_mark("?code=AQD1&state=S1")]
+    #[case::bare_query("code=AQD1&state=S1")]
+    #[case::fragment_glued_to_the_code("state=S1&code=AQD1%23_")]
+    #[case::other_parameters("https://example.com/?lang=de&code=AQD1&state=S1&x=")]
+    #[case::empty_error("code=AQD1&state=S1&error=")]
+    fn a_code_is_found_in_what_people_paste(#[case] raw: &str) {
+        assert_eq!(granted(raw), ("AQD1".to_owned(), "S1".to_owned()));
+    }
+
+    #[rstest]
+    #[case::nothing("", InvalidAuthorizationResponse::NoCode)]
+    #[case::a_bare_url("https://example.com/callback", InvalidAuthorizationResponse::NoCode)]
+    #[case::no_state("code=AQD1", InvalidAuthorizationResponse::NoState)]
+    #[case::two_codes("code=a&code=b&state=s", InvalidAuthorizationResponse::Repeated)]
+    #[case::blank_in_code("code=a+b&state=s", InvalidAuthorizationResponse::BadCode)]
+    #[case::control("code=a\u{0}&state=s", InvalidAuthorizationResponse::Malformed)]
+    fn what_is_no_response_is_named(
+        #[case] raw: &str,
+        #[case] expected: InvalidAuthorizationResponse,
+    ) {
+        assert_eq!(AuthorizationResponse::parse(raw).err(), Some(expected));
+    }
+
+    #[test]
+    fn a_denial_keeps_instagrams_words_but_no_secret() {
+        let raw = "error=access_denied&error_reason=user_denied&error_description=see+S3CRET&state=S3CRET";
+        let AuthorizationResponse::Denied(denial) = AuthorizationResponse::parse(raw).unwrap()
+        else {
+            panic!("granted");
+        };
+        assert_eq!(denial.error.as_deref(), Some("access_denied"));
+        assert_eq!(denial.error_reason.as_deref(), Some("user_denied"));
+        assert_eq!(denial.error_description, None);
+        assert!(!denial.blames_the_app());
+    }
+
+    #[test]
+    fn insufficient_developer_role_is_the_operators_business() {
+        let raw = "error=access_denied&error_description=Insufficient+developer+role";
+        let AuthorizationResponse::Denied(denial) = AuthorizationResponse::parse(raw).unwrap()
+        else {
+            panic!("granted");
+        };
+        assert!(denial.blames_the_app());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_texts_are_bounded(raw in "(error(_description)?=|code=|&|.){0,300}") {
+            if let Ok(AuthorizationResponse::Denied(denial)) = AuthorizationResponse::parse(&raw) {
+                for text in [denial.error, denial.error_description].into_iter().flatten() {
+                    prop_assert!(text.chars().count() <= 200);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A long-lived token together with the span of its life.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::LongLivedToken;
+
+/// How old a token must be before Instagram renews it.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>.
+pub const MINIMUM_RENEWAL_AGE: Duration = Duration::from_hours(24);
+
+/// A token's whole life as Instagram stated it (`expires_in`): one second to ten years.
+///
+/// The ceiling is ours; it keeps an absurd answer from becoming an absurd date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenLifetime(Duration);
+
+impl TokenLifetime {
+    /// The lifetime, or `None` outside one second to ten years.
+    #[must_use]
+    pub fn from_seconds(seconds: u64) -> Option<Self> {
+        let ten_years = 10 * 365 * 24 * 60 * 60;
+        (1..=ten_years).contains(&seconds).then(|| Self(Duration::from_secs(seconds)))
+    }
+
+    /// The lifetime as a span.
+    #[must_use]
+    pub fn as_duration(self) -> Duration {
+        self.0
+    }
+}
+
+/// A long-lived token as we received it.
+#[derive(Clone, Debug)]
+pub struct TokenGrant {
+    /// The token.
+    pub token: LongLivedToken,
+    /// When we received it, by the business clock.
+    pub issue_time: OffsetDateTime,
+    /// When it dies, by Instagram's word at that moment.
+    pub expire_time: OffsetDateTime,
+}
+
+impl TokenGrant {
+    /// The grant of a token that arrived at `now` with `lifetime` ahead of it.
+    #[must_use]
+    pub fn received(token: LongLivedToken, lifetime: TokenLifetime, now: OffsetDateTime) -> Self {
+        Self { token, issue_time: now, expire_time: now + lifetime.as_duration() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_neither_zero_nor_absurd() {
+        assert_eq!(TokenLifetime::from_seconds(0), None);
+        assert!(TokenLifetime::from_seconds(5_183_944).is_some());
+        assert_eq!(TokenLifetime::from_seconds(u64::MAX), None);
+    }
+}

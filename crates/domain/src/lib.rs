@@ -1,0 +1,45 @@
+//! Linked Instagram professional accounts: the values, the rules and the ports.
+//!
+//! Nothing here does I/O, reads a clock or knows a framework. Text from outside becomes one of these
+//! types exactly once, at the edge; whoever holds a value may rely on it.
+
+mod account;
+mod attempt;
+mod authorization_response;
+mod code;
+mod grant;
+mod identifiers;
+mod instagram_id;
+mod owner;
+mod pending_link;
+pub mod ports;
+mod profile;
+mod redirect_uri;
+mod scope;
+mod token;
+mod username;
+
+pub use account::{
+    AccountStatus, AccountView, InstagramAccount, NotRenewable, ReauthorizationReason,
+};
+pub use attempt::{
+    LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase, REPLAY_WINDOW,
+    SHORT_LIVED_LIFETIME, ShortLivedGrant,
+};
+pub use authorization_response::{
+    AuthorizationResponse, ConsentDenial, InvalidAuthorizationResponse,
+};
+pub use code::{AuthorizationCode, CodeHash, InvalidAuthorizationCode};
+pub use grant::{MINIMUM_RENEWAL_AGE, TokenGrant, TokenLifetime};
+pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
+pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
+pub use owner::{InvalidOwner, Owner};
+pub use pending_link::{
+    InvalidSessionBinding, InvalidStateToken, PendingLink, Presentation, SessionBinding,
+    SessionBindingHash, StateHash, StateRejection, StateToken,
+};
+pub use profile::{AccountType, Profile};
+pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
+pub use scope::{GrantedScopes, InvalidScope, RequestedScopes, Scope, TooManyScopes};
+pub use token::{InvalidToken, LongLivedToken, ShortLivedToken, TokenText};
+pub use username::{InvalidUsername, Username};

@@ -1,0 +1,261 @@
+//! A link that has begun: the single-use state, and what must be true of whoever presents it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::{AccountId, AuthorizationCode, CodeHash, Owner, RedirectUri, RequestedScopes};
+
+/// The `state` of an authorization URL: single use and unguessable, so a secret.
+///
+/// 1 to 128 visible ASCII characters. `Debug` hides it.
+#[derive(Clone, Debug)]
+pub struct StateToken(SecretString);
+
+/// The text cannot be a state; it is not repeated here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a state is 1 to 128 printable ASCII characters without blanks")]
+pub struct InvalidStateToken;
+
+impl StateToken {
+    /// The state itself, for the authorization URL and the answer to the caller.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What the store knows the state by.
+    #[must_use]
+    pub fn hash(&self) -> StateHash {
+        StateHash(Sha256::digest(self.expose().as_bytes()).into())
+    }
+}
+
+impl FromStr for StateToken {
+    type Err = InvalidStateToken;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        let state = raw.strip_suffix("#_").unwrap_or(raw);
+        let visible = state.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid = visible && (1..=128).contains(&state.len());
+        if valid { Ok(Self(SecretString::from(state))) } else { Err(InvalidStateToken) }
+    }
+}
+
+/// An opaque text that ties a link to the browser session that began it; empty when the caller uses none.
+///
+/// At most 256 bytes, no control characters. `Debug` hides it.
+#[derive(Clone, Debug, Default)]
+pub struct SessionBinding(SecretString);
+
+/// The text is too long or holds control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a session binding is at most 256 bytes, without control characters")]
+pub struct InvalidSessionBinding;
+
+impl SessionBinding {
+    /// What the store knows the binding by.
+    #[must_use]
+    pub fn hash(&self) -> SessionBindingHash {
+        SessionBindingHash(Sha256::digest(self.0.expose_secret().as_bytes()).into())
+    }
+}
+
+impl FromStr for SessionBinding {
+    type Err = InvalidSessionBinding;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        let valid = raw.len() <= 256 && !raw.chars().any(char::is_control);
+        if valid { Ok(Self(SecretString::from(raw))) } else { Err(InvalidSessionBinding) }
+    }
+}
+
+macro_rules! hash {
+    ($(#[$docs:meta])* $name:ident) => {
+        $(#[$docs])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Wraps a hash that the store kept.
+            #[must_use]
+            pub fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
+}
+
+hash!(
+    /// SHA-256 of a state: the only form in which one is stored.
+    StateHash
+);
+hash!(
+    /// SHA-256 of a session binding: the only form in which one is stored.
+    SessionBindingHash
+);
+
+/// What a caller presents to finish a link.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    /// The code that the browser brought.
+    pub code: AuthorizationCode,
+    /// The state that came with it.
+    pub state: StateToken,
+    /// Whose account it is to be; as when the link began.
+    pub owner: Owner,
+    /// The browser session; as when the link began.
+    pub session_binding: SessionBinding,
+}
+
+/// A link that has begun and waits for its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingLink {
+    /// The state's hash, the key.
+    pub state: StateHash,
+    /// Whose account it is to be.
+    pub owner: Owner,
+    /// The browser session it is tied to.
+    pub session_binding: SessionBindingHash,
+    /// Where the browser comes back to; needed again when the code is exchanged.
+    pub redirect_uri: RedirectUri,
+    /// What the person is asked to grant.
+    pub scopes: RequestedScopes,
+    /// The one account that may come of it; `None` for any.
+    pub account: Option<AccountId>,
+    /// When the link began.
+    pub create_time: OffsetDateTime,
+    /// From when on the state is refused.
+    pub expire_time: OffsetDateTime,
+    /// The first code that was presented with it; `None` while unspent.
+    pub spent_by: Option<CodeHash>,
+}
+
+/// Why a state does not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateRejection {
+    /// We never made it, or forgot it long after its end.
+    #[error("this state was not issued here")]
+    Unknown,
+    /// Its time is over.
+    #[error("this state has expired")]
+    Expired,
+    /// Another code was presented with it, its code came with another state, or the replay time is over.
+    #[error("this state or its code has been used")]
+    Used,
+    /// It was made for another owner.
+    #[error("this state was issued for another owner")]
+    OtherOwner,
+    /// It was made for another browser session.
+    #[error("this state was issued for another browser session")]
+    OtherSession,
+}
+
+impl PendingLink {
+    /// Whether `presented`, whose code has not been seen before, may spend this state at `now`.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StateRejection`] but `Unknown`.
+    pub fn admit(
+        &self,
+        presented: &Presentation,
+        now: OffsetDateTime,
+    ) -> Result<(), StateRejection> {
+        same_party(presented, &self.owner, self.session_binding)?;
+        if self.spent_by.is_some() {
+            return Err(StateRejection::Used);
+        }
+        if self.expire_time <= now { Err(StateRejection::Expired) } else { Ok(()) }
+    }
+}
+
+/// Whether `presented` comes from the owner and session that the link began with.
+pub(crate) fn same_party(
+    presented: &Presentation,
+    owner: &Owner,
+    session_binding: SessionBindingHash,
+) -> Result<(), StateRejection> {
+    if presented.owner != *owner {
+        return Err(StateRejection::OtherOwner);
+    }
+    let same_session = presented.session_binding.hash() == session_binding;
+    if same_session { Ok(()) } else { Err(StateRejection::OtherSession) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use time::Duration;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 08:00 UTC);
+
+    fn pending() -> PendingLink {
+        PendingLink {
+            state: "state".parse::<StateToken>().unwrap().hash(),
+            owner: "shop/7".parse().unwrap(),
+            session_binding: "session".parse::<SessionBinding>().unwrap().hash(),
+            redirect_uri: "https://example.com/callback".parse().unwrap(),
+            scopes: RequestedScopes::usual(),
+            account: None,
+            create_time: NOW,
+            expire_time: NOW + Duration::minutes(15),
+            spent_by: None,
+        }
+    }
+
+    fn presentation(owner: &str, session: &str) -> Presentation {
+        Presentation {
+            code: "code".parse().unwrap(),
+            state: "state".parse().unwrap(),
+            owner: owner.parse().unwrap(),
+            session_binding: session.parse().unwrap(),
+        }
+    }
+
+    #[rstest]
+    #[case::the_same_party("shop/7", "session", 0, Ok(()))]
+    #[case::another_owner("shop/8", "session", 0, Err(StateRejection::OtherOwner))]
+    #[case::another_session("shop/7", "else", 0, Err(StateRejection::OtherSession))]
+    #[case::just_in_time("shop/7", "session", 899, Ok(()))]
+    #[case::too_late("shop/7", "session", 900, Err(StateRejection::Expired))]
+    fn a_state_serves_whom_it_was_made_for_in_its_time(
+        #[case] owner: &str,
+        #[case] session: &str,
+        #[case] seconds: i64,
+        #[case] expected: Result<(), StateRejection>,
+    ) {
+        let now = NOW + Duration::seconds(seconds);
+        assert_eq!(pending().admit(&presentation(owner, session), now), expected);
+    }
+
+    #[test]
+    fn a_spent_state_serves_nobody() {
+        let spent = PendingLink { spent_by: Some(CodeHash::from_bytes([1; 32])), ..pending() };
+        let refused = spent.admit(&presentation("shop/7", "session"), NOW);
+        assert_eq!(refused, Err(StateRejection::Used));
+    }
+
+    #[test]
+    fn debug_shows_neither_state_nor_binding() {
+        let shown = format!("{:?} {:?}", presentation("", "session"), pending());
+        assert!(!shown.contains("\"state\"") && !shown.contains("\"session\""), "{shown}");
+    }
+}

@@ -1,0 +1,29 @@
+//! What the use cases need from the outside: one trait for each outside party.
+//!
+//! Everywhere `Ok(None)` means "not there", and `Err` means "could not tell".
+
+mod instagram;
+mod sealing;
+mod store;
+mod system;
+
+pub use instagram::{
+    AuthorizationRequest, CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind,
+};
+pub use sealing::{SealContext, SealError, TokenCipher};
+pub use store::{
+    AccountKey, AccountPage, Accounts, Cause, CompletedLink, LinkAttempts, PendingLinks,
+    RenewalLeases, StatusFilter, StoreError, StoreProbe,
+};
+pub use system::{Clock, Ids, Timer};
+
+#[cfg(feature = "mocks")]
+pub use instagram::MockInstagram;
+#[cfg(feature = "mocks")]
+pub use sealing::MockTokenCipher;
+#[cfg(feature = "mocks")]
+pub use store::{
+    MockAccounts, MockLinkAttempts, MockPendingLinks, MockRenewalLeases, MockStoreProbe,
+};
+#[cfg(feature = "mocks")]
+pub use system::{MockClock, MockIds, MockTimer};

@@ -1,0 +1,146 @@
+//! Instagram: what it can be asked, and what its failures mean.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    AppScopedUserId, AuthorizationCode, GrantedScopes, LongLivedToken, Profile,
+    ReauthorizationReason, RedirectUri, RequestedScopes, ShortLivedToken, StateToken,
+    TokenLifetime, TokenText,
+};
+
+/// What a person is sent to Instagram with.
+#[derive(Clone, Debug)]
+pub struct AuthorizationRequest<'a> {
+    /// Where the browser shall come back to.
+    pub redirect_uri: &'a RedirectUri,
+    /// What is asked for.
+    pub scopes: &'a RequestedScopes,
+    /// What the browser shall bring back.
+    pub state: &'a StateToken,
+    /// Whether the person must log in even with a session at Instagram.
+    pub force_reauth: bool,
+}
+
+/// What a code was exchanged for.
+#[derive(Clone, Debug)]
+pub struct CodeExchange {
+    /// The short-lived token.
+    pub token: ShortLivedToken,
+    /// The person's id, app-scoped in kind; `None` where Instagram left it out.
+    pub user_id: Option<AppScopedUserId>,
+    /// What the person granted.
+    pub granted_scopes: GrantedScopes,
+}
+
+/// The numbers in Instagram's answer by which its support and its documentation know an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphFacts {
+    /// `code`; `None` where the answer had none.
+    pub code: Option<i64>,
+    /// `error_subcode`; `None` where the answer had none.
+    pub subcode: Option<i64>,
+    /// `fbtrace_id`, at most 64 printable ASCII characters; `None` where the answer had none.
+    pub fbtrace_id: Option<String>,
+}
+
+/// A call to Instagram failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct InstagramError {
+    /// What it means for us.
+    pub kind: InstagramErrorKind,
+    /// Instagram's own numbers for it.
+    pub facts: GraphFacts,
+}
+
+/// What a failed call to Instagram means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstagramErrorKind {
+    /// Nothing left us: no connection, no name, no TLS.
+    #[error("Instagram could not be reached")]
+    NotSent,
+    /// The request was sent, and no whole answer came back.
+    #[error("Instagram did not answer")]
+    NoAnswer,
+    /// Instagram answered that it has trouble of its own.
+    #[error("Instagram is unavailable")]
+    Unavailable,
+    /// Instagram throttles us.
+    #[error("Instagram throttles our requests")]
+    RateLimited {
+        /// How long to stay away.
+        retry_after: Duration,
+    },
+    /// Instagram refused the token for this reason. To be believed only when said twice.
+    #[error("Instagram refused the token")]
+    TokenRejected(ReauthorizationReason),
+    /// Instagram refused the code: used, expired, unknown.
+    #[error("Instagram refused the authorization code")]
+    CodeRejected,
+    /// Instagram found another redirect URI than in the authorization, or a wrong app secret: it has one
+    /// text for both.
+    #[error(
+        "Instagram says that the redirect URI differs; a wrong app secret gets the same answer"
+    )]
+    RedirectUriRejected,
+    /// Wrong app id or secret, missing tester role or access level, a restricted app.
+    #[error("Instagram refuses the app: check app id, app secret, tester role and access level")]
+    AppMisconfigured,
+    /// Instagram accepted the request, and its answer lacks what it must hold.
+    #[error("Instagram accepted the request and sent an answer that we cannot read")]
+    Unreadable,
+    /// Instagram refused the request for a reason that we do not know.
+    #[error("Instagram refused the request for a reason that we do not know")]
+    Unexpected,
+}
+
+/// Instagram, as this app sees it.
+///
+/// Every call ends within 10 seconds. Calls that only read are repeated inside that time where it may help;
+/// a code is never sent twice.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait Instagram: Send + Sync {
+    /// The URL to send a person to. Asks nobody.
+    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> String;
+
+    /// Redeems a code. `redirect_uri` is the one of the authorization.
+    ///
+    /// # Errors
+    ///
+    /// All kinds. Only after `NoAnswer` and `Unreadable` may Instagram have taken the code.
+    async fn exchange_code(
+        &self,
+        code: &AuthorizationCode,
+        redirect_uri: &RedirectUri,
+    ) -> Result<CodeExchange, InstagramError>;
+
+    /// Trades a short-lived token for a long-lived one.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but `CodeRejected` and `RedirectUriRejected`.
+    async fn extend_token(
+        &self,
+        token: &ShortLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError>;
+
+    /// Renews a long-lived token; the answer may hold another text or the same.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but `CodeRejected` and `RedirectUriRejected`.
+    async fn renew_token(
+        &self,
+        token: &LongLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError>;
+
+    /// Reads the profile of the account that the token belongs to.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but `CodeRejected` and `RedirectUriRejected`.
+    async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError>;
+}

@@ -1,0 +1,50 @@
+//! Sealing of secrets before they are stored.
+
+use crate::ports::Cause;
+
+/// What a sealed text belongs to. It does not open anywhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealContext<'a> {
+    /// The table.
+    pub table: &'a str,
+    /// The row's id.
+    pub row: &'a [u8],
+    /// What the secret is for.
+    pub purpose: &'a str,
+}
+
+/// A secret could not be sealed or opened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SealError {
+    /// The key that sealed it is not configured.
+    #[error("sealed under key {0:?}, which is not among the configured keys")]
+    UnknownKey(String),
+    /// It is damaged, was moved from elsewhere, or the key is another one.
+    #[error("the sealed secret does not open")]
+    Rejected,
+    /// The system gave no randomness.
+    #[error("the system gave no randomness")]
+    NoRandomness(#[source] Cause),
+}
+
+/// Seals secrets under the newest key, and opens what any configured key has sealed.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait TokenCipher: Send + Sync {
+    /// Seals `secret` for `context`.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NoRandomness`].
+    fn seal(&self, context: SealContext<'_>, secret: &str) -> Result<Vec<u8>, SealError>;
+
+    /// Opens what was sealed for `context`.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::UnknownKey`] and [`SealError::Rejected`].
+    fn open(
+        &self,
+        context: SealContext<'_>,
+        sealed: &[u8],
+    ) -> Result<secrecy::SecretString, SealError>;
+}

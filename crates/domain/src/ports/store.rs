@@ -1,0 +1,301 @@
+//! The store: accounts with their tokens, pending links, attempts, leases.
+//!
+//! A store serves one Meta app: rows of another app are invisible through these ports. Every method is
+//! atomic. Lease time is the store's own clock, never the caller's, so that replicas agree on it.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::{
+    AccountId, CodeHash, InstagramAccount, InstagramId, LeaseHolder, LinkAttempt, LongLivedToken,
+    Owner, PendingLink, Phase, Scope, StateHash, Username,
+};
+
+/// An error of the layer below, kept for the log.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    /// Keeps `error`, whose `Display` and `source` must hold no secret.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(error.into()))
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// A store could not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed the row since it was read: read again.
+    #[error("the row was changed by somebody else")]
+    Conflict,
+    /// The attempt is held by somebody else now.
+    #[error("the lease is held by somebody else")]
+    LeaseLost,
+    /// The store cannot be reached, hangs, or lacks migrations.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Cause),
+    /// What is stored cannot be read back: damaged, or sealed under a key that is not configured.
+    #[error("a stored row cannot be read")]
+    Corrupt(#[source] Cause),
+    /// The store refused for a reason that is our fault.
+    #[error("the store refused a statement")]
+    Internal(#[source] Cause),
+}
+
+/// By what an account is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountKey {
+    /// Our id.
+    Id(AccountId),
+    /// Either Instagram id; an account that has it as professional id comes first, then as app-scoped id,
+    /// then as alias.
+    Instagram(InstagramId),
+    /// The handle; of several accounts with one handle, the one whose profile was read last.
+    Username(Username),
+}
+
+/// Which accounts a listing shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// Only accounts whose token serves.
+    Active,
+    /// Only accounts that need the person to consent again.
+    ReauthorizationRequired,
+}
+
+/// One page of a listing, newest `link_time` first, ties by descending id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountPage {
+    /// Only this owner's accounts; `None` for all.
+    pub owner: Option<Owner>,
+    /// Only accounts of this status; `None` for all.
+    pub status: Option<StatusFilter>,
+    /// The moment by which the status is judged.
+    pub now: OffsetDateTime,
+    /// Begins behind the account with this `link_time` and id; `None` at the newest.
+    pub after: Option<(OffsetDateTime, AccountId)>,
+    /// How many accounts at most.
+    pub limit: u64,
+}
+
+/// Keeps linked accounts and, apart from them, their tokens.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// The account with this key. Reads no token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError>;
+
+    /// One page of accounts. Reads no token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError>;
+
+    /// An account and the token that belongs to this revision of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`] also when the token's key is gone.
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError>;
+
+    /// Stores a changed account, and its new token where there is one, if the stored revision is still
+    /// `former_revision`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when it is not, or the account is gone; [`StoreError::Unavailable`].
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets an account and its token, if the stored revision is still `revision`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when it is not, or the account is gone; [`StoreError::Unavailable`].
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError>;
+}
+
+/// Keeps the states of links that have begun.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait PendingLinks: Send + Sync {
+    /// Stores a new pending link.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when its state exists; [`StoreError::Unavailable`].
+    async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError>;
+
+    /// The pending link with this state, spent and expired ones included.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError>;
+}
+
+/// The end of an attempt that succeeded, and all that is stored with it.
+#[derive(Clone, Debug)]
+pub struct CompletedLink {
+    /// The account of another owner that needs re-authorisation and makes room: its id and revision.
+    pub displaced: Option<(AccountId, i64)>,
+    /// The account as it shall be stored.
+    pub account: InstagramAccount,
+    /// The stored revision that it follows; `None` when it is new.
+    pub former_revision: Option<i64>,
+    /// The token; `None` when the stored one is newer and stays.
+    pub token: Option<LongLivedToken>,
+    /// What was asked for and not granted.
+    pub missing_scopes: Vec<Scope>,
+    /// When the attempt ended.
+    pub end_time: OffsetDateTime,
+}
+
+/// Keeps attempts to link, and the lease that makes each the work of one holder at a time.
+///
+/// A lease lasts 12 seconds from each write of its holder. Then, and only then, another may take over.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait LinkAttempts: Send + Sync {
+    /// The attempt with this code.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError>;
+
+    /// Stores a new attempt, held by `holder`, and spends its state: both or neither.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when the attempt exists or the state is spent or gone;
+    /// [`StoreError::Unavailable`].
+    async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError>;
+
+    /// Takes the lease if nobody holds it, and returns the attempt as it is from then on. `None` while
+    /// another holds it, once it has ended, and where there is no attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn claim(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+    ) -> Result<Option<LinkAttempt>, StoreError>;
+
+    /// Moves the attempt to `phase` and extends the lease. `Ended` gives the lease back and erases the
+    /// short-lived token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] when `holder` does not hold it; [`StoreError::Unavailable`].
+    async fn advance(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError>;
+
+    /// Gives the lease back with the attempt in `phase`, so that the same call may go on at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] when `holder` does not hold it; [`StoreError::Unavailable`].
+    async fn release(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError>;
+
+    /// Stores the account and ends the attempt as linked, erasing the short-lived token: all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when an account is not as it was read, or its professional id is taken;
+    /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].
+    async fn complete(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        link: &CompletedLink,
+    ) -> Result<(), StoreError>;
+
+    /// Tidies up, at most `limit` rows of each kind: ends unheld attempts whose short-lived token is past
+    /// its hour (as interrupted, erasing it) or that lie sent or unsent for longer than an hour, and forgets
+    /// attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they served. Returns how
+    /// many rows it touched.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError>;
+}
+
+/// Makes the renewal of an account's token the work of one holder at a time.
+///
+/// A lease lasts 12 seconds from each claim.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait RenewalLeases: Send + Sync {
+    /// Takes the lease if nobody else holds it, or extends it. `false` while another holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError>;
+
+    /// Gives the lease back; nothing happens where another holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError>;
+}
+
+/// Tells whether the store can serve.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait StoreProbe: Send + Sync {
+    /// Asks the store for something small, and whether all migrations that we know are there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when it cannot serve.
+    async fn check(&self) -> Result<(), StoreError>;
+}

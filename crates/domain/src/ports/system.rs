@@ -1,0 +1,36 @@
+//! Time, waiting, ids and randomness.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::{AccountId, LeaseHolder, StateToken};
+
+/// Business time: what tokens, states and codes are judged by.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait Clock: Send + Sync {
+    /// The present moment in UTC, in whole microseconds. Never waits.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// Waiting, in real time.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait Timer: Send + Sync {
+    /// Returns after `span`.
+    async fn sleep(&self, span: Duration);
+}
+
+/// Ids and randomness.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait Ids: Send + Sync {
+    /// A new account id: a `UUIDv7` of the moment `now`.
+    fn account_id(&self, now: OffsetDateTime) -> AccountId;
+
+    /// A new state: 256 random bits as text.
+    fn state(&self) -> StateToken;
+
+    /// A new lease holder.
+    fn lease_holder(&self) -> LeaseHolder;
+}

@@ -1,0 +1,162 @@
+//! Permissions: what is asked of a person, and what the person granted.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of one permission, such as `instagram_business_basic`: 1 to 64 of `a-z` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope(String);
+
+/// The text is not the name of a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is 1 to 64 of a-z and '_'")]
+pub struct InvalidScope;
+
+impl Scope {
+    /// The one permission that every link needs: it carries login, profile and renewal.
+    ///
+    /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
+    #[must_use]
+    pub fn basic() -> Self {
+        Self("instagram_business_basic".to_owned())
+    }
+
+    /// The permission to publish.
+    ///
+    /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
+    #[must_use]
+    pub fn content_publish() -> Self {
+        Self("instagram_business_content_publish".to_owned())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let valid = (1..=64).contains(&raw.len()) && raw.bytes().all(allowed);
+        if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidScope) }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a person is asked to grant: 1 to 20 permissions, [`Scope::basic`] always among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestedScopes(BTreeSet<Scope>);
+
+/// More than 20 different permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at most 20 scopes can be asked for")]
+pub struct TooManyScopes;
+
+impl RequestedScopes {
+    /// The given permissions and [`Scope::basic`].
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyScopes`] when that makes more than 20.
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, TooManyScopes> {
+        let mut all: BTreeSet<_> = scopes.into_iter().collect();
+        all.insert(Scope::basic());
+        if all.len() <= 20 { Ok(Self(all)) } else { Err(TooManyScopes) }
+    }
+
+    /// What is asked for where the caller names nothing: reading and publishing.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self(BTreeSet::from([Scope::basic(), Scope::content_publish()]))
+    }
+
+    /// The permissions, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+
+    /// The permissions that were asked for and not granted; empty where Instagram did not say.
+    #[must_use]
+    pub fn missing_from(&self, granted: &GrantedScopes) -> Vec<Scope> {
+        match granted {
+            GrantedScopes::Known(granted) => self.0.difference(granted).cloned().collect(),
+            GrantedScopes::Unknown => Vec::new(),
+        }
+    }
+}
+
+/// What a person granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantedScopes {
+    /// Instagram said so; the set may be empty.
+    Known(BTreeSet<Scope>),
+    /// Instagram did not say.
+    Unknown,
+}
+
+impl GrantedScopes {
+    /// Whether Instagram said what was granted and `scope` is not among it.
+    #[must_use]
+    pub fn lack(&self, scope: &Scope) -> bool {
+        matches!(self, Self::Known(granted) if !granted.contains(scope))
+    }
+
+    /// The permissions, in alphabetical order; none where Instagram did not say.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        let known = match self {
+            Self::Known(granted) => Some(granted),
+            Self::Unknown => None,
+        };
+        known.into_iter().flatten()
+    }
+
+    /// Whether Instagram said what was granted.
+    #[must_use]
+    pub fn are_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_is_always_asked_for() {
+        let asked = RequestedScopes::new([Scope::content_publish()]).unwrap();
+        assert_eq!(asked, RequestedScopes::usual());
+    }
+
+    #[test]
+    fn twenty_is_the_limit_basic_included() {
+        let names = |count: u8| (0..count).map(|n| Scope(format!("s_{}", char::from(b'a' + n))));
+        assert!(RequestedScopes::new(names(19)).is_ok());
+        assert_eq!(RequestedScopes::new(names(20)), Err(TooManyScopes));
+    }
+
+    #[test]
+    fn nothing_is_missing_where_instagram_did_not_say() {
+        let asked = RequestedScopes::usual();
+        let granted = GrantedScopes::Known(BTreeSet::from([Scope::basic()]));
+        assert_eq!(asked.missing_from(&granted), [Scope::content_publish()]);
+        assert_eq!(asked.missing_from(&GrantedScopes::Unknown), []);
+        assert!(!GrantedScopes::Unknown.lack(&Scope::basic()));
+    }
+
+    #[test]
+    fn a_scope_is_lower_case_letters_and_underscores() {
+        for raw in ["", "Basic", "a-b", "a1", &"a".repeat(65)] {
+            assert_eq!(raw.parse::<Scope>(), Err(InvalidScope), "{raw:?}");
+        }
+    }
+}

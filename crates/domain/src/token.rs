@@ -1,0 +1,81 @@
+//! Tokens: opaque secrets that no `Debug` shows.
+
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A token's text. `Debug` hides it; [`expose`](Self::expose) is the only way to it.
+///
+/// 1 to 4,096 visible ASCII characters (our ceiling; Instagram calls tokens opaque and names no length).
+#[derive(Clone, Debug)]
+pub struct TokenText(SecretString);
+
+/// The text cannot be a token; it is not repeated here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a token is 1 to 4096 visible ASCII characters")]
+pub struct InvalidToken;
+
+impl TokenText {
+    /// The token itself. Never log, format or store it in the clear.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl FromStr for TokenText {
+    type Err = InvalidToken;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        let visible = raw.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid = visible && (1..=4096).contains(&raw.len());
+        if valid { Ok(Self(SecretString::from(raw))) } else { Err(InvalidToken) }
+    }
+}
+
+/// The token that a code was exchanged for. It lives an hour and is never what a link stores.
+#[derive(Clone, Debug)]
+pub struct ShortLivedToken(TokenText);
+
+/// The token that a linked account keeps: weeks of life, renewable.
+#[derive(Clone, Debug)]
+pub struct LongLivedToken(TokenText);
+
+macro_rules! token {
+    ($name:ident) => {
+        impl $name {
+            /// Says of a token's text which kind of token it is.
+            #[must_use]
+            pub fn new(text: TokenText) -> Self {
+                Self(text)
+            }
+
+            /// The token's text.
+            #[must_use]
+            pub fn text(&self) -> &TokenText {
+                &self.0
+            }
+        }
+    };
+}
+
+token!(ShortLivedToken);
+token!(LongLivedToken);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_token() {
+        let token = LongLivedToken::new("IGAA-secret".parse().unwrap());
+        assert!(!format!("{token:?}").contains("IGAA"), "{token:?}");
+    }
+
+    #[test]
+    fn an_empty_or_broken_token_is_refused() {
+        for raw in ["", "a b", "a\n", "é", &"a".repeat(4097)] {
+            assert_eq!(raw.parse::<TokenText>().err(), Some(InvalidToken), "{raw:?}");
+        }
+    }
+}
