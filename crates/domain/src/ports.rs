@@ -7,9 +7,7 @@ mod sealing;
 mod store;
 mod system;
 
-pub use instagram::{
-    AuthorizationRequest, CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind,
-};
+pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
     AccountKey, AccountPage, Accounts, Cause, CompletedLink, LinkAttempts, PendingLinks,

@@ -10,19 +10,6 @@ use crate::{
     TokenLifetime, TokenText,
 };
 
-/// What a person is sent to Instagram with.
-#[derive(Clone, Debug)]
-pub struct AuthorizationRequest<'a> {
-    /// Where the browser shall come back to.
-    pub redirect_uri: &'a RedirectUri,
-    /// What is asked for.
-    pub scopes: &'a RequestedScopes,
-    /// What the browser shall bring back.
-    pub state: &'a StateToken,
-    /// Whether the person must log in even with a session at Instagram.
-    pub force_reauth: bool,
-}
-
 /// What a code was exchanged for.
 #[derive(Clone, Debug)]
 pub struct CodeExchange {
@@ -103,8 +90,16 @@ pub enum InstagramErrorKind {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Instagram: Send + Sync {
-    /// The URL to send a person to. Asks nobody.
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> String;
+    /// The URL to send a person to, to come back to `redirect_uri` with a code and `state`. Asks nobody.
+    ///
+    /// With `force_reauth` the person must log in even with a session at Instagram.
+    fn authorization_url(
+        &self,
+        redirect_uri: &RedirectUri,
+        scopes: &RequestedScopes,
+        state: &StateToken,
+        force_reauth: bool,
+    ) -> String;
 
     /// Redeems a code. `redirect_uri` is the one of the authorization.
     ///

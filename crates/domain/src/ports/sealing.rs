@@ -3,14 +3,14 @@
 use crate::ports::Cause;
 
 /// What a sealed text belongs to. It does not open anywhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SealContext<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealContext {
     /// The table.
-    pub table: &'a str,
+    pub table: &'static str,
     /// The row's id.
-    pub row: &'a [u8],
+    pub row: Vec<u8>,
     /// What the secret is for.
-    pub purpose: &'a str,
+    pub purpose: &'static str,
 }
 
 /// A secret could not be sealed or opened.
@@ -35,7 +35,7 @@ pub trait TokenCipher: Send + Sync {
     /// # Errors
     ///
     /// [`SealError::NoRandomness`].
-    fn seal(&self, context: SealContext<'_>, secret: &str) -> Result<Vec<u8>, SealError>;
+    fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError>;
 
     /// Opens what was sealed for `context`.
     ///
@@ -44,7 +44,7 @@ pub trait TokenCipher: Send + Sync {
     /// [`SealError::UnknownKey`] and [`SealError::Rejected`].
     fn open(
         &self,
-        context: SealContext<'_>,
+        context: &SealContext,
         sealed: &[u8],
     ) -> Result<secrecy::SecretString, SealError>;
 }
