@@ -1,0 +1,19 @@
+//! Generates the messages, the service and the descriptor set with protox: no `protoc` needed.
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let folder = root.join("instagram/accounts/v1");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let files =
+        [folder.join("instagram_account.proto"), folder.join("instagram_account_service.proto")];
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_source_info(true).include_imports(true).open_files(files)?;
+    let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    fs::write(Path::new(&out).join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
