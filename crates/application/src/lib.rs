@@ -1,1 +1,25 @@
-//! Placeholder.
+//! What the service does: one use case a file, over the ports of the domain.
+//!
+//! A use case that must outlive its caller comes in two halves: the work itself, a plain future that may be
+//! dropped between any two port calls without harm, and the door that runs it in a task of its own, once for
+//! all who ask for the same at the same time.
+
+mod begin_link;
+mod get_account;
+mod link_account;
+mod list_accounts;
+mod persistence;
+mod refresh_account;
+mod single_flight;
+mod sweep;
+mod unlink_account;
+
+pub use begin_link::{BeginLink, BeginLinkCommand, BeginLinkError, BegunLink};
+pub use get_account::{GetAccount, GetAccountError};
+pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
+pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts, PagePosition};
+pub use refresh_account::{
+    RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
+};
+pub use sweep::Sweep;
+pub use unlink_account::{UnlinkAccount, UnlinkAccountError};

@@ -62,6 +62,12 @@ decimal_id!(ProfessionalAccountId);
 decimal_id!(AppScopedUserId);
 decimal_id!(InstagramId);
 
+impl From<ProfessionalAccountId> for InstagramId {
+    fn from(id: ProfessionalAccountId) -> Self {
+        Self(id.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

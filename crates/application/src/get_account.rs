@@ -1,0 +1,42 @@
+//! Answers what is stored of one account: the hot path, one read and nothing else.
+
+use std::sync::Arc;
+
+use ig_domain::ports::{AccountKey, Accounts, Clock, StoreError};
+use ig_domain::{AccountView, Owner};
+
+/// Reads accounts.
+pub struct GetAccount {
+    /// Where accounts are kept.
+    pub accounts: Arc<dyn Accounts>,
+    /// Business time, by which the status is judged.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why an account is not answered.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum GetAccountError {
+    /// It is not there, or another owner's.
+    #[error("there is no such account")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl GetAccount {
+    /// The account with this key; with an `owner` only if it is that owner's.
+    ///
+    /// # Errors
+    ///
+    /// Any [`GetAccountError`].
+    pub async fn execute(
+        &self,
+        key: &AccountKey,
+        owner: Option<&Owner>,
+    ) -> Result<AccountView, GetAccountError> {
+        let found = self.accounts.find(key).await?;
+        let found = found.filter(|account| owner.is_none_or(|owner| account.owner == *owner));
+        Ok(found.ok_or(GetAccountError::NotFound)?.view(self.clock.now()))
+    }
+}

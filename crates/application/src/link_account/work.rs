@@ -1,0 +1,261 @@
+//! The work of linking: an attempt is taken up, carried on from wherever it stands, and ended.
+
+mod commit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_domain::ports::{
+    AccountKey, Accounts, Clock, Ids, Instagram, InstagramError, InstagramErrorKind, LinkAttempts,
+    PendingLinks, StoreError, Timer,
+};
+use ig_domain::{
+    LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Presentation, Profile, Scope,
+    ShortLivedGrant, StateRejection, TokenGrant,
+};
+
+use super::{LinkAccountError, LinkedAccount};
+use crate::persistence::persistently;
+
+/// How often to look whether another holder has finished.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The work of [`LinkAccount`](super::LinkAccount): a future that may be dropped between any two calls to a
+/// port; the same presentation then goes on from what is stored.
+pub struct LinkWork {
+    /// Where accounts are kept.
+    pub accounts: Arc<dyn Accounts>,
+    /// Where states are kept.
+    pub pending_links: Arc<dyn PendingLinks>,
+    /// Where attempts are kept.
+    pub attempts: Arc<dyn LinkAttempts>,
+    /// Who is asked.
+    pub instagram: Arc<dyn Instagram>,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Real time, for waiting.
+    pub timer: Arc<dyn Timer>,
+    /// Makes holders and account ids.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// How an attempt is found.
+enum TakenUp {
+    /// Ours to carry on.
+    Held(Box<LinkAttempt>),
+    /// Somebody else carries it on.
+    Busy,
+    /// Over.
+    Ended(LinkOutcome),
+}
+
+/// Why a held attempt was not carried to its end.
+enum Setback {
+    /// Somebody took it over.
+    LeaseLost,
+    /// It can be carried on later, from `phase`.
+    Failed { phase: Box<Phase>, error: LinkAccountError },
+}
+
+impl Setback {
+    fn from_store(error: StoreError, phase: Phase) -> Self {
+        match error {
+            StoreError::LeaseLost => Self::LeaseLost,
+            error => Self::Failed { phase: Box::new(phase), error: error.into() },
+        }
+    }
+
+    fn from_instagram(error: InstagramError, phase: Phase) -> Self {
+        Self::Failed { phase: Box::new(phase), error: LinkAccountError::Instagram(error) }
+    }
+}
+
+impl LinkWork {
+    /// Carries the presentation's attempt to its end, or waits for whoever does.
+    ///
+    /// # Errors
+    ///
+    /// Any [`LinkAccountError`] but `Panicked`.
+    #[tracing::instrument(name = "link_account", level = "debug", skip_all)]
+    pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
+        let holder = self.ids.lease_holder();
+        loop {
+            let attempt = match self.take_up(presented, holder).await? {
+                TakenUp::Ended(outcome) => return self.answer(outcome).await,
+                TakenUp::Held(attempt) => attempt,
+                TakenUp::Busy => {
+                    self.timer.sleep(POLL).await;
+                    continue;
+                }
+            };
+            match self.carry_on(&attempt, holder, presented).await {
+                Ok(outcome) => return self.answer(outcome).await,
+                Err(Setback::LeaseLost) => {}
+                Err(Setback::Failed { phase, error }) => {
+                    self.give_back(&attempt, holder, &phase).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn take_up(
+        &self,
+        presented: &Presentation,
+        holder: LeaseHolder,
+    ) -> Result<TakenUp, LinkAccountError> {
+        let code = presented.code.hash();
+        if let Some(attempt) = self.attempts.find(&code).await? {
+            attempt.admit(presented, self.clock.now())?;
+            if let Phase::Ended { outcome, .. } = attempt.phase {
+                return Ok(TakenUp::Ended(outcome));
+            }
+            let claimed = self.attempts.claim(&code, holder).await?;
+            return Ok(claimed.map_or(TakenUp::Busy, |attempt| TakenUp::Held(Box::new(attempt))));
+        }
+        let pending = self.pending_links.find(&presented.state.hash()).await?;
+        let pending = pending.ok_or(StateRejection::Unknown)?;
+        if pending.spent_by == Some(code) {
+            // Somebody began this very attempt since we looked for it.
+            let begun = self.attempts.find(&code).await?;
+            return begun.map(|_| TakenUp::Busy).ok_or(StateRejection::Used.into());
+        }
+        let now = self.clock.now();
+        pending.admit(presented, now)?;
+        let attempt = LinkAttempt::begin(pending, presented, now);
+        match self.attempts.create(&attempt, holder).await {
+            Ok(()) => Ok(TakenUp::Held(Box::new(attempt))),
+            Err(StoreError::Conflict) => Ok(TakenUp::Busy),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn carry_on(
+        &self,
+        attempt: &LinkAttempt,
+        holder: LeaseHolder,
+        presented: &Presentation,
+    ) -> Result<LinkOutcome, Setback> {
+        let grant = match &attempt.phase {
+            Phase::Unsent => match self.exchange_code(attempt, holder, presented).await? {
+                Ok(grant) => grant,
+                Err(refusal) => return self.refuse(attempt, holder, refusal).await,
+            },
+            Phase::Exchanged(grant) if !grant.is_stale(self.clock.now()) => grant.clone(),
+            Phase::Sent | Phase::Exchanged(_) => {
+                return self.refuse(attempt, holder, LinkRefusal::Interrupted).await;
+            }
+            Phase::Ended { outcome, .. } => return Ok(outcome.clone()),
+        };
+        if grant.granted_scopes.lack(&Scope::basic()) {
+            let missing = attempt.scopes.missing_from(&grant.granted_scopes);
+            return self.refuse(attempt, holder, LinkRefusal::ScopeMissing { missing }).await;
+        }
+        match self.extend_and_read(&grant).await {
+            Ok((token, profile)) => self.commit(attempt, holder, grant, &token, profile).await,
+            Err(error) if is_rejection(&error) => {
+                self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
+            }
+            Err(error) => Err(Setback::from_instagram(error, Phase::Exchanged(grant))),
+        }
+    }
+
+    /// Sends the code. It is marked as sent before, and what came of it is stored behind.
+    async fn exchange_code(
+        &self,
+        attempt: &LinkAttempt,
+        holder: LeaseHolder,
+        presented: &Presentation,
+    ) -> Result<Result<ShortLivedGrant, LinkRefusal>, Setback> {
+        let marked = self.attempts.advance(&attempt.code, holder, &Phase::Sent).await;
+        marked.map_err(|error| Setback::from_store(error, Phase::Unsent))?;
+        let answer = self.instagram.exchange_code(&presented.code, &attempt.redirect_uri).await;
+        let exchange = match answer {
+            Ok(exchange) => exchange,
+            Err(error) => return not_exchanged(error).map(Err),
+        };
+        let grant = ShortLivedGrant {
+            token: exchange.token,
+            receive_time: self.clock.now(),
+            user_id: exchange.user_id,
+            granted_scopes: exchange.granted_scopes,
+        };
+        let phase = Phase::Exchanged(grant.clone());
+        let stored =
+            persistently(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
+        stored.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
+        Ok(Ok(grant))
+    }
+
+    /// The two calls that follow the exchange, at the same time.
+    async fn extend_and_read(
+        &self,
+        grant: &ShortLivedGrant,
+    ) -> Result<(TokenGrant, Profile), InstagramError> {
+        let extend = async {
+            let (token, lifetime) = self.instagram.extend_token(&grant.token).await?;
+            Ok(TokenGrant::received(token, lifetime, self.clock.now()))
+        };
+        let read = self.instagram.profile(grant.token.text());
+        match futures_util::join!(extend, read) {
+            (Ok(token), Ok(profile)) => Ok((token, profile)),
+            // A refusal of the token decides; any other failure may pass.
+            (Err(error), Err(other)) if !is_rejection(&error) && is_rejection(&other) => Err(other),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    }
+
+    async fn refuse(
+        &self,
+        attempt: &LinkAttempt,
+        holder: LeaseHolder,
+        refusal: LinkRefusal,
+    ) -> Result<LinkOutcome, Setback> {
+        let outcome = LinkOutcome::Refused(refusal);
+        let phase = Phase::Ended { outcome: outcome.clone(), end_time: self.clock.now() };
+        let ended =
+            persistently(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
+        ended.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
+        Ok(outcome)
+    }
+
+    /// Gives a lease back after a failure, so that the same call need not wait for its end.
+    async fn give_back(&self, attempt: &LinkAttempt, holder: LeaseHolder, phase: &Phase) {
+        if let Err(error) = self.attempts.release(&attempt.code, holder, phase).await {
+            tracing::debug!(%error, "a lease could not be given back and ends by itself");
+        }
+    }
+
+    async fn answer(&self, outcome: LinkOutcome) -> Result<LinkedAccount, LinkAccountError> {
+        match outcome {
+            LinkOutcome::Refused(refusal) => Err(LinkAccountError::Refused(refusal)),
+            LinkOutcome::Linked { account, created, missing_scopes } => {
+                let found = self.accounts.find(&AccountKey::Id(account)).await?;
+                let account = found.ok_or(LinkAccountError::AccountNotFound)?;
+                let view = account.view(self.clock.now());
+                Ok(LinkedAccount { view, created, missing_scopes })
+            }
+        }
+    }
+}
+
+fn is_rejection(error: &InstagramError) -> bool {
+    matches!(error.kind, InstagramErrorKind::TokenRejected(_))
+}
+
+/// What a failed exchange means for the code: refused for good, or still good for the same call.
+fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, Setback> {
+    match error.kind {
+        InstagramErrorKind::NoAnswer => Ok(LinkRefusal::Interrupted),
+        InstagramErrorKind::Unreadable => Ok(LinkRefusal::Unreadable(error.facts)),
+        InstagramErrorKind::CodeRejected | InstagramErrorKind::TokenRejected(_) => {
+            Ok(LinkRefusal::CodeRejected(error.facts))
+        }
+        InstagramErrorKind::NotSent
+        | InstagramErrorKind::Unavailable
+        | InstagramErrorKind::RateLimited { .. }
+        | InstagramErrorKind::RedirectUriRejected
+        | InstagramErrorKind::AppMisconfigured
+        | InstagramErrorKind::Unexpected => Err(Setback::from_instagram(error, Phase::Unsent)),
+    }
+}

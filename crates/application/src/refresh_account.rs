@@ -1,0 +1,85 @@
+//! Keeps a token alive: renews it, or finds out that it is dead.
+
+mod work;
+
+use std::sync::Arc;
+
+use ig_domain::ports::{AccountKey, Accounts, InstagramError, StoreError};
+use ig_domain::{AccountId, AccountView, Owner};
+use tokio_util::task::TaskTracker;
+
+pub use self::work::RefreshWork;
+use crate::single_flight::SingleFlight;
+
+/// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOutcome {
+    /// Instagram renewed it.
+    Renewed,
+    /// It is too young to be renewed.
+    TooYoung,
+}
+
+/// A refreshed account.
+#[derive(Clone, Debug)]
+pub struct RefreshedAccount {
+    /// The account as it is now.
+    pub view: AccountView,
+    /// What became of its token.
+    pub token_outcome: TokenOutcome,
+}
+
+/// Why an account was not refreshed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RefreshAccountError {
+    /// It is not there, or another owner's.
+    #[error("there is no such account")]
+    NotFound,
+    /// Its token is dead; the view says why.
+    #[error("the token is dead: the person must consent again")]
+    ReauthorizationRequired(Box<AccountView>),
+    /// Instagram could not help now; the account is as it was.
+    #[error(transparent)]
+    Instagram(#[from] InstagramError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The work panicked.
+    #[error("the work of refreshing panicked")]
+    Panicked,
+}
+
+/// Refreshes accounts.
+pub struct RefreshAccount {
+    accounts: Arc<dyn Accounts>,
+    work: Arc<RefreshWork>,
+    flights: SingleFlight<AccountId, Result<RefreshedAccount, RefreshAccountError>>,
+}
+
+impl RefreshAccount {
+    /// Runs `work` in tasks that `tracker` waits for.
+    #[must_use]
+    pub fn new(work: RefreshWork, tracker: TaskTracker) -> Self {
+        let accounts = Arc::clone(&work.accounts);
+        Self { accounts, work: Arc::new(work), flights: SingleFlight::new(tracker) }
+    }
+
+    /// Refreshes the account, or joins whoever does; with an `owner` only if it is that owner's. Dropping
+    /// the future ends the waiting, not the work.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RefreshAccountError`].
+    pub async fn execute(
+        &self,
+        id: AccountId,
+        owner: Option<&Owner>,
+    ) -> Result<RefreshedAccount, RefreshAccountError> {
+        let found = self.accounts.find(&AccountKey::Id(id)).await?;
+        let found = found.filter(|account| owner.is_none_or(|owner| account.owner == *owner));
+        found.ok_or(RefreshAccountError::NotFound)?;
+        let work = Arc::clone(&self.work);
+        let flight = self.flights.join(id, async move { work.run(id).await });
+        flight.await.unwrap_or(Err(RefreshAccountError::Panicked))
+    }
+}

@@ -1,0 +1,82 @@
+//! The work of refreshing, under a lease that makes it one holder's at a time.
+
+mod held;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_domain::ports::{Accounts, Clock, Ids, Instagram, RenewalLeases, Timer};
+use ig_domain::{AccountId, LeaseHolder};
+
+use self::held::Held;
+use super::{RefreshAccountError, RefreshedAccount};
+
+/// How often to look whether another holder has finished.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The work of [`RefreshAccount`](super::RefreshAccount): a future that may be dropped between any two calls
+/// to a port.
+pub struct RefreshWork {
+    /// Where accounts and tokens are kept.
+    pub accounts: Arc<dyn Accounts>,
+    /// What makes the work one holder's.
+    pub leases: Arc<dyn RenewalLeases>,
+    /// Who is asked.
+    pub instagram: Arc<dyn Instagram>,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Real time, for waiting.
+    pub timer: Arc<dyn Timer>,
+    /// Makes holders.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// Why held work did not come to an answer.
+enum Setback {
+    /// The lease or the token is not what it was: begin again with what is stored.
+    LookAgain,
+    /// It failed.
+    Failed(RefreshAccountError),
+}
+
+impl<E: Into<RefreshAccountError>> From<E> for Setback {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl RefreshWork {
+    /// Refreshes the account, or waits for whoever does and answers what came of that.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RefreshAccountError`] but `Panicked`.
+    #[tracing::instrument(name = "refresh_account", level = "debug", skip_all, fields(account.id = %id))]
+    pub async fn run(&self, id: AccountId) -> Result<RefreshedAccount, RefreshAccountError> {
+        let arrival = self.clock.now();
+        let holder = self.ids.lease_holder();
+        loop {
+            if !self.leases.claim(id, holder).await? {
+                self.timer.sleep(POLL).await;
+                continue;
+            }
+            match (Held { work: self, id, holder, arrival }).refresh().await {
+                Err(Setback::LookAgain) => {}
+                Err(Setback::Failed(error)) => {
+                    self.give_back(id, holder).await;
+                    return Err(error);
+                }
+                Ok(refreshed) => {
+                    self.give_back(id, holder).await;
+                    return Ok(refreshed);
+                }
+            }
+        }
+    }
+
+    async fn give_back(&self, id: AccountId, holder: LeaseHolder) {
+        if let Err(error) = self.leases.release(id, holder).await {
+            tracing::debug!(%error, "a lease could not be given back and ends by itself");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! One refresh under its lease.
+
+use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
+use ig_domain::{
+    AccountId, AccountStatus, InstagramAccount, LeaseHolder, LongLivedToken, NotRenewable, Profile,
+    ReauthorizationReason, TokenGrant,
+};
+use time::OffsetDateTime;
+
+use super::{RefreshAccountError, RefreshWork, RefreshedAccount, Setback};
+use crate::persistence::persistently;
+use crate::refresh_account::TokenOutcome;
+
+/// One refresh under its lease.
+pub(super) struct Held<'a> {
+    pub(super) work: &'a RefreshWork,
+    pub(super) id: AccountId,
+    pub(super) holder: LeaseHolder,
+    /// When the caller came: what happened later, happened for this caller too.
+    pub(super) arrival: OffsetDateTime,
+}
+
+/// What `/me` says of a token.
+enum Word {
+    /// It serves.
+    Alive(Profile),
+    /// It was refused, twice in all.
+    Dead(ReauthorizationReason),
+}
+
+/// How a change was stored.
+enum Stored {
+    /// As intended.
+    Done(InstagramAccount),
+    /// Not at all: the account has another token since, to which the change does not belong.
+    Superseded(InstagramAccount),
+}
+
+impl Held<'_> {
+    pub(super) async fn refresh(&self) -> Result<RefreshedAccount, Setback> {
+        let found = self.work.accounts.find_with_token(self.id).await?;
+        let (account, token) = found.ok_or(RefreshAccountError::NotFound)?;
+        if let Some(joined) = self.joined(&account) {
+            return joined;
+        }
+        if account.is_expired(self.work.clock.now()) {
+            return Err(self.reauthorization(account));
+        }
+        let (account, read) = match account.refused {
+            None => (account, false),
+            Some(_) => (self.heal(account, &token).await?, true),
+        };
+        match account.renewable(self.work.clock.now()) {
+            Ok(()) => self.renew(account, &token).await,
+            Err(NotRenewable::TooYoung) if read => Ok(self.answer(account, TokenOutcome::TooYoung)),
+            Err(NotRenewable::TooYoung) => self.reread(account, &token).await,
+            Err(NotRenewable::Expired) => Err(self.reauthorization(account)),
+        }
+    }
+
+    /// What somebody else's refresh or link brought since the caller came, if it did.
+    fn joined(&self, account: &InstagramAccount) -> Option<Result<RefreshedAccount, Setback>> {
+        let since = |moment: OffsetDateTime| moment > self.arrival;
+        if account.refused.is_some() {
+            return since(account.update_time).then(|| Err(self.reauthorization(account.clone())));
+        }
+        if since(account.token_issue_time) {
+            return Some(Ok(self.answer(account.clone(), TokenOutcome::Renewed)));
+        }
+        let young = account.renewable(self.work.clock.now()) == Err(NotRenewable::TooYoung);
+        let read = young && since(account.profile_time);
+        read.then(|| Ok(self.answer(account.clone(), TokenOutcome::TooYoung)))
+    }
+
+    /// Asks `/me` whether a token that was refused serves again.
+    async fn heal(
+        &self,
+        account: InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<InstagramAccount, Setback> {
+        match self.ask_twice(token).await? {
+            Word::Dead(reason) => Err(self.bury(account, reason).await),
+            Word::Alive(profile) => {
+                let now = self.work.clock.now();
+                let healed = self.store(&account, None, |account| {
+                    account.refused = None;
+                    account.read_profile(profile.clone(), now);
+                });
+                match healed.await? {
+                    Stored::Done(account) => Ok(account),
+                    Stored::Superseded(_) => Err(Setback::LookAgain),
+                }
+            }
+        }
+    }
+
+    /// Reads the profile only: the token is too young to be renewed.
+    async fn reread(
+        &self,
+        account: InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<RefreshedAccount, Setback> {
+        match self.ask_twice(token).await? {
+            Word::Dead(reason) => Err(self.bury(account, reason).await),
+            Word::Alive(profile) => {
+                self.take_profile(account, profile, TokenOutcome::TooYoung).await
+            }
+        }
+    }
+
+    async fn renew(
+        &self,
+        account: InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<RefreshedAccount, Setback> {
+        self.extend_lease().await?;
+        let grant = match self.work.instagram.renew_token(token).await {
+            Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
+            Err(refusal) if is_rejection(&refusal) => {
+                return match self.confirm(token, refusal).await? {
+                    Ok(reason) => Err(self.bury(account, reason).await),
+                    Err(unconfirmed) => Err(unconfirmed.into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let renewed = self.store(&account, Some(&grant), |account| {
+            // The stored token is the one that was just renewed, hence older than the grant.
+            let _newer = account.take_token(&grant);
+        });
+        match renewed.await? {
+            Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
+            Stored::Done(account) => self.read_renewed(account, &grant.token).await,
+        }
+    }
+
+    /// Reads the profile after a stored renewal, which stands whatever comes of the reading.
+    async fn read_renewed(
+        &self,
+        account: InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<RefreshedAccount, Setback> {
+        self.extend_lease().await?;
+        match self.work.instagram.profile(token.text()).await {
+            Ok(profile) => self.take_profile(account, profile, TokenOutcome::Renewed).await,
+            Err(error) => {
+                tracing::debug!(%error, "the profile could not be read after a renewal");
+                Ok(self.answer(account, TokenOutcome::Renewed))
+            }
+        }
+    }
+
+    /// Asks `/me`, and once more where it refuses the token.
+    async fn ask_twice(&self, token: &LongLivedToken) -> Result<Word, Setback> {
+        self.extend_lease().await?;
+        match self.work.instagram.profile(token.text()).await {
+            Ok(profile) => Ok(Word::Alive(profile)),
+            Err(error) if is_rejection(&error) => {
+                self.extend_lease().await?;
+                match self.work.instagram.profile(token.text()).await {
+                    Ok(profile) => Ok(Word::Alive(profile)),
+                    Err(again) => match again.kind {
+                        InstagramErrorKind::TokenRejected(reason) => Ok(Word::Dead(reason)),
+                        _ => Err(unconfirmed(error).into()),
+                    },
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether `/me` confirms that the token which a renewal was refused for is dead.
+    async fn confirm(
+        &self,
+        token: &LongLivedToken,
+        refusal: InstagramError,
+    ) -> Result<Result<ReauthorizationReason, InstagramError>, Setback> {
+        self.extend_lease().await?;
+        match self.work.instagram.profile(token.text()).await {
+            Err(InstagramError { kind: InstagramErrorKind::TokenRejected(reason), .. }) => {
+                Ok(Ok(reason))
+            }
+            Ok(_) | Err(_) => Ok(Err(unconfirmed(refusal))),
+        }
+    }
+
+    /// Records that Instagram refused the token, twice, and answers so.
+    async fn bury(&self, account: InstagramAccount, reason: ReauthorizationReason) -> Setback {
+        let buried = self.store(&account, None, |account| account.refused = Some(reason)).await;
+        match buried {
+            Ok(Stored::Done(account)) => self.reauthorization(account),
+            // Somebody linked it anew meanwhile: the word was about another token.
+            Ok(Stored::Superseded(_)) => Setback::LookAgain,
+            Err(setback) => setback,
+        }
+    }
+
+    async fn take_profile(
+        &self,
+        account: InstagramAccount,
+        profile: Profile,
+        outcome: TokenOutcome,
+    ) -> Result<RefreshedAccount, Setback> {
+        let now = self.work.clock.now();
+        let read = self.store(&account, None, |account| account.read_profile(profile.clone(), now));
+        match read.await? {
+            Stored::Done(account) => Ok(self.answer(account, outcome)),
+            Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
+        }
+    }
+
+    /// Stores `change` on top of whatever others changed meanwhile, unless they changed the token.
+    async fn store(
+        &self,
+        read: &InstagramAccount,
+        grant: Option<&TokenGrant>,
+        change: impl Fn(&mut InstagramAccount),
+    ) -> Result<Stored, Setback> {
+        let mut former = read.clone();
+        loop {
+            let mut next = former.clone();
+            change(&mut next);
+            let next = next.succeeding(&former, self.work.clock.now());
+            let write = persistently(&*self.work.timer, || {
+                let token = grant.map(|grant| grant.token.clone());
+                self.work.accounts.update(&next, former.revision, token)
+            });
+            match write.await {
+                Ok(()) => return Ok(Stored::Done(next)),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let found = self.work.accounts.find_with_token(self.id).await?;
+            (former, _) = found.ok_or(RefreshAccountError::NotFound)?;
+            if former.token_issue_time != read.token_issue_time {
+                // It may be our own write, whose answer was lost.
+                return Ok(Stored::Superseded(former));
+            }
+        }
+    }
+
+    async fn extend_lease(&self) -> Result<(), Setback> {
+        let held = self.work.leases.claim(self.id, self.holder).await?;
+        if held { Ok(()) } else { Err(Setback::LookAgain) }
+    }
+
+    fn answer(&self, account: InstagramAccount, token_outcome: TokenOutcome) -> RefreshedAccount {
+        RefreshedAccount { view: account.view(self.work.clock.now()), token_outcome }
+    }
+
+    fn reauthorization(&self, account: InstagramAccount) -> Setback {
+        let view = account.view(self.work.clock.now());
+        debug_assert_ne!(view.status, AccountStatus::Active, "only a dead token ends here");
+        RefreshAccountError::ReauthorizationRequired(Box::new(view)).into()
+    }
+}
+
+fn is_rejection(error: &InstagramError) -> bool {
+    matches!(error.kind, InstagramErrorKind::TokenRejected(_))
+}
+
+/// A refusal that was not said twice: nothing follows from it but that Instagram is of two minds.
+fn unconfirmed(refusal: InstagramError) -> InstagramError {
+    InstagramError { kind: InstagramErrorKind::Unavailable, ..refusal }
+}

@@ -1,0 +1,46 @@
+//! Forgets an account and destroys its token.
+
+use std::sync::Arc;
+
+use ig_domain::ports::{AccountKey, Accounts, StoreError};
+use ig_domain::{AccountId, Owner};
+
+/// Forgets accounts.
+pub struct UnlinkAccount {
+    /// Where accounts are kept.
+    pub accounts: Arc<dyn Accounts>,
+}
+
+/// Why an account is not forgotten.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum UnlinkAccountError {
+    /// It is not there, or another owner's.
+    #[error("there is no such account")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl UnlinkAccount {
+    /// Forgets the account; with an `owner` only if it is that owner's.
+    ///
+    /// # Errors
+    ///
+    /// Any [`UnlinkAccountError`]; nothing is forgotten then.
+    pub async fn execute(
+        &self,
+        id: AccountId,
+        owner: Option<&Owner>,
+    ) -> Result<(), UnlinkAccountError> {
+        loop {
+            let found = self.accounts.find(&AccountKey::Id(id)).await?;
+            let found = found.filter(|account| owner.is_none_or(|owner| account.owner == *owner));
+            let account = found.ok_or(UnlinkAccountError::NotFound)?;
+            match self.accounts.remove(id, account.revision).await {
+                Err(StoreError::Conflict) => {}
+                removed => return Ok(removed?),
+            }
+        }
+    }
+}

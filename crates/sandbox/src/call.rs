@@ -1,0 +1,81 @@
+//! One request to the API, read in full.
+
+use axum::RequestExt;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+
+use crate::endpoint::Endpoint;
+use crate::params::Params;
+
+/// How large a request's body may be.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// A request to the API.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) query: Params,
+    pub(crate) form: Params,
+    bearer: Option<String>,
+}
+
+impl Call {
+    /// Reads the request; a body in any encoding but the two that Instagram takes counts as empty.
+    pub(crate) async fn read(request: Request) -> Result<Self, StatusCode> {
+        let (parts, body) = request.with_limited_body().into_parts();
+        let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        let path = parts.uri.path().to_owned();
+        Ok(Self {
+            endpoint: Endpoint::parse(&path),
+            query: Params::from_urlencoded(parts.uri.query().unwrap_or_default().as_bytes()),
+            bearer: bearer(&parts.headers),
+            form: read_form(&parts.headers, body).await,
+            method: parts.method,
+            path,
+        })
+    }
+
+    /// The access token: the query wins over a form, and both over the header.
+    pub(crate) fn token(&self) -> &str {
+        let parameter = self.query.get("access_token").or_else(|| self.form.get("access_token"));
+        parameter.or(self.bearer.as_deref()).unwrap_or_default()
+    }
+
+    /// The method's name as error texts have it.
+    pub(crate) fn method_name(&self) -> String {
+        self.method.as_str().to_ascii_lowercase()
+    }
+}
+
+/// The token of an `Authorization: Bearer` header.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+async fn read_form(headers: &HeaderMap, body: Bytes) -> Params {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    match media_type.trim().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => Params::from_urlencoded(&body),
+        "multipart/form-data" => read_multipart(headers, body).await.unwrap_or_default(),
+        _ => Params::default(),
+    }
+}
+
+/// Reads the parts of a multipart form; `None` where it is malformed.
+async fn read_multipart(headers: &HeaderMap, body: Bytes) -> Option<Params> {
+    let mut request = Request::new(body.into());
+    request.headers_mut().clone_from(headers);
+    let mut form = Multipart::from_request(request, &()).await.ok()?;
+    let mut pairs = Vec::new();
+    while let Some(field) = form.next_field().await.ok()? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let value = field.bytes().await.ok()?;
+        pairs.push((name, String::from_utf8_lossy(&value).into_owned()));
+    }
+    Some(pairs.into_iter().collect())
+}

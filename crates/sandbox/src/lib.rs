@@ -1,0 +1,38 @@
+//! A stand-in for Instagram: consent pages, token endpoints, the account's profile, and a control interface under
+//! `/sandbox` that turns the clock and plays faults. Everything lives in memory and follows from a seed.
+
+mod account;
+mod answer;
+mod api;
+mod app;
+mod authenticate;
+mod authorize;
+mod call;
+mod clock;
+mod code_exchange;
+mod consent;
+mod control;
+mod endpoint;
+mod faults;
+mod grants;
+mod graph_error;
+mod line;
+mod long_lived;
+mod newest;
+mod pages;
+mod params;
+mod profile;
+mod redirect_page;
+mod requests;
+mod scope;
+mod seed;
+mod server;
+mod settings;
+mod shapes;
+mod subscriptions;
+mod usage;
+mod world;
+
+pub use server::serve;
+pub use settings::{Flags, InvalidSetting, Settings};
+pub use world::Sandbox;

@@ -1,0 +1,106 @@
+//! The sandbox's web pages: each is one document that loads nothing else.
+
+use askama::Template;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::account::Account;
+use crate::scope::Scope;
+
+/// Asks the person for consent.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub(crate) struct ConsentPage<'a> {
+    app_id: &'a str,
+    repeated: Vec<(&'static str, &'a str)>,
+    accounts: Vec<AccountChoice<'a>>,
+    scopes: &'a [Scope],
+}
+
+struct AccountChoice<'a> {
+    username: &'a str,
+    detail: String,
+    chosen: bool,
+}
+
+impl<'a> ConsentPage<'a> {
+    /// A page that offers every account, with the chosen one, or else the first, ticked.
+    pub(crate) fn new(
+        app_id: &'a str,
+        repeated: Vec<(&'static str, &'a str)>,
+        accounts: &'a [Account],
+        chosen: &str,
+        scopes: &'a [Scope],
+    ) -> Self {
+        let known = accounts.iter().position(|account| account.username == chosen).unwrap_or(0);
+        let choice = |(index, account): (usize, &'a Account)| AccountChoice {
+            username: &account.username,
+            detail: detail(account),
+            chosen: index == known,
+        };
+        Self {
+            app_id,
+            repeated,
+            accounts: accounts.iter().enumerate().map(choice).collect(),
+            scopes,
+        }
+    }
+}
+
+/// The line under a username: who, and what kind of account.
+fn detail(account: &Account) -> String {
+    let kind = match account.kind.to_ascii_uppercase().as_str() {
+        "BUSINESS" => "business account".to_owned(),
+        "MEDIA_CREATOR" => "creator account".to_owned(),
+        "PERSONAL" => "personal account".to_owned(),
+        other => other.to_owned(),
+    };
+    match &account.name {
+        Some(name) => format!("{name} · {kind}"),
+        None => kind,
+    }
+}
+
+/// Says why the person cannot be asked.
+#[derive(Template)]
+#[template(path = "refusal.html")]
+pub(crate) struct RefusalPage<'a> {
+    pub(crate) message: &'a str,
+    pub(crate) explanation: &'a str,
+}
+
+/// Shows what came back to the redirect URI, and what to do with it.
+#[derive(Template)]
+#[template(path = "redirect.html")]
+pub(crate) struct RedirectPage<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) outcome: Outcome,
+    pub(crate) command: &'a str,
+}
+
+/// What an authorization response says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Allowed,
+    Refused,
+    Nothing,
+}
+
+/// Renders a page. It may load nothing, be framed by nobody, and its address is told to nobody.
+pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+                          frame-ancestors 'none'";
+    let headers: [(HeaderName, HeaderValue); 4] = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    match page.render() {
+        Ok(text) => (status, headers, Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Everything that looks random: the same seed and the same requests give the same ids, codes and tokens.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A deterministic source: SHA-256 over the seed, what is being made, and how many were made before.
+#[derive(Debug)]
+pub(crate) struct Seed {
+    seed: u64,
+    made: BTreeMap<&'static str, u64>,
+}
+
+impl Seed {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, made: BTreeMap::new() }
+    }
+
+    /// An access token, opaque to everybody but with the prefix of Instagram Login.
+    pub(crate) fn token(&mut self) -> String {
+        format!("IGAA{}", self.text("token", 160))
+    }
+
+    /// An authorization code.
+    pub(crate) fn code(&mut self) -> String {
+        format!("AQ{}", self.text("code", 180))
+    }
+
+    /// The `fbtrace_id` of an error.
+    pub(crate) fn trace(&mut self) -> String {
+        format!("A{}", self.text("trace", 22))
+    }
+
+    /// An app-scoped id: 17 digits beyond 2^54 and odd, so that no double can hold it.
+    pub(crate) fn app_scoped_id(&mut self) -> u64 {
+        25_000_000_000_000_000 + ((self.number("app-scoped id") % 10_000_000_000_000_000) | 1)
+    }
+
+    /// A professional account's id: 17 digits that begin with 17841.
+    pub(crate) fn professional_id(&mut self) -> u64 {
+        17_841_000_000_000_000 + ((self.number("professional id") % 1_000_000_000_000) | 1)
+    }
+
+    /// The life of a long-lived token in seconds, slightly below 60 days as Instagram's are.
+    pub(crate) fn long_life_seconds(&mut self) -> i64 {
+        5_183_944 + i64::try_from(self.number("life") % 56).unwrap_or_default()
+    }
+
+    fn text(&mut self, what: &'static str, length: usize) -> String {
+        let index = self.next(what);
+        let blocks = (0..u64::MAX).flat_map(|block| self.block(what, index, block));
+        blocks
+            .filter_map(|byte| ALPHANUMERIC.get(usize::from(byte) % ALPHANUMERIC.len()))
+            .take(length)
+            .map(|letter| char::from(*letter))
+            .collect()
+    }
+
+    fn number(&mut self, what: &'static str) -> u64 {
+        let index = self.next(what);
+        let block = self.block(what, index, 0);
+        block.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    fn next(&mut self, what: &'static str) -> u64 {
+        let made = self.made.entry(what).or_default();
+        *made += 1;
+        *made
+    }
+
+    fn block(&self, what: &str, index: u64, block: u64) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_be_bytes());
+        hash.update(what);
+        hash.update(index.to_be_bytes());
+        hash.update(block.to_be_bytes());
+        hash.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_things_and_another_seed_others() {
+        let make = |seed| {
+            let mut seed = Seed::new(seed);
+            (seed.token(), seed.code(), seed.token(), seed.app_scoped_id())
+        };
+        assert_eq!(make(7), make(7));
+        assert_ne!(make(7), make(8));
+        let (first, _, second, _) = make(7);
+        assert_ne!(first, second);
+    }
+
+    proptest! {
+        #[test]
+        #[expect(
+            clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss,
+            reason = "the loss is what is shown"
+        )]
+        fn ids_have_17_digits_and_app_scoped_ones_do_not_survive_a_double(seed: u64) {
+            let mut seed = Seed::new(seed);
+            let (scoped, professional) = (seed.app_scoped_id(), seed.professional_id());
+            prop_assert_eq!(scoped.to_string().len(), 17);
+            prop_assert_ne!(scoped as f64 as u64, scoped);
+            prop_assert!(professional.to_string().starts_with("17841"));
+            prop_assert_eq!(professional.to_string().len(), 17);
+        }
+
+        #[test]
+        fn long_tokens_live_slightly_less_than_sixty_days(seed: u64) {
+            let life = Seed::new(seed).long_life_seconds();
+            prop_assert!((5_183_944..=5_183_999).contains(&life));
+        }
+    }
+}
