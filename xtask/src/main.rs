@@ -1,2 +1,61 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: what a developer and CI run. One module per command.
+
+mod ci;
+mod console;
+mod grpc;
+mod layers;
+mod process;
+mod test;
+mod tools;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Developer commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the sandbox and the service, link a demo account, and serve until Ctrl-C
+    Up(up::Arguments),
+    /// Get what the tests need, build everything, and run every test
+    Test(test::Arguments),
+    /// Check everything: the only definition of green
+    Ci,
+    /// Prove the direction of every dependency
+    Layers,
+    /// Make one call to the running service
+    Grpc(grpc::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::note(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    process::listen_for_stop()?;
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Up(arguments) => up::run(&workspace, &arguments),
+        Command::Test(arguments) => test::run(&workspace, &arguments),
+        Command::Ci => ci::run(&workspace),
+        Command::Layers => layers::run(&workspace),
+        Command::Grpc(arguments) => grpc::run(&workspace, &arguments),
+    }
+}

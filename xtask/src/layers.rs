@@ -1,0 +1,165 @@
+//! `cargo xtask layers`: the direction of every dependency.
+//!
+//! Arrows point inwards: domain <- application <- grpc-server <- service, and domain <- adapters <- service.
+
+mod homes;
+
+use anyhow::{Result, ensure};
+use cargo_metadata::{Dependency, DependencyKind, Package};
+
+use self::homes::HOMES;
+use crate::console;
+use crate::workspace::Workspace;
+
+/// The prefix of every package of ours that can be depended upon.
+const OURS: &str = "ig-";
+
+/// The binary: everything is below it.
+const TOP: &str = "ig-service";
+
+/// Stands in for Instagram, so it must know nothing of how we see Instagram.
+const SANDBOX: &str = "ig-sandbox";
+
+/// What only tests may name.
+const TESTS_ONLY: [&str; 2] = ["ig-test-support", SANDBOX];
+
+/// Fails with every forbidden dependency.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let packages = workspace.metadata().workspace_packages();
+    let troubles: Vec<_> = packages.iter().flat_map(|package| troubles(package)).collect();
+    ensure!(troubles.is_empty(), "the layers are broken:\n  {}", troubles.join("\n  "));
+    console::note(format_args!("{} packages keep their layers", packages.len()));
+    Ok(())
+}
+
+/// What is wrong with a package's dependencies and features.
+fn troubles(package: &Package) -> Vec<String> {
+    let edges = package.dependencies.iter().filter_map(|dependency| trouble(package, dependency));
+    let mocked = package.features.iter().filter(|(feature, turns_on)| {
+        // `mocks` itself is where the feature is made; nothing else may lead to it.
+        feature.as_str() != "mocks" && turns_on.iter().any(|name| is_mocks(name))
+    });
+    let mocked = mocked.map(|(feature, _)| format!("{}: {feature} turns on mocks", package.name));
+    edges.chain(mocked).collect()
+}
+
+/// What is wrong with one edge, if anything.
+fn trouble(package: &Package, dependency: &Dependency) -> Option<String> {
+    let (from, to) = (package.name.as_str(), dependency.name.as_str());
+    let edge = format!("{from} may not depend on {to}");
+    if to == TOP {
+        return Some(format!("{edge}: nothing does"));
+    }
+    if from == SANDBOX && to.starts_with(OURS) {
+        return Some(format!("{edge}: it must not know us"));
+    }
+    if dependency.kind == DependencyKind::Development {
+        return None;
+    }
+    if TESTS_ONLY.contains(&to) {
+        return Some(format!("{edge} but in tests"));
+    }
+    if dependency.features.iter().any(|feature| is_mocks(feature)) {
+        return Some(format!("{from} may turn on the mocks of {to} only in tests"));
+    }
+    match HOMES.iter().find(|(name, _)| *name == to) {
+        None => Some(format!("{edge}: it has no row in xtask/src/layers/homes.rs")),
+        Some((_, homes)) if homes.contains(&from) => None,
+        Some((_, homes)) => Some(format!("{edge}: only {} may", homes.join(", "))),
+    }
+}
+
+/// Whether a feature is the domain's mocks, by whatever path.
+fn is_mocks(feature: &str) -> bool {
+    feature == "mocks" || feature.ends_with("/mocks")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_workspace_keeps_its_layers() {
+        run(&Workspace::find().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn every_row_is_needed() {
+        let workspace = Workspace::find().unwrap();
+        for (name, homes) in HOMES {
+            for home in *homes {
+                let packages = workspace.metadata().workspace_packages();
+                let home = packages.iter().find(|package| package.name.as_str() == *home).unwrap();
+                let names = |dependency: &&Dependency| {
+                    dependency.name == *name && dependency.kind != DependencyKind::Development
+                };
+                assert!(home.dependencies.iter().any(|d| names(&d)), "{} {name}", home.name);
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::outwards(
+        "ig-domain",
+        "ig-application",
+        "ig-domain may not depend on ig-application: only"
+    )]
+    #[case::sideways(
+        "ig-adapters",
+        "ig-application",
+        "ig-adapters may not depend on ig-application"
+    )]
+    #[case::a_framework_inside("ig-application", "sea-orm", "only ig-adapters may")]
+    #[case::no_row("ig-domain", "left-pad", "it has no row")]
+    #[case::the_top("xtask", "ig-service", "nothing does")]
+    #[case::test_support("ig-service", "ig-test-support", "but in tests")]
+    #[case::the_stand_in("ig-service", "ig-sandbox", "but in tests")]
+    #[case::a_stand_in_that_knows_us("ig-sandbox", "ig-domain", "it must not know us")]
+    fn a_forbidden_edge_is_named(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
+        let found = troubles(&package(from, &json!([dependency(to, None, &[])]), &json!({})));
+        assert!(matches!(&found[..], [one] if one.contains(expected)), "{found:?}");
+    }
+
+    #[rstest]
+    #[case::anything("ig-domain", "left-pad", 0)]
+    #[case::test_support("ig-application", "ig-test-support", 0)]
+    #[case::the_top("ig-grpc-server", "ig-service", 1)]
+    #[case::a_stand_in_that_knows_us("ig-sandbox", "ig-domain", 1)]
+    fn tests_may_name_what_they_like_but_the_top(
+        #[case] from: &str,
+        #[case] to: &str,
+        #[case] expected: usize,
+    ) {
+        let dependencies = json!([dependency(to, Some("dev"), &["mocks"])]);
+        assert_eq!(troubles(&package(from, &dependencies, &json!({}))).len(), expected);
+    }
+
+    #[test]
+    fn nothing_that_ships_turns_on_mocks() {
+        let dependencies = json!([dependency("ig-domain", None, &["mocks"])]);
+        let by_edge = troubles(&package("ig-application", &dependencies, &json!({})));
+        assert_eq!(by_edge, ["ig-application may turn on the mocks of ig-domain only in tests"]);
+
+        let features = json!({ "mocks": ["dep:mockall"], "default": ["mocks"] });
+        let by_feature = troubles(&package("ig-domain", &json!([]), &features));
+        assert_eq!(by_feature, ["ig-domain: default turns on mocks"]);
+    }
+
+    fn dependency(name: &str, kind: Option<&str>, features: &[&str]) -> Value {
+        json!({
+            "name": name, "req": "*", "kind": kind, "features": features,
+            "optional": false, "uses_default_features": true,
+        })
+    }
+
+    fn package(name: &str, dependencies: &Value, features: &Value) -> Package {
+        let package = json!({
+            "name": name, "version": "0.1.0", "id": name, "manifest_path": "/Cargo.toml",
+            "dependencies": dependencies, "features": features, "targets": [],
+        });
+        serde_json::from_value(package).unwrap()
+    }
+}

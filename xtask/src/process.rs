@@ -1,0 +1,148 @@
+//! Child processes. Each leads its own process group, and none outlives `cargo xtask`.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// How often a child is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a child may take to stop by itself.
+const GRACE: Duration = Duration::from_secs(5);
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on SIGINT, SIGTERM and SIGHUP only set what [`stop_asked`] answers.
+pub(crate) fn listen_for_stop() -> Result<()> {
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot handle signals")
+}
+
+/// Whether somebody asked `cargo xtask` to stop.
+pub(crate) fn stop_asked() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
+/// Waits a moment between two looks at something.
+pub(crate) fn pause() {
+    sleep(PAUSE);
+}
+
+/// A child and all that it starts. Dropping it stops them: TERM, five seconds, KILL.
+pub(crate) struct Group(Child);
+
+impl Group {
+    /// Starts a command, without standard input.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        Ok(Self(child.with_context(|| format!("cannot start `{}`", line(command)))?))
+    }
+
+    /// How the child ended; `None` while it runs.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.0.try_wait().context("cannot look at a child process")
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Ok(id) = i32::try_from(self.0.id()) {
+            // The group may be gone already, which is what we want.
+            let _ = killpg(Pid::from_raw(id), signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if matches!(self.ended(), Ok(None)) {
+            self.signal(Signal::SIGTERM);
+        }
+        let started = Instant::now();
+        while matches!(self.ended(), Ok(None)) && started.elapsed() < GRACE {
+            pause();
+        }
+        self.signal(Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a command to its end, with its output shown; fails when it fails or when a stop is asked.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let mut group = Group::start(command)?;
+    loop {
+        if let Some(status) = group.ended()? {
+            ensure!(status.success(), "`{}` failed: {status}", line(command));
+            return Ok(());
+        }
+        if stop_asked() {
+            bail!("stopped while `{}` ran", line(command));
+        }
+        pause();
+    }
+}
+
+/// A command as one would type it.
+pub(crate) fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell reads it.
+pub(crate) fn quote(word: &str) -> String {
+    // Only a NUL cannot be quoted, and no word that a process was given holds one.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_failure_names_the_command_and_its_status() {
+        let error = run(&mut shell("exit 3")).unwrap_err().to_string();
+        assert_eq!(error, "`sh -c 'exit 3'` failed: exit status: 3");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
+        assert_eq!(error, "cannot start `no-such-program`");
+    }
+
+    #[test]
+    fn dropping_a_group_ends_its_grandchildren_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("grandchild");
+        let script = format!("sleep 600 & echo $! > {}; wait", file.display());
+        let group = Group::start(&mut shell(&script)).unwrap();
+        let grandchild = loop {
+            let written = std::fs::read_to_string(&file).unwrap_or_default();
+            if let Ok(id) = written.trim_end().parse::<i32>() {
+                break Pid::from_raw(id);
+            }
+            pause();
+        };
+        drop(group);
+        let deadline = Instant::now() + GRACE;
+        while alive(grandchild) {
+            assert!(Instant::now() < deadline, "the grandchild still runs");
+            pause();
+        }
+    }
+
+    /// Whether a process runs; one that nobody has reaped yet does not.
+    fn alive(process: Pid) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        !status.is_empty() && !status.contains(") Z ")
+    }
+}

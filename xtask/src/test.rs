@@ -1,0 +1,32 @@
+//! `cargo xtask test`: every test, with all that the tests need.
+
+use anyhow::Result;
+
+use crate::tools::{Browser, Tools};
+use crate::workspace::Workspace;
+use crate::{console, process};
+
+/// What `cargo xtask test` takes.
+#[derive(clap::Args, Default)]
+pub(crate) struct Arguments {
+    /// Passed on to `cargo test`
+    #[arg(last = true)]
+    cargo: Vec<String>,
+}
+
+/// Gets the tools, builds everything, and runs the tests.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let grpcurl = Tools::of(workspace).grpcurl()?;
+    let browser = Browser::obtain()?;
+    // The tests start binaries of other packages, which `cargo test` alone does not promise to build.
+    console::note("building the workspace ...");
+    process::run(&mut workspace.cargo(&["build", "--workspace", "--all-targets"]))?;
+    let mut tests = workspace.cargo(&["test", "--workspace"]);
+    tests
+        .args(&arguments.cargo)
+        .env("GRPCURL", grpcurl)
+        .env("CHROMIUM", browser.chromium)
+        .env("CHROMEDRIVER", browser.chromedriver)
+        .env("INSTAGRAM_SANDBOX_BIN", workspace.binary("instagram-sandbox"));
+    process::run(&mut tests)
+}

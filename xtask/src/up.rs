@@ -1,0 +1,102 @@
+//! `cargo xtask up`: the whole thing on one machine, with an account linked through the real flow.
+
+mod demo;
+mod guide;
+mod stack;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::{Context, Result, ensure};
+
+use self::demo::Demo;
+use self::guide::Guide;
+use self::stack::{Settings, Stack};
+use crate::console::{self, Step};
+use crate::grpc::{self, Client};
+use crate::process;
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+/// What `cargo xtask up` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Where the service listens for gRPC, on loopback
+    #[arg(long, value_name = "ADDRESS", default_value = grpc::ADDRESS)]
+    grpc: SocketAddr,
+    /// Where the sandbox listens, on loopback
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    sandbox: SocketAddr,
+}
+
+/// Builds, starts, links, prints, and serves until a stop is asked.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    check_free("--grpc", arguments.grpc)?;
+    check_free("--sandbox", arguments.sandbox)?;
+    let grpcurl = Tools::of(workspace).grpcurl()?;
+    build(workspace)?;
+
+    let settings = Settings {
+        grpc: arguments.grpc,
+        sandbox: arguments.sandbox,
+        folder: workspace.target().join("up").join(arguments.grpc.port().to_string()),
+    };
+    empty(&settings)?;
+    let mut stack = Stack::start(workspace, &settings)?;
+
+    let step = Step::begin("linking a demo account");
+    let client = Client::new(grpcurl, arguments.grpc);
+    let linked = Demo::link(&client, &settings.sandbox_url());
+    // A dead process explains more than the call that it failed.
+    stack.check()?;
+    let demo = linked.context("cannot link the demo account")?;
+    step.done();
+
+    console::say(Guide { client: &client, demo: &demo, settings: &settings });
+    stack.serve()
+}
+
+/// Refuses an address that others could reach, or that something else listens on.
+fn check_free(flag: &str, address: SocketAddr) -> Result<()> {
+    let loopback = address.ip().is_loopback();
+    ensure!(loopback, "{flag} {address}: a demo that asks nobody who they are stays on loopback");
+    TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}: stop what listens there, or choose another by {flag} ADDRESS")
+    })?;
+    Ok(())
+}
+
+/// Builds what ships: `--workspace`, since a package alone would resolve other features.
+fn build(workspace: &Workspace) -> Result<()> {
+    console::note("building the workspace ...");
+    process::run(&mut workspace.cargo(&["build", "--workspace"]))
+}
+
+/// Makes an empty folder for the database and the logs: every start is a fresh one.
+fn empty(settings: &Settings) -> Result<()> {
+    let folder = &settings.folder;
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_its_remedy() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let error = check_free("--grpc", address).unwrap_err().to_string();
+        let remedy = "stop what listens there, or choose another by --grpc ADDRESS";
+        assert_eq!(error, format!("cannot listen on {address}: {remedy}"));
+    }
+
+    #[test]
+    fn an_address_that_others_reach_is_refused() {
+        let error = check_free("--sandbox", "0.0.0.0:0".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("stays on loopback"), "{error}");
+    }
+}

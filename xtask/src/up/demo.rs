@@ -1,0 +1,86 @@
+//! The demo account, linked as a caller and a person would.
+
+use std::borrow::Cow;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::grpc::Client;
+
+/// Whose account the demo is.
+pub(super) const OWNER: &str = "demo";
+
+/// How long the sandbox may take for an answer.
+const ANSWER_LIMIT_SECONDS: u64 = 10;
+
+/// A linked account, and the way to the next one.
+pub(super) struct Demo {
+    /// As `Link` answered it.
+    pub(super) account: Value,
+    /// Where a person consents; leads to the sandbox's redirect page.
+    pub(super) consent_url: String,
+    /// Where the browser ends.
+    pub(super) redirect_uri: String,
+}
+
+impl Demo {
+    /// `BeginLink`, the consent of a seeded business account, `Link`; then `BeginLink` for whoever tries it by hand.
+    pub(super) fn link(client: &Client, sandbox: &str) -> Result<Self> {
+        let redirect_uri = format!("{sandbox}/redirect");
+        let consent = consent(&begin(client, &redirect_uri)?, &business_account(sandbox)?)?;
+        let request = json!({ "authorization_response": consent, "owner": OWNER });
+        let mut linked = client.call("Link", &request)?;
+        let account = linked.get_mut("account").context("Link answered no account")?.take();
+        Ok(Self { account, consent_url: begin(client, &redirect_uri)?, redirect_uri })
+    }
+
+    /// A field of the account, as text.
+    pub(super) fn field(&self, name: &str) -> Cow<'_, str> {
+        self.account.get(name).map(text).unwrap_or_default()
+    }
+}
+
+/// Asks the service for the URL to send a person to.
+fn begin(client: &Client, redirect_uri: &str) -> Result<String> {
+    let begun =
+        client.call("BeginLink", &json!({ "redirect_uri": redirect_uri, "owner": OWNER }))?;
+    let url = begun.get("authorizationUrl").context("BeginLink answered no authorization URL")?;
+    Ok(text(url).into_owned())
+}
+
+/// The username of the sandbox's first business account.
+fn business_account(sandbox: &str) -> Result<String> {
+    let answer = get(&format!("{sandbox}/sandbox/accounts"))?;
+    let answer: Value = serde_json::from_slice(answer.as_bytes())
+        .context("the sandbox's list of accounts is no JSON")?;
+    let accounts = answer.get("accounts").and_then(Value::as_array);
+    let business = accounts.into_iter().flatten().find(|account| {
+        account.get("account_type").is_some_and(|account_type| account_type == "BUSINESS")
+    });
+    let username = business.and_then(|account| account.get("username"));
+    Ok(text(username.context("the sandbox has no business account")?).into_owned())
+}
+
+/// Consents by the sandbox's short cut; answers where the browser is sent.
+fn consent(authorization_url: &str, username: &str) -> Result<String> {
+    let url = format!("{authorization_url}&sandbox_account={username}&sandbox_decision=allow");
+    let answer = get(&url)?;
+    let location = answer.header("location");
+    let location = location.with_context(|| {
+        format!("the consent page sent the browser nowhere (HTTP {})", answer.status_code)
+    })?;
+    Ok(location.to_owned())
+}
+
+/// One GET to the sandbox, without following redirects; fails unless it is well.
+pub(super) fn get(url: &str) -> Result<minreq::Response> {
+    let request = minreq::get(url).with_timeout(ANSWER_LIMIT_SECONDS).with_follow_redirects(false);
+    let answer = request.send().context("the sandbox does not answer")?;
+    let status = answer.status_code;
+    ensure!((200..400).contains(&status), "the sandbox answered HTTP {status}");
+    Ok(answer)
+}
+
+fn text(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| value.to_string().into(), Cow::Borrowed)
+}

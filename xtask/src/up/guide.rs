@@ -1,0 +1,107 @@
+//! What `cargo xtask up` prints once everything serves: the account, and lines that work when pasted.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde_json::{Value, json};
+
+use super::demo::{self, Demo};
+use super::stack::Settings;
+use crate::grpc::{Client, SERVICE};
+use crate::process::{line, quote};
+
+/// A day and a bit: from then on Instagram renews a token.
+const A_DAY_SECONDS: u32 = 25 * 60 * 60;
+
+/// Everything that a guide tells of.
+pub(super) struct Guide<'a> {
+    pub(super) client: &'a Client,
+    pub(super) demo: &'a Demo,
+    pub(super) settings: &'a Settings,
+}
+
+impl Display for Guide<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self { demo, settings, .. } = self;
+        writeln!(out, "\nA demo account is linked:\n{:#}\n", demo.account)?;
+        writeln!(
+            out,
+            "To link one by hand, open this in a browser, choose an account and press Allow."
+        )?;
+        writeln!(
+            out,
+            "The page that you land on shows the Link line to paste.\n\n  {}\n",
+            demo.consent_url
+        )?;
+        writeln!(out, "To ask the service:\n")?;
+        for (what, command) in self.calls() {
+            writeln!(out, "  # {what}\n  {command}\n")?;
+        }
+        writeln!(out, "Database and logs, new at every start: {}", settings.folder.display())?;
+        write!(out, "Serving until Ctrl-C.")
+    }
+}
+
+impl Guide<'_> {
+    /// What can be asked, in an order in which every line works.
+    fn calls(&self) -> Vec<(&'static str, String)> {
+        let demo = self.demo;
+        let call =
+            |method: &str, request: Value| line(&self.client.command(method, &request.to_string()));
+        let account_id = json!({ "account_id": demo.field("accountId") });
+        let professional = json!({ "instagram_id": demo.field("professionalAccountId") });
+        let app_scoped = json!({ "instagram_id": demo.field("appScopedUserId") });
+        let username = json!({ "username": demo.field("username") });
+        let begin = json!({ "redirect_uri": demo.redirect_uri, "owner": demo::OWNER });
+        vec![
+            ("what the service offers", line(&self.client.describe(SERVICE))),
+            ("one account, by the service's own id", call("Get", account_id.clone())),
+            ("by the professional account's id", call("Get", professional)),
+            ("by the app-scoped id", call("Get", app_scoped)),
+            ("by the username", call("Get", username)),
+            ("all accounts of an owner", call("List", json!({ "owner": demo::OWNER }))),
+            ("renew its token: too young on the first day", call("Refresh", account_id.clone())),
+            ("let a day pass in the sandbox, then renew again", self.let_a_day_pass()),
+            ("begin another link", call("BeginLink", begin)),
+            ("forget the account", call("Unlink", account_id)),
+        ]
+    }
+
+    fn let_a_day_pass(&self) -> String {
+        let body = json!({ "advance_seconds": A_DAY_SECONDS }).to_string();
+        let url = format!("{}/sandbox/clock", self.settings.sandbox_url());
+        format!("curl -H 'content-type: application/json' -d {} {url}", quote(&body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_can_be_pasted() {
+        let demo = Demo {
+            account: json!({
+                "accountId": "0193", "professionalAccountId": "17841", "appScopedUserId": "9007",
+                "username": "a.bakery",
+            }),
+            consent_url: "http://127.0.0.1:8090/oauth/authorize?state=s".to_owned(),
+            redirect_uri: "http://127.0.0.1:8090/redirect".to_owned(),
+        };
+        let settings = Settings {
+            grpc: "127.0.0.1:50051".parse().unwrap(),
+            sandbox: "127.0.0.1:8090".parse().unwrap(),
+            folder: "/work tree/up".into(),
+        };
+        let client = Client::new("/work tree/grpcurl".into(), settings.grpc);
+        let guide = Guide { client: &client, demo: &demo, settings: &settings };
+        for (what, command) in guide.calls() {
+            let words = shlex::split(&command).unwrap();
+            assert!(words.len() >= 4, "{what}: {command}");
+            assert!(["/work tree/grpcurl", "curl"].contains(&words[0].as_str()), "{command}");
+        }
+        let printed = guide.to_string();
+        for expected in [r#"'{"account_id":"0193"}'"#, r#"'{"instagram_id":"9007"}'"#, "state=s"] {
+            assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The sandbox and the service as child processes.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::demo;
+use crate::console::{self, Step};
+use crate::process::{self, Group};
+use crate::workspace::Workspace;
+
+/// How long a process may take until it serves.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How much of a dead process's log is shown.
+const LAST_LINES: usize = 20;
+
+/// The app that sandbox and service agree on.
+const APP_ID: &str = "1234567890123456";
+const APP_SECRET: &str = "sandbox-app-secret";
+
+/// What of our own environment the children see: nothing that would change their settings.
+const KEPT: [&str; 7] =
+    ["HOME", "PATH", "RUST_BACKTRACE", "RUST_LOG", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR"];
+
+/// Where everything is.
+pub(super) struct Settings {
+    pub(super) grpc: SocketAddr,
+    pub(super) sandbox: SocketAddr,
+    /// Holds the database, its key and the logs.
+    pub(super) folder: PathBuf,
+}
+
+impl Settings {
+    /// Where the sandbox answers.
+    pub(super) fn sandbox_url(&self) -> String {
+        format!("http://{}", self.sandbox)
+    }
+
+    fn of_sandbox(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("SANDBOX_LISTEN", self.sandbox.to_string()),
+            ("SANDBOX_APP_ID", APP_ID.to_owned()),
+            ("SANDBOX_APP_SECRET", APP_SECRET.to_owned()),
+            // For the `Link` line that its redirect page shows.
+            ("SANDBOX_LINK_OWNER", demo::OWNER.to_owned()),
+            ("SANDBOX_GRPC_ADDRESS", self.grpc.to_string()),
+        ]
+    }
+
+    fn of_service(&self) -> Vec<(&'static str, String)> {
+        let sandbox = self.sandbox_url();
+        let database = self.folder.join("instagram-accounts.db");
+        vec![
+            ("INSTAGRAM_APP_ID", APP_ID.to_owned()),
+            ("INSTAGRAM_APP_SECRET", APP_SECRET.to_owned()),
+            ("INSTAGRAM_AUTHORIZE_URL", format!("{sandbox}/oauth/authorize")),
+            ("INSTAGRAM_API_URL", sandbox.clone()),
+            ("INSTAGRAM_GRAPH_URL", sandbox.clone()),
+            ("SANDBOX_CLOCK_URL", format!("{sandbox}/sandbox/clock")),
+            ("DATABASE_URL", format!("sqlite://{}?mode=rwc", database.display())),
+            ("GRPC_LISTEN", self.grpc.to_string()),
+            // The printed lines are to work hours later too.
+            ("STATE_TTL", "30d".to_owned()),
+            // Below the grace after which a child is killed.
+            ("SHUTDOWN_TIMEOUT", "3s".to_owned()),
+        ]
+    }
+}
+
+/// What runs. Dropping it stops the service first, then what the service calls.
+pub(super) struct Stack {
+    service: Part,
+    sandbox: Part,
+}
+
+impl Stack {
+    /// Starts both and waits until they serve.
+    pub(super) fn start(workspace: &Workspace, settings: &Settings) -> Result<Self> {
+        let step = Step::begin(format!("starting the sandbox on {}", settings.sandbox));
+        let program = workspace.binary("instagram-sandbox");
+        let mut sandbox = Part::start("sandbox", &program, settings, settings.of_sandbox())?;
+        let clock = format!("{}/sandbox/clock", settings.sandbox_url());
+        sandbox.wait_until(|| demo::get(&clock).is_ok())?;
+        step.done();
+
+        let step = Step::begin(format!("starting the service on {}", settings.grpc));
+        let program = workspace.binary("instagram-accounts");
+        let variables = settings.of_service();
+        let mut check = with_variables(&program, variables.clone());
+        check.arg("healthcheck").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut service = Part::start("service", &program, settings, variables)?;
+        service.wait_until(|| check.status().is_ok_and(|status| status.success()))?;
+        step.done();
+        Ok(Self { service, sandbox })
+    }
+
+    /// Fails when one has ended, with its last words.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.sandbox.check()?;
+        self.service.check()
+    }
+
+    /// Waits until a stop is asked or one ends.
+    pub(super) fn serve(mut self) -> Result<()> {
+        while !process::stop_asked() {
+            self.check()?;
+            process::pause();
+        }
+        let step = Step::begin("stopping");
+        drop(self);
+        step.done();
+        Ok(())
+    }
+}
+
+/// One process and its log.
+struct Part {
+    name: &'static str,
+    log: PathBuf,
+    group: Group,
+}
+
+impl Part {
+    fn start(
+        name: &'static str,
+        program: &Path,
+        settings: &Settings,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let log = settings.folder.join(format!("{name}.log"));
+        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = with_variables(program, variables);
+        command.stdout(file.try_clone().context("cannot share a log file")?).stderr(file);
+        if name == "service" {
+            command.arg("serve");
+        }
+        Ok(Self { name, log, group: Group::start(&mut command)? })
+    }
+
+    fn check(&mut self) -> Result<()> {
+        let Some(status) = self.group.ended()? else { return Ok(()) };
+        bail!("the {} ended ({status}). {}", self.name, self.last_words())
+    }
+
+    fn wait_until(&mut self, mut serves: impl FnMut() -> bool) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        while !serves() {
+            self.check()?;
+            if process::stop_asked() {
+                bail!("stopped while the {} started", self.name);
+            }
+            if Instant::now() > deadline {
+                let limit = console::seconds(START_LIMIT);
+                bail!("the {} does not serve after {limit}. {}", self.name, self.last_words());
+            }
+            process::pause();
+        }
+        // Whatever answered, it was not the process that has ended.
+        self.check()
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        format!("The end of {}:\n{}", self.log.display(), last_lines(&log, LAST_LINES))
+    }
+}
+
+fn with_variables(program: &Path, variables: Vec<(&'static str, String)>) -> Command {
+    let ours = std::env::vars_os();
+    let kept = ours.filter(|(name, _)| name.to_str().is_some_and(|name| KEPT.contains(&name)));
+    let mut command = Command::new(program);
+    command.env_clear().envs(kept).envs(variables);
+    command
+}
+
+/// The last lines of a text.
+fn last_lines(text: &str, count: usize) -> String {
+    let skipped = text.lines().count().saturating_sub(count);
+    text.lines().skip(skipped).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nothing("", "")]
+    #[case::less_than_asked("a\nb\n", "a\nb")]
+    #[case::more_than_asked("a\nb\nc\nd\n", "c\nd")]
+    fn a_log_is_shown_from_its_end(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(last_lines(text, 2), expected);
+    }
+
+    #[test]
+    fn a_process_that_ends_is_reported_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            grpc: "127.0.0.1:1".parse().unwrap(),
+            sandbox: "127.0.0.1:2".parse().unwrap(),
+            folder: folder.path().to_owned(),
+        };
+        // `false` ends at once and without a word; its log stands in for what it would have said.
+        let mut part = Part::start("sandbox", Path::new("false"), &settings, Vec::new()).unwrap();
+        fs::write(&part.log, "starting\nno such key\n").unwrap();
+        let error = part.wait_until(|| false).unwrap_err().to_string();
+        assert!(error.starts_with("the sandbox ended (exit status: 1)."), "{error}");
+        assert!(error.ends_with("starting\nno such key"), "{error}");
+    }
+}
