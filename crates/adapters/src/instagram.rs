@@ -1,0 +1,153 @@
+//! Instagram over HTTP: the [`Instagram`] port on the "Instagram API with Instagram Login".
+//!
+//! [`GraphApi`] builds the requests, `transport` sends them and tells apart how they can fail, `refusal`
+//! says what Instagram's errors mean, and `wire` reads its answers.
+
+mod base_url;
+mod envelope;
+mod refusal;
+mod throttle;
+mod transport;
+mod wire;
+
+use async_trait::async_trait;
+use ig_domain::ports::{CodeExchange, Instagram, InstagramError};
+use ig_domain::{
+    AppId, AuthorizationCode, LongLivedToken, Profile, RedirectUri, RequestedScopes, Scope,
+    ShortLivedToken, StateToken, TokenLifetime, TokenText,
+};
+use reqwest::RequestBuilder;
+use secrecy::{ExposeSecret, SecretString};
+
+use self::transport::{Endpoint, Limits, Transport};
+use self::wire::Readable;
+
+pub use self::base_url::{BaseUrl, InvalidBaseUrl};
+pub use self::transport::HttpClientError;
+
+/// What is read of a profile. `id` comes unasked, too; `user_id` does not.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>.
+const PROFILE_FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url,\
+    followers_count,follows_count,media_count";
+
+/// Which Meta app speaks, and where Instagram is.
+#[derive(Clone, Debug)]
+pub struct GraphApiSettings {
+    /// The *Instagram* app id.
+    pub app_id: AppId,
+    /// The *Instagram* app secret.
+    pub app_secret: SecretString,
+    /// The page that people consent on, such as `https://www.instagram.com/oauth/authorize`.
+    pub authorize_url: BaseUrl,
+    /// Where codes are exchanged, such as `https://api.instagram.com`.
+    pub api_url: BaseUrl,
+    /// Where everything else is asked, such as `https://graph.instagram.com`; a version may follow.
+    pub graph_url: BaseUrl,
+}
+
+/// The [`Instagram`] port over HTTP.
+///
+/// An authorization code is sent once. The other calls are repeated, at most twice, after a failure that
+/// repeating may mend: they are `GET`s, and a renewal whose answer was lost is harmless to ask for again.
+/// Secrets travel in bodies, queries and headers only; no error and no log of this type holds one.
+pub struct GraphApi {
+    settings: GraphApiSettings,
+    transport: Transport,
+}
+
+impl GraphApi {
+    /// Makes the one HTTP client of a process; its connections are reused.
+    ///
+    /// The process must have installed a `rustls` crypto provider before, also where it speaks plain HTTP
+    /// only.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpClientError`] when no crypto provider is installed, or the system has no root certificates.
+    pub fn new(settings: GraphApiSettings) -> Result<Self, HttpClientError> {
+        let transport = Transport::new(Limits::USUAL)?;
+        Ok(Self { settings, transport })
+    }
+
+    fn get(&self, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
+        self.transport.get(self.settings.graph_url.endpoint(path)).query(query)
+    }
+
+    async fn token(
+        &self,
+        endpoint: Endpoint,
+        request: impl Fn() -> RequestBuilder + Send + Sync,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        let answer = self.transport.repeat(endpoint, request).await?;
+        wire::LongLivedAnswer::read(answer)
+    }
+}
+
+#[async_trait]
+impl Instagram for GraphApi {
+    fn authorization_url(
+        &self,
+        redirect_uri: &RedirectUri,
+        scopes: &RequestedScopes,
+        state: &StateToken,
+        force_reauth: bool,
+    ) -> String {
+        let scopes: Vec<_> = scopes.iter().map(Scope::as_str).collect();
+        let mut url = self.settings.authorize_url.as_url().clone();
+        url.query_pairs_mut()
+            .append_pair("client_id", self.settings.app_id.as_str())
+            .append_pair("redirect_uri", redirect_uri.as_str())
+            .append_pair("response_type", "code")
+            .append_pair("scope", &scopes.join(","))
+            .append_pair("state", state.expose());
+        if force_reauth {
+            url.query_pairs_mut().append_pair("force_reauth", "true");
+        }
+        url.into()
+    }
+
+    async fn exchange_code(
+        &self,
+        code: &AuthorizationCode,
+        redirect_uri: &RedirectUri,
+    ) -> Result<CodeExchange, InstagramError> {
+        let url = self.settings.api_url.endpoint("/oauth/access_token");
+        let request = self.transport.post(url).form(&[
+            ("client_id", self.settings.app_id.as_str()),
+            ("client_secret", self.settings.app_secret.expose_secret()),
+            ("grant_type", "authorization_code"),
+            ("redirect_uri", redirect_uri.as_str()),
+            ("code", code.expose()),
+        ]);
+        let answer = transport::send(Endpoint::CodeExchange, request).await?;
+        wire::CodeAnswer::read(answer)
+    }
+
+    async fn extend_token(
+        &self,
+        token: &ShortLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        let query = [
+            ("grant_type", "ig_exchange_token"),
+            ("client_secret", self.settings.app_secret.expose_secret()),
+            ("access_token", token.text().expose()),
+        ];
+        self.token(Endpoint::TokenExtension, || self.get("/access_token", &query)).await
+    }
+
+    async fn renew_token(
+        &self,
+        token: &LongLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        let query = [("grant_type", "ig_refresh_token"), ("access_token", token.text().expose())];
+        self.token(Endpoint::TokenRenewal, || self.get("/refresh_access_token", &query)).await
+    }
+
+    async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
+        let query = [("fields", PROFILE_FIELDS)];
+        let request = || self.get("/me", &query).bearer_auth(token.expose());
+        let answer = self.transport.repeat(Endpoint::Profile, request).await?;
+        wire::ProfileAnswer::read(answer)
+    }
+}

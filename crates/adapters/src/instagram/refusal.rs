@@ -1,0 +1,160 @@
+//! What Instagram's refusals mean: one table, from status, code, subcode and text to a kind of error.
+
+use std::time::Duration;
+
+use ig_domain::ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
+use ig_domain::ports::InstagramErrorKind::{
+    AppMisconfigured, CodeRejected, RateLimited, RedirectUriRejected, TokenRejected, Unavailable,
+    Unexpected, Unreadable,
+};
+use ig_domain::ports::{InstagramError, InstagramErrorKind};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::envelope::{Dialect, ErrorEnvelope};
+use super::throttle;
+use super::transport::{Endpoint, bare};
+
+#[cfg(test)]
+mod tests;
+
+/// What the code exchange says of a code or its redirect URI, in lower case. Instagram has one text for
+/// another redirect URI and for a wrong app secret.
+///
+/// Sources: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>
+/// and reports of clients; the wording changed over the years.
+const TEXTS_ABOUT_CODES: [(&str, InstagramErrorKind); 7] = [
+    ("matching code was not found", CodeRejected),
+    ("no matching code found", CodeRejected),
+    ("authorization code has been used", CodeRejected),
+    ("invalid authorization code", CodeRejected),
+    ("error validating verification code", RedirectUriRejected),
+    ("match original redirect uri", RedirectUriRejected),
+    ("invalid redirect_uri", RedirectUriRejected),
+];
+
+/// What any endpoint says in words rather than in numbers, in lower case.
+///
+/// `Unsupported request` hits all accounts of an app alike: no accepted tester role, no advanced access, or
+/// an app that Meta restricted. `Cannot parse access token` is what a token gets at the wrong host.
+///
+/// Source: reports of clients; Meta documents none of them.
+const TEXTS: [(&str, InstagramErrorKind); 7] = [
+    ("invalid platform app", AppMisconfigured),
+    ("insufficient developer role", AppMisconfigured),
+    ("invalid scopes", AppMisconfigured),
+    ("unsupported request", AppMisconfigured),
+    ("error validating client secret", AppMisconfigured),
+    ("cannot parse access token", AppMisconfigured),
+    ("session key invalid", TokenRejected(TokenRevoked)),
+];
+
+/// The subcode of code 100 for a code that was used.
+///
+/// Source: reports of clients of graph.facebook.com.
+const CODE_ALREADY_USED: i64 = 36_009;
+
+/// How long a block for abuse lasts at least. A guess: "hours" is all that is known.
+const BLOCKED: Duration = Duration::from_hours(1);
+
+/// Lets the JSON of an answer through that accepts the request; anything else becomes an error.
+///
+/// An error body counts under any status, and its code outranks the status. `body` is `None` where it was
+/// too long to be read.
+pub(super) fn accept(
+    endpoint: Endpoint,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Option<&[u8]>,
+) -> Result<Value, InstagramError> {
+    let json: Option<Value> = body.and_then(|body| serde_json::from_slice(body).ok());
+    if let Some(envelope) = json.as_ref().and_then(ErrorEnvelope::find) {
+        let kind = match envelope.dialect {
+            Dialect::Graph => by_code(endpoint, status, headers, &envelope),
+            Dialect::Token => by_words(endpoint, status, headers, &envelope),
+        };
+        return Err(InstagramError { kind, facts: envelope.facts });
+    }
+    match json {
+        Some(json) if status.is_success() => Ok(json),
+        None if status.is_success() => Err(bare(Unreadable)),
+        _ => Err(bare(by_status(status, headers))),
+    }
+}
+
+/// Graph errors. The order decides: throttling may call itself transient, and a transient refusal of a token
+/// is none.
+///
+/// Source: <https://developers.facebook.com/docs/graph-api/guides/error-handling>.
+fn by_code(
+    endpoint: Endpoint,
+    status: StatusCode,
+    headers: &HeaderMap,
+    envelope: &ErrorEnvelope,
+) -> InstagramErrorKind {
+    let pause = throttle::retry_after(headers);
+    match envelope.facts.code {
+        Some(4 | 17 | 32 | 341 | 613 | 80_002) => return RateLimited { retry_after: pause },
+        Some(368) => return RateLimited { retry_after: pause.max(BLOCKED) },
+        _ if envelope.transient => return Unavailable,
+        Some(1 | 2) => return Unavailable,
+        _ => {}
+    }
+    if let Some(kind) = by_text(endpoint, &envelope.message) {
+        return kind;
+    }
+    match (envelope.facts.code, envelope.facts.subcode) {
+        (Some(190), subcode) => TokenRejected(reason(subcode)),
+        (Some(102 | 452), _) => TokenRejected(TokenRevoked),
+        (Some(3 | 10 | 200..=299), _) => AppMisconfigured,
+        (Some(100), Some(CODE_ALREADY_USED)) if endpoint == Endpoint::CodeExchange => CodeRejected,
+        (Some(_), _) => Unexpected,
+        (None, _) => by_status(status, headers),
+    }
+}
+
+/// Errors of the code exchange: known by their words, for their code only repeats the HTTP status.
+fn by_words(
+    endpoint: Endpoint,
+    status: StatusCode,
+    headers: &HeaderMap,
+    envelope: &ErrorEnvelope,
+) -> InstagramErrorKind {
+    if envelope.error_type.contains("ratelimit") {
+        return RateLimited { retry_after: throttle::retry_after(headers) };
+    }
+    // Such a body comes under HTTP 200 too, so its own code is the status that counts.
+    let own = envelope.facts.code.and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
+    let status = own.unwrap_or(status);
+    by_text(endpoint, &envelope.message).unwrap_or_else(|| by_status(status, headers))
+}
+
+fn by_text(endpoint: Endpoint, message: &str) -> Option<InstagramErrorKind> {
+    let about_codes = TEXTS_ABOUT_CODES.iter().filter(|_| endpoint == Endpoint::CodeExchange);
+    let known = about_codes.chain(&TEXTS).find(|(text, _)| message.contains(text));
+    known.map(|(_, kind)| *kind)
+}
+
+/// What is left where nobody says more, such as a proxy's page.
+fn by_status(status: StatusCode, headers: &HeaderMap) -> InstagramErrorKind {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            RateLimited { retry_after: throttle::retry_after(headers) }
+        }
+        _ if status.is_server_error() => Unavailable,
+        _ => Unexpected,
+    }
+}
+
+/// Why a token is refused, by the subcode of code 190.
+///
+/// Source: <https://developers.facebook.com/docs/graph-api/guides/error-handling>.
+fn reason(subcode: Option<i64>) -> ig_domain::ReauthorizationReason {
+    match subcode {
+        Some(463) => TokenExpired,
+        Some(460) => PasswordChanged,
+        Some(459 | 464) => Checkpoint,
+        _ => TokenRevoked,
+    }
+}
