@@ -1,1 +1,12 @@
-//! Placeholder.
+//! What tests of several crates share: a store in memory, a clock to set, ids in a row, valid values.
+//!
+//! A dev-dependency only; nothing here is shipped.
+
+pub mod builders;
+mod clock;
+mod ids;
+mod memory;
+
+pub use clock::{FakeClock, ImmediateTimer};
+pub use ids::SequentialIds;
+pub use memory::{Guard, MemoryStore};

@@ -1,0 +1,101 @@
+//! Values for tests, each valid and told apart by a number.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ig_domain::{
+    AccountId, AccountType, GrantedScopes, InstagramAccount, LongLivedToken, PendingLink,
+    Presentation, Profile, RequestedScopes, SessionBinding, StateToken, TokenGrant, TokenLifetime,
+};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use uuid::Uuid;
+
+/// The moment at which tests begin.
+pub const START: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
+
+/// The text that `parse` reads, for texts that a test knows to be valid.
+///
+/// # Panics
+///
+/// When the text is not valid.
+#[must_use]
+pub fn parsed<T: std::str::FromStr>(text: &str) -> T {
+    let Ok(value) = text.parse() else { panic!("{text:?} is no {}", std::any::type_name::<T>()) };
+    value
+}
+
+/// The profile of business account `number`, with ids that no double can hold.
+#[must_use]
+pub fn profile(number: u32) -> Profile {
+    Profile {
+        professional_account_id: parsed(&format!("1784140000000{number:04}")),
+        app_scoped_user_id: Some(parsed(&format!("2610000000001{number:04}"))),
+        username: parsed(&format!("account_{number}")),
+        name: Some(format!("Account {number} — é")),
+        profile_picture_url: Some(format!("https://cdn.example/{number}.jpg")),
+        account_type: AccountType::Business,
+        followers_count: Some(i64::from(number)),
+        follows_count: Some(2),
+        media_count: Some(3),
+    }
+}
+
+/// A long-lived token with this text.
+#[must_use]
+pub fn long_lived(text: &str) -> LongLivedToken {
+    LongLivedToken::new(parsed(text))
+}
+
+/// A grant of 60 days, received at `now`.
+///
+/// # Panics
+///
+/// Never: 60 days are a valid lifetime; or when `text` is no token.
+#[must_use]
+pub fn grant(text: &str, now: OffsetDateTime) -> TokenGrant {
+    let Some(lifetime) = TokenLifetime::from_seconds(5_183_999) else {
+        panic!("60 days are valid")
+    };
+    TokenGrant::received(long_lived(text), lifetime, now)
+}
+
+/// Account `number` of `owner`, linked at `now` with a token of that moment.
+#[must_use]
+pub fn account(number: u32, owner: &str, now: OffsetDateTime) -> InstagramAccount {
+    InstagramAccount::link(
+        AccountId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, u64::from(number))),
+        parsed(owner),
+        profile(number),
+        None,
+        GrantedScopes::Known(BTreeSet::from([ig_domain::Scope::basic()])),
+        &grant("IGAA-first", now),
+    )
+}
+
+/// A link that began at `now` under `state`, with an hour to go.
+#[must_use]
+pub fn pending_link(state: &str, owner: &str, now: OffsetDateTime) -> PendingLink {
+    PendingLink {
+        state: parsed::<StateToken>(state).hash(),
+        owner: parsed(owner),
+        session_binding: SessionBinding::default().hash(),
+        redirect_uri: parsed("https://example.com/callback"),
+        scopes: RequestedScopes::usual(),
+        account: None,
+        create_time: now,
+        expire_time: now + Duration::from_hours(1),
+        spent_by: None,
+    }
+}
+
+/// What a caller presents to finish the link that began under `state`.
+#[must_use]
+pub fn presentation(code: &str, state: &str, owner: &str) -> Presentation {
+    Presentation {
+        code: parsed(code),
+        state: parsed(state),
+        owner: parsed(owner),
+        session_binding: SessionBinding::default(),
+    }
+}

@@ -1,0 +1,33 @@
+//! Ids in a row.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ig_domain::ports::Ids;
+use ig_domain::{AccountId, LeaseHolder, StateToken};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Counts: every id, state and holder is the next number.
+#[derive(Debug, Default)]
+pub struct SequentialIds(AtomicU64);
+
+impl SequentialIds {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Ids for SequentialIds {
+    fn account_id(&self, _now: OffsetDateTime) -> AccountId {
+        AccountId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, self.next()))
+    }
+
+    #[expect(clippy::expect_used, reason = "digits are a valid state")]
+    fn state(&self) -> StateToken {
+        format!("state-{}", self.next()).parse().expect("a valid state")
+    }
+
+    fn lease_holder(&self) -> LeaseHolder {
+        LeaseHolder::from_uuid(Uuid::from_u64_pair(0, self.next()))
+    }
+}

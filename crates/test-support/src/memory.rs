@@ -1,0 +1,143 @@
+//! A store in memory: every store port, the same contract as the real ones, and switches that break it.
+
+mod accounts;
+mod attempts;
+mod leases;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{Cause, StoreError, StoreProbe};
+use ig_domain::{
+    AccountId, AppId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt, LongLivedToken,
+    PendingLink, StateHash,
+};
+
+/// How long a lease lasts, as the ports promise.
+const LEASE: Duration = Duration::from_secs(12);
+
+/// What keeps a store right. One that lacks a guard must be caught by the tests that use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Only the holder of a lease may write.
+    Lease,
+    /// Only a change of the newest revision is stored.
+    Revision,
+    /// That a code was sent is stored before it is.
+    SentMark,
+}
+
+/// A store in memory, for one app. Clones share everything.
+#[derive(Clone)]
+pub struct MemoryStore {
+    app_id: AppId,
+    database: Arc<Mutex<Database>>,
+    missing: Option<Guard>,
+}
+
+#[derive(Default)]
+struct Database {
+    apps: HashMap<AppId, Rows>,
+    lease_time: Duration,
+    away: bool,
+}
+
+#[derive(Default)]
+struct Rows {
+    accounts: BTreeMap<AccountId, (InstagramAccount, LongLivedToken)>,
+    pending_links: BTreeMap<StateHash, PendingLink>,
+    attempts: BTreeMap<CodeHash, AttemptRow>,
+    renewals: HashMap<AccountId, Lease>,
+}
+
+struct AttemptRow {
+    attempt: LinkAttempt,
+    lease: Option<Lease>,
+}
+
+#[derive(Clone, Copy)]
+struct Lease {
+    holder: LeaseHolder,
+    end: Duration,
+}
+
+/// Whether somebody else than `holder` holds the lease at `now`.
+fn held_by_another(lease: Option<Lease>, holder: LeaseHolder, now: Duration) -> bool {
+    lease.is_some_and(|lease| lease.holder != holder && lease.end > now)
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(app_id: AppId) -> Self {
+        Self { app_id, database: Arc::default(), missing: None }
+    }
+
+    /// The same database, seen by another app.
+    #[must_use]
+    pub fn of_app(&self, app_id: AppId) -> Self {
+        Self { app_id, ..self.clone() }
+    }
+
+    /// The same database through a store that lacks `guard`.
+    #[must_use]
+    pub fn without(&self, guard: Guard) -> Self {
+        Self { missing: Some(guard), ..self.clone() }
+    }
+
+    /// Lets the store's own clock, by which leases end, go on.
+    pub fn pass_lease_time(&self, span: Duration) {
+        self.lock().lease_time += span;
+    }
+
+    /// Takes the store away, or brings it back.
+    pub fn set_away(&self, away: bool) {
+        self.lock().away = away;
+    }
+
+    /// All accounts with their tokens.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<(InstagramAccount, LongLivedToken)> {
+        self.read(|rows| rows.accounts.values().cloned().collect())
+    }
+
+    /// All attempts.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<LinkAttempt> {
+        self.read(|rows| rows.attempts.values().map(|row| row.attempt.clone()).collect())
+    }
+
+    fn lacks(&self, guard: Guard) -> bool {
+        self.missing == Some(guard)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Database> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Rows) -> T) -> T {
+        read(self.lock().apps.entry(self.app_id.clone()).or_default())
+    }
+
+    /// Runs one atomic operation; the second argument is the lease time.
+    fn transact<T>(
+        &self,
+        operation: impl FnOnce(&mut Rows, Duration) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut database = self.lock();
+        if database.away {
+            return Err(StoreError::Unavailable(Cause::new("the store was taken away")));
+        }
+        let now = database.lease_time;
+        operation(database.apps.entry(self.app_id.clone()).or_default(), now)
+    }
+}
+
+#[async_trait]
+impl StoreProbe for MemoryStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.transact(|_, _| Ok(()))
+    }
+}

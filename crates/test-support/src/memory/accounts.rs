@@ -1,0 +1,114 @@
+//! Accounts and their tokens.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
+use ig_domain::{AccountId, AccountStatus, AppScopedUserId, InstagramAccount, LongLivedToken};
+
+use super::{Guard, MemoryStore};
+
+type AccountRows = BTreeMap<AccountId, (InstagramAccount, LongLivedToken)>;
+
+#[async_trait]
+impl Accounts for MemoryStore {
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        self.transact(|rows, _| {
+            let all = || rows.accounts.values().map(|(account, _)| account);
+            let found = match key {
+                AccountKey::Id(id) => all().find(|account| account.id == *id),
+                AccountKey::Username(username) => all()
+                    .filter(|account| account.username == *username)
+                    .max_by_key(|account| (account.profile_time, account.id)),
+                AccountKey::Instagram(id) => {
+                    let is = |scoped: &Option<AppScopedUserId>| {
+                        scoped.as_ref().is_some_and(|scoped| scoped.as_str() == id.as_str())
+                    };
+                    all()
+                        .find(|account| account.professional_account_id.as_str() == id.as_str())
+                        .or_else(|| all().find(|account| is(&account.app_scoped_user_id)))
+                        .or_else(|| all().find(|account| is(&account.exchange_user_id)))
+                }
+            };
+            Ok(found.cloned())
+        })
+    }
+
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        self.transact(|rows, _| {
+            let place = |account: &InstagramAccount| (account.link_time, account.id);
+            let mut accounts: Vec<_> = rows
+                .accounts
+                .values()
+                .map(|(account, _)| account)
+                .filter(|account| page.owner.as_ref().is_none_or(|owner| account.owner == *owner))
+                .filter(|account| {
+                    let active = account.status(page.now) == AccountStatus::Active;
+                    page.status.is_none_or(|status| active == (status == StatusFilter::Active))
+                })
+                .filter(|account| page.after.is_none_or(|after| place(account) < after))
+                .cloned()
+                .collect();
+            accounts.sort_by_key(|account| Reverse(place(account)));
+            accounts.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+            Ok(accounts)
+        })
+    }
+
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.transact(|rows, _| Ok(rows.accounts.get(&id).cloned()))
+    }
+
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        let guarded = !self.lacks(Guard::Revision);
+        self.transact(|rows, _| {
+            update(&mut rows.accounts, account, former_revision, token, guarded)
+        })
+    }
+
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
+        let guarded = !self.lacks(Guard::Revision);
+        self.transact(|rows, _| remove(&mut rows.accounts, id, revision, guarded))
+    }
+}
+
+pub(super) fn update(
+    accounts: &mut AccountRows,
+    account: &InstagramAccount,
+    former_revision: i64,
+    token: Option<LongLivedToken>,
+    guarded: bool,
+) -> Result<(), StoreError> {
+    let (stored, stored_token) = accounts.get_mut(&account.id).ok_or(StoreError::Conflict)?;
+    if guarded && stored.revision != former_revision {
+        return Err(StoreError::Conflict);
+    }
+    *stored = account.clone();
+    if let Some(token) = token {
+        *stored_token = token;
+    }
+    Ok(())
+}
+
+pub(super) fn remove(
+    accounts: &mut AccountRows,
+    id: AccountId,
+    revision: i64,
+    guarded: bool,
+) -> Result<(), StoreError> {
+    let (stored, _) = accounts.get(&id).ok_or(StoreError::Conflict)?;
+    if guarded && stored.revision != revision {
+        return Err(StoreError::Conflict);
+    }
+    accounts.remove(&id);
+    Ok(())
+}

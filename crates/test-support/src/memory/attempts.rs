@@ -1,0 +1,204 @@
+//! Pending links and attempts.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{CompletedLink, LinkAttempts, PendingLinks, StoreError};
+use ig_domain::{
+    CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, PendingLink,
+    Phase, SHORT_LIVED_LIFETIME, StateHash,
+};
+use time::OffsetDateTime;
+
+use super::accounts::{remove, update};
+use super::{AttemptRow, Guard, LEASE, Lease, MemoryStore, Rows, held_by_another};
+
+#[async_trait]
+impl PendingLinks for MemoryStore {
+    async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError> {
+        self.transact(|rows, _| {
+            if rows.pending_links.contains_key(&pending.state) {
+                return Err(StoreError::Conflict);
+            }
+            rows.pending_links.insert(pending.state, pending.clone());
+            Ok(())
+        })
+    }
+
+    async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError> {
+        self.transact(|rows, _| Ok(rows.pending_links.get(state).cloned()))
+    }
+}
+
+impl MemoryStore {
+    /// The attempt, if `holder` holds it.
+    fn held<'a>(
+        &self,
+        rows: &'a mut Rows,
+        code: &CodeHash,
+        holder: LeaseHolder,
+    ) -> Result<&'a mut AttemptRow, StoreError> {
+        let row = rows.attempts.get_mut(code).ok_or(StoreError::LeaseLost)?;
+        let held = row.lease.is_some_and(|lease| lease.holder == holder);
+        let open = !matches!(row.attempt.phase, Phase::Ended { .. });
+        let held = (held && open) || self.lacks(Guard::Lease);
+        if held { Ok(row) } else { Err(StoreError::LeaseLost) }
+    }
+
+    fn move_to(&self, row: &mut AttemptRow, phase: &Phase) {
+        let unmarked = matches!(phase, Phase::Sent) && self.lacks(Guard::SentMark);
+        if !unmarked {
+            row.attempt.phase = phase.clone();
+        }
+    }
+}
+
+#[async_trait]
+impl LinkAttempts for MemoryStore {
+    async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
+        self.transact(|rows, _| Ok(rows.attempts.get(code).map(|row| row.attempt.clone())))
+    }
+
+    async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.transact(|rows, now| {
+            let pending = rows.pending_links.get_mut(&attempt.state);
+            let unspent = pending.filter(|pending| pending.spent_by.is_none());
+            let pending = unspent.ok_or(StoreError::Conflict)?;
+            if rows.attempts.contains_key(&attempt.code) {
+                return Err(StoreError::Conflict);
+            }
+            pending.spent_by = Some(attempt.code);
+            let lease = Some(Lease { holder, end: now + LEASE });
+            rows.attempts.insert(attempt.code, AttemptRow { attempt: attempt.clone(), lease });
+            Ok(())
+        })
+    }
+
+    async fn claim(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+    ) -> Result<Option<LinkAttempt>, StoreError> {
+        let guarded = !self.lacks(Guard::Lease);
+        self.transact(|rows, now| {
+            let Some(row) = rows.attempts.get_mut(code) else { return Ok(None) };
+            let ended = matches!(row.attempt.phase, Phase::Ended { .. });
+            if ended || (guarded && held_by_another(row.lease, holder, now)) {
+                return Ok(None);
+            }
+            row.lease = Some(Lease { holder, end: now + LEASE });
+            Ok(Some(row.attempt.clone()))
+        })
+    }
+
+    async fn advance(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        self.transact(|rows, now| {
+            let row = self.held(rows, code, holder)?;
+            self.move_to(row, phase);
+            let ended = matches!(phase, Phase::Ended { .. });
+            row.lease = (!ended).then_some(Lease { holder, end: now + LEASE });
+            Ok(())
+        })
+    }
+
+    async fn release(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        self.transact(|rows, _| {
+            let row = self.held(rows, code, holder)?;
+            self.move_to(row, phase);
+            row.lease = None;
+            Ok(())
+        })
+    }
+
+    async fn complete(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        link: &CompletedLink,
+    ) -> Result<(), StoreError> {
+        let guarded = !self.lacks(Guard::Revision);
+        self.transact(|rows, _| {
+            self.held(rows, code, holder)?;
+            let mut accounts = rows.accounts.clone();
+            if let Some((id, revision)) = link.displaced {
+                remove(&mut accounts, id, revision, guarded)?;
+            }
+            match (link.former_revision, &link.token) {
+                (Some(former), token) => {
+                    update(&mut accounts, &link.account, former, token.clone(), guarded)?;
+                }
+                (None, Some(token)) => {
+                    let id = &link.account.professional_account_id;
+                    let mut others = accounts.values();
+                    if others.any(|(other, _)| other.professional_account_id == *id) {
+                        return Err(StoreError::Conflict);
+                    }
+                    accounts.insert(link.account.id, (link.account.clone(), token.clone()));
+                }
+                (None, None) => return Err(StoreError::Conflict),
+            }
+            rows.accounts = accounts;
+            let outcome = LinkOutcome::Linked {
+                account: link.account.id,
+                created: link.former_revision.is_none(),
+                missing_scopes: link.missing_scopes.clone(),
+            };
+            let row = self.held(rows, code, holder)?;
+            row.attempt.phase = Phase::Ended { outcome, end_time: link.end_time };
+            row.lease = None;
+            Ok(())
+        })
+    }
+
+    async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.transact(|rows, lease_time| {
+            let stale = |row: &AttemptRow| is_stale(row, now, lease_time);
+            let mut touched = 0;
+            for row in rows.attempts.values_mut().filter(|row| stale(row)).take(limit) {
+                let outcome = LinkOutcome::Refused(LinkRefusal::Interrupted);
+                row.attempt.phase = Phase::Ended { outcome, end_time: now };
+                row.lease = None;
+                touched += 1;
+            }
+            let over = |row: &AttemptRow| match row.attempt.phase {
+                Phase::Ended { end_time, .. } => end_time + LINK_RETENTION <= now,
+                _ => false,
+            };
+            let codes = rows.attempts.iter().filter(|(_, row)| over(row)).map(|(code, _)| *code);
+            for code in codes.take(limit).collect::<Vec<_>>() {
+                rows.attempts.remove(&code);
+                touched += 1;
+            }
+            let past = |pending: &PendingLink| pending.expire_time + LINK_RETENTION <= now;
+            let states = rows.pending_links.values().filter(|pending| past(pending));
+            let states = states.map(|pending| pending.state).take(limit).collect::<Vec<_>>();
+            for state in states {
+                rows.pending_links.remove(&state);
+                touched += 1;
+            }
+            Ok(touched)
+        })
+    }
+}
+
+/// Whether nobody holds the attempt and nothing good can come of it any more.
+fn is_stale(row: &AttemptRow, now: OffsetDateTime, lease_time: Duration) -> bool {
+    let held = row.lease.is_some_and(|lease| lease.end > lease_time);
+    let since = match &row.attempt.phase {
+        Phase::Unsent | Phase::Sent => row.attempt.create_time,
+        Phase::Exchanged(grant) => grant.receive_time,
+        Phase::Ended { .. } => return false,
+    };
+    !held && since + SHORT_LIVED_LIFETIME <= now
+}

@@ -1,0 +1,31 @@
+//! Who renews which account.
+
+use async_trait::async_trait;
+use ig_domain::ports::{RenewalLeases, StoreError};
+use ig_domain::{AccountId, LeaseHolder};
+
+use super::{Guard, LEASE, Lease, MemoryStore, held_by_another};
+
+#[async_trait]
+impl RenewalLeases for MemoryStore {
+    async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
+        let guarded = !self.lacks(Guard::Lease);
+        self.transact(|rows, now| {
+            let lease = rows.renewals.get(&account).copied();
+            if guarded && held_by_another(lease, holder, now) {
+                return Ok(false);
+            }
+            rows.renewals.insert(account, Lease { holder, end: now + LEASE });
+            Ok(true)
+        })
+    }
+
+    async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.transact(|rows, _| {
+            if rows.renewals.get(&account).is_some_and(|lease| lease.holder == holder) {
+                rows.renewals.remove(&account);
+            }
+            Ok(())
+        })
+    }
+}
