@@ -1,7 +1,7 @@
 //! `cargo xtask grpc`: one call to the running service, through grpcurl.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -49,6 +49,11 @@ impl Client {
     /// grpcurl at `program` for the server at `address`.
     pub(crate) fn new(program: PathBuf, address: SocketAddr) -> Self {
         Self { program, address }
+    }
+
+    /// The folder of grpcurl, where its name alone does not find it.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.program.parent().filter(|folder| !folder.as_os_str().is_empty())
     }
 
     /// The call as a command.

@@ -53,6 +53,11 @@ impl Tools {
         on_path(GRPCURL.name).map_or_else(|| GRPCURL.fetch(&self.folder), Ok)
     }
 
+    /// grpcurl as one would type it: its name where that is enough.
+    pub(crate) fn grpcurl_to_type(&self) -> Result<PathBuf> {
+        on_path(GRPCURL.name).map_or_else(|| self.grpcurl(), |_| Ok(GRPCURL.name.into()))
+    }
+
     /// buf.
     pub(crate) fn buf(&self) -> Result<PathBuf> {
         BUF.fetch(&self.folder)

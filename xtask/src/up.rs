@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     check_free("--grpc", arguments.grpc)?;
     check_free("--sandbox", arguments.sandbox)?;
-    let grpcurl = Tools::of(workspace).grpcurl()?;
+    let grpcurl = Tools::of(workspace).grpcurl_to_type()?;
     build(workspace)?;
 
     let settings = Settings {

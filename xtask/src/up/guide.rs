@@ -32,6 +32,11 @@ impl Display for Guide<'_> {
             "The page that you land on shows the Link line to paste.\n\n  {}\n",
             demo.consent_url
         )?;
+        if let Some(folder) = self.client.folder() {
+            let folder = quote(&folder.to_string_lossy());
+            writeln!(out, "It says grpcurl, which is not on your PATH yet:\n")?;
+            writeln!(out, "  export PATH={folder}:\"$PATH\"\n")?;
+        }
         writeln!(out, "To ask the service:\n")?;
         for (what, command) in self.calls() {
             writeln!(out, "  # {what}\n  {command}\n")?;
@@ -100,7 +105,12 @@ mod tests {
             assert!(["/work tree/grpcurl", "curl"].contains(&words[0].as_str()), "{command}");
         }
         let printed = guide.to_string();
-        for expected in [r#"'{"account_id":"0193"}'"#, r#"'{"instagram_id":"9007"}'"#, "state=s"] {
+        for expected in [
+            "state=s",
+            "export PATH='/work tree':\"$PATH\"",
+            r#"'{"account_id":"0193"}'"#,
+            r#"'{"instagram_id":"9007"}'"#,
+        ] {
             assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
         }
     }

@@ -20,8 +20,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const LAST_LINES: usize = 20;
 
 /// The app that sandbox and service agree on.
-const APP_ID: &str = "1234567890123456";
-const APP_SECRET: &str = "sandbox-app-secret";
+const APP_ID: &str = "990000000000017";
+const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 
 /// What of our own environment the children see: nothing that would change their settings.
 const KEPT: [&str; 7] =
