@@ -1,0 +1,274 @@
+//! One history: calls come, replicas stop, time passes, faults end.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use ig_application::{
+    LinkAccountError, LinkWork, LinkedAccount, RefreshAccountError, RefreshWork, RefreshedAccount,
+};
+use ig_domain::ports::{Accounts as _, Clock as _, LinkAttempts as _, PendingLinks as _};
+use ig_domain::{AccountId, Phase, Presentation};
+use ig_test_support::Guard;
+use ig_test_support::builders::{pending_link, presentation};
+
+use crate::invariants::Invariants;
+use crate::ports::Ports;
+use crate::world::World;
+
+const REPLICAS: usize = 3;
+const STEPS: usize = 400;
+const TASKS: usize = 8;
+const PERSONS: usize = 2;
+/// How many polls a call may take once faults have ended.
+const PATIENCE: usize = 2_000;
+
+type Task = Pin<Box<dyn Future<Output = Answer>>>;
+
+enum Answer {
+    Linked(String, Result<LinkedAccount, LinkAccountError>),
+    Refreshed(Result<RefreshedAccount, RefreshAccountError>),
+}
+
+/// One history of the world.
+pub(crate) struct History {
+    world: Arc<World>,
+    invariants: Invariants,
+    tasks: Vec<(usize, Task)>,
+    presentations: Vec<Presentation>,
+    /// What each presentation was answered: all answers must be equal.
+    answers: BTreeMap<String, (AccountId, bool)>,
+}
+
+impl History {
+    pub(crate) fn new(seed: u64, missing: Option<Guard>) -> Self {
+        Self {
+            world: Arc::new(World::new(seed, missing)),
+            invariants: Invariants::default(),
+            tasks: Vec::new(),
+            presentations: Vec::new(),
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// The first broken invariant, if any, and what happened.
+    pub(crate) fn run(mut self) -> (Option<String>, Vec<String>) {
+        self.consent();
+        for _ in 0..STEPS {
+            self.step();
+            if self.checked() {
+                break;
+            }
+        }
+        if self.world.state().violation.is_none() {
+            self.finish();
+        }
+        let mut state = self.world.state();
+        (state.violation.take(), std::mem::take(&mut state.trace))
+    }
+
+    fn checked(&mut self) -> bool {
+        self.invariants.check(&self.world);
+        self.world.state().violation.is_some()
+    }
+
+    fn step(&mut self) {
+        match self.world.roll(100) {
+            0..70 => self.poll_any(),
+            70..82 => self.call(),
+            82..85 => self.stop_replica(),
+            85..88 => self.world.store.pass_lease_time(Duration::from_secs(13)),
+            88..94 => self.pass(Duration::from_secs(1 + self.world.roll(60) as u64)),
+            94 => self.pass(Duration::from_hours(25)),
+            95 => {
+                let person = self.person();
+                self.world.note(format!("person {person} changes the password"));
+                self.world.state().instagram.revoke(person);
+            }
+            96 => self.unlink(),
+            97 => {
+                drop(done(self.world.store.sweep(self.world.clock.now(), 100)));
+            }
+            _ => self.consent(),
+        }
+    }
+
+    fn pass(&self, span: Duration) {
+        self.world.note(format!("{span:?} pass"));
+        self.world.clock.advance(span);
+    }
+
+    fn person(&self) -> u32 {
+        u32::try_from(self.world.roll(PERSONS) + 1).expect("few persons")
+    }
+
+    /// A person consents; now and then the state or the code is one that was seen before.
+    fn consent(&mut self) {
+        let person = self.person();
+        let now = self.world.clock.now();
+        let owner = ["shop/1", "shop/2"][self.world.roll(2)];
+        let mut code = self.world.state().instagram.consent(person, now);
+        let mut state = format!("state-{}", self.presentations.len());
+        let pending = done(self.world.store.insert(&pending_link(&state, owner, now)));
+        pending.expect("the state is new");
+        if let (0, Some(former)) = (self.world.roll(8), self.presentations.last()) {
+            if self.world.roll(2) == 0 {
+                former.code.expose().clone_into(&mut code);
+            } else {
+                former.state.expose().clone_into(&mut state);
+            }
+        }
+        self.world.note(format!("person {person} consents: {code}, {state}, {owner}"));
+        self.presentations.push(presentation(&code, &state, owner));
+    }
+
+    fn call(&mut self) {
+        if self.tasks.len() >= TASKS {
+            return self.poll_any();
+        }
+        let replica = self.world.roll(REPLICAS);
+        let accounts = self.world.store.accounts();
+        let refresh = !accounts.is_empty() && self.world.roll(2) == 0;
+        let task = if refresh {
+            let (account, _) = &accounts[self.world.roll(accounts.len())];
+            self.world.note(format!("replica {replica}: refresh {}", account.id));
+            self.refresh(account.id)
+        } else {
+            let recent = self.presentations.len().min(4);
+            let index = self.presentations.len() - 1 - self.world.roll(recent);
+            let presented = self.presentations[index].clone();
+            self.world.note(format!("replica {replica}: link {}", name(&presented)));
+            self.link(presented)
+        };
+        self.tasks.push((replica, task));
+    }
+
+    fn link(&self, presented: Presentation) -> Task {
+        let ports = Arc::new(Ports(Arc::clone(&self.world)));
+        let work = LinkWork {
+            accounts: ports.clone(),
+            pending_links: ports.clone(),
+            attempts: ports.clone(),
+            instagram: ports.clone(),
+            clock: ports.clone(),
+            timer: ports.clone(),
+            ids: ports,
+        };
+        Box::pin(async move { Answer::Linked(name(&presented), work.run(&presented).await) })
+    }
+
+    fn refresh(&self, id: AccountId) -> Task {
+        let ports = Arc::new(Ports(Arc::clone(&self.world)));
+        let work = RefreshWork {
+            accounts: ports.clone(),
+            leases: ports.clone(),
+            instagram: ports.clone(),
+            clock: ports.clone(),
+            timer: ports.clone(),
+            ids: ports,
+        };
+        Box::pin(async move { Answer::Refreshed(work.run(id).await) })
+    }
+
+    fn poll_any(&mut self) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        let index = self.world.roll(self.tasks.len());
+        let (_, task) = &mut self.tasks[index];
+        if let Some(answer) = polled(task) {
+            drop(self.tasks.swap_remove(index));
+            self.hear(answer);
+        }
+    }
+
+    fn stop_replica(&mut self) {
+        let replica = self.world.roll(REPLICAS);
+        self.world.note(format!("the replica stops: {replica}"));
+        self.tasks.retain(|(of, _)| *of != replica);
+    }
+
+    fn unlink(&self) {
+        let accounts = self.world.store.accounts();
+        if accounts.is_empty() {
+            return;
+        }
+        let (account, _) = &accounts[self.world.roll(accounts.len())];
+        self.world.note(format!("unlink {}", account.id));
+        done(self.world.store.remove(account.id, account.revision)).expect("nobody is between");
+    }
+
+    fn hear(&mut self, answer: Answer) {
+        match answer {
+            Answer::Refreshed(Ok(refreshed)) => {
+                self.world.note(format!("refreshed: {:?}", refreshed.token_outcome));
+            }
+            Answer::Refreshed(Err(error)) => self.world.note(format!("not refreshed: {error:?}")),
+            Answer::Linked(call, Err(error)) => {
+                self.world.note(format!("{call} not linked: {error:?}"));
+            }
+            Answer::Linked(call, Ok(linked)) => {
+                let answer = (linked.view.account.id, linked.created);
+                self.world.note(format!("{call} linked: {answer:?}"));
+                let first = *self.answers.entry(call.clone()).or_insert(answer);
+                if first != answer {
+                    self.world.violate(format!("{call} was answered {first:?}, then {answer:?}"));
+                }
+            }
+        }
+    }
+
+    /// Faults end: every call comes to its end, and so does every attempt.
+    fn finish(&mut self) {
+        self.world.note("faults end");
+        self.world.state().faults = false;
+        for presented in self.presentations.clone() {
+            for _ in 0..3 {
+                self.world.note(format!("at last: link {}", name(&presented)));
+                let task = self.link(presented.clone());
+                let Some(answer) = self.patiently(task) else {
+                    return self.world.violate(format!("{} never ends", name(&presented)));
+                };
+                self.hear(answer);
+                if self.checked() {
+                    return;
+                }
+            }
+        }
+        let attempts = self.world.store.attempts();
+        let mut attempts = attempts.iter();
+        let open = attempts.find(|attempt| !matches!(attempt.phase, Phase::Ended { .. }));
+        if let Some(attempt) = open {
+            self.world.violate(format!("an attempt did not end: {:?}", attempt.phase));
+        }
+    }
+
+    fn patiently(&self, mut task: Task) -> Option<Answer> {
+        (0..PATIENCE).find_map(|_| {
+            self.world.store.pass_lease_time(Duration::from_millis(50));
+            polled(&mut task)
+        })
+    }
+}
+
+fn name(presented: &Presentation) -> String {
+    format!("{} with {}", presented.code.expose(), presented.state.expose())
+}
+
+fn polled(task: &mut Task) -> Option<Answer> {
+    match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        std::task::Poll::Ready(answer) => Some(answer),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// The value of a future that never waits.
+fn done<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the store in memory waited"),
+    }
+}

@@ -1,0 +1,80 @@
+//! What must be true after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ig_domain::{AccountId, InstagramAccount};
+
+use crate::world::World;
+
+/// The accounts as they were after the step before.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    before: BTreeMap<AccountId, (InstagramAccount, String)>,
+}
+
+impl Invariants {
+    /// Holds the store against what it was, and records what is broken.
+    pub(crate) fn check(&mut self, world: &World) {
+        let accounts = world.store.accounts();
+        let distinct: BTreeSet<_> =
+            accounts.iter().map(|(account, _)| &account.professional_account_id).collect();
+        if distinct.len() != accounts.len() {
+            world.violate("one professional account is linked twice");
+        }
+        let mut after = BTreeMap::new();
+        for (account, token) in &accounts {
+            let token = token.text().expose().to_owned();
+            if let Some(what) = complete(account, &token) {
+                world.violate(what);
+            }
+            let before = self.before.get(&account.id);
+            if let Some(what) = before.and_then(|before| succeeds(world, before, account, &token)) {
+                world.violate(what);
+            }
+            let refused_before = before.is_some_and(|(before, _)| before.refused.is_some());
+            if account.refused.is_some() && !refused_before && !refused_twice(world, &token) {
+                world.violate("an account needs re-authorisation, and Instagram said so only once");
+            }
+            after.insert(account.id, (account.clone(), token));
+        }
+        self.before = after;
+    }
+}
+
+fn complete(account: &InstagramAccount, token: &str) -> Option<String> {
+    if !token.starts_with("long-") {
+        return Some("an account was stored with a short-lived token".to_owned());
+    }
+    let scoped = account.app_scoped_user_id.is_some();
+    (!scoped).then(|| "an account was stored without its app-scoped id".to_owned())
+}
+
+fn succeeds(
+    world: &World,
+    (before, token_before): &(InstagramAccount, String),
+    account: &InstagramAccount,
+    token: &str,
+) -> Option<String> {
+    let same =
+        before.clone() == InstagramAccount { profile_time: before.profile_time, ..account.clone() };
+    if account.revision < before.revision || (account.revision == before.revision && !same) {
+        return Some(format!("revision {} became {}", before.revision, account.revision));
+    }
+    if token == token_before {
+        return None;
+    }
+    let parent = world.state().instagram.tokens[token].parent.clone();
+    match parent {
+        Some(parent) if parent != *token_before => {
+            Some(format!("{token}, renewed from {parent}, replaced the token {token_before}"))
+        }
+        None if account.token_issue_time <= before.token_issue_time => {
+            Some(format!("the older token {token} replaced {token_before}"))
+        }
+        _ => None,
+    }
+}
+
+fn refused_twice(world: &World, token: &str) -> bool {
+    world.state().instagram.tokens[token].refused_twice
+}

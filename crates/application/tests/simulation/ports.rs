@@ -1,0 +1,177 @@
+//! The ports as the replicas see them: each call is two points with a fate between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{
+    AccountKey, AccountPage, Accounts, Cause, Clock, CompletedLink, Ids, LinkAttempts,
+    PendingLinks, RenewalLeases, StoreError, Timer,
+};
+use ig_domain::{
+    AccountId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt, LongLivedToken, PendingLink,
+    Phase, StateHash, StateToken,
+};
+use time::OffsetDateTime;
+
+use crate::world::{Fate, World, point};
+
+/// All ports of one replica.
+#[derive(Clone)]
+pub(crate) struct Ports(pub(crate) Arc<World>);
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable(Cause::new("lost on the way"))
+}
+
+impl Ports {
+    async fn store<T: Send>(
+        &self,
+        name: &str,
+        operation: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        point().await;
+        let fate = self.0.fate();
+        if fate != Fate::Well {
+            self.0.note(format!("  {name}: {fate:?}"));
+        }
+        let answer = match fate {
+            Fate::Lost => Err(unavailable()),
+            Fate::AnswerLost => operation.await.and_then(|_| Err(unavailable())),
+            Fate::Well => operation.await,
+        };
+        point().await;
+        answer
+    }
+}
+
+#[async_trait]
+impl Accounts for Ports {
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        self.store("find account", Accounts::find(&self.0.store, key)).await
+    }
+
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        self.store("list accounts", self.0.store.list(page)).await
+    }
+
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.store("find account and token", self.0.store.find_with_token(id)).await
+    }
+
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        self.store("update account", self.0.store.update(account, former_revision, token)).await
+    }
+
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
+        self.store("remove account", self.0.store.remove(id, revision)).await
+    }
+}
+
+#[async_trait]
+impl PendingLinks for Ports {
+    async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError> {
+        self.store("insert state", self.0.store.insert(pending)).await
+    }
+
+    async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError> {
+        self.store("find state", PendingLinks::find(&self.0.store, state)).await
+    }
+}
+
+#[async_trait]
+impl LinkAttempts for Ports {
+    async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
+        self.store("find attempt", LinkAttempts::find(&self.0.store, code)).await
+    }
+
+    async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.store("create attempt", self.0.store.create(attempt, holder)).await
+    }
+
+    async fn claim(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+    ) -> Result<Option<LinkAttempt>, StoreError> {
+        self.store("claim attempt", LinkAttempts::claim(&self.0.store, code, holder)).await
+    }
+
+    async fn advance(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        self.store("advance attempt", self.0.store.advance(code, holder, phase)).await
+    }
+
+    async fn release(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        let release = LinkAttempts::release(&self.0.store, code, holder, phase);
+        self.store("release attempt", release).await
+    }
+
+    async fn complete(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        link: &CompletedLink,
+    ) -> Result<(), StoreError> {
+        self.store("complete attempt", self.0.store.complete(code, holder, link)).await
+    }
+
+    async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.store("sweep", self.0.store.sweep(now, limit)).await
+    }
+}
+
+#[async_trait]
+impl RenewalLeases for Ports {
+    async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
+        self.store("claim renewal", RenewalLeases::claim(&self.0.store, account, holder)).await
+    }
+
+    async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.store("release renewal", RenewalLeases::release(&self.0.store, account, holder)).await
+    }
+}
+
+impl Clock for Ports {
+    fn now(&self) -> OffsetDateTime {
+        self.0.clock.now()
+    }
+}
+
+#[async_trait]
+impl Timer for Ports {
+    async fn sleep(&self, _span: Duration) {
+        point().await;
+    }
+}
+
+impl Ids for Ports {
+    fn account_id(&self, now: OffsetDateTime) -> AccountId {
+        self.0.ids.account_id(now)
+    }
+
+    fn state(&self) -> StateToken {
+        self.0.ids.state()
+    }
+
+    fn lease_holder(&self) -> LeaseHolder {
+        self.0.ids.lease_holder()
+    }
+}

@@ -1,0 +1,113 @@
+//! What all replicas share: the store, Instagram, the clock, and the dice.
+
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use ig_test_support::builders::{START, parsed};
+use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
+
+use crate::instagram::InstagramModel;
+
+/// The world of one history.
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    pub(crate) clock: FakeClock,
+    pub(crate) ids: SequentialIds,
+    dice: Mutex<fastrand::Rng>,
+    state: Mutex<State>,
+}
+
+/// What changes in the world besides the store.
+pub(crate) struct State {
+    pub(crate) instagram: InstagramModel,
+    /// Whether requests and answers may be lost.
+    pub(crate) faults: bool,
+    pub(crate) violation: Option<String>,
+    pub(crate) trace: Vec<String>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is done and answered.
+    Well,
+    /// It never arrives.
+    Lost,
+    /// It is done, and its answer is lost.
+    AnswerLost,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, missing: Option<Guard>) -> Self {
+        let store = MemoryStore::new(parsed("990602627938098"));
+        let store = missing.map_or_else(|| store.clone(), |guard| store.without(guard));
+        Self {
+            store,
+            clock: FakeClock::at(START),
+            ids: SequentialIds::default(),
+            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            state: Mutex::new(State {
+                instagram: InstagramModel::default(),
+                faults: true,
+                violation: None,
+                trace: Vec::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn roll(&self, bound: usize) -> usize {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).usize(..bound)
+    }
+
+    /// Whether something happens that happens once in `times`, and only while there are faults.
+    pub(crate) fn trouble(&self, times: usize) -> bool {
+        self.state().faults && self.roll(times) == 0
+    }
+
+    pub(crate) fn fate(&self) -> Fate {
+        match (self.trouble(12), self.roll(2)) {
+            (false, _) => Fate::Well,
+            (true, 0) => Fate::Lost,
+            (true, _) => Fate::AnswerLost,
+        }
+    }
+
+    pub(crate) fn note(&self, line: impl Into<String>) {
+        self.state().trace.push(line.into());
+    }
+
+    /// Records the first broken invariant.
+    pub(crate) fn violate(&self, what: impl Into<String>) {
+        let what = what.into();
+        let mut state = self.state();
+        state.trace.push(format!("VIOLATION: {what}"));
+        state.violation.get_or_insert(what);
+    }
+}
+
+/// Lets others run before going on: the point at which a replica may stop.
+pub(crate) fn point() -> impl Future<Output = ()> + Send {
+    Point { passed: false }
+}
+
+struct Point {
+    passed: bool,
+}
+
+impl Future for Point {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<()> {
+        if self.passed {
+            return Poll::Ready(());
+        }
+        self.passed = true;
+        Poll::Pending
+    }
+}
