@@ -13,7 +13,7 @@ const LINK_OWNER: &str = "demo";
 const GRPC_ADDRESS: &str = "127.0.0.1:50051";
 
 /// A stand-in for Instagram: consent, tokens and profiles without a Meta app. Everything lives in memory.
-#[derive(Parser)]
+#[derive(Default, Parser)]
 #[command(name = "instagram-sandbox", version)]
 pub struct Flags {
     #[arg(long = "sandbox-listen", value_name = "HOST:PORT")]

@@ -1,0 +1,125 @@
+//! The control interface: accounts, clock, shapes, the request log, and what it refuses.
+
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::{APP_ID, APP_SECRET, exchange_path, me_path, parse, read, start};
+
+#[tokio::test]
+async fn accounts_are_listed_with_the_app_and_exact_text_ids() {
+    let sandbox = start().await;
+    let all = sandbox.control(Method::GET, "accounts", json!(null)).await;
+    assert_eq!(all["app"], json!({ "id": APP_ID, "secret": APP_SECRET }));
+    let accounts = all["accounts"].as_array().unwrap();
+    assert_eq!(accounts.len(), 4);
+    for account in accounts {
+        let id: u64 = account["id"].as_str().unwrap().parse().unwrap();
+        assert!(id > 1 << 53 && id.to_string().len() == 17);
+        assert!(account["user_id"].as_str().unwrap().starts_with("17841"));
+    }
+}
+
+#[tokio::test]
+async fn a_changed_account_shows_in_the_profile_of_its_old_tokens() {
+    let sandbox = start().await;
+    let token = sandbox.short("mira.paints").await;
+    let user_id = sandbox.account("mira.paints").await["user_id"].clone();
+    let renamed =
+        json!({ "username": "mira.draws", "user_id": user_id, "id": "31000000000000003" });
+    sandbox.post("accounts", renamed).await;
+    let (_, body) = sandbox.get(&me_path(&token)).await;
+    let profile =
+        json!({ "user_id": user_id, "username": "mira.draws", "id": "31000000000000003" });
+    assert_eq!(parse(&body), profile);
+}
+
+#[tokio::test]
+async fn the_clock_is_read_set_and_advanced() {
+    let sandbox = start().await;
+    let now = sandbox.post("clock", json!({ "now": "2031-01-01T00:00:00Z" })).await;
+    assert!(now["now"].as_str().unwrap().starts_with("2031-01-01T00:00:0"));
+    sandbox.post("clock", json!({ "advance_seconds": 3_600 })).await;
+    let now = sandbox.control(Method::GET, "clock", json!(null)).await;
+    let now = now["now"].as_str().unwrap();
+    assert!(
+        now.starts_with("2031-01-01T01:00:0") && now.contains('.') && now.ends_with('Z'),
+        "{now}"
+    );
+}
+
+#[tokio::test]
+async fn shapes_change_one_by_one_and_go_back_together() {
+    let sandbox = start().await;
+    let first = json!({ "token": "flat", "me": "flat", "usage": "documented" });
+    assert_eq!(sandbox.control(Method::GET, "shapes", json!(null)).await, first);
+    sandbox.post("shapes", json!({ "me": "wrapped" })).await;
+    let second = sandbox.post("shapes", json!({ "usage": "none" })).await;
+    assert_eq!(second, json!({ "token": "flat", "me": "wrapped", "usage": "none" }));
+    assert_eq!(sandbox.control(Method::DELETE, "shapes", json!(null)).await, first);
+}
+
+#[tokio::test]
+async fn the_log_tells_all_but_secrets() {
+    let sandbox = start().await;
+    let code = sandbox.code("mira.paints").await;
+    let (_, body) = sandbox.exchange(&code).await;
+    let token = parse(&body)["access_token"].as_str().unwrap().to_owned();
+    sandbox.get(&exchange_path(&token)).await;
+    sandbox.request(Method::GET, "/v25.0/me?fields=id").bearer_auth(&token).send().await.unwrap();
+    sandbox.exchange("AQnone").await;
+    let log = sandbox.log().await;
+    let text = serde_json::to_string(&log).unwrap();
+    for secret in [code.as_str(), token.as_str(), APP_SECRET] {
+        assert!(!text.contains(secret));
+    }
+    let endpoints: Vec<_> = log.iter().map(|row| row["endpoint"].as_str().unwrap()).collect();
+    assert_eq!(endpoints, ["token", "exchange", "me", "token"]);
+    assert_eq!(log[0]["params"]["code"], "***");
+    assert_eq!(log[0]["params"]["client_secret"], "***");
+    assert_eq!(log[0]["params"]["client_id"], APP_ID);
+    assert_eq!((&log[0]["method"], &log[0]["status"]), (&json!("POST"), &json!(200)));
+    assert_eq!(log[0]["account"], "mira.paints");
+    assert_eq!(log[2]["path"], "/v25.0/me");
+    assert_eq!(log[2]["params"], json!({ "fields": "id" }));
+    assert_eq!((&log[3]["status"], log[3].get("account")), (&json!(400), None));
+    assert!(log[1]["started_ms"].as_u64() >= log[0]["ended_ms"].as_u64());
+    sandbox.control(Method::DELETE, "requests", json!(null)).await;
+    assert!(sandbox.log().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_code_is_logged_by_its_hash() {
+    let sandbox = start().await;
+    sandbox.exchange("abc").await;
+    let log = sandbox.log().await;
+    // The SHA-256 test vector of FIPS 180-2 for `abc`.
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(log[0]["code_sha256"], hash);
+}
+
+#[rstest]
+#[case::not_json("clock", "now", 400)]
+#[case::empty_change("clock", "{}", 400)]
+#[case::unknown_member("shapes", r#"{"tokens":"flat"}"#, 400)]
+#[case::unknown_shape("shapes", r#"{"token":"round"}"#, 400)]
+#[case::numeric_id("accounts", r#"{"username":"a","id":31000000000000003}"#, 400)]
+#[case::no_username("accounts", "{}", 400)]
+#[case::unknown_user("revoke", r#"{"username":"nobody","reason":"checkpoint"}"#, 400)]
+#[case::unknown_reason("revoke", r#"{"username":"mira.paints","reason":"mood"}"#, 400)]
+#[case::unknown_state("app", r#"{"state":"gone"}"#, 400)]
+#[case::idle_fault("faults", r#"{"endpoint":"me"}"#, 400)]
+#[case::wrong_path("weather", "{}", 404)]
+#[case::wrong_method("requests", "{}", 405)]
+#[tokio::test]
+async fn a_senseless_control_request_gets_a_reason(
+    #[case] path: &str,
+    #[case] body: &'static str,
+    #[case] expected: u16,
+) {
+    let sandbox = start().await;
+    let request = sandbox.request(Method::POST, &format!("/sandbox/{path}")).body(body);
+    let (status, body) = read(request.send().await.unwrap()).await;
+    assert_eq!(status, expected);
+    assert!(!parse(&body)["error"].as_str().unwrap().is_empty());
+}
