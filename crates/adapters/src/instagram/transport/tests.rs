@@ -14,7 +14,7 @@ use super::*;
 const SHORT: Limits = Limits {
     connect: Duration::from_millis(300),
     attempt: Duration::from_millis(300),
-    call: Duration::from_millis(800),
+    call: Duration::from_millis(1_500),
     idle: Duration::from_secs(30),
 };
 

@@ -1,0 +1,125 @@
+//! What is kept secret: no code, token or app secret in any error, `Debug` or log, whatever happens.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ig_adapters::instagram::{BaseUrl, GraphApi, GraphApiSettings};
+use ig_domain::ports::InstagramError;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+use wiremock::ResponseTemplate;
+
+use super::{APP_SECRET, CODE, Call, LONG_LIVED, SHORT_LIVED, answering, client_of, json};
+
+/// All that was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Answers that hold every secret, as a hostile or careless server might send them.
+fn echoes() -> Vec<ResponseTemplate> {
+    let all = format!("{APP_SECRET} {CODE} {SHORT_LIVED} {LONG_LIVED}");
+    let url = format!("/?access_token={LONG_LIVED}&client_secret={APP_SECRET}&code={CODE}");
+    vec![
+        json(200, &format!(r#"{{"access_token":"{LONG_LIVED}","expires_in":60}}"#)),
+        json(200, &format!(r#"{{"access_token":"{all}","expires_in":60}}"#)),
+        json(400, &format!(r#"{{"error":{{"message":"{all}","code":190,"type":"{all}"}}}}"#)),
+        json(400, &format!(r#"{{"error_type":"{all}","error_message":"{all}","code":400}}"#)),
+        ResponseTemplate::new(500).set_body_string(all),
+        ResponseTemplate::new(302).insert_header("location", url.as_str()),
+    ]
+}
+
+/// A server that hangs up on every request.
+async fn hanging_up() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+        }
+    });
+    base
+}
+
+/// The four calls at once.
+async fn all_calls(client: &GraphApi) -> [Result<String, InstagramError>; 4] {
+    tokio::join!(
+        Call::Exchange.make(client),
+        Call::Extend.make(client),
+        Call::Renew.make(client),
+        Call::Profile.make(client),
+    )
+    .into()
+}
+
+/// Every call against every answer, hang-up and closed port; all errors and results, formatted.
+async fn everything_goes_wrong() -> String {
+    let mut shown = String::new();
+    for answer in echoes() {
+        let (_server, client) = answering(answer).await;
+        for outcome in all_calls(&client).await {
+            writeln!(shown, "{outcome:?}").unwrap();
+        }
+    }
+    for base in [hanging_up().await, "http://127.0.0.1:1".to_owned()] {
+        let client = client_of(&base);
+        for outcome in all_calls(&client).await {
+            let error = outcome.unwrap_err();
+            writeln!(shown, "{error:?} {error} {}", error.kind).unwrap();
+        }
+    }
+    shown
+}
+
+#[tokio::test]
+async fn no_secret_leaves_by_an_error_a_debug_or_a_log_at_trace() {
+    let log = Log::default();
+    let writer = log.clone();
+    // For the whole process: what the tests beside this one log is searched, too. The server of the tests
+    // logs what it receives; it is not what is tested.
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("trace,wiremock=off"))
+        .with_ansi(false)
+        .with_span_events(FmtSpan::FULL)
+        .with_writer(move || writer.clone())
+        .init();
+    let shown = everything_goes_wrong().await;
+
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for seen in ["Instagram answered", "Instagram could not be reached", "endpoint=token_renewal"] {
+        assert!(logged.contains(seen), "the log was captured: {seen}");
+    }
+    for secret in [APP_SECRET, CODE, SHORT_LIVED, LONG_LIVED] {
+        assert!(!shown.contains(secret), "{secret} in a result");
+        let line = logged.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} in a log line");
+    }
+}
+
+#[test]
+fn settings_hide_the_app_secret() {
+    let url = |raw| BaseUrl::parse(raw, false).unwrap();
+    let settings = GraphApiSettings {
+        app_id: "1".parse().unwrap(),
+        app_secret: APP_SECRET.into(),
+        authorize_url: url("https://www.instagram.com/oauth/authorize"),
+        api_url: url("https://api.instagram.com"),
+        graph_url: url("https://graph.instagram.com"),
+    };
+    assert!(!format!("{settings:?}").contains(APP_SECRET));
+}
