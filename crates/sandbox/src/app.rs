@@ -22,6 +22,7 @@ const CONTROL_BODY_LIMIT: usize = 4 * 1024 * 1024;
 pub(crate) fn router(sandbox: Sandbox) -> Router {
     let pages = Router::new()
         .route("/oauth/authorize", get(ask_consent).post(take_consent))
+        .route("/oauth/authorize/", get(ask_consent))
         .route("/redirect", get(show_response))
         .fallback(serve_api)
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT));

@@ -13,9 +13,12 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
 
 /// How many connections may be open at once; more wait to be accepted.
 const CONNECTIONS: usize = 1_024;
+/// How long a connection may stand still; longer than any planned delay.
+const IDLE_LIMIT: Duration = Duration::from_mins(3);
 /// How long to wait when the system has no room for another connection.
 const BREATHER: Duration = Duration::from_millis(100);
 
@@ -51,8 +54,7 @@ impl Listener for Lines {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let switch = KillSwitch::default();
-                    return (Line { stream, switch, _permit: permit }, peer);
+                    return (Line::new(stream, permit), peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -74,11 +76,33 @@ impl Connected<IncomingStream<'_, Lines>> for KillSwitch {
 }
 
 /// A TCP stream whose writes fail, and whose end is a reset, once its switch is thrown.
+/// One that stands still for too long fails by itself.
 #[derive(Debug)]
 pub(crate) struct Line {
     stream: TcpStream,
     switch: KillSwitch,
+    idle: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Line {
+    fn new(stream: TcpStream, permit: Option<OwnedSemaphorePermit>) -> Self {
+        let idle = Box::pin(tokio::time::sleep(IDLE_LIMIT));
+        Self { stream, switch: KillSwitch::default(), idle, _permit: permit }
+    }
+
+    /// Passes progress on; a connection that has made none for too long fails.
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if progress.is_ready() {
+            self.idle.as_mut().reset(Instant::now() + IDLE_LIMIT);
+            return progress;
+        }
+        self.idle.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Line {
@@ -87,7 +111,8 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let progress = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.watch(cx, progress)
     }
 }
 
@@ -102,7 +127,8 @@ impl AsyncWrite for Line {
             self.stream.set_zero_linger()?;
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let progress = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(cx, progress)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -111,5 +137,22 @@ impl AsyncWrite for Line {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_stands_still_is_given_up() {
+        let mut lines = Lines::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let silent = TcpStream::connect(lines.local_addr().unwrap()).await.unwrap();
+        let (mut line, _) = lines.accept().await;
+        let error = line.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(silent);
     }
 }

@@ -107,12 +107,8 @@ impl Running {
         self.code_for(username, SCOPES).await
     }
 
-    /// Sends a code with some of the usual fields changed.
-    pub(crate) async fn exchange_with(
-        &self,
-        code: &str,
-        changes: &[(&str, &str)],
-    ) -> (u16, String) {
+    /// The request that sends a code, with some of the usual fields changed.
+    pub(crate) fn exchange_request(&self, code: &str, changes: &[(&str, &str)]) -> RequestBuilder {
         let mut form = vec![
             ("client_id", APP_ID),
             ("client_secret", APP_SECRET),
@@ -122,8 +118,15 @@ impl Running {
         ];
         form.retain(|(name, _)| changes.iter().all(|(other, _)| name != other));
         form.extend_from_slice(changes);
-        let request = self.request(Method::POST, "/oauth/access_token").form(&form);
-        read(request.send().await.unwrap()).await
+        self.request(Method::POST, "/oauth/access_token").form(&form)
+    }
+
+    pub(crate) async fn exchange_with(
+        &self,
+        code: &str,
+        changes: &[(&str, &str)],
+    ) -> (u16, String) {
+        read(self.exchange_request(code, changes).send().await.unwrap()).await
     }
 
     pub(crate) async fn exchange(&self, code: &str) -> (u16, String) {
