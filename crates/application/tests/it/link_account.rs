@@ -1,0 +1,276 @@
+//! Which account a link becomes, and what refuses it for good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_application::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
+use ig_domain::ports::{InstagramErrorKind, MockInstagram, PendingLinks as _};
+use ig_domain::{
+    AccountType, GrantedScopes, InstagramAccount, LinkRefusal, PendingLink, Profile,
+    ReauthorizationReason, RequestedScopes, Scope, StateRejection,
+};
+use ig_test_support::builders::{START, account, pending_link, presentation, profile};
+use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use rstest::rstest;
+use tokio_util::task::TaskTracker;
+
+use crate::instagram_script::{exchanges, extends, failure, reads, refusal, throttled};
+use crate::{empty_store, store_with, stored};
+
+/// A minute after everything that a test has stored before.
+const LATER: Duration = Duration::from_mins(1);
+
+fn use_case(store: &MemoryStore, instagram: MockInstagram, after: Duration) -> LinkAccount {
+    let clock = FakeClock::at(START);
+    clock.advance(after);
+    let work = LinkWork {
+        accounts: Arc::new(store.clone()),
+        pending_links: Arc::new(store.clone()),
+        attempts: Arc::new(store.clone()),
+        instagram: Arc::new(instagram),
+        clock: Arc::new(clock),
+        timer: Arc::new(ImmediateTimer),
+        ids: Arc::new(SequentialIds::default()),
+    };
+    LinkAccount::new(work, TaskTracker::new())
+}
+
+/// Links `code` under a state that was made as `pending` says.
+async fn link(
+    store: &MemoryStore,
+    instagram: MockInstagram,
+    pending: PendingLink,
+) -> Result<LinkedAccount, LinkAccountError> {
+    let owner = pending.owner.as_str().to_owned();
+    store.insert(&pending).await.unwrap();
+    use_case(store, instagram, LATER).execute(presentation("code", "state", &owner)).await
+}
+
+fn pending(owner: &str) -> PendingLink {
+    pending_link("state", owner, START)
+}
+
+/// An Instagram through which account 1 can be linked.
+fn willing() -> MockInstagram {
+    willing_as(profile(1))
+}
+
+fn willing_as(profile: Profile) -> MockInstagram {
+    let mut instagram = MockInstagram::new();
+    let all = RequestedScopes::usual().iter().cloned().collect();
+    exchanges(&mut instagram, GrantedScopes::Known(all));
+    extends(&mut instagram);
+    reads(&mut instagram, vec![Ok(profile)]);
+    instagram
+}
+
+fn refused(answer: Result<LinkedAccount, LinkAccountError>) -> LinkRefusal {
+    match answer {
+        Err(LinkAccountError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_code_becomes_an_account_with_the_long_lived_token() {
+    let store = empty_store();
+    let linked = link(&store, willing(), pending("shop/7")).await.unwrap();
+    assert!(linked.created);
+    let (account, token) = stored(&store, &linked.view.account).await;
+    assert_eq!((account.revision, token.as_str()), (1, "IGAA-long"));
+    assert_eq!(account.token_issue_time, START + LATER);
+}
+
+#[tokio::test]
+async fn the_same_call_again_is_a_replay_for_an_hour_and_then_used() {
+    let store = empty_store();
+    let first = link(&store, willing(), pending("shop/7")).await.unwrap();
+    let again = |after| {
+        let use_case = use_case(&store, MockInstagram::new(), after);
+        async move { use_case.execute(presentation("code", "state", "shop/7")).await }
+    };
+    let replay = again(Duration::from_hours(1)).await.unwrap();
+    assert_eq!(replay.view.account, first.view.account);
+    assert!(replay.created, "a replay repeats the first answer");
+    let late = again(Duration::from_mins(61)).await;
+    let used = matches!(late, Err(LinkAccountError::StateRejected(StateRejection::Used)));
+    assert!(used, "{late:?}");
+}
+
+#[rstest]
+#[case::another_state("code", "other", "shop/7", StateRejection::Used)]
+#[case::another_code("other", "state", "shop/7", StateRejection::Used)]
+#[case::another_owner("code", "state", "shop/8", StateRejection::OtherOwner)]
+#[case::nothing_we_made("other", "other", "shop/7", StateRejection::Unknown)]
+#[tokio::test]
+async fn a_spent_state_and_its_code_belong_together(
+    #[case] code: &str,
+    #[case] state: &str,
+    #[case] owner: &str,
+    #[case] expected: StateRejection,
+) {
+    let store = empty_store();
+    link(&store, willing(), pending("shop/7")).await.unwrap();
+    let use_case = use_case(&store, MockInstagram::new(), LATER);
+    let answer = use_case.execute(presentation(code, state, owner)).await;
+    let Err(LinkAccountError::StateRejected(rejection)) = answer else { panic!("{answer:?}") };
+    assert_eq!(rejection, expected);
+}
+
+#[tokio::test]
+async fn relinking_under_the_same_owner_keeps_the_account() {
+    let before = account(1, "shop/7", START);
+    let store = store_with(&before).await;
+    let linked = link(&store, willing(), pending("shop/7")).await.unwrap();
+    assert!(!linked.created);
+    let (account, token) = stored(&store, &before).await;
+    assert_eq!((account.revision, token.as_str()), (2, "IGAA-long"));
+    assert_eq!(account.link_time, START);
+}
+
+#[tokio::test]
+async fn a_living_account_of_another_owner_cannot_be_linked() {
+    let before = account(1, "shop/8", START);
+    let store = store_with(&before).await;
+    let answer = link(&store, willing(), pending("shop/7")).await;
+    assert_eq!(refused(answer), LinkRefusal::OwnedByAnother);
+    assert_eq!(stored(&store, &before).await, (before, "IGAA-first".to_owned()));
+}
+
+#[tokio::test]
+async fn a_dead_account_of_another_owner_makes_room() {
+    let refused = Some(ReauthorizationReason::TokenRevoked);
+    let before = InstagramAccount { refused, ..account(1, "shop/8", START) };
+    let store = store_with(&before).await;
+    let linked = link(&store, willing(), pending("shop/7")).await.unwrap();
+    assert!(linked.created);
+    let accounts = store.accounts();
+    let owners: Vec<_> = accounts.iter().map(|(account, _)| account.owner.as_str()).collect();
+    assert_eq!(owners, ["shop/7"]);
+}
+
+#[tokio::test]
+async fn re_authorisation_takes_exactly_its_account() {
+    let before = account(2, "shop/7", START);
+    let store = store_with(&before).await;
+    let pending = PendingLink { account: Some(before.id), ..pending("shop/7") };
+    let answer = link(&store, willing(), pending).await;
+    assert_eq!(refused(answer), LinkRefusal::WrongAccount);
+    assert_eq!(store.accounts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_personal_account_is_refused_and_nothing_stored() {
+    let store = empty_store();
+    let personal = Profile { account_type: AccountType::Personal, ..profile(1) };
+    let answer = link(&store, willing_as(personal), pending("shop/7")).await;
+    assert_eq!(refused(answer), LinkRefusal::PersonalAccount);
+    assert_eq!(store.accounts().len(), 0);
+}
+
+#[tokio::test]
+async fn without_the_basic_permission_nothing_more_is_asked() {
+    let mut instagram = MockInstagram::new();
+    exchanges(&mut instagram, GrantedScopes::Known([Scope::content_publish()].into()));
+    let answer = link(&empty_store(), instagram, pending("shop/7")).await;
+    assert_eq!(refused(answer), LinkRefusal::ScopeMissing { missing: vec![Scope::basic()] });
+}
+
+#[tokio::test]
+async fn where_instagram_does_not_say_what_was_granted_nothing_is_missing() {
+    let mut instagram = MockInstagram::new();
+    exchanges(&mut instagram, GrantedScopes::Unknown);
+    extends(&mut instagram);
+    reads(&mut instagram, vec![Ok(profile(1))]);
+    let linked = link(&empty_store(), instagram, pending("shop/7")).await.unwrap();
+    assert_eq!(linked.missing_scopes, []);
+    assert!(!linked.view.account.granted_scopes.are_known());
+}
+
+#[rstest]
+#[case::lost(InstagramErrorKind::NoAnswer, LinkRefusal::Interrupted)]
+#[case::refused(InstagramErrorKind::CodeRejected, LinkRefusal::CodeRejected(failure(InstagramErrorKind::NoAnswer, 7).facts))]
+#[case::unreadable(InstagramErrorKind::Unreadable, LinkRefusal::Unreadable(failure(InstagramErrorKind::NoAnswer, 7).facts))]
+#[tokio::test]
+async fn a_code_that_may_be_taken_is_never_sent_again(
+    #[case] kind: InstagramErrorKind,
+    #[case] expected: LinkRefusal,
+) {
+    let store = empty_store();
+    let mut instagram = MockInstagram::new();
+    instagram.expect_exchange_code().once().return_once(move |_, _| Err(failure(kind, 7)));
+    assert_eq!(refused(link(&store, instagram, pending("shop/7")).await), expected);
+    let replay = use_case(&store, MockInstagram::new(), LATER);
+    let replay = replay.execute(presentation("code", "state", "shop/7")).await;
+    assert_eq!(refused(replay), expected);
+}
+
+#[rstest]
+#[case::not_sent(InstagramErrorKind::NotSent)]
+#[case::unavailable(InstagramErrorKind::Unavailable)]
+#[case::throttled(InstagramErrorKind::RateLimited { retry_after: LATER })]
+#[case::redirect_uri(InstagramErrorKind::RedirectUriRejected)]
+#[case::app(InstagramErrorKind::AppMisconfigured)]
+#[case::unknown(InstagramErrorKind::Unexpected)]
+#[tokio::test]
+async fn a_code_that_was_not_taken_is_sent_again_by_the_same_call(
+    #[case] kind: InstagramErrorKind,
+) {
+    let store = empty_store();
+    let mut instagram = MockInstagram::new();
+    instagram.expect_exchange_code().once().return_once(move |_, _| Err(failure(kind, 7)));
+    let answer = link(&store, instagram, pending("shop/7")).await;
+    assert!(matches!(answer, Err(LinkAccountError::Instagram(_))), "{answer:?}");
+    let again = use_case(&store, willing(), LATER);
+    assert!(again.execute(presentation("code", "state", "shop/7")).await.unwrap().created);
+}
+
+#[tokio::test]
+async fn after_a_failed_second_leg_the_same_call_goes_on_without_the_code() {
+    let store = empty_store();
+    let mut instagram = MockInstagram::new();
+    exchanges(&mut instagram, GrantedScopes::Unknown);
+    extends(&mut instagram);
+    reads(&mut instagram, vec![Err(throttled())]);
+    let answer = link(&store, instagram, pending("shop/7")).await;
+    assert!(matches!(answer, Err(LinkAccountError::Instagram(_))), "{answer:?}");
+    assert_eq!(store.accounts().len(), 0);
+    let mut instagram = MockInstagram::new();
+    extends(&mut instagram);
+    reads(&mut instagram, vec![Ok(profile(1))]);
+    let again = use_case(&store, instagram, LATER);
+    assert!(again.execute(presentation("code", "state", "shop/7")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_short_lived_token_past_its_hour_ends_the_attempt() {
+    let store = empty_store();
+    let mut instagram = MockInstagram::new();
+    exchanges(&mut instagram, GrantedScopes::Unknown);
+    extends(&mut instagram);
+    reads(&mut instagram, vec![Err(throttled())]);
+    link(&store, instagram, pending("shop/7")).await.unwrap_err();
+    let late = use_case(&store, MockInstagram::new(), LATER + Duration::from_hours(1));
+    let late = late.execute(presentation("code", "state", "shop/7")).await;
+    assert_eq!(refused(late), LinkRefusal::Interrupted);
+}
+
+#[tokio::test]
+async fn a_token_refused_as_soon_as_it_was_given_rejects_the_code() {
+    let mut instagram = MockInstagram::new();
+    exchanges(&mut instagram, GrantedScopes::Unknown);
+    extends(&mut instagram);
+    reads(&mut instagram, vec![Err(refusal())]);
+    let answer = link(&empty_store(), instagram, pending("shop/7")).await;
+    assert_eq!(refused(answer), LinkRefusal::CodeRejected(refusal().facts));
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_exchange_the_code_once() {
+    let store = empty_store();
+    store.insert(&pending("shop/7")).await.unwrap();
+    let use_case = use_case(&store, willing(), LATER);
+    let call = || use_case.execute(presentation("code", "state", "shop/7"));
+    let (one, other) = tokio::join!(call(), call());
+    assert_eq!(one.unwrap().view, other.unwrap().view);
+}

@@ -1,0 +1,66 @@
+//! Pages of accounts, and what a reader sees of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
+use ig_domain::ports::AccountKey;
+use ig_domain::{AccountId, AccountStatus};
+use ig_test_support::builders::{START, account, parsed};
+use ig_test_support::{FakeClock, MemoryStore};
+
+use crate::{empty_store, keep, store_with};
+
+async fn page(
+    store: &MemoryStore,
+    after: Option<ig_application::PagePosition>,
+) -> (Vec<AccountId>, Option<ig_application::PagePosition>) {
+    let clock = Arc::new(FakeClock::at(START));
+    let use_case = ListAccounts { accounts: Arc::new(store.clone()), clock };
+    let query = ListAccountsQuery { owner: None, status: None, after, limit: 2 };
+    let listed = use_case.execute(query).await.unwrap();
+    (listed.accounts.iter().map(|view| view.account.id).collect(), listed.next)
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_without_gap_or_repetition() {
+    let store = empty_store();
+    let accounts: Vec<_> =
+        (1..=4).map(|n| account(n, "", START + Duration::from_secs(n.into()))).collect();
+    for account in &accounts {
+        keep(&store, account).await;
+    }
+    let newest_first: Vec<_> = accounts.iter().rev().map(|account| account.id).collect();
+    let (first, next) = page(&store, None).await;
+    let (second, end) = page(&store, next).await;
+    assert_eq!([first, second].concat(), newest_first);
+    assert_eq!(end, None, "a last page that is full has no successor");
+}
+
+#[tokio::test]
+async fn the_status_is_judged_when_read() {
+    let before = account(1, "shop/7", START);
+    let store = store_with(&before).await;
+    let clock = FakeClock::at(START);
+    let use_case = GetAccount { accounts: Arc::new(store), clock: Arc::new(clock.clone()) };
+    let key = AccountKey::Id(before.id);
+    assert_eq!(use_case.execute(&key, None).await.unwrap().status, AccountStatus::Active);
+    clock.advance(Duration::from_hours(24 * 60));
+    assert_ne!(use_case.execute(&key, None).await.unwrap().status, AccountStatus::Active);
+}
+
+#[tokio::test]
+async fn an_owner_is_a_fence_for_reading_and_forgetting() {
+    let before = account(1, "shop/7", START);
+    let store = store_with(&before).await;
+    let clock = Arc::new(FakeClock::at(START));
+    let get = GetAccount { accounts: Arc::new(store.clone()), clock };
+    let key = AccountKey::Id(before.id);
+    let hidden = get.execute(&key, Some(&parsed("shop/8"))).await;
+    assert!(matches!(hidden, Err(GetAccountError::NotFound)), "{hidden:?}");
+    let unlink = UnlinkAccount { accounts: Arc::new(store.clone()) };
+    assert!(unlink.execute(before.id, Some(&parsed("shop/8"))).await.is_err());
+    assert_eq!(store.accounts().len(), 1);
+    unlink.execute(before.id, Some(&parsed("shop/7"))).await.unwrap();
+    assert_eq!(store.accounts().len(), 0);
+}

@@ -1,0 +1,53 @@
+//! The use cases over a store in memory and an Instagram that answers by script.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test: a panic is how it fails")]
+
+mod begin_link;
+mod instagram_script;
+mod link_account;
+mod list_accounts;
+mod refresh_account;
+
+use ig_domain::ports::Ids as _;
+use ig_domain::ports::{Accounts, CompletedLink, LinkAttempts, PendingLinks};
+use ig_domain::{InstagramAccount, LinkAttempt};
+use ig_test_support::builders::{START, long_lived, parsed, pending_link, presentation};
+use ig_test_support::{MemoryStore, SequentialIds};
+
+/// A store that keeps this account under the token `IGAA-first`.
+async fn store_with(account: &InstagramAccount) -> MemoryStore {
+    let store = empty_store();
+    keep(&store, account).await;
+    store
+}
+
+fn empty_store() -> MemoryStore {
+    MemoryStore::new(parsed("990602627938098"))
+}
+
+/// Links `account` in the store, as a finished attempt does.
+async fn keep(store: &MemoryStore, account: &InstagramAccount) {
+    let state = format!("state-of-{}", account.id);
+    let owner = account.owner.as_str();
+    let pending = pending_link(&state, owner, START);
+    store.insert(&pending).await.unwrap();
+    let presented = presentation(&format!("code-of-{}", account.id), &state, owner);
+    let attempt = LinkAttempt::begin(pending, &presented, START);
+    let holder = SequentialIds::default().lease_holder();
+    store.create(&attempt, holder).await.unwrap();
+    let link = CompletedLink {
+        displaced: None,
+        account: account.clone(),
+        former_revision: None,
+        token: Some(long_lived("IGAA-first")),
+        missing_scopes: Vec::new(),
+        end_time: START,
+    };
+    store.complete(&attempt.code, holder, &link).await.unwrap();
+}
+
+/// The account and the text of its token, as stored.
+async fn stored(store: &MemoryStore, account: &InstagramAccount) -> (InstagramAccount, String) {
+    let (account, token) = store.find_with_token(account.id).await.unwrap().unwrap();
+    (account, token.text().expose().to_owned())
+}
