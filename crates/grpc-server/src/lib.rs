@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The gRPC side of linked Instagram accounts: parse, execute, convert.
+//!
+//! [`serve`] runs the account service together with health and, by setting, reflection. Every call passes one
+//! layer, which gives it a request id and a deadline, survives its panics and writes its log line; every
+//! failure leaves as a status with a stable reason.
+
+mod calls;
+mod chain;
+mod convert;
+mod health;
+mod server;
+mod service;
+mod status;
+
+pub use calls::RequestIds;
+pub use server::{ServeError, ServerSettings, serve};
+pub use service::UseCases;

@@ -1,0 +1,78 @@
+//! The layer that every call passes: request id, deadline, panics and the log.
+
+mod call;
+mod deadline;
+mod request_id;
+mod rpc;
+mod subject;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::Service;
+use tracing::Instrument as _;
+
+use self::call::Call;
+pub use self::request_id::RequestIds;
+pub(crate) use self::subject::Subject;
+use crate::status::internal;
+
+/// Answers calls through `inner`.
+#[derive(Clone)]
+pub(crate) struct Calls<S> {
+    inner: S,
+    request_ids: RequestIds,
+}
+
+/// A handler panicked; the panic hook has said where.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked")]
+struct Panicked;
+
+impl<S> Calls<S> {
+    /// Calls to `inner`; those without a request id get one from `request_ids`.
+    pub(crate) fn new(inner: S, request_ids: RequestIds) -> Self {
+        Self { inner, request_ids }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Calls<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The time runs from here on, not from whenever the runtime first polls.
+        let limit = deadline::limit(request.headers());
+        let passed = tokio::time::sleep(limit);
+        let call = Call::begin(&mut request, &self.request_ids);
+        let span = call.span();
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answered = async move {
+            // A stream has its head at once, so only the way to it has a deadline.
+            let response = tokio::select! {
+                biased;
+                answer = answer => match answer {
+                    Ok(Ok(response)) => response,
+                    Err(_) => internal(Panicked).into_http(),
+                },
+                () = passed => deadline::exceeded(limit).into_http(),
+            };
+            Ok(call.end(response))
+        };
+        Box::pin(answered.instrument(span))
+    }
+}

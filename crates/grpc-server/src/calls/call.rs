@@ -1,0 +1,120 @@
+//! One call from its arrival to its answer, and its line in the log.
+
+use std::error::Error as _;
+
+use http::{Request, Response};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tracing::Span;
+
+use super::request_id::{RequestId, RequestIds};
+use super::rpc::Rpc;
+use super::subject::Subject;
+use crate::chain::Chain;
+
+/// A call under way.
+pub(super) struct Call {
+    rpc: Rpc,
+    id: RequestId,
+    subject: Subject,
+    arrival: Instant,
+    ended: bool,
+}
+
+/// Writes a call's line.
+macro_rules! line {
+    ($level:ident, $call:expr, $reason:expr, $($rest:tt)+) => {
+        tracing::$level!(
+            rpc = $call.rpc.name(),
+            account.id = $call.subject.account().map(tracing::field::display),
+            reason = $reason,
+            elapsed_ms = $call.elapsed_ms(),
+            request_id = $call.id.as_str(),
+            $($rest)+
+        )
+    };
+}
+
+impl Call {
+    /// Takes note of a call and leaves a place for the account that it is about.
+    pub(super) fn begin<B>(request: &mut Request<B>, request_ids: &RequestIds) -> Self {
+        let subject = Subject::default();
+        request.extensions_mut().insert(subject.clone());
+        Self {
+            rpc: Rpc::of_path(request.uri().path()),
+            id: RequestId::of(request.headers(), request_ids),
+            subject,
+            arrival: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// What all that is logged during the call belongs to.
+    pub(super) fn span(&self) -> Span {
+        tracing::debug_span!("call", rpc = self.rpc.name(), request_id = self.id.as_str())
+    }
+
+    /// Logs the answer and marks it with the request id.
+    pub(super) fn end(mut self, mut response: Response<Body>) -> Response<Body> {
+        self.ended = true;
+        match response.extensions_mut().remove::<Status>() {
+            None => self.log_success(),
+            Some(status) => {
+                self.log_failure(&status);
+                response = self.signed(status).into_http();
+            }
+        }
+        self.id.mark(response.headers_mut());
+        response
+    }
+
+    /// The status with the request id among its details; the transport's own, which have none, stay bare.
+    fn signed(&self, status: Status) -> Status {
+        if status.details().is_empty() {
+            return status;
+        }
+        let mut details = status.get_error_details();
+        details.set_request_info(self.id.as_str(), "");
+        Status::with_error_details(status.code(), status.message(), details)
+    }
+
+    fn log_success(&self) {
+        if self.rpc.writes() {
+            line!(info, self, "OK", "call answered");
+        } else {
+            line!(debug, self, "OK", "call answered");
+        }
+    }
+
+    fn log_failure(&self, status: &Status) {
+        let info = status.get_details_error_info();
+        let code = format!("{:?}", status.code());
+        let reason = info.as_ref().map_or(code.as_str(), |info| info.reason.as_str());
+        match (status.code(), status.source()) {
+            (Code::Internal, Some(cause)) => {
+                let facts = info.as_ref().map(|info| tracing::field::debug(&info.metadata));
+                line!(error, self, reason, facts, error = %Chain(cause), "call failed");
+            }
+            (_, _) if self.rpc.writes() => line!(info, self, reason, "call refused"),
+            (_, cause) => {
+                let cause = cause.map(|cause| Chain(cause).to_string());
+                line!(debug, self, reason, error = cause, "call refused");
+            }
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.arrival.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Call {
+    /// A call that is dropped before its end was given up by its caller.
+    fn drop(&mut self) {
+        if !self.ended && self.rpc.writes() {
+            line!(info, self, "CANCELLED", "call given up by its caller");
+        }
+    }
+}

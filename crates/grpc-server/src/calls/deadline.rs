@@ -1,0 +1,84 @@
+//! How long a caller waits.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use tonic::Status;
+
+use crate::status::{Problem, Reason};
+
+/// How long a caller waits that names no deadline.
+const DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long a caller waits at most, whatever deadline it names. Ours.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// The caller's deadline, or [`DEFAULT`] where it names none that can be read.
+pub(super) fn limit(headers: &HeaderMap) -> Duration {
+    let named = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
+    named.map_or(DEFAULT, |named| named.min(LONGEST))
+}
+
+/// Reads at most eight digits and a unit.
+///
+/// Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+fn parse(raw: &str) -> Option<Duration> {
+    let (digits, unit) = raw.split_at_checked(raw.len().checked_sub(1)?)?;
+    let sound = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let count: u64 = digits.parse().ok().filter(|_| sound)?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 60 * 60)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// The status of a call whose deadline passed after `limit`.
+pub(super) fn exceeded(limit: Duration) -> Status {
+    let message = format!(
+        "no answer within {limit:?}; what was begun goes on: make the same call again to join it"
+    );
+    Problem::new(Reason::DeadlineExceeded, message).into_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn limit_of(raw: &str) -> Duration {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", raw.parse().unwrap());
+        limit(&headers)
+    }
+
+    #[rstest]
+    #[case::hours("1H", LONGEST)]
+    #[case::minutes("2M", Duration::from_secs(120))]
+    #[case::seconds("45S", Duration::from_secs(45))]
+    #[case::milliseconds("1500m", Duration::from_millis(1500))]
+    #[case::microseconds("7u", Duration::from_micros(7))]
+    #[case::nanoseconds("7n", Duration::from_nanos(7))]
+    #[case::the_most_digits("99999999H", LONGEST)]
+    #[case::too_many_digits("100000000n", DEFAULT)]
+    #[case::no_digits("S", DEFAULT)]
+    #[case::a_sign("+1S", DEFAULT)]
+    #[case::no_unit("12", DEFAULT)]
+    #[case::nothing("", DEFAULT)]
+    fn a_deadline_is_read_or_the_usual_one_holds(#[case] raw: &str, #[case] expected: Duration) {
+        assert_eq!(limit_of(raw), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_deadline_is_longer_than_the_longest(raw in "[ -~]{0,12}") {
+            prop_assert!(limit_of(&raw) <= LONGEST);
+        }
+    }
+}

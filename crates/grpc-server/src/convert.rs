@@ -1,0 +1,15 @@
+//! Wire to domain, naming every bad field, and back.
+
+mod account;
+mod fields;
+mod link;
+mod listing;
+mod page_token;
+mod requests;
+
+pub(crate) use account::{account, reauthorization_reason, timestamp};
+pub(crate) use fields::InvalidRequest;
+pub(crate) use link::{NotPresented, link, linked_account};
+pub(crate) use listing::{list, listed_accounts};
+pub(crate) use page_token::PageToken;
+pub(crate) use requests::{begin_link, begun_link, get, refresh, refreshed_account, unlink};

@@ -1,0 +1,90 @@
+//! The request and response of `List`.
+
+use ig_application::{ListAccountsQuery, ListedAccounts};
+use ig_domain::ports::StatusFilter;
+use ig_proto::v1;
+
+use super::fields::{Fields, InvalidRequest, Refused};
+use super::{PageToken, account};
+
+/// How many accounts a page holds where the request does not say.
+const DEFAULT_PAGE: u32 = 50;
+
+/// How many accounts a page holds at most.
+const LARGEST_PAGE: u32 = 500;
+
+/// What a `ListRequest` asks for.
+pub(crate) fn list(request: &v1::ListRequest) -> Result<ListAccountsQuery, InvalidRequest> {
+    let mut fields = Fields::default();
+    let owner = fields.parse_given("owner", request.owner.as_deref());
+    let status = status(&mut fields, request.status);
+    let limit = limit(&mut fields, request.page_size);
+    let after = match (&owner, &status) {
+        (Ok(owner), Ok(status)) if !request.page_token.is_empty() => {
+            let after = PageToken::of(owner.as_ref(), *status).read(&request.page_token);
+            after.map(Some).map_err(|error| fields.refuse("page_token", &error))
+        }
+        _ => Ok(None),
+    };
+    fields.finish(|| {
+        Ok(ListAccountsQuery { owner: owner?, status: status?, after: after?, limit: limit? })
+    })
+}
+
+fn status(fields: &mut Fields, raw: i32) -> Result<Option<StatusFilter>, Refused> {
+    match v1::AccountStatus::try_from(raw) {
+        Ok(v1::AccountStatus::Unspecified) => Ok(None),
+        Ok(v1::AccountStatus::Active) => Ok(Some(StatusFilter::Active)),
+        Ok(v1::AccountStatus::ReauthorizationRequired) => {
+            Ok(Some(StatusFilter::ReauthorizationRequired))
+        }
+        Err(_) => Err(fields.refuse("status", "not a value of AccountStatus")),
+    }
+}
+
+fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
+    match u32::try_from(raw) {
+        Ok(0) => Ok(DEFAULT_PAGE),
+        Ok(size) => Ok(size.min(LARGEST_PAGE)),
+        Err(_) => Err(fields.refuse("page_size", "a page size is not negative; 0 means 50")),
+    }
+}
+
+/// A page of the listing that `token` belongs to, on the wire.
+pub(crate) fn listed_accounts(listed: ListedAccounts, token: &PageToken) -> v1::ListResponse {
+    v1::ListResponse {
+        next_page_token: listed.next.map(|next| token.write(next)).unwrap_or_default(),
+        accounts: listed.accounts.into_iter().map(account).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::unset(0, 50)]
+    #[case::one(1, 1)]
+    #[case::the_largest(500, 500)]
+    #[case::above(501, 500)]
+    #[case::absurd(i32::MAX, 500)]
+    fn a_page_has_its_size(#[case] asked: i32, #[case] expected: u32) {
+        let request = v1::ListRequest { page_size: asked, ..v1::ListRequest::default() };
+        assert_eq!(list(&request).unwrap().limit, expected);
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let request = v1::ListRequest {
+            owner: Some("\n".to_owned()),
+            status: 7,
+            page_size: -1,
+            page_token: String::new(),
+        };
+        let invalid = list(&request).unwrap_err();
+        let fields: Vec<_> = invalid.violations.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, ["owner", "status", "page_size"]);
+    }
+}

@@ -1,0 +1,111 @@
+//! The requests and responses of `BeginLink`, `Get`, `Refresh` and `Unlink`.
+
+use ig_application::{BeginLinkCommand, BegunLink, RefreshedAccount, TokenOutcome};
+use ig_domain::ports::AccountKey;
+use ig_domain::{AccountId, Owner, RequestedScopes, Scope};
+use ig_proto::v1;
+use ig_proto::v1::get_request::Key;
+
+use super::fields::{Fields, InvalidRequest, Refused};
+use super::{account, timestamp};
+
+/// How many scopes a request may name.
+const MOST_SCOPES: usize = 20;
+
+/// What a `BeginLinkRequest` asks for.
+pub(crate) fn begin_link(
+    request: &v1::BeginLinkRequest,
+) -> Result<BeginLinkCommand, InvalidRequest> {
+    let mut fields = Fields::default();
+    let owner = fields.parse("owner", &request.owner);
+    let redirect_uri = fields.parse("redirect_uri", &request.redirect_uri);
+    let scopes = scopes(&mut fields, &request.scopes);
+    let account_id = Some(request.account_id.as_str()).filter(|id| !id.is_empty());
+    let account = fields.parse_given("account_id", account_id);
+    let session_binding = fields.parse("session_binding", &request.session_binding);
+    fields.finish(|| {
+        Ok(BeginLinkCommand {
+            owner: owner?,
+            redirect_uri: redirect_uri?,
+            scopes: scopes?,
+            force_reauth: request.force_reauth,
+            account: account?,
+            session_binding: session_binding?,
+        })
+    })
+}
+
+fn scopes(fields: &mut Fields, raw: &[String]) -> Result<Option<RequestedScopes>, Refused> {
+    if raw.is_empty() {
+        return Ok(None);
+    }
+    if raw.len() > MOST_SCOPES {
+        return Err(fields.refuse("scopes", "at most 20 scopes can be asked for"));
+    }
+    let parsed = raw.iter().enumerate();
+    let parsed = parsed.map(|(index, raw)| fields.parse(&format!("scopes[{index}]"), raw));
+    let parsed: Vec<Result<Scope, Refused>> = parsed.collect();
+    let parsed = parsed.into_iter().collect::<Result<Vec<_>, _>>()?;
+    RequestedScopes::new(parsed).map(Some).map_err(|error| {
+        let description = format!("{error}, instagram_business_basic included");
+        fields.refuse("scopes", &description)
+    })
+}
+
+/// A link that has begun, on the wire.
+pub(crate) fn begun_link(begun: BegunLink) -> v1::BeginLinkResponse {
+    v1::BeginLinkResponse {
+        authorization_url: begun.authorization_url,
+        state: begun.state.expose().to_owned(),
+        expire_time: Some(timestamp(begun.expire_time)),
+    }
+}
+
+/// Which account a `GetRequest` asks for, and whose it must be.
+pub(crate) fn get(request: &v1::GetRequest) -> Result<(AccountKey, Option<Owner>), InvalidRequest> {
+    let mut fields = Fields::default();
+    let key = match &request.key {
+        Some(Key::AccountId(raw)) => fields.parse("account_id", raw).map(AccountKey::Id),
+        Some(Key::InstagramId(raw)) => fields.parse("instagram_id", raw).map(AccountKey::Instagram),
+        Some(Key::Username(raw)) => fields.parse("username", raw).map(AccountKey::Username),
+        None => Err(fields.refuse("key", "one of account_id, instagram_id, username is required")),
+    };
+    let owner = fields.parse_given("owner", request.owner.as_deref());
+    fields.finish(|| Ok((key?, owner?)))
+}
+
+/// Which account a `RefreshRequest` names, and whose it must be.
+pub(crate) fn refresh(
+    request: &v1::RefreshRequest,
+) -> Result<(AccountId, Option<Owner>), InvalidRequest> {
+    account_of_owner(&request.account_id, request.owner.as_deref())
+}
+
+/// Which account an `UnlinkRequest` names, and whose it must be.
+pub(crate) fn unlink(
+    request: &v1::UnlinkRequest,
+) -> Result<(AccountId, Option<Owner>), InvalidRequest> {
+    account_of_owner(&request.account_id, request.owner.as_deref())
+}
+
+fn account_of_owner(
+    account_id: &str,
+    owner: Option<&str>,
+) -> Result<(AccountId, Option<Owner>), InvalidRequest> {
+    let mut fields = Fields::default();
+    let id = fields.parse("account_id", account_id);
+    let owner = fields.parse_given("owner", owner);
+    fields.finish(|| Ok((id?, owner?)))
+}
+
+/// A refreshed account, on the wire.
+pub(crate) fn refreshed_account(refreshed: RefreshedAccount) -> v1::RefreshResponse {
+    let outcome = match refreshed.token_outcome {
+        TokenOutcome::Renewed => v1::TokenOutcome::Renewed,
+        TokenOutcome::TooYoung => v1::TokenOutcome::TooYoung,
+    };
+    v1::RefreshResponse { account: Some(account(refreshed.view)), token_outcome: outcome.into() }
+}
+
+#[cfg(test)]
+mod tests;

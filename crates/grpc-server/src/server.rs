@@ -1,0 +1,99 @@
+//! Serves the RPCs, health and reflection until told to stop.
+
+mod connections;
+mod greeting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_domain::ports::StoreProbe;
+use ig_proto::v1::instagram_account_service_server::InstagramAccountServiceServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+
+use self::connections::Connections;
+use crate::calls::{Calls, RequestIds};
+use crate::health::{EndingHealth, HealthMonitor};
+use crate::service::UseCases;
+
+/// How large a request message may be, in bytes.
+const LARGEST_REQUEST: usize = 64 * 1024;
+
+/// How the server serves.
+#[derive(Clone)]
+pub struct ServerSettings {
+    /// Whether reflection is served.
+    pub reflection: bool,
+    /// How long calls under way may go on after the stop.
+    pub shutdown_timeout: Duration,
+    /// Makes ids for calls that come without.
+    pub request_ids: RequestIds,
+}
+
+/// The server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors that were compiled in cannot be served.
+    #[error("the compiled-in descriptors cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves on `listener` until `shutdown` is ready.
+///
+/// Then health turns to not serving and its streams end, no connection is taken any more, and calls under way
+/// go on for at most `settings.shutdown_timeout`; what is left then is cut. Work that outlives its callers is
+/// not waited for here.
+///
+/// # Errors
+///
+/// Any [`ServeError`], before anything is served.
+pub async fn serve(
+    listener: TcpListener,
+    use_cases: UseCases,
+    settings: ServerSettings,
+    probe: Arc<dyn StoreProbe>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let ServerSettings { reflection, shutdown_timeout, request_ids } = settings;
+    let stopping = CancellationToken::new();
+    let reported = CancellationToken::new();
+    let monitor = HealthMonitor::new(probe).await;
+    let routes = routes(use_cases, monitor.service(reported.clone()), reflection)?;
+    let connections = Connections::new(Calls::new(routes, request_ids));
+    let accepting = async {
+        connections.accept(listener, shutdown).await;
+        stopping.cancel();
+    };
+    tokio::join!(monitor.run(stopping.clone()), accepting);
+    reported.cancel();
+    connections.drain(shutdown_timeout).await;
+    Ok(())
+}
+
+fn routes(
+    use_cases: UseCases,
+    health: EndingHealth,
+    reflection: bool,
+) -> Result<Routes, tonic_reflection::server::Error> {
+    let accounts = InstagramAccountServiceServer::new(use_cases);
+    let mut routes = Routes::builder();
+    routes.add_service(accounts.max_decoding_message_size(LARGEST_REQUEST));
+    routes.add_service(HealthServer::new(health).max_decoding_message_size(LARGEST_REQUEST));
+    if reflection {
+        let v1 = descriptors().build_v1()?;
+        let v1alpha = descriptors().build_v1alpha()?;
+        routes.add_service(v1.max_decoding_message_size(LARGEST_REQUEST));
+        routes.add_service(v1alpha.max_decoding_message_size(LARGEST_REQUEST));
+    }
+    Ok(routes.routes().prepare())
+}
+
+/// Everything that clients may ask reflection about, the details of errors included.
+fn descriptors() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(ig_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,54 @@
+//! Failures of calls to Instagram.
+
+use std::time::Duration;
+
+use ig_domain::ports::{InstagramError, InstagramErrorKind};
+use tonic::Status;
+
+use super::{Problem, Reason, ToStatus};
+
+/// When to try again after an outage. Ours.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What to do about an app that Instagram refuses.
+pub(super) const CHECK_THE_APP: &str = "check app id, app secret, the account's tester role, the \
+     app's mode and its access level in the Meta app dashboard";
+
+impl ToStatus for InstagramError {
+    fn to_status(&self) -> Status {
+        problem(self).graph_facts(&self.facts).into_status()
+    }
+}
+
+fn problem(error: &InstagramError) -> Problem {
+    match error.kind {
+        InstagramErrorKind::NotSent
+        | InstagramErrorKind::NoAnswer
+        | InstagramErrorKind::Unavailable
+        // A refusal that decides is a token's death; one that gets here was not confirmed.
+        | InstagramErrorKind::TokenRejected(_) => {
+            let message = "Instagram is unavailable or of two minds; make the same call again";
+            Problem::new(Reason::InstagramUnavailable, message).retry_after(RETRY)
+        }
+        InstagramErrorKind::RateLimited { retry_after } => {
+            let message = "Instagram throttles this app; make the same call again later";
+            Problem::new(Reason::RateLimited, message).retry_after(retry_after)
+        }
+        InstagramErrorKind::CodeRejected => {
+            Problem::new(Reason::CodeRejected, super::link::CODE_REJECTED)
+        }
+        InstagramErrorKind::RedirectUriRejected => {
+            let message = "Instagram says that the redirect URI is not the one of the \
+                 authorization; it says the same of a wrong app secret: check both";
+            Problem::new(Reason::RedirectUriRejected, message)
+        }
+        InstagramErrorKind::AppMisconfigured => {
+            let message = format!("Instagram refuses this app, not the account: {CHECK_THE_APP}");
+            Problem::new(Reason::AppMisconfigured, message)
+        }
+        InstagramErrorKind::Unreadable | InstagramErrorKind::Unexpected => {
+            let message = "Instagram answered something that the service does not understand";
+            Problem::new(Reason::InstagramUnexpected, message).caused_by(error.clone())
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Bad requests, and the failures of `Get`, `Refresh` and `Unlink`.
+
+use ig_application::{GetAccountError, RefreshAccountError, UnlinkAccountError};
+use ig_domain::{AccountStatus, AccountView};
+use time::format_description::well_known::Rfc3339;
+use tonic::Status;
+
+use super::{Problem, Reason, ToStatus, internal};
+use crate::convert::{InvalidRequest, reauthorization_reason};
+
+impl ToStatus for InvalidRequest {
+    fn to_status(&self) -> Status {
+        let told = self.violations.iter().map(|one| format!("{}: {}", one.field, one.description));
+        let message = told.collect::<Vec<_>>().join("; ");
+        let problem = Problem::new(Reason::InvalidField, message);
+        problem.violations(self.violations.clone()).into_status()
+    }
+}
+
+impl ToStatus for GetAccountError {
+    fn to_status(&self) -> Status {
+        match self {
+            Self::NotFound => account_not_found(),
+            Self::Store(error) => error.to_status(),
+        }
+    }
+}
+
+impl ToStatus for UnlinkAccountError {
+    fn to_status(&self) -> Status {
+        match self {
+            Self::NotFound => account_not_found(),
+            Self::Store(error) => error.to_status(),
+        }
+    }
+}
+
+impl ToStatus for RefreshAccountError {
+    fn to_status(&self) -> Status {
+        match self {
+            Self::NotFound => account_not_found(),
+            Self::ReauthorizationRequired(view) => reauthorization_required(view),
+            Self::Instagram(error) => error.to_status(),
+            Self::Store(error) => error.to_status(),
+            Self::Panicked => internal(self.clone()),
+        }
+    }
+}
+
+/// The status where an account is not there, or another owner's.
+pub(super) fn account_not_found() -> Status {
+    let message = "there is no such account, or it belongs to another owner";
+    Problem::new(Reason::AccountNotFound, message).into_status()
+}
+
+fn reauthorization_required(view: &AccountView) -> Status {
+    let reason = match view.status {
+        AccountStatus::Active => None,
+        AccountStatus::ReauthorizationRequired(reason) => {
+            let name = reauthorization_reason(reason).as_str_name();
+            name.strip_prefix("REAUTHORIZATION_REASON_")
+        }
+    };
+    let message = "the account's token is dead; the person must consent again: BeginLink with this \
+         account_id, then Link";
+    Problem::new(Reason::ReauthorizationRequired, message)
+        .fact("reauthorization_reason", reason)
+        .fact("expire_time", view.account.token_expire_time.format(&Rfc3339).ok())
+        .into_status()
+}
