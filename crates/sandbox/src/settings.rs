@@ -77,8 +77,6 @@ impl Settings {
             let text = given.map_or(Ok(default.to_owned()), OsString::into_string);
             text.map_err(|_| invalid(name, "is not UTF-8", default))
         };
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         let settings = Self {
             listen: text("SANDBOX_LISTEN", flags.listen, LISTEN)?,
             seed: text("SANDBOX_SEED", flags.seed, SEED)?
@@ -89,17 +87,24 @@ impl Settings {
             link_owner: text("SANDBOX_LINK_OWNER", flags.link_owner, LINK_OWNER)?,
             grpc_address: text("SANDBOX_GRPC_ADDRESS", flags.grpc_address, GRPC_ADDRESS)?,
         };
-        if !(1..=32).contains(&settings.app_id.len()) || !digits(&settings.app_id) {
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !(1..=32).contains(&self.app_id.len()) || !digits(&self.app_id) {
             return Err(invalid("SANDBOX_APP_ID", "is not 1 to 32 digits", APP_ID));
         }
-        if !(1..=128).contains(&settings.app_secret.len()) || !graphic(&settings.app_secret) {
+        if !(1..=128).contains(&self.app_secret.len()) || !graphic(&self.app_secret) {
             let problem = "is not 1 to 128 visible ASCII characters";
             return Err(invalid("SANDBOX_APP_SECRET", problem, APP_SECRET));
         }
-        if settings.grpc_address.is_empty() || !graphic(&settings.grpc_address) {
+        if self.grpc_address.is_empty() || !graphic(&self.grpc_address) {
             return Err(invalid("SANDBOX_GRPC_ADDRESS", "is no host and port", GRPC_ADDRESS));
         }
-        Ok(settings)
+        Ok(())
     }
 }
 
