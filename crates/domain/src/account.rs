@@ -175,10 +175,12 @@ impl InstagramAccount {
             || scoped.into_iter().flatten().any(|scoped| scoped.as_str() == id.as_str())
     }
 
-    /// Takes over a reading of the profile that was made at `now`.
+    /// Takes over a reading of the profile that was made at `now`. An app-scoped id that it contradicts
+    /// remains an alias.
     pub fn read_profile(&mut self, profile: Profile, now: OffsetDateTime) {
-        if profile.app_scoped_user_id.is_some() {
-            self.app_scoped_user_id = profile.app_scoped_user_id;
+        if let Some(id) = profile.app_scoped_user_id {
+            let former = self.app_scoped_user_id.replace(id);
+            self.learn_exchange_id(former);
         }
         self.username = profile.username;
         self.name = profile.name;

@@ -119,6 +119,16 @@ fn the_exchange_id_stands_in_or_becomes_an_alias() {
 }
 
 #[test]
+fn an_id_that_stood_in_stays_findable_once_instagram_tells_another() {
+    let mut account = account();
+    account.app_scoped_user_id = None;
+    account.learn_exchange_id(Some("26100000000077777".parse().unwrap()));
+    account.read_profile(profile(), NOW);
+    assert!(account.answers_to(&"26100000000077777".parse().unwrap()));
+    assert!(account.answers_to(&"26100000000012345".parse().unwrap()));
+}
+
+#[test]
 fn a_reading_without_the_app_scoped_id_keeps_the_known_one() {
     let mut account = account();
     account.read_profile(Profile { app_scoped_user_id: None, ..profile() }, NOW);

@@ -16,6 +16,9 @@ pub struct SealContext {
 /// A secret could not be sealed or opened.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SealError {
+    /// The keys are not known yet; they come with the store.
+    #[error("the sealing keys are not known yet")]
+    NoKeys,
     /// The key that sealed it is not configured.
     #[error("sealed under key {0:?}, which is not among the configured keys")]
     UnknownKey(String),
@@ -34,14 +37,14 @@ pub trait TokenCipher: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`SealError::NoRandomness`].
+    /// [`SealError::NoKeys`] and [`SealError::NoRandomness`].
     fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError>;
 
     /// Opens what was sealed for `context`.
     ///
     /// # Errors
     ///
-    /// [`SealError::UnknownKey`] and [`SealError::Rejected`].
+    /// [`SealError::NoKeys`], [`SealError::UnknownKey`] and [`SealError::Rejected`].
     fn open(
         &self,
         context: &SealContext,
