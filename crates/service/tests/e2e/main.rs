@@ -1,0 +1,13 @@
+//! The whole service, as its users meet it: the real binary, the real sandbox, real gRPC, real grpcurl.
+//!
+//! `cargo xtask test` gets what these tests need and names it in the environment.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test: what must hold is said, and a panic is how it fails"
+)]
+
+mod flow;
+mod support;

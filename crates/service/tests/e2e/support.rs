@@ -1,0 +1,76 @@
+//! A sandbox and a service of one's own for each test, and what a caller and a browser do with them.
+
+pub(crate) mod process;
+pub(crate) mod sandbox;
+pub(crate) mod service;
+pub(crate) mod stub;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub(crate) use self::sandbox::Sandbox;
+pub(crate) use self::service::{Service, arrival, reason, refusal};
+
+/// The redirect URI that tests link with. Nothing listens there: the answer is read off the redirect.
+pub(crate) const REDIRECT_URI: &str = "https://example.com/instagram/callback";
+
+/// An hour in seconds.
+pub(crate) const HOUR: i64 = 60 * 60;
+
+/// A little more than the age from which on Instagram renews a token, in seconds.
+pub(crate) const A_DAY_LATER: i64 = 25 * HOUR;
+
+/// How long another process may take to do what a test waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until there is something to find, for a minute at most.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it did not come to this: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A path that `cargo xtask test` puts into the environment.
+#[expect(clippy::disallowed_methods, reason = "tools are handed to the tests by name")]
+pub(crate) fn tool(variable: &str) -> PathBuf {
+    let found = std::env::var(variable).ok().filter(|path| !path.is_empty());
+    let path = found.unwrap_or_else(|| panic!("{variable} is not set: run `cargo xtask test`"));
+    PathBuf::from(path)
+}
+
+/// A service on a database of its own beside a sandbox of its own.
+pub(crate) struct Stack {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) service: Service,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Stack {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A stack whose service has these settings besides the usual ones.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::start().await;
+        let service = Service::start(&sandbox, folder.path(), settings).await;
+        Self { sandbox, service, folder }
+    }
+
+    /// One more replica on the same database, also after the first one ended.
+    pub(crate) async fn replica(&self) -> Service {
+        Service::start(&self.sandbox, self.folder.path(), &[]).await
+    }
+
+    /// Lets time pass, and waits until the service knows.
+    pub(crate) async fn advance(&self, seconds: i64) {
+        self.sandbox.advance(seconds).await;
+        self.service.clock_follows(&self.sandbox).await;
+    }
+}

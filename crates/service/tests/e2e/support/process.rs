@@ -1,0 +1,82 @@
+//! A program of ours that runs beside the test, and all that it printed.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{PATIENCE, eventually};
+
+/// A running program. Dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+    output: Arc<Output>,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = Arc::new(Output::default());
+        read(child.stdout.take().unwrap(), Arc::clone(&output));
+        read(child.stderr.take().unwrap(), Arc::clone(&output));
+        Self { child, output }
+    }
+
+    /// Waits for a line that holds `text`, and returns it.
+    pub(crate) fn line_with(&self, text: &str) -> String {
+        let lines = self.output.lines.lock().unwrap();
+        let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
+        let (lines, _) = self
+            .output
+            .grown
+            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
+            .unwrap();
+        find(&lines).unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", lines.join("\n")))
+    }
+
+    /// All that was printed so far.
+    pub(crate) fn printed(&self) -> String {
+        self.output.lines.lock().unwrap().join("\n")
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits for the end, for a minute at most.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let Self { child, .. } = self;
+        eventually("the program ends", async || child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            eprintln!("--- the program printed:\n{}", self.printed());
+        }
+    }
+}
+
+fn read(pipe: impl Read + Send + 'static, output: Arc<Output>) {
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            output.lines.lock().unwrap().push(line);
+            output.grown.notify_all();
+        }
+    });
+}

@@ -1,0 +1,169 @@
+//! The service, and what its callers do.
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::process::Command;
+
+use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
+use ig_proto::v1::{
+    BeginLinkRequest, BeginLinkResponse, GetRequest, GetResponse, InstagramAccount, LinkRequest,
+    LinkResponse, ListRequest, ListResponse, RefreshRequest, RefreshResponse, UnlinkRequest,
+    UnlinkResponse, get_request,
+};
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+use tonic_types::{ErrorInfo, StatusExt as _};
+
+use super::process::Process;
+use super::sandbox::Decision;
+use super::{REDIRECT_URI, Sandbox, eventually};
+
+/// The key that tests seal under.
+pub(crate) const TOKEN_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// How long a state lives where a test sets nothing else.
+const STATE_TTL_SECONDS: i64 = 15 * 60;
+
+/// A running service and a client of it.
+pub(crate) struct Service {
+    pub(crate) address: String,
+    pub(crate) process: Process,
+    pub(crate) client: InstagramAccountServiceClient<Channel>,
+}
+
+/// The reason of a refused call, and what goes with it.
+pub(crate) fn refusal<T: Debug>(answer: Result<T, Status>) -> ErrorInfo {
+    let status = answer.expect_err("the call was to be refused");
+    let info = status.get_details_error_info();
+    info.unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"))
+}
+
+/// The stable reason of a refused call.
+pub(crate) fn reason<T: Debug>(answer: Result<T, Status>) -> String {
+    refusal(answer).reason
+}
+
+/// What to call `Link` with when a browser arrived at this URL.
+pub(crate) fn arrival(url: String, owner: &str) -> LinkRequest {
+    LinkRequest { authorization_response: url, owner: owner.to_owned(), ..Default::default() }
+}
+
+impl Service {
+    /// The command that serves from `folder` against `sandbox`.
+    pub(crate) fn command(sandbox: &Sandbox, folder: &Path) -> Command {
+        Self::command_of(&sandbox.url, [&sandbox.app_id, &sandbox.app_secret], folder)
+    }
+
+    /// The command that serves from `folder` against whatever stands in for Instagram at `url`; the app is its
+    /// id and its secret.
+    pub(crate) fn command_of(url: &str, app: [&str; 2], folder: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
+        let database = format!("sqlite://{}?mode=rwc", folder.join("accounts.db").display());
+        command
+            .arg("serve")
+            .current_dir(folder)
+            .env_clear()
+            .env("INSTAGRAM_APP_ID", app[0])
+            .env("INSTAGRAM_APP_SECRET", app[1])
+            .env("INSTAGRAM_API_URL", url)
+            .env("INSTAGRAM_GRAPH_URL", url)
+            .env("INSTAGRAM_AUTHORIZE_URL", format!("{url}/oauth/authorize"))
+            .env("SANDBOX_CLOCK_URL", format!("{url}/sandbox/clock"))
+            .env("DATABASE_URL", database)
+            .env("TOKEN_KEYS", TOKEN_KEYS)
+            .env("GRPC_LISTEN", "127.0.0.1:0")
+            .env("RUST_LOG", "info");
+        command
+    }
+
+    pub(crate) async fn start(sandbox: &Sandbox, folder: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = Self::command(sandbox, folder);
+        command.envs(settings.iter().copied());
+        Self::run(command).await
+    }
+
+    /// Starts this command and waits until it listens.
+    pub(crate) async fn run(command: Command) -> Self {
+        let process = Process::start(command);
+        let line = process.line_with("listening");
+        let (_, rest) = line.split_once("127.0.0.1:").expect("the line names the address");
+        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let address = format!("127.0.0.1:{port}");
+        let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        Self { address, process, client: InstagramAccountServiceClient::new(channel) }
+    }
+
+    pub(crate) async fn begin(&self, owner: &str) -> BeginLinkResponse {
+        self.begin_as(BeginLinkRequest { owner: owner.to_owned(), ..Default::default() }).await
+    }
+
+    /// Begins this link; without a redirect URI it is the usual one.
+    pub(crate) async fn begin_as(&self, mut request: BeginLinkRequest) -> BeginLinkResponse {
+        if request.redirect_uri.is_empty() {
+            REDIRECT_URI.clone_into(&mut request.redirect_uri);
+        }
+        self.client.clone().begin_link(request).await.unwrap().into_inner()
+    }
+
+    /// Begins a link, and lets a person allow it; returns what to call `Link` with.
+    pub(crate) async fn consent(
+        &self,
+        sandbox: &Sandbox,
+        owner: &str,
+        username: &str,
+    ) -> LinkRequest {
+        let begun = self.begin(owner).await;
+        let arrived = sandbox.decide(&begun.authorization_url, username, Decision::Allow).await;
+        arrival(arrived, owner)
+    }
+
+    pub(crate) async fn link(&self, request: LinkRequest) -> Result<LinkResponse, Status> {
+        self.client.clone().link(request).await.map(Response::into_inner)
+    }
+
+    /// The whole flow for this account.
+    pub(crate) async fn linked(
+        &self,
+        sandbox: &Sandbox,
+        owner: &str,
+        username: &str,
+    ) -> InstagramAccount {
+        let request = self.consent(sandbox, owner, username).await;
+        self.link(request).await.unwrap().account.unwrap()
+    }
+
+    pub(crate) async fn get(&self, key: get_request::Key) -> Result<InstagramAccount, Status> {
+        let request = GetRequest { key: Some(key), owner: None };
+        let answer = self.client.clone().get(request).await.map(Response::into_inner)?;
+        let GetResponse { account } = answer;
+        Ok(account.unwrap())
+    }
+
+    /// Waits until the service has seen the sandbox's clock move: a new state then ends later than the
+    /// sandbox's present moment.
+    pub(crate) async fn clock_follows(&self, sandbox: &Sandbox) {
+        self.clock_reaches(sandbox.now_seconds().await).await;
+    }
+
+    /// Waits until business time is at least `now`, in seconds since 1970.
+    pub(crate) async fn clock_reaches(&self, now: i64) {
+        while self.begin("clock").await.expire_time.unwrap().seconds < now + STATE_TTL_SECONDS {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn refresh(&self, account_id: &str) -> Result<RefreshResponse, Status> {
+        let request = RefreshRequest { account_id: account_id.to_owned(), owner: None };
+        self.client.clone().refresh(request).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn list(&self, request: ListRequest) -> Result<ListResponse, Status> {
+        self.client.clone().list(request).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn unlink(&self, account_id: &str) -> Result<UnlinkResponse, Status> {
+        let request = UnlinkRequest { account_id: account_id.to_owned(), ..Default::default() };
+        self.client.clone().unlink(request).await.map(Response::into_inner)
+    }
+}
