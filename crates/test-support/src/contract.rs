@@ -1,0 +1,146 @@
+//! What every store promises behind the store ports, written once for all of them.
+//!
+//! A store's own tests implement [`StoreUnderTest`] and hand a way to make an empty one to
+//! [`store_contract!`](crate::store_contract), which makes one test of each promise.
+#![expect(clippy::missing_panics_doc, reason = "every promise panics when it is broken")]
+#![expect(clippy::unwrap_used, reason = "a promise that meets an error is broken")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ig_domain::AppId;
+use ig_domain::ports::{Accounts, LinkAttempts, PendingLinks, RenewalLeases, StoreProbe};
+
+use crate::builders::parsed;
+
+pub mod accounts;
+pub mod attempts;
+pub mod completion;
+pub mod isolation;
+pub mod leases;
+pub mod listing;
+pub mod pending_links;
+mod samples;
+pub mod sweep;
+
+/// The store ports of one app.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its name")]
+pub struct Ports {
+    pub accounts: Arc<dyn Accounts>,
+    pub pending_links: Arc<dyn PendingLinks>,
+    pub link_attempts: Arc<dyn LinkAttempts>,
+    pub renewal_leases: Arc<dyn RenewalLeases>,
+    pub probe: Arc<dyn StoreProbe>,
+}
+
+/// A store that begins empty, and what only a test may do to it.
+#[async_trait]
+pub trait StoreUnderTest: Send + Sync {
+    /// The store as `app` sees it.
+    fn of_app(&self, app: AppId) -> Ports;
+
+    /// Lets every lease that is held now end, as if 12 seconds had passed by the store's clock.
+    async fn end_leases(&self);
+
+    /// The store as the app sees it that most promises are about.
+    fn ports(&self) -> Ports {
+        self.of_app(parsed("990602627938098"))
+    }
+}
+
+/// One `tokio::test` for each promise of a store. `$fresh` is an async function that makes an empty
+/// [`StoreUnderTest`](crate::contract::StoreUnderTest).
+#[macro_export]
+macro_rules! store_contract {
+    ($fresh:ident) => {
+        $crate::store_contract!(@promises $fresh,
+            accounts::{
+                every_field_of_an_account_survives,
+                absent_fields_stay_absent,
+                every_kind_and_reason_survives,
+                an_account_is_found_by_each_of_its_ids,
+                an_unknown_key_finds_nothing,
+                a_professional_id_outranks_an_app_scoped_one_and_that_an_alias,
+                of_two_accounts_with_one_username_the_newer_reading_is_found,
+                an_update_stores_everything,
+                an_update_without_a_token_keeps_the_stored_one,
+                a_newer_reading_alone_is_stored_under_the_same_revision,
+                a_stale_update_changes_nothing,
+                an_account_that_is_gone_cannot_be_updated_or_removed,
+                a_removed_account_is_gone_with_its_token,
+                a_stale_removal_removes_nothing,
+                of_many_updates_of_one_revision_one_is_stored,
+            }
+            listing::{
+                the_newest_come_first_and_ties_go_by_id,
+                pages_join_without_gap_or_repetition,
+                a_page_goes_on_where_it_was_though_others_come_and_go,
+                an_owner_sees_only_its_own,
+                a_status_is_judged_at_the_given_moment,
+            }
+            pending_links::{
+                every_field_of_a_pending_link_survives,
+                a_state_is_kept_once,
+                an_unknown_state_finds_nothing,
+            }
+            attempts::{
+                every_field_of_an_attempt_survives_in_every_phase,
+                every_outcome_survives,
+                creating_an_attempt_spends_its_state,
+                a_spent_state_creates_no_second_attempt,
+                an_attempt_that_exists_spends_no_second_state,
+                an_unknown_state_creates_nothing,
+                of_many_codes_for_one_state_one_creates_an_attempt,
+            }
+            leases::{
+                a_held_attempt_is_not_claimed_by_another,
+                a_holder_may_claim_again,
+                a_released_attempt_is_claimed_at_once,
+                a_lease_that_has_ended_is_taken_over,
+                a_claim_lasts_anew,
+                a_late_holder_whom_nobody_replaced_goes_on,
+                a_replaced_holder_changes_nothing,
+                an_ended_attempt_is_neither_claimed_nor_moved,
+                an_unknown_attempt_is_neither_claimed_nor_moved,
+                of_many_claims_one_wins,
+                one_at_a_time_renews_an_account,
+                a_renewal_that_has_ended_is_taken_over,
+                only_the_holder_gives_a_renewal_back,
+                of_many_renewals_one_wins,
+            }
+            completion::{
+                a_first_link_stores_account_token_and_outcome,
+                a_link_again_replaces_account_and_token,
+                a_link_again_may_keep_a_newer_token,
+                a_displaced_account_makes_room,
+                a_changed_account_leaves_everything_as_it_was,
+                a_changed_displaced_account_leaves_everything_as_it_was,
+                a_taken_professional_id_leaves_everything_as_it_was,
+                a_lost_lease_leaves_everything_as_it_was,
+            }
+            sweep::{
+                a_stale_short_lived_token_ends_its_attempt,
+                what_lies_sent_or_unsent_ends_after_an_hour,
+                what_somebody_holds_is_left_alone,
+                what_served_is_forgotten_after_its_time,
+                at_most_the_limit_is_touched,
+            }
+            isolation::{
+                accounts_of_another_app_are_invisible,
+                one_instagram_account_may_be_linked_under_two_apps,
+                links_of_another_app_are_invisible,
+                leases_of_another_app_are_others,
+                a_store_that_is_well_says_so,
+            }
+        );
+    };
+    (@promises $fresh:ident, $($group:ident::{ $($promise:ident),* $(,)? })*) => {
+        $(mod $group {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                $crate::contract::$group::$promise(&super::$fresh().await).await;
+            })*
+        })*
+    };
+}

@@ -1,0 +1,234 @@
+//! Accounts: what is stored is found, and nothing is overwritten unseen.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ig_domain::ports::{AccountKey, StoreError};
+use ig_domain::{AccountType, GrantedScopes, InstagramAccount, ReauthorizationReason};
+
+use super::StoreUnderTest;
+use super::samples::{
+    assert_conflict, bare_account, count_at_once, full_account, id, scopes, token_text,
+};
+use crate::builders::{self, START, long_lived, parsed};
+
+/// What is stored comes back to the last digit, microsecond and character.
+pub async fn every_field_of_an_account_survives(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = full_account(1);
+    let longest = "t".repeat(4096);
+    ports.link(1, &account, &longest).await;
+    assert_eq!(ports.stored(account.id).await, Some((account, longest)));
+}
+
+/// What Instagram left out is not filled in.
+pub async fn absent_fields_stay_absent(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = bare_account(1);
+    ports.link(1, &account, "token").await;
+    assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
+}
+
+/// Each kind of account, reason and set of scopes comes back as itself.
+pub async fn every_kind_and_reason_survives(store: &dyn StoreUnderTest) {
+    use AccountType::{Business, Creator, Personal, Unknown};
+    use ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
+    let ports = store.ports();
+    let reasons = [Some(TokenExpired), Some(PasswordChanged), Some(Checkpoint), Some(TokenRevoked)];
+    let granted = [
+        GrantedScopes::Unknown,
+        GrantedScopes::Known(BTreeSet::new()),
+        GrantedScopes::Known(scopes()),
+    ];
+    for (number, account_type) in (1_u8..).zip([Business, Creator, Personal, Unknown]) {
+        let place = usize::from(number) - 1;
+        let account = InstagramAccount {
+            account_type,
+            refused: reasons.get(place).copied().flatten(),
+            granted_scopes: granted.get(place).cloned().unwrap_or(GrantedScopes::Unknown),
+            ..builders::account(u32::from(number), "", START)
+        };
+        ports.link(number, &account, "token").await;
+        assert_eq!(ports.stored(account.id).await.unwrap().0, account);
+    }
+}
+
+/// Our id, both of Instagram's, the alias and the username all lead to the account.
+pub async fn an_account_is_found_by_each_of_its_ids(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = full_account(1);
+    ports.link(1, &account, "token").await;
+    for key in [
+        AccountKey::Id(account.id),
+        AccountKey::Instagram(parsed(account.professional_account_id.as_str())),
+        AccountKey::Instagram(parsed("99999999999999999999")),
+        AccountKey::Instagram(parsed("9007199254740993")),
+        AccountKey::Username(account.username.clone()),
+    ] {
+        let found = ports.accounts.find(&key).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&account), "{key:?}");
+    }
+}
+
+/// Nothing is found under what nobody has, however near.
+pub async fn an_unknown_key_finds_nothing(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link(1, &full_account(1), "token").await;
+    for key in [
+        AccountKey::Id(id(2)),
+        AccountKey::Instagram(parsed("9007199254740992")),
+        AccountKey::Instagram(parsed("09007199254740993")),
+        AccountKey::Username(parsed("account_2")),
+    ] {
+        assert_eq!(ports.accounts.find(&key).await.unwrap(), None, "{key:?}");
+    }
+    assert!(ports.accounts.find_with_token(id(2)).await.unwrap().is_none());
+}
+
+/// One number may be three accounts' id in three senses.
+pub async fn a_professional_id_outranks_an_app_scoped_one_and_that_an_alias(
+    store: &dyn StoreUnderTest,
+) {
+    let ports = store.ports();
+    let key = AccountKey::Instagram(parsed("9007199254740993"));
+    let alias = InstagramAccount {
+        exchange_user_id: Some(parsed("9007199254740993")),
+        ..builders::account(1, "", START)
+    };
+    let app_scoped = InstagramAccount {
+        app_scoped_user_id: Some(parsed("9007199254740993")),
+        ..builders::account(2, "", START)
+    };
+    let professional = InstagramAccount {
+        professional_account_id: parsed("9007199254740993"),
+        ..builders::account(3, "", START)
+    };
+    for (number, account) in (1_u8..).zip([alias, app_scoped, professional]) {
+        ports.link(number, &account, "token").await;
+        assert_eq!(ports.accounts.find(&key).await.unwrap(), Some(account));
+    }
+}
+
+/// A handle that was given up may be another's now.
+pub async fn of_two_accounts_with_one_username_the_newer_reading_is_found(
+    store: &dyn StoreUnderTest,
+) {
+    let ports = store.ports();
+    let named = |number, read_after| InstagramAccount {
+        username: parsed("cafe.luna"),
+        profile_time: START + Duration::from_micros(read_after),
+        ..builders::account(number, "", START)
+    };
+    let (older, newer, oldest) = (named(1, 1), named(2, 2), named(3, 0));
+    for (number, account) in (1_u8..).zip([&older, &newer, &oldest]) {
+        ports.link(number, account, "token").await;
+    }
+    let found = ports.accounts.find(&AccountKey::Username(parsed("cafe.luna"))).await.unwrap();
+    assert_eq!(found, Some(newer));
+}
+
+/// An update changes whatever differs, the token too.
+pub async fn an_update_stores_everything(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let former = bare_account(1);
+    ports.link(1, &former, "former").await;
+    let changed = InstagramAccount {
+        professional_account_id: former.professional_account_id.clone(),
+        revision: 2,
+        ..full_account(1)
+    };
+    ports.accounts.update(&changed, 1, Some(long_lived("newer"))).await.unwrap();
+    assert_eq!(ports.stored(former.id).await, Some((changed, "newer".to_owned())));
+    let bare = InstagramAccount { revision: 3, ..former };
+    ports.accounts.update(&bare, 2, Some(long_lived("newest"))).await.unwrap();
+    assert_eq!(ports.stored(bare.id).await, Some((bare, "newest".to_owned())));
+}
+
+/// No token given is none changed.
+pub async fn an_update_without_a_token_keeps_the_stored_one(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    ports.link(1, &account, "token").await;
+    let changed = InstagramAccount { name: None, revision: 2, ..account };
+    ports.accounts.update(&changed, 1, None).await.unwrap();
+    assert_eq!(ports.stored(changed.id).await, Some((changed, "token".to_owned())));
+}
+
+/// A newer `profile_time` alone is no change of revision, and is stored all the same.
+pub async fn a_newer_reading_alone_is_stored_under_the_same_revision(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    ports.link(1, &account, "token").await;
+    let read = InstagramAccount { profile_time: START + Duration::from_hours(1), ..account };
+    ports.accounts.update(&read, 1, None).await.unwrap();
+    assert_eq!(ports.stored(read.id).await.unwrap().0, read);
+}
+
+/// Who read an older revision overwrites neither account nor token.
+pub async fn a_stale_update_changes_nothing(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = InstagramAccount { revision: 7, ..builders::account(1, "", START) };
+    ports.link(1, &account, "token").await;
+    let changed = InstagramAccount { name: None, revision: 7, ..account.clone() };
+    for former in [6, 8] {
+        let written = ports.accounts.update(&changed, former, Some(long_lived("stale"))).await;
+        assert_conflict(written);
+    }
+    assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
+}
+
+/// What is gone does not come back by a late write.
+pub async fn an_account_that_is_gone_cannot_be_updated_or_removed(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    let updated = ports.accounts.update(&account, 1, Some(long_lived("token"))).await;
+    assert_conflict(updated);
+    assert_conflict(ports.accounts.remove(account.id, 1).await);
+    assert_eq!(ports.stored(account.id).await, None);
+}
+
+/// Nothing of it is left, and the person may link again under another id.
+pub async fn a_removed_account_is_gone_with_its_token(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    ports.link(1, &account, "token").await;
+    ports.accounts.remove(account.id, 1).await.unwrap();
+    assert_eq!(ports.stored(account.id).await, None);
+    let again = InstagramAccount { id: id(2), ..account };
+    ports.link(2, &again, "another").await;
+    assert_eq!(ports.stored(again.id).await, Some((again, "another".to_owned())));
+}
+
+/// Who read an older revision removes nothing.
+pub async fn a_stale_removal_removes_nothing(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = InstagramAccount { revision: 7, ..builders::account(1, "", START) };
+    ports.link(1, &account, "token").await;
+    for revision in [6, 8] {
+        assert_conflict(ports.accounts.remove(account.id, revision).await);
+    }
+    assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
+}
+
+/// Twenty who read the same revision: one is stored, whole.
+pub async fn of_many_updates_of_one_revision_one_is_stored(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    ports.link(1, &account, "token").await;
+    let stored = count_at_once(|number| {
+        let accounts = ports.accounts.clone();
+        let name = Some(number.to_string());
+        let changed = InstagramAccount { name, revision: 2, ..account.clone() };
+        async move {
+            let token = long_lived(&number.to_string());
+            match accounts.update(&changed, 1, Some(token)).await {
+                Ok(()) => true,
+                Err(StoreError::Conflict) => false,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    });
+    assert_eq!(stored.await, 1);
+    let (found, token) = ports.accounts.find_with_token(account.id).await.unwrap().unwrap();
+    assert_eq!(found.name, Some(token_text(&token)));
+}

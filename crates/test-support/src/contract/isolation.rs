@@ -1,0 +1,80 @@
+//! One store, several Meta apps: each sees its own rows only. And the probe.
+
+use ig_domain::ports::{AccountKey, AccountPage};
+use ig_domain::{InstagramAccount, LinkAttempt, Phase};
+
+use super::samples::{
+    assert_conflict, assert_lease_lost, assert_same_phase, attempt, code, exchanged, full_account,
+    holder, id, state,
+};
+use super::{Ports, StoreUnderTest};
+use crate::builders::{START, long_lived, parsed};
+
+fn another_app(store: &dyn StoreUnderTest) -> Ports {
+    store.of_app(parsed("1"))
+}
+
+/// Under no key, in no listing, for no write.
+pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), another_app(store));
+    let account = full_account(1);
+    ports.link(1, &account, "token").await;
+    for key in [
+        AccountKey::Id(account.id),
+        AccountKey::Instagram(parsed(account.professional_account_id.as_str())),
+        AccountKey::Instagram(parsed("99999999999999999999")),
+        AccountKey::Instagram(parsed("9007199254740993")),
+        AccountKey::Username(account.username.clone()),
+    ] {
+        assert_eq!(other.accounts.find(&key).await.unwrap(), None, "{key:?}");
+    }
+    let page = AccountPage { owner: None, status: None, now: START, after: None, limit: 9 };
+    assert_eq!(other.accounts.list(&page).await.unwrap(), []);
+    assert_eq!(other.stored(account.id).await, None);
+    let revision = account.revision;
+    let updated = other.accounts.update(&account, revision, Some(long_lived("theirs"))).await;
+    assert_conflict(updated);
+    assert_conflict(other.accounts.remove(account.id, revision).await);
+    assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
+}
+
+/// The professional id is unique within an app.
+pub async fn one_instagram_account_may_be_linked_under_two_apps(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), another_app(store));
+    let ours = full_account(1);
+    let theirs = InstagramAccount { id: id(2), ..ours.clone() };
+    ports.link(1, &ours, "ours").await;
+    other.link(2, &theirs, "theirs").await;
+    assert_eq!(ports.stored(ours.id).await, Some((ours, "ours".to_owned())));
+    assert_eq!(other.stored(theirs.id).await, Some((theirs, "theirs".to_owned())));
+}
+
+/// Neither found, spent, moved nor swept.
+pub async fn links_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), another_app(store));
+    ports.begin(1, exchanged()).await;
+    assert_eq!(other.pending_links.find(&state(1)).await.unwrap(), None);
+    assert!(other.phase(1).await.is_none());
+    let second = LinkAttempt { code: code(2), ..attempt(1, Phase::Unsent) };
+    assert_conflict(other.link_attempts.create(&second, holder(1)).await);
+    assert_lease_lost(other.link_attempts.advance(&code(1), holder(1), &Phase::Sent).await);
+    store.end_leases().await;
+    assert!(other.link_attempts.claim(&code(1), holder(2)).await.unwrap().is_none());
+    let much_later = START + std::time::Duration::from_hours(24 * 365);
+    assert_eq!(other.link_attempts.sweep(much_later, 9).await.unwrap(), 0);
+    assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
+}
+
+/// Holding a lease of one app holds nothing of another.
+pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), another_app(store));
+    assert!(ports.renewal_leases.claim(id(1), holder(1)).await.unwrap());
+    assert!(other.renewal_leases.claim(id(1), holder(2)).await.unwrap());
+    other.renewal_leases.release(id(1), holder(1)).await.unwrap();
+    assert!(!ports.renewal_leases.claim(id(1), holder(2)).await.unwrap());
+}
+
+/// A store that can serve passes its own check.
+pub async fn a_store_that_is_well_says_so(store: &dyn StoreUnderTest) {
+    store.ports().probe.check().await.unwrap();
+}

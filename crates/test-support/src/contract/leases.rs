@@ -1,0 +1,179 @@
+//! Leases: one holder at a time, and none for ever.
+
+use ig_domain::{LinkOutcome, LinkRefusal, Phase};
+
+use super::samples::{
+    assert_lease_lost, assert_same_phase, code, count_at_once, exchanged, first_link, holder, id,
+};
+use super::{Ports, StoreUnderTest};
+use crate::builders::{self, START};
+
+async fn claims(ports: &Ports, attempt: u8, claimant: u8) -> bool {
+    let claimed = ports.link_attempts.claim(&code(attempt), holder(claimant)).await.unwrap();
+    claimed.is_some()
+}
+
+async fn renews(ports: &Ports, account: u32, claimant: u8) -> bool {
+    ports.renewal_leases.claim(id(account), holder(claimant)).await.unwrap()
+}
+
+fn interrupted() -> Phase {
+    let outcome = LinkOutcome::Refused(LinkRefusal::Interrupted);
+    Phase::Ended { outcome, end_time: START }
+}
+
+/// Not while its creator holds it, nor its claimant.
+pub async fn a_held_attempt_is_not_claimed_by_another(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    assert!(!claims(&ports, 1, 2).await);
+    store.end_leases().await;
+    assert!(claims(&ports, 1, 2).await);
+    assert!(!claims(&ports, 1, 3).await);
+    assert!(!claims(&ports, 1, 1).await);
+}
+
+/// Whose answer was lost may ask again.
+pub async fn a_holder_may_claim_again(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    assert!(claims(&ports, 1, 1).await);
+}
+
+/// The next goes on in the phase in which it was released.
+pub async fn a_released_attempt_is_claimed_at_once(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Sent).await;
+    ports.link_attempts.release(&code(1), holder(1), &exchanged()).await.unwrap();
+    let claimed = ports.link_attempts.claim(&code(1), holder(2)).await.unwrap().unwrap();
+    assert_same_phase(&claimed.phase, &exchanged());
+    let moved = ports.link_attempts.advance(&code(1), holder(1), &Phase::Unsent).await;
+    assert_lease_lost(moved);
+}
+
+/// A dead holder's attempt goes on in the phase in which it died.
+pub async fn a_lease_that_has_ended_is_taken_over(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    ports.link_attempts.advance(&code(1), holder(1), &Phase::Sent).await.unwrap();
+    store.end_leases().await;
+    let claimed = ports.link_attempts.claim(&code(1), holder(2)).await.unwrap().unwrap();
+    assert_same_phase(&claimed.phase, &Phase::Sent);
+}
+
+/// Each write of the holder makes the lease last anew.
+pub async fn a_claim_lasts_anew(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    store.end_leases().await;
+    ports.link_attempts.advance(&code(1), holder(1), &Phase::Sent).await.unwrap();
+    assert!(!claims(&ports, 1, 2).await);
+    store.end_leases().await;
+    assert!(claims(&ports, 1, 1).await);
+    assert!(!claims(&ports, 1, 2).await);
+}
+
+/// Late is not too late as long as nobody else has come.
+pub async fn a_late_holder_whom_nobody_replaced_goes_on(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Sent).await;
+    store.end_leases().await;
+    ports.link_attempts.advance(&code(1), holder(1), &exchanged()).await.unwrap();
+    assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
+}
+
+/// Whom another replaced can neither move, release nor complete the attempt.
+pub async fn a_replaced_holder_changes_nothing(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    store.end_leases().await;
+    assert!(claims(&ports, 1, 2).await);
+    let attempts = &ports.link_attempts;
+    assert_lease_lost(attempts.advance(&code(1), holder(1), &Phase::Sent).await);
+    assert_lease_lost(attempts.advance(&code(1), holder(1), &interrupted()).await);
+    assert_lease_lost(attempts.release(&code(1), holder(1), &Phase::Unsent).await);
+    let account = builders::account(1, "", START);
+    let link = first_link(&account, "token");
+    assert_lease_lost(attempts.complete(&code(1), holder(1), &link).await);
+    assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
+    assert_eq!(ports.stored(account.id).await, None);
+    attempts.advance(&code(1), holder(2), &interrupted()).await.unwrap();
+}
+
+/// An end is an end, for its holder too.
+pub async fn an_ended_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    ports.link_attempts.advance(&code(1), holder(1), &interrupted()).await.unwrap();
+    for claimant in [1, 2] {
+        assert!(!claims(&ports, 1, claimant).await);
+        let moved = ports.link_attempts.advance(&code(1), holder(claimant), &Phase::Unsent).await;
+        assert_lease_lost(moved);
+    }
+    let link = first_link(&builders::account(1, "", START), "token");
+    assert_lease_lost(ports.link_attempts.complete(&code(1), holder(1), &link).await);
+    assert_same_phase(&ports.phase(1).await.unwrap(), &interrupted());
+}
+
+/// Nothing is made up.
+pub async fn an_unknown_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert!(!claims(&ports, 1, 1).await);
+    assert_lease_lost(ports.link_attempts.advance(&code(1), holder(1), &Phase::Sent).await);
+    assert_lease_lost(ports.link_attempts.release(&code(1), holder(1), &Phase::Sent).await);
+    assert!(ports.phase(1).await.is_none());
+}
+
+/// Twenty who want to take over: one does.
+pub async fn of_many_claims_one_wins(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(100, Phase::Unsent).await;
+    store.end_leases().await;
+    let won = count_at_once(|number| {
+        let ports = ports.clone();
+        async move { claims(&ports, 100, number).await }
+    });
+    assert_eq!(won.await, 1);
+}
+
+/// Others wait, the holder may go on, and other accounts are others.
+pub async fn one_at_a_time_renews_an_account(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert!(renews(&ports, 1, 1).await);
+    assert!(!renews(&ports, 1, 2).await);
+    assert!(renews(&ports, 1, 1).await);
+    assert!(renews(&ports, 2, 2).await);
+}
+
+/// A dead holder's renewal is another's.
+pub async fn a_renewal_that_has_ended_is_taken_over(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert!(renews(&ports, 1, 1).await);
+    store.end_leases().await;
+    assert!(renews(&ports, 1, 2).await);
+    assert!(!renews(&ports, 1, 1).await);
+    store.end_leases().await;
+    assert!(renews(&ports, 1, 2).await);
+    assert!(!renews(&ports, 1, 1).await);
+}
+
+/// Whoever was replaced takes nothing away from its successor.
+pub async fn only_the_holder_gives_a_renewal_back(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert!(renews(&ports, 1, 1).await);
+    ports.renewal_leases.release(id(1), holder(2)).await.unwrap();
+    assert!(!renews(&ports, 1, 2).await);
+    ports.renewal_leases.release(id(1), holder(1)).await.unwrap();
+    assert!(renews(&ports, 1, 2).await);
+    ports.renewal_leases.release(id(2), holder(1)).await.unwrap();
+}
+
+/// Twenty who want to renew: one does.
+pub async fn of_many_renewals_one_wins(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let won = count_at_once(|number| {
+        let ports = ports.clone();
+        async move { renews(&ports, 1, number).await }
+    });
+    assert_eq!(won.await, 1);
+}

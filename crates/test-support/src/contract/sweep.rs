@@ -1,0 +1,99 @@
+//! Tidying up: what nobody will finish ends, what nobody will ask for is forgotten.
+
+use std::time::Duration;
+
+use ig_domain::{LINK_RETENTION, LinkOutcome, LinkRefusal, Phase};
+use time::OffsetDateTime;
+
+use super::samples::{assert_same_phase, attempt, code, exchanged, holder, pending_link, state};
+use super::{Ports, StoreUnderTest};
+use crate::builders::START;
+
+const MICROSECOND: Duration = Duration::from_micros(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn sweep(ports: &Ports, now: OffsetDateTime) -> u64 {
+    ports.link_attempts.sweep(now, 100).await.unwrap()
+}
+
+fn interrupted(end_time: OffsetDateTime) -> Phase {
+    Phase::Ended { outcome: LinkOutcome::Refused(LinkRefusal::Interrupted), end_time }
+}
+
+/// From the hour on, the code is as good as lost, and the token is erased.
+pub async fn a_stale_short_lived_token_ends_its_attempt(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    store.end_leases().await;
+    let end = START + HOUR;
+    assert_eq!(sweep(&ports, end - MICROSECOND).await, 0);
+    assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
+    assert_eq!(sweep(&ports, end).await, 1);
+    assert_same_phase(&ports.phase(1).await.unwrap(), &interrupted(end));
+    assert_eq!(sweep(&ports, end).await, 0);
+}
+
+/// Counted from the first presentation of the code.
+pub async fn what_lies_sent_or_unsent_ends_after_an_hour(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Sent).await;
+    ports.begin(2, Phase::Unsent).await;
+    store.end_leases().await;
+    let end = attempt(1, Phase::Sent).create_time + HOUR;
+    assert_eq!(sweep(&ports, end - MICROSECOND).await, 0);
+    assert_eq!(sweep(&ports, end).await, 2);
+    for number in [1, 2] {
+        assert_same_phase(&ports.phase(number).await.unwrap(), &interrupted(end));
+    }
+}
+
+/// However old, as long as its lease lasts.
+pub async fn what_somebody_holds_is_left_alone(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    ports.begin(2, Phase::Sent).await;
+    let late = START + 2 * HOUR;
+    assert_eq!(sweep(&ports, late).await, 0);
+    ports.link_attempts.release(&code(1), holder(1), &exchanged()).await.unwrap();
+    assert_eq!(sweep(&ports, late).await, 1);
+    ports.link_attempts.advance(&code(2), holder(2), &Phase::Sent).await.unwrap();
+}
+
+/// Attempts from their end on, states from their expiry on.
+pub async fn what_served_is_forgotten_after_its_time(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    let ended = interrupted(START);
+    ports.link_attempts.advance(&code(1), holder(1), &ended).await.unwrap();
+    ports.pending_links.insert(&pending_link(2)).await.unwrap();
+
+    let forget_attempt = START + LINK_RETENTION;
+    assert_eq!(sweep(&ports, forget_attempt - MICROSECOND).await, 0);
+    assert_eq!(sweep(&ports, forget_attempt).await, 1);
+    assert!(ports.phase(1).await.is_none());
+
+    let forget_states = pending_link(1).expire_time + LINK_RETENTION;
+    assert_eq!(sweep(&ports, forget_states - MICROSECOND).await, 0);
+    assert!(ports.pending_links.find(&state(1)).await.unwrap().is_some());
+    assert_eq!(sweep(&ports, forget_states).await, 2);
+    for number in [1, 2] {
+        assert_eq!(ports.pending_links.find(&state(number)).await.unwrap(), None);
+    }
+}
+
+/// The rest is for the next time.
+pub async fn at_most_the_limit_is_touched(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    for number in 1..=5 {
+        ports.begin(number, Phase::Sent).await;
+    }
+    store.end_leases().await;
+    let late = START + 2 * HOUR;
+    for touched in [2, 2, 1, 0] {
+        assert_eq!(ports.link_attempts.sweep(late, 2).await.unwrap(), touched);
+    }
+    let much_later = late + LINK_RETENTION;
+    for touched in [4, 4, 2, 0] {
+        assert_eq!(ports.link_attempts.sweep(much_later, 2).await.unwrap(), touched);
+    }
+}

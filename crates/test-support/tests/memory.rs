@@ -1,0 +1,35 @@
+//! The store in memory keeps what every store promises.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::AppId;
+use ig_test_support::MemoryStore;
+use ig_test_support::builders::parsed;
+use ig_test_support::contract::{Ports, StoreUnderTest};
+
+struct Memory(MemoryStore);
+
+#[async_trait]
+impl StoreUnderTest for Memory {
+    fn of_app(&self, app: AppId) -> Ports {
+        let store = std::sync::Arc::new(self.0.of_app(app));
+        Ports {
+            accounts: store.clone(),
+            pending_links: store.clone(),
+            link_attempts: store.clone(),
+            renewal_leases: store.clone(),
+            probe: store,
+        }
+    }
+
+    async fn end_leases(&self) {
+        self.0.pass_lease_time(Duration::from_secs(12));
+    }
+}
+
+async fn fresh() -> Memory {
+    Memory(MemoryStore::new(parsed("990602627938098")))
+}
+
+ig_test_support::store_contract!(fresh);
