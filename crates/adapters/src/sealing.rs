@@ -1,0 +1,166 @@
+//! Tokens at rest: AES-256-GCM-SIV under a ring of keys.
+//!
+//! A sealed text is a version byte, the length of the key's id, the id, a nonce, and the ciphertext with its
+//! tag. The nonce is random, and GCM-SIV forgives a repeated one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use ig_domain::ports::{Cause, SealContext, SealError, TokenCipher};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+mod key_file;
+
+pub use key_file::KeyFileError;
+
+/// The first byte of everything sealed; another form gets another number.
+const VERSION: u8 = 1;
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+
+/// The keys that tokens are sealed under: the first seals, all open.
+///
+/// Read from text: `id:base64(32 bytes)`, comma-separated; an id is 1 to 32 of `a-z`, `0-9`, `_` and `-`.
+/// `Debug` shows the ids only.
+pub struct KeyRing {
+    first: SealingKey,
+    others: Vec<SealingKey>,
+}
+
+struct SealingKey {
+    id: String,
+    cipher: Aes256GcmSiv,
+}
+
+/// The text is not a key ring. No part of it is repeated here: a misplaced key would be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyRing {
+    /// An item has no colon.
+    #[error("key {0} is not of the form id:base64")]
+    NoId(usize),
+    /// An item's id is empty, too long or has other characters.
+    #[error("the id of key {0} is not 1 to 32 of a-z, 0-9, '_' and '-'")]
+    Id(usize),
+    /// What follows the colon is not base64 of 32 bytes.
+    #[error("key {0} is not base64 of exactly 32 bytes")]
+    Key(usize),
+    /// Two items have one id.
+    #[error("key {0} has the id of a key before it")]
+    Repeated(usize),
+}
+
+impl KeyRing {
+    fn key(&self, id: &str) -> Option<&SealingKey> {
+        std::iter::once(&self.first).chain(&self.others).find(|key| key.id == id)
+    }
+}
+
+impl FromStr for KeyRing {
+    type Err = InvalidKeyRing;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        let mut items = (1..).zip(raw.split(','));
+        // `split` always yields a first item.
+        let (position, item) = items.next().unwrap_or((1, ""));
+        let mut ring = Self { first: SealingKey::parse(position, item)?, others: Vec::new() };
+        for (position, item) in items {
+            let key = SealingKey::parse(position, item)?;
+            if ring.key(&key.id).is_some() {
+                return Err(InvalidKeyRing::Repeated(position));
+            }
+            ring.others.push(key);
+        }
+        Ok(ring)
+    }
+}
+
+impl SealingKey {
+    fn parse(position: usize, item: &str) -> Result<Self, InvalidKeyRing> {
+        let (id, encoded) = item.trim().split_once(':').ok_or(InvalidKeyRing::NoId(position))?;
+        if !is_key_id(id) {
+            return Err(InvalidKeyRing::Id(position));
+        }
+        let bytes = BASE64_STANDARD.decode(encoded).map(Zeroizing::new);
+        let bytes = bytes.map_err(|_| InvalidKeyRing::Key(position))?;
+        let cipher = Aes256GcmSiv::new_from_slice(&bytes);
+        let cipher = cipher.map_err(|_| InvalidKeyRing::Key(position))?;
+        Ok(Self { id: id.to_owned(), cipher })
+    }
+}
+
+fn is_key_id(id: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=32).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = std::iter::once(&self.first).chain(&self.others).map(|key| &key.id);
+        formatter.debug_list().entries(ids).finish()
+    }
+}
+
+impl TokenCipher for KeyRing {
+    fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError> {
+        let SealingKey { id, cipher } = &self.first;
+        let mut nonce = [0; NONCE_BYTES];
+        random(&mut nonce)?;
+        let payload = Payload { msg: secret.as_bytes(), aad: &associated_data(context, id) };
+        let ciphertext = cipher.encrypt(&Nonce::from(nonce), payload);
+        let ciphertext = ciphertext.map_err(|_| SealError::Rejected)?;
+        let id_length = u8::try_from(id.len()).map_err(|_| SealError::Rejected)?;
+        Ok([&[VERSION, id_length], id.as_bytes(), &nonce, &ciphertext].concat())
+    }
+
+    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<SecretString, SealError> {
+        let Sealed { key_id, nonce, ciphertext } =
+            Sealed::split(sealed).ok_or(SealError::Rejected)?;
+        let key = self.key(key_id).ok_or_else(|| SealError::UnknownKey(key_id.to_owned()))?;
+        let payload = Payload { msg: ciphertext, aad: &associated_data(context, key_id) };
+        let opened = key.cipher.decrypt(&Nonce::from(nonce), payload).map(Zeroizing::new);
+        let opened = opened.map_err(|_| SealError::Rejected)?;
+        let text = std::str::from_utf8(&opened).map_err(|_| SealError::Rejected)?;
+        Ok(SecretString::from(text))
+    }
+}
+
+/// The id of the key that `sealed` was sealed under; `None` where it is nothing that a [`KeyRing`] sealed.
+pub(crate) fn key_id(sealed: &[u8]) -> Option<&str> {
+    Sealed::split(sealed).map(|sealed| sealed.key_id)
+}
+
+struct Sealed<'a> {
+    key_id: &'a str,
+    nonce: [u8; NONCE_BYTES],
+    ciphertext: &'a [u8],
+}
+
+impl<'a> Sealed<'a> {
+    fn split(sealed: &'a [u8]) -> Option<Self> {
+        let (&[VERSION, id_length], rest) = sealed.split_first_chunk()? else { return None };
+        let (id, rest) = rest.split_at_checked(usize::from(id_length))?;
+        let (nonce, ciphertext) = rest.split_first_chunk()?;
+        let key_id = std::str::from_utf8(id).ok().filter(|id| is_key_id(id))?;
+        Some(Self { key_id, nonce: *nonce, ciphertext })
+    }
+}
+
+/// What a ciphertext is bound to. Each part comes after its length, so that no two contexts are alike.
+fn associated_data(context: &SealContext, key_id: &str) -> Vec<u8> {
+    let parts =
+        [context.table.as_bytes(), &context.row, context.purpose.as_bytes(), key_id.as_bytes()];
+    let prefixed = |part: &&[u8]| [&(part.len() as u64).to_be_bytes(), *part].concat();
+    parts.iter().flat_map(prefixed).collect()
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), SealError> {
+    getrandom::fill(bytes).map_err(|error| SealError::NoRandomness(Cause::new(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The key file beside an SQLite database, for those who configure no keys.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use ig_domain::ports::SealError;
+use zeroize::Zeroizing;
+
+use super::{InvalidKeyRing, KEY_BYTES, KeyRing, random};
+
+/// More than a thousand keys; ours.
+const MAXIMUM_BYTES: u64 = 64 * 1024;
+
+/// The key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It is not there, and a new key would open nothing of what is sealed already.
+    #[error(
+        "the database holds sealed tokens, and their key file {0:?} is missing: restore it, or set TOKEN_KEYS"
+    )]
+    Missing(PathBuf),
+    /// It holds something else.
+    #[error("the key file {0:?} is damaged")]
+    Malformed(PathBuf, #[source] InvalidKeyRing),
+    /// It cannot be read or written.
+    #[error("the key file {0:?} cannot be read or written")]
+    Io(PathBuf, #[source] io::Error),
+    /// The system gave no randomness for a new key.
+    #[error("no new key could be made")]
+    NoRandomness(#[source] SealError),
+}
+
+impl KeyRing {
+    /// Reads the key file at `path`, or makes one with a new key where there is none and `may_create` says
+    /// that nothing is sealed yet. Processes that start at once end with one key. Blocks; for the start.
+    ///
+    /// # Errors
+    ///
+    /// All of [`KeyFileError`].
+    pub fn load_or_create(path: &Path, may_create: bool) -> Result<Self, KeyFileError> {
+        if let Some(ring) = read(path)? {
+            return Ok(ring);
+        }
+        if may_create {
+            let text = new_key().map_err(KeyFileError::NoRandomness)?;
+            create(path, &text).map_err(|error| KeyFileError::Io(path.to_owned(), error))?;
+        }
+        read(path)?.ok_or_else(|| KeyFileError::Missing(path.to_owned()))
+    }
+}
+
+fn read(path: &Path) -> Result<Option<KeyRing>, KeyFileError> {
+    let mut text = Zeroizing::new(String::new());
+    let read = File::open(path).and_then(|file| file.take(MAXIMUM_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(KeyFileError::Io(path.to_owned(), error)),
+    }
+    let ring = text.parse().map_err(|error| KeyFileError::Malformed(path.to_owned(), error))?;
+    Ok(Some(ring))
+}
+
+fn new_key() -> Result<Zeroizing<String>, SealError> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    random(key.as_mut_slice())?;
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(key.as_slice()));
+    Ok(Zeroizing::new(format!("k1:{}\n", encoded.as_str())))
+}
+
+/// Writes a whole file elsewhere and then links it to `path`: a link, unlike a rename, never replaces, so the
+/// first of several wins, and nobody ever reads half a file.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut suffix = [0; 8];
+    getrandom::fill(&mut suffix)?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{:016x}", u64::from_be_bytes(suffix)));
+    let draft = PathBuf::from(draft);
+    let linked = write(&draft, text).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    let removed = fs::remove_file(&draft);
+    linked.and(removed)?;
+    // The key must not be lost to a power cut once something is sealed under it.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
