@@ -1,0 +1,84 @@
+//! The clock against a server that sets its time as the sandbox does.
+
+use proptest::prelude::*;
+use rstest::rstest;
+use time::Duration as Span;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+async fn sandbox() -> (MockServer, String) {
+    // Another test may have installed it; reqwest needs one even without TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = MockServer::start().await;
+    let url = format!("{}/sandbox/clock", server.uri());
+    (server, url)
+}
+
+async fn answer(server: &MockServer, response: ResponseTemplate) {
+    server.reset().await;
+    Mock::given(path("/sandbox/clock")).respond_with(response).mount(server).await;
+}
+
+fn shifted(by: Span) -> ResponseTemplate {
+    let now = (SystemClock.now() + by).format(&Rfc3339).unwrap();
+    ResponseTemplate::new(200).set_body_json(serde_json::json!({ "now": now }))
+}
+
+fn is_ahead_by(clock: &SandboxClock, span: Span) -> bool {
+    (clock.now() - SystemClock.now() - span).abs() < Span::seconds(5)
+}
+
+/// Waits until the clock has followed; the test's own limit ends a clock that never does.
+async fn until_ahead_by(clock: &SandboxClock, span: Span) {
+    let followed = async {
+        while !is_ahead_by(clock, span) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), followed).await.unwrap();
+}
+
+#[tokio::test]
+async fn time_follows_the_sandbox_forwards_and_back_and_outlives_its_failures() {
+    let (server, url) = sandbox().await;
+    answer(&server, shifted(Span::days(3))).await;
+    let clock = SandboxClock::connect(&url).await.unwrap();
+    assert!(is_ahead_by(&clock, Span::days(3)));
+    answer(&server, shifted(Span::days(60))).await;
+    until_ahead_by(&clock, Span::days(60)).await;
+    answer(&server, shifted(Span::days(1))).await;
+    until_ahead_by(&clock, Span::days(1)).await;
+    drop(server);
+    assert!(is_ahead_by(&clock, Span::days(1)));
+}
+
+#[rstest]
+#[case::a_failure(ResponseTemplate::new(500))]
+#[case::a_redirect(ResponseTemplate::new(302).insert_header("location", "http://127.0.0.1:1/"))]
+#[case::no_json(ResponseTemplate::new(200).set_body_string("soon"))]
+#[case::no_time(ResponseTemplate::new(200).set_body_string(r#"{"now":"noon"}"#))]
+#[case::too_much(ResponseTemplate::new(200).set_body_string(" ".repeat(5000)))]
+#[tokio::test]
+async fn an_answer_without_time_is_an_error_at_the_start(#[case] response: ResponseTemplate) {
+    let (server, url) = sandbox().await;
+    answer(&server, response).await;
+    assert!(SandboxClock::connect(&url).await.is_err());
+}
+
+#[tokio::test]
+async fn an_error_does_not_repeat_the_url() {
+    let (server, url) = sandbox().await;
+    drop(server);
+    let url = url.replace("127.0.0.1", "user:planted@127.0.0.1");
+    let refused = SandboxClock::connect(&url).await.unwrap_err();
+    assert!(!format!("{refused:?} {refused}").contains("planted"));
+}
+
+proptest! {
+    #[test]
+    fn reading_an_answer_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&body);
+    }
+}
