@@ -1,0 +1,45 @@
+//! The store over SeaORM: rows of one Meta app behind the domain's ports, in SQLite.
+//!
+//! Reads are single statements. Writes are transactions that hold the database's write lock from their first
+//! statement to their last, so whatever they read stays true until they commit. Leases are timed by the
+//! database's own clock, everything else by the instants that callers hand in.
+
+use std::sync::Arc;
+
+use ig_domain::AppId;
+use ig_domain::ports::TokenCipher;
+
+mod account_row;
+mod accounts;
+mod attempt_row;
+mod columns;
+mod database;
+#[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
+mod entity;
+mod error;
+mod lease;
+mod link_attempts;
+mod pending_links;
+mod renewal_leases;
+mod sqlite;
+mod sweep;
+mod tokens;
+
+pub use database::Database;
+pub use sqlite::InvalidDatabaseUrl;
+
+/// The rows of one Meta app in a database.
+#[derive(Clone)]
+pub struct SeaOrmStore {
+    database: Arc<Database>,
+    app: AppId,
+    cipher: Arc<dyn TokenCipher>,
+}
+
+impl SeaOrmStore {
+    /// The rows of `app` in `database`, their tokens sealed by `cipher`.
+    #[must_use]
+    pub fn new(database: Arc<Database>, app: AppId, cipher: Arc<dyn TokenCipher>) -> Self {
+        Self { database, app, cipher }
+    }
+}

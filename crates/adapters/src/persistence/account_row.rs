@@ -1,0 +1,109 @@
+//! Accounts as rows, and back. Both ways take everything apart, so that a forgotten column does not compile.
+
+use ig_domain::ports::StoreError;
+use ig_domain::{AccountId, AppId, InstagramAccount};
+
+use super::columns::{
+    account_type, account_type_name, granted_list, granted_scopes, instant, micros, parse, reason,
+    reason_name,
+};
+use super::entity::instagram_account::Model;
+
+/// The row of `account`.
+pub(super) fn to_row(app: &AppId, account: &InstagramAccount) -> Model {
+    let InstagramAccount {
+        id,
+        professional_account_id,
+        app_scoped_user_id,
+        exchange_user_id,
+        owner,
+        username,
+        name,
+        profile_picture_url,
+        account_type,
+        followers_count,
+        follows_count,
+        media_count,
+        granted_scopes,
+        refused,
+        token_issue_time,
+        token_expire_time,
+        link_time,
+        profile_time,
+        update_time,
+        revision,
+    } = account;
+    Model {
+        id: *id.as_uuid(),
+        app_id: app.as_str().to_owned(),
+        professional_account_id: professional_account_id.to_string(),
+        app_scoped_user_id: app_scoped_user_id.as_ref().map(ToString::to_string),
+        exchange_user_id: exchange_user_id.as_ref().map(ToString::to_string),
+        owner: owner.to_string(),
+        username: username.to_string(),
+        name: name.clone(),
+        profile_picture_url: profile_picture_url.clone(),
+        account_type: account_type_name(*account_type).to_owned(),
+        followers_count: *followers_count,
+        follows_count: *follows_count,
+        media_count: *media_count,
+        granted_scopes: granted_list(granted_scopes),
+        refused: refused.map(|reason| reason_name(reason).to_owned()),
+        token_issue_time: micros(*token_issue_time),
+        token_expire_time: micros(*token_expire_time),
+        link_time: micros(*link_time),
+        profile_time: micros(*profile_time),
+        update_time: micros(*update_time),
+        revision: *revision,
+    }
+}
+
+/// The account that [`to_row`] kept.
+pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
+    let Model {
+        id,
+        app_id: _,
+        professional_account_id,
+        app_scoped_user_id,
+        exchange_user_id,
+        owner,
+        username,
+        name,
+        profile_picture_url,
+        account_type: kind,
+        followers_count,
+        follows_count,
+        media_count,
+        granted_scopes: granted,
+        refused,
+        token_issue_time,
+        token_expire_time,
+        link_time,
+        profile_time,
+        update_time,
+        revision,
+    } = row;
+    let scoped_id = |column, id: Option<String>| id.map(|id| parse(column, &id)).transpose();
+    Ok(InstagramAccount {
+        id: AccountId::from_uuid(id),
+        professional_account_id: parse("professional_account_id", &professional_account_id)?,
+        app_scoped_user_id: scoped_id("app_scoped_user_id", app_scoped_user_id)?,
+        exchange_user_id: scoped_id("exchange_user_id", exchange_user_id)?,
+        owner: parse("owner", &owner)?,
+        username: parse("username", &username)?,
+        name,
+        profile_picture_url,
+        account_type: account_type("account_type", &kind)?,
+        followers_count,
+        follows_count,
+        media_count,
+        granted_scopes: granted_scopes("granted_scopes", granted.as_deref())?,
+        refused: refused.map(|name| reason("refused", &name)).transpose()?,
+        token_issue_time: instant("token_issue_time", token_issue_time)?,
+        token_expire_time: instant("token_expire_time", token_expire_time)?,
+        link_time: instant("link_time", link_time)?,
+        profile_time: instant("profile_time", profile_time)?,
+        update_time: instant("update_time", update_time)?,
+        revision,
+    })
+}

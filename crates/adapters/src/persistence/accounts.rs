@@ -1,0 +1,219 @@
+//! Linked accounts, and their tokens apart from them.
+
+use async_trait::async_trait;
+use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
+use ig_domain::{AccountId, InstagramAccount, InstagramId, LongLivedToken};
+use sea_orm::sea_query::{CaseStatement, Condition, Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QueryOrder, QuerySelect, Select,
+};
+use time::OffsetDateTime;
+
+use super::SeaOrmStore;
+use super::account_row::{to_domain, to_row};
+use super::columns::micros;
+use super::database::bounded;
+use super::entity::account_token;
+use super::entity::instagram_account::{Column, Entity};
+use super::error::{corrupt, translate};
+use super::tokens::{open_long_lived, seal_long_lived};
+
+#[async_trait]
+impl Accounts for SeaOrmStore {
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        bounded(async {
+            let found = self.keyed(key).one(self.database.reading()).await;
+            found.map_err(|error| translate(&error))?.map(to_domain).transpose()
+        })
+        .await
+    }
+
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        bounded(async {
+            let found = self.page(page).all(self.database.reading()).await;
+            found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
+        })
+        .await
+    }
+
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        bounded(async {
+            let joined = self.keyed(&AccountKey::Id(id)).find_also_related(account_token::Entity);
+            let found = joined.one(self.database.reading()).await;
+            let Some((account, token)) = found.map_err(|error| translate(&error))? else {
+                return Ok(None);
+            };
+            let token = token.ok_or_else(|| corrupt("account_token", "no row"))?;
+            Ok(Some((to_domain(account)?, open_long_lived(&*self.cipher, &token)?)))
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        bounded(async {
+            let write = self.database.begin_write().await?;
+            self.replace_account(write.on(), account, former_revision).await?;
+            if let Some(token) = token {
+                self.put_token(write.on(), account, &token).await?;
+            }
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
+        bounded(async {
+            let write = self.database.begin_write().await?;
+            self.delete_account(write.on(), id, revision).await?;
+            write.commit().await
+        })
+        .await
+    }
+}
+
+impl SeaOrmStore {
+    /// The accounts of this app.
+    fn accounts(&self) -> Select<Entity> {
+        Entity::find().filter(Column::AppId.eq(self.app.as_str()))
+    }
+
+    fn keyed(&self, key: &AccountKey) -> Select<Entity> {
+        let accounts = self.accounts();
+        match key {
+            AccountKey::Id(id) => accounts.filter(Column::Id.eq(*id.as_uuid())),
+            AccountKey::Instagram(id) => by_instagram_id(accounts, id),
+            AccountKey::Username(username) => accounts
+                .filter(Column::Username.eq(username.as_str()))
+                .order_by_desc(Column::ProfileTime)
+                .order_by_desc(Column::Id)
+                .limit(1),
+        }
+    }
+
+    fn page(&self, page: &AccountPage) -> Select<Entity> {
+        let AccountPage { owner, status, now, after, limit } = page;
+        let mut accounts = self.accounts();
+        if let Some(owner) = owner {
+            accounts = accounts.filter(Column::Owner.eq(owner.as_str()));
+        }
+        if let Some(status) = status {
+            accounts = accounts.filter(has_status(*status, *now));
+        }
+        if let Some((link_time, id)) = after {
+            accounts = accounts.filter(behind(*link_time, *id));
+        }
+        accounts.order_by_desc(Column::LinkTime).order_by_desc(Column::Id).limit(*limit)
+    }
+
+    /// Stores a new account.
+    pub(super) async fn insert_account(
+        &self,
+        on: &DatabaseTransaction,
+        account: &InstagramAccount,
+    ) -> Result<(), StoreError> {
+        let row = to_row(&self.app, account).into_active_model().reset_all();
+        let inserted = Entity::insert(row).exec_without_returning(on).await;
+        inserted.map(drop).map_err(|error| translate(&error))
+    }
+
+    /// Stores a changed account if it is still as it was read.
+    pub(super) async fn replace_account(
+        &self,
+        on: &DatabaseTransaction,
+        account: &InstagramAccount,
+        former_revision: i64,
+    ) -> Result<(), StoreError> {
+        let updated = Entity::update_many()
+            .set(to_row(&self.app, account).into_active_model().reset_all())
+            .filter(self.read_as(account.id, former_revision))
+            .exec(on)
+            .await
+            .map_err(|error| translate(&error))?;
+        if updated.rows_affected == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    /// Forgets an account if it is still as it was read; its token goes with it.
+    pub(super) async fn delete_account(
+        &self,
+        on: &DatabaseTransaction,
+        id: AccountId,
+        revision: i64,
+    ) -> Result<(), StoreError> {
+        let deletion = Entity::delete_many().filter(self.read_as(id, revision));
+        let deleted = deletion.exec(on).await.map_err(|error| translate(&error))?;
+        if deleted.rows_affected == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    /// Stores an account's token in place of the one it had.
+    pub(super) async fn put_token(
+        &self,
+        on: &DatabaseTransaction,
+        account: &InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<(), StoreError> {
+        use account_token::Column::{AccountId, IssueTime, KeyId, SealedToken};
+        let issue_time = micros(account.token_issue_time);
+        let row = seal_long_lived(&*self.cipher, account.id, token, issue_time)?;
+        let replacing = OnConflict::column(AccountId)
+            .update_columns([SealedToken, KeyId, IssueTime])
+            .to_owned();
+        let put = account_token::Entity::insert(row.into_active_model().reset_all())
+            .on_conflict(replacing)
+            .exec_without_returning(on)
+            .await;
+        put.map(drop).map_err(|error| translate(&error))
+    }
+
+    fn read_as(&self, id: AccountId, revision: i64) -> Condition {
+        Condition::all()
+            .add(Column::Id.eq(*id.as_uuid()))
+            .add(Column::AppId.eq(self.app.as_str()))
+            .add(Column::Revision.eq(revision))
+    }
+}
+
+/// The account that `id` means first of all: professional, then app-scoped, then alias.
+fn by_instagram_id(accounts: Select<Entity>, id: &InstagramId) -> Select<Entity> {
+    let professional = Column::ProfessionalAccountId.eq(id.as_str());
+    let app_scoped = Column::AppScopedUserId.eq(id.as_str());
+    let alias = Column::ExchangeUserId.eq(id.as_str());
+    let rank: Expr = CaseStatement::new()
+        .case(professional.clone(), 0)
+        .case(app_scoped.clone(), 1)
+        .finally(2)
+        .into();
+    accounts
+        .filter(Condition::any().add(professional).add(app_scoped).add(alias))
+        .order_by(rank, Order::Asc)
+        .order_by_desc(Column::Id)
+        .limit(1)
+}
+
+fn has_status(status: StatusFilter, now: OffsetDateTime) -> Condition {
+    let now = micros(now);
+    match status {
+        StatusFilter::Active => {
+            Condition::all().add(Column::Refused.is_null()).add(Column::TokenExpireTime.gt(now))
+        }
+        StatusFilter::ReauthorizationRequired => Condition::any()
+            .add(Column::Refused.is_not_null())
+            .add(Column::TokenExpireTime.lte(now)),
+    }
+}
+
+/// What comes behind this account in a listing. The first half alone lets the index find the place.
+fn behind(link_time: OffsetDateTime, id: AccountId) -> Condition {
+    let link_time = micros(link_time);
+    let earlier =
+        Condition::any().add(Column::LinkTime.lt(link_time)).add(Column::Id.lt(*id.as_uuid()));
+    Condition::all().add(Column::LinkTime.lte(link_time)).add(earlier)
+}

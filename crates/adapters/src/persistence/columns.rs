@@ -1,0 +1,148 @@
+//! How single values become columns, and back.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ig_domain::ports::StoreError;
+use ig_domain::{AccountType, GrantedScopes, ReauthorizationReason, RequestedScopes, Scope};
+use time::OffsetDateTime;
+
+use super::error::corrupt;
+
+/// Microseconds since 1970. The clock has cut off what is finer.
+pub(super) fn micros(instant: OffsetDateTime) -> i64 {
+    instant.unix_timestamp() * 1_000_000 + i64::from(instant.microsecond())
+}
+
+/// The instant that [`micros`] kept.
+pub(super) fn instant(column: &str, micros: i64) -> Result<OffsetDateTime, StoreError> {
+    let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000);
+    instant.map_err(|error| corrupt(column, error))
+}
+
+/// Reads a text column with the parser of the type that it was written from.
+pub(super) fn parse<T>(column: &str, text: &str) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error| corrupt(column, error))
+}
+
+/// The hash that a blob column keeps.
+pub(super) fn hash(column: &str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| corrupt(column, "not 32 bytes"))
+}
+
+/// A column that must not be null in this row.
+pub(super) fn present<T>(column: &str, value: Option<T>) -> Result<T, StoreError> {
+    value.ok_or_else(|| corrupt(column, "null"))
+}
+
+/// Scopes as one text.
+pub(super) fn scope_list<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> String {
+    scopes.into_iter().map(Scope::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// The scopes that [`scope_list`] kept, in their order.
+pub(super) fn scopes<C>(column: &str, list: &str) -> Result<C, StoreError>
+where
+    C: FromIterator<Scope>,
+{
+    let names = list.split(',').filter(|name| !name.is_empty());
+    names.map(|name| parse(column, name)).collect()
+}
+
+/// The requested scopes that [`scope_list`] kept.
+pub(super) fn requested_scopes(column: &str, list: &str) -> Result<RequestedScopes, StoreError> {
+    let scopes: Vec<_> = scopes(column, list)?;
+    RequestedScopes::new(scopes).map_err(|error| corrupt(column, error))
+}
+
+/// Granted scopes as one text; `None` where Instagram did not say.
+pub(super) fn granted_list(granted: &GrantedScopes) -> Option<String> {
+    granted.are_known().then(|| scope_list(granted.iter()))
+}
+
+/// The granted scopes that [`granted_list`] kept.
+pub(super) fn granted_scopes(
+    column: &str,
+    list: Option<&str>,
+) -> Result<GrantedScopes, StoreError> {
+    match list {
+        Some(list) => Ok(GrantedScopes::Known(scopes(column, list)?)),
+        None => Ok(GrantedScopes::Unknown),
+    }
+}
+
+/// The stored name of a kind of account.
+pub(super) fn account_type_name(account_type: AccountType) -> &'static str {
+    match account_type {
+        AccountType::Business => "business",
+        AccountType::Creator => "creator",
+        AccountType::Personal => "personal",
+        AccountType::Unknown => "unknown",
+    }
+}
+
+/// The kind of account that [`account_type_name`] kept.
+pub(super) fn account_type(column: &str, name: &str) -> Result<AccountType, StoreError> {
+    use AccountType::{Business, Creator, Personal, Unknown};
+    let known = [Business, Creator, Personal, Unknown];
+    let found = known.into_iter().find(|kind| account_type_name(*kind) == name);
+    found.ok_or_else(|| corrupt(column, "unknown name"))
+}
+
+/// The stored name of a reason.
+pub(super) fn reason_name(reason: ReauthorizationReason) -> &'static str {
+    match reason {
+        ReauthorizationReason::TokenExpired => "token_expired",
+        ReauthorizationReason::PasswordChanged => "password_changed",
+        ReauthorizationReason::Checkpoint => "checkpoint",
+        ReauthorizationReason::TokenRevoked => "token_revoked",
+    }
+}
+
+/// The reason that [`reason_name`] kept.
+pub(super) fn reason(column: &str, name: &str) -> Result<ReauthorizationReason, StoreError> {
+    use ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
+    let known = [TokenExpired, PasswordChanged, Checkpoint, TokenRevoked];
+    let found = known.into_iter().find(|reason| reason_name(*reason) == name);
+    found.ok_or_else(|| corrupt(column, "unknown name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_instant_in_microseconds_survives(
+            micros_since in datetime!(-9999-01-01 0:00 UTC).unix_timestamp() * 1_000_000
+                ..datetime!(9999-12-31 23:59:59 UTC).unix_timestamp() * 1_000_000
+        ) {
+            prop_assert_eq!(micros(instant("t", micros_since).unwrap()), micros_since);
+        }
+
+        #[test]
+        fn reading_any_text_or_number_never_panics(text in ".{0,100}", number in any::<i64>()) {
+            let _ = instant("t", number);
+            let _ = granted_scopes("t", Some(&text));
+            let _ = requested_scopes("t", &text);
+            let _ = account_type("t", &text);
+            let _ = reason("t", &text);
+        }
+    }
+
+    #[test]
+    fn nothing_granted_and_nothing_said_are_two_things() {
+        let nothing = GrantedScopes::Known(std::collections::BTreeSet::new());
+        for granted in [nothing, GrantedScopes::Unknown] {
+            let list = granted_list(&granted);
+            assert_eq!(granted_scopes("t", list.as_deref()).unwrap(), granted);
+        }
+    }
+}

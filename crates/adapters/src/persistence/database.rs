@@ -1,0 +1,186 @@
+//! A database: its connections, its write lock, its migrations.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{StoreError, StoreProbe};
+use ig_migrations::Migrator;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    QueryFilter, QuerySelect, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::SeaOrmStore;
+use super::entity::{account_token, link_attempt};
+use super::error::{translate, unavailable};
+use super::sqlite::{InvalidDatabaseUrl, SqliteFile};
+
+/// The longest that any call to the store takes.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// A database of accounts, and its connections.
+#[derive(Debug)]
+pub struct Database {
+    file: SqliteFile,
+    connections: DatabaseConnection,
+    /// SQLite has one writer at a time. Queuing for it here is fair, and leaves the other connections to
+    /// readers; only other processes are waited for inside SQLite.
+    turn: Semaphore,
+}
+
+impl Database {
+    /// The database that `url` names. Connects when first used, so it may be away; must be called within a
+    /// Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDatabaseUrl`] when `url` names none.
+    pub fn open(url: &str) -> Result<Self, InvalidDatabaseUrl> {
+        let file: SqliteFile = url.parse()?;
+        Ok(Self { connections: file.connections(), file, turn: Semaphore::new(1) })
+    }
+
+    /// Where the sealing keys are kept when none are configured: beside the database.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        let mut path = self.file.path().as_os_str().to_owned();
+        path.push(".keys");
+        path.into()
+    }
+
+    /// Takes all migrations that are missing, or none. Creates the file where the URL says `mode=rwc`. Safe
+    /// when several start at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database cannot be reached; [`StoreError::Internal`] when a
+    /// migration fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let connection = self.file.migration_connection().await.map_err(unavailable)?;
+        let migrated = migrate(&connection).await.map_err(|error| translate(&error));
+        let closed = connection.close().await.map_err(|error| translate(&error));
+        migrated.and(closed)
+    }
+
+    /// The names of the migrations that are missing. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        bounded(async { pending(&self.connections).await.map_err(|error| translate(&error)) }).await
+    }
+
+    /// Whether the database holds any sealed token, of whichever app.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], also while migrations are missing.
+    pub async fn anything_sealed(&self) -> Result<bool, StoreError> {
+        bounded(async {
+            let sealed = anything_sealed(&self.connections).await;
+            sealed.map_err(|error| translate(&error))
+        })
+        .await
+    }
+
+    /// What single reading statements run on.
+    pub(super) fn reading(&self) -> &DatabaseConnection {
+        &self.connections
+    }
+
+    /// Begins to write; from here on nobody else does.
+    pub(super) async fn begin_write(&self) -> Result<Write<'_>, StoreError> {
+        let turn = self.turn.acquire().await.map_err(unavailable)?;
+        let begun = self.connections.begin_with_options(immediate()).await;
+        let transaction = begun.map_err(|error| translate(&error))?;
+        Ok(Write { transaction, _turn: turn })
+    }
+}
+
+/// A writing transaction. Dropping it undoes it.
+pub(super) struct Write<'a> {
+    transaction: DatabaseTransaction,
+    _turn: SemaphorePermit<'a>,
+}
+
+impl Write<'_> {
+    /// What the transaction's statements run on.
+    pub(super) fn on(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
+
+    /// Makes all of it lasting.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await.map_err(|error| translate(&error))
+    }
+}
+
+/// Ends `work` at the limit. Whether a write that is ended so took place is unknown to the caller.
+pub(super) async fn bounded<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let done = tokio::time::timeout(CALL_LIMIT, work).await;
+    done.unwrap_or_else(|_| Err(unavailable("no answer within 5 seconds")))
+}
+
+#[async_trait]
+impl StoreProbe for SeaOrmStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        bounded(async {
+            // A store that can be read and not written serves no link, so the lock is asked for too.
+            let write = self.database.begin_write().await?;
+            let missing = pending(write.on()).await.map_err(|error| translate(&error))?;
+            match missing.first() {
+                Some(name) => Err(unavailable(format_args!("migration {name} is missing"))),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+}
+
+/// The lock is taken at the begin: a transaction that reads first and then asks for it fails as soon as
+/// another has written in between.
+fn immediate() -> TransactionOptions {
+    let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+    TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() }
+}
+
+async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = connection.begin_with_options(immediate()).await?;
+    Migrator::up(&transaction, None).await?;
+    transaction.commit().await
+}
+
+async fn pending<C: ConnectionTrait>(connection: &C) -> Result<Vec<String>, DbErr>
+where
+    for<'a> &'a C: sea_orm_migration::IntoSchemaManagerConnection<'a>,
+{
+    let installed = SchemaManager::new(connection).has_table("seaql_migrations").await?;
+    let taken = if installed {
+        seaql_migrations::Entity::find().all(connection).await?
+    } else {
+        Vec::new()
+    };
+    let taken: HashSet<String> = taken.into_iter().map(|step| step.version).collect();
+    let known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
+    Ok(known.filter(|name| !taken.contains(name)).collect())
+}
+
+async fn anything_sealed(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+    let token = account_token::Entity::find().limit(1).one(connection).await?;
+    if token.is_some() {
+        return Ok(true);
+    }
+    let attempt = link_attempt::Entity::find()
+        .filter(link_attempt::Column::SealedToken.is_not_null())
+        .limit(1)
+        .one(connection);
+    Ok(attempt.await?.is_some())
+}

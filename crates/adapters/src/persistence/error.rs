@@ -1,0 +1,98 @@
+//! What a failure of the database means for the caller.
+
+use std::fmt::Display;
+
+use ig_domain::ports::{Cause, SealError, StoreError};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
+
+/// Translates a failed statement. Only its `Display` text goes on: `Debug` of these errors holds row values.
+pub(super) fn translate(error: &DbErr) -> StoreError {
+    let cause = Cause::new(error.to_string());
+    if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
+        return StoreError::Conflict;
+    }
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => StoreError::Unavailable(cause),
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            translate_sqlx(error, cause)
+        }
+        DbErr::Type(_) | DbErr::TryIntoErr { .. } => StoreError::Corrupt(cause),
+        _ => StoreError::Internal(cause),
+    }
+}
+
+fn translate_sqlx(error: &SqlxError, cause: Cause) -> StoreError {
+    match error {
+        SqlxError::Io(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed => StoreError::Unavailable(cause),
+        SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Corrupt(cause),
+        SqlxError::Database(error) => match error.code().and_then(|code| code.parse().ok()) {
+            Some(code) => translate_sqlite(code, error.message(), cause),
+            None => StoreError::Internal(cause),
+        },
+        _ => StoreError::Internal(cause),
+    }
+}
+
+/// Translates SQLite's extended result code, whose low byte is the primary one.
+///
+/// Source: <https://www.sqlite.org/rescode.html>.
+fn translate_sqlite(code: u32, message: &str, cause: Cause) -> StoreError {
+    const ERROR: u32 = 1;
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const NO_MEMORY: u32 = 7;
+    const READ_ONLY: u32 = 8;
+    const IO: u32 = 10;
+    const CORRUPT: u32 = 11;
+    const FULL: u32 = 13;
+    const CANNOT_OPEN: u32 = 14;
+    const PROTOCOL: u32 = 15;
+    const NOT_A_DATABASE: u32 = 26;
+    match code & 0xff {
+        BUSY | LOCKED | NO_MEMORY | READ_ONLY | IO | FULL | CANNOT_OPEN | PROTOCOL
+        | NOT_A_DATABASE => StoreError::Unavailable(cause),
+        CORRUPT => StoreError::Corrupt(cause),
+        // SQLite has one code for every faulty statement; these two mean that migrations are missing.
+        ERROR if message.starts_with("no such table") || message.contains("no column named") => {
+            StoreError::Unavailable(cause)
+        }
+        ERROR if message.starts_with("no such column") => StoreError::Unavailable(cause),
+        _ => StoreError::Internal(cause),
+    }
+}
+
+/// Whether the database was locked by somebody else for too long.
+pub(super) fn is_busy(error: &SqlxError) -> bool {
+    let SqlxError::Database(error) = error else { return false };
+    let code = error.code();
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// The store cannot serve, for a reason of ours.
+pub(super) fn unavailable(reason: impl Display) -> StoreError {
+    StoreError::Unavailable(Cause::new(reason.to_string()))
+}
+
+/// What `column` holds is nothing that we wrote. `reason` must not repeat it.
+pub(super) fn corrupt(column: &str, reason: impl Display) -> StoreError {
+    StoreError::Corrupt(Cause::new(format!("{column}: {reason}")))
+}
+
+/// A token could not be opened.
+pub(super) fn unopened(error: SealError) -> StoreError {
+    match error {
+        SealError::NoKeys => unavailable(error),
+        _ => StoreError::Corrupt(Cause::new(error)),
+    }
+}
+
+/// A token could not be sealed.
+pub(super) fn unsealed(error: SealError) -> StoreError {
+    match error {
+        SealError::NoKeys => unavailable(error),
+        _ => StoreError::Internal(Cause::new(error)),
+    }
+}

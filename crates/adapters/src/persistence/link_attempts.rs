@@ -1,0 +1,212 @@
+//! Attempts to link, and the lease on each.
+
+use async_trait::async_trait;
+use ig_domain::ports::{Cause, CompletedLink, LinkAttempts, StoreError};
+use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, UpdateMany};
+use time::OffsetDateTime;
+
+use super::attempt_row::{ENDED, ended_columns, phase_columns, to_domain, to_row};
+use super::database::bounded;
+use super::entity::link_attempt::{ActiveModel, Column, Entity};
+use super::entity::pending_link;
+use super::error::translate;
+use super::{SeaOrmStore, lease};
+
+#[async_trait]
+impl LinkAttempts for SeaOrmStore {
+    async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
+        bounded(async {
+            let found = Entity::find().filter(self.key(code)).one(self.database.reading()).await;
+            let found = found.map_err(|error| translate(&error))?;
+            found.map(|row| to_domain(&*self.cipher, &row)).transpose()
+        })
+        .await
+    }
+
+    async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError> {
+        bounded(async {
+            let write = self.database.begin_write().await?;
+            self.spend(write.on(), attempt).await?;
+            let row = to_row(&*self.cipher, &self.app, attempt)?;
+            let inserted = Entity::insert(row).exec_without_returning(write.on()).await;
+            inserted.map_err(|error| translate(&error))?;
+            let claim = self.leased_to(&attempt.code, holder);
+            claim.exec(write.on()).await.map_err(|error| translate(&error))?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn claim(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+    ) -> Result<Option<LinkAttempt>, StoreError> {
+        bounded(async {
+            let write = self.database.begin_write().await?;
+            let claim = self
+                .leased_to(code, holder)
+                .filter(Column::Phase.ne(ENDED))
+                .filter(self.is_free().add(Column::LeaseHolder.eq(*holder.as_uuid())));
+            let claimed = claim.exec_with_returning(write.on()).await;
+            let claimed = claimed.map_err(|error| translate(&error))?;
+            let attempt = claimed.first().map(|row| to_domain(&*self.cipher, row)).transpose()?;
+            write.commit().await?;
+            Ok(attempt)
+        })
+        .await
+    }
+
+    async fn advance(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        if let Phase::Ended { .. } = phase {
+            return self.release(code, holder, phase).await;
+        }
+        bounded(async {
+            let columns = phase_columns(&*self.cipher, code, phase)?;
+            let write = self.database.begin_write().await?;
+            let step = self.leased_to(code, holder).set(columns);
+            self.step(write.on(), holder, step).await?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn release(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        bounded(async {
+            let columns = phase_columns(&*self.cipher, code, phase)?;
+            let write = self.database.begin_write().await?;
+            let step = self.leased_to_nobody(code, columns);
+            self.step(write.on(), holder, step).await?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn complete(
+        &self,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        link: &CompletedLink,
+    ) -> Result<(), StoreError> {
+        bounded(async {
+            let write = self.database.begin_write().await?;
+            let step = self.leased_to_nobody(code, ended_columns(&outcome(link), link.end_time));
+            self.step(write.on(), holder, step).await?;
+            self.store_link(write.on(), link).await?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        bounded(self.tidy_up(now, limit)).await
+    }
+}
+
+impl SeaOrmStore {
+    fn key(&self, code: &CodeHash) -> Condition {
+        Condition::all()
+            .add(Column::AppId.eq(self.app.as_str()))
+            .add(Column::CodeHash.eq(code.as_bytes().to_vec()))
+    }
+
+    /// Spends the state that the attempt came with.
+    async fn spend(
+        &self,
+        on: &DatabaseTransaction,
+        attempt: &LinkAttempt,
+    ) -> Result<(), StoreError> {
+        use pending_link::Column::{AppId, SpentBy, StateHash};
+        let spent_by = Set(Some(attempt.code.as_bytes().to_vec()));
+        let spent = pending_link::Entity::update_many()
+            .set(pending_link::ActiveModel { spent_by, ..Default::default() })
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(StateHash.eq(attempt.state.as_bytes().to_vec()))
+            .filter(SpentBy.is_null())
+            .exec(on)
+            .await
+            .map_err(|error| translate(&error))?;
+        if spent.rows_affected == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    /// Gives `holder` the attempt from now on.
+    fn leased_to(&self, code: &CodeHash, holder: LeaseHolder) -> UpdateMany<Entity> {
+        let lease_holder = Set(Some(*holder.as_uuid()));
+        Entity::update_many()
+            .set(ActiveModel { lease_holder, ..Default::default() })
+            .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+            .filter(self.key(code))
+    }
+
+    /// Writes `columns` and gives the lease back.
+    fn leased_to_nobody(&self, code: &CodeHash, columns: ActiveModel) -> UpdateMany<Entity> {
+        let columns = ActiveModel { lease_holder: Set(None), lease_end: Set(None), ..columns };
+        Entity::update_many().set(columns).filter(self.key(code))
+    }
+
+    /// Takes a step that only the holder may take.
+    async fn step(
+        &self,
+        on: &DatabaseTransaction,
+        holder: LeaseHolder,
+        step: UpdateMany<Entity>,
+    ) -> Result<(), StoreError> {
+        let step = step.filter(Column::LeaseHolder.eq(*holder.as_uuid()));
+        let taken = step.exec(on).await.map_err(|error| translate(&error))?;
+        if taken.rows_affected == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+    }
+
+    async fn store_link(
+        &self,
+        on: &DatabaseTransaction,
+        link: &CompletedLink,
+    ) -> Result<(), StoreError> {
+        if let Some((id, revision)) = link.displaced {
+            self.delete_account(on, id, revision).await?;
+        }
+        match (link.former_revision, &link.token) {
+            (Some(revision), _) => self.replace_account(on, &link.account, revision).await?,
+            (None, Some(_)) => self.insert_account(on, &link.account).await?,
+            (None, None) => {
+                let cause = Cause::new("a new account came without its token");
+                return Err(StoreError::Internal(cause));
+            }
+        }
+        match &link.token {
+            Some(token) => self.put_token(on, &link.account, token).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nobody holds an attempt.
+    pub(super) fn is_free(&self) -> Condition {
+        Condition::any()
+            .add(Column::LeaseHolder.is_null())
+            .add(Expr::col(Column::LeaseEnd).lte(lease::now(self.backend())))
+    }
+
+    pub(super) fn backend(&self) -> sea_orm::DbBackend {
+        self.database.reading().get_database_backend()
+    }
+}
+
+fn outcome(link: &CompletedLink) -> LinkOutcome {
+    LinkOutcome::Linked {
+        account: link.account.id,
+        created: link.former_revision.is_none(),
+        missing_scopes: link.missing_scopes.clone(),
+    }
+}

@@ -1,0 +1,89 @@
+//! States of links that have begun.
+
+use async_trait::async_trait;
+use ig_domain::ports::{PendingLinks, StoreError};
+use ig_domain::{AccountId, AppId, CodeHash, PendingLink, SessionBindingHash, StateHash};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+
+use super::SeaOrmStore;
+use super::columns::{hash, instant, micros, parse, requested_scopes, scope_list};
+use super::database::bounded;
+use super::entity::pending_link::{Entity, Model};
+use super::error::translate;
+
+#[async_trait]
+impl PendingLinks for SeaOrmStore {
+    async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError> {
+        bounded(async {
+            let write = self.database.begin_write().await?;
+            let row = to_row(&self.app, pending).into_active_model().reset_all();
+            let inserted = Entity::insert(row).exec_without_returning(write.on()).await;
+            inserted.map_err(|error| translate(&error))?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError> {
+        bounded(async {
+            let key = (self.app.as_str().to_owned(), state.as_bytes().to_vec());
+            let found = Entity::find_by_id(key).one(self.database.reading()).await;
+            found.map_err(|error| translate(&error))?.map(to_domain).transpose()
+        })
+        .await
+    }
+}
+
+fn to_row(app: &AppId, pending: &PendingLink) -> Model {
+    let PendingLink {
+        state,
+        owner,
+        session_binding,
+        redirect_uri,
+        scopes,
+        account,
+        create_time,
+        expire_time,
+        spent_by,
+    } = pending;
+    Model {
+        app_id: app.as_str().to_owned(),
+        state_hash: state.as_bytes().to_vec(),
+        owner: owner.to_string(),
+        session_binding_hash: session_binding.as_bytes().to_vec(),
+        redirect_uri: redirect_uri.as_str().to_owned(),
+        scopes: scope_list(scopes.iter()),
+        account_id: account.map(|id| *id.as_uuid()),
+        create_time: micros(*create_time),
+        expire_time: micros(*expire_time),
+        spent_by: spent_by.map(|code| code.as_bytes().to_vec()),
+    }
+}
+
+fn to_domain(row: Model) -> Result<PendingLink, StoreError> {
+    let Model {
+        app_id: _,
+        state_hash,
+        owner,
+        session_binding_hash,
+        redirect_uri,
+        scopes,
+        account_id,
+        create_time,
+        expire_time,
+        spent_by,
+    } = row;
+    let session_binding = hash("session_binding_hash", &session_binding_hash)?;
+    let spent_by = spent_by.map(|code| hash("spent_by", &code)).transpose()?;
+    Ok(PendingLink {
+        state: StateHash::from_bytes(hash("state_hash", &state_hash)?),
+        owner: parse("owner", &owner)?,
+        session_binding: SessionBindingHash::from_bytes(session_binding),
+        redirect_uri: parse("redirect_uri", &redirect_uri)?,
+        scopes: requested_scopes("scopes", &scopes)?,
+        account: account_id.map(AccountId::from_uuid),
+        create_time: instant("create_time", create_time)?,
+        expire_time: instant("expire_time", expire_time)?,
+        spent_by: spent_by.map(CodeHash::from_bytes),
+    })
+}

@@ -1,0 +1,221 @@
+//! Opening an SQLite file so that its loss is noticed and its return too.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::ConnectOptions;
+use sea_orm::sqlx::pool::PoolConnectionMetadata;
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::{DatabaseConnection, SqlxError, SqlxSqliteConnector};
+
+use super::error::is_busy;
+
+/// One connection writes at a time, so the others are for readers.
+const CONNECTIONS: u32 = 4;
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+/// How long a statement waits for another process's transaction.
+const BUSY_FOR: Duration = Duration::from_secs(4);
+/// How long migrations wait for another process's.
+const MIGRATE_WITHIN: Duration = Duration::from_mins(1);
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// `DATABASE_URL` names no database that can be used. The URL is not repeated: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDatabaseUrl {
+    /// Another scheme than `sqlite:`.
+    #[error(
+        "DATABASE_URL must begin with sqlite:, such as sqlite://instagram-accounts.db?mode=rwc"
+    )]
+    Scheme,
+    /// A database in memory would be another one for each connection, and gone after a restart.
+    #[error(
+        "DATABASE_URL must name a file, such as sqlite://instagram-accounts.db?mode=rwc; a database in memory keeps nothing"
+    )]
+    InMemory,
+    /// No file name, or one that is not UTF-8.
+    #[error("DATABASE_URL names no file; an example is sqlite://instagram-accounts.db?mode=rwc")]
+    File,
+    /// Another parameter than `mode=rw` and `mode=rwc`.
+    #[error(
+        "DATABASE_URL takes no parameter but mode=rwc (create the file when migrating) or mode=rw"
+    )]
+    Parameter,
+}
+
+/// The file that a URL names.
+#[derive(Clone, Debug)]
+pub(super) struct SqliteFile {
+    path: PathBuf,
+    create: bool,
+}
+
+impl FromStr for SqliteFile {
+    type Err = InvalidDatabaseUrl;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let (file, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let name = file.strip_prefix("sqlite:").ok_or(InvalidDatabaseUrl::Scheme)?;
+        if name.trim_start_matches('/').starts_with(":memory:") || parameters == "mode=memory" {
+            return Err(InvalidDatabaseUrl::InMemory);
+        }
+        let create = match parameters {
+            "" | "mode=rw" => false,
+            "mode=rwc" => true,
+            _ => return Err(InvalidDatabaseUrl::Parameter),
+        };
+        let options: SqliteConnectOptions = file.parse().map_err(|_| InvalidDatabaseUrl::File)?;
+        let path = options.get_filename().to_owned();
+        let named = path.file_name().is_some() && !path.as_os_str().as_encoded_bytes().contains(&0);
+        if named { Ok(Self { path, create }) } else { Err(InvalidDatabaseUrl::File) }
+    }
+}
+
+impl SqliteFile {
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Connections for serving, opened when first needed. They never create the file: one that was taken away
+    /// must be missed, not replaced by an empty one.
+    pub(super) fn connections(&self) -> DatabaseConnection {
+        let watch = Arc::new(FileWatch::new(self.path.clone()));
+        let opened = Arc::clone(&watch);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_WITHIN)
+            .test_before_acquire(false)
+            .after_connect(move |_, _| {
+                opened.look();
+                Box::pin(async { Ok(()) })
+            })
+            .before_acquire(move |_, connection| {
+                let fresh = watch.still_has(&connection);
+                Box::pin(async move { Ok(fresh) })
+            })
+            .connect_lazy_with(self.options(BUSY_FOR));
+        SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
+    }
+
+    /// One connection for migrations, which may create the file where the URL says so.
+    pub(super) async fn migration_connection(&self) -> Result<DatabaseConnection, SqlxError> {
+        // The file remembers this mode. Whoever switches to it first makes others fail at once as busy.
+        let options = self
+            .options(MIGRATE_WITHIN)
+            .create_if_missing(self.create)
+            .journal_mode(SqliteJournalMode::Wal);
+        let give_up = Instant::now() + MIGRATE_WITHIN;
+        loop {
+            match single(options.clone()).await {
+                Err(error) if is_busy(&error) && Instant::now() < give_up => {
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                }
+                pool => return pool.map(SqlxSqliteConnector::from_sqlx_sqlite_pool),
+            }
+        }
+    }
+
+    /// FULL syncs the log at every commit. NORMAL would be faster and could lose the last commits to a power
+    /// cut: a token that Instagram gives only once, or the mark that a code was sent.
+    fn options(&self, busy_timeout: Duration) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(false)
+            .foreign_keys(true)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(busy_timeout)
+            .disable_statement_logging()
+    }
+}
+
+async fn single(options: SqliteConnectOptions) -> Result<SqlitePool, SqlxError> {
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN);
+    pool.connect_with(options).await
+}
+
+/// Notices that another file, or none, is where the database was.
+///
+/// A connection holds the file that it opened, wherever that has gone: it would read and write on, and
+/// nobody would see it.
+struct FileWatch {
+    path: PathBuf,
+    seen: Mutex<Sighting>,
+}
+
+/// Which file is there, by device and inode, and since when.
+#[derive(Clone, Copy)]
+struct Sighting {
+    file: Option<(u64, u64)>,
+    since: Instant,
+}
+
+impl FileWatch {
+    fn new(path: PathBuf) -> Self {
+        Self { path, seen: Mutex::new(Sighting { file: None, since: Instant::now() }) }
+    }
+
+    /// Looks at the path. Costs one system call of a few microseconds, so it blocks.
+    fn look(&self) -> Sighting {
+        let file = fs::metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.file != file {
+            *seen = Sighting { file, since: Instant::now() };
+        }
+        *seen
+    }
+
+    /// Whether the connection was opened on the file that is there now.
+    fn still_has(&self, connection: &PoolConnectionMetadata) -> bool {
+        let Sighting { file, since } = self.look();
+        file.is_some() && since.elapsed() >= connection.age
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::relative("sqlite://accounts.db", "accounts.db", false)]
+    #[case::without_slashes("sqlite:accounts.db?mode=rwc", "accounts.db", true)]
+    #[case::absolute("sqlite:///data/accounts.db?mode=rw", "/data/accounts.db", false)]
+    #[case::encoded("sqlite://my%20accounts%3F.db", "my accounts?.db", false)]
+    fn a_url_names_a_file(#[case] url: &str, #[case] path: &str, #[case] create: bool) {
+        let file: SqliteFile = url.parse().unwrap();
+        assert_eq!((file.path(), file.create), (Path::new(path), create));
+    }
+
+    #[rstest]
+    #[case::empty("", InvalidDatabaseUrl::Scheme)]
+    #[case::postgres("postgres://user:password@host/db", InvalidDatabaseUrl::Scheme)]
+    #[case::in_memory("sqlite::memory:", InvalidDatabaseUrl::InMemory)]
+    #[case::in_memory_with_slashes("sqlite://:memory:", InvalidDatabaseUrl::InMemory)]
+    #[case::in_memory_by_mode("sqlite://a.db?mode=memory", InvalidDatabaseUrl::InMemory)]
+    #[case::read_only("sqlite://a.db?mode=ro", InvalidDatabaseUrl::Parameter)]
+    #[case::immutable("sqlite://a.db?mode=rw&immutable=1", InvalidDatabaseUrl::Parameter)]
+    #[case::no_file("sqlite://", InvalidDatabaseUrl::File)]
+    #[case::only_a_folder("sqlite:///", InvalidDatabaseUrl::File)]
+    #[case::not_utf8("sqlite://%ff.db", InvalidDatabaseUrl::File)]
+    #[case::nul("sqlite://a%00.db", InvalidDatabaseUrl::File)]
+    fn a_url_that_cannot_serve_is_refused(#[case] url: &str, #[case] expected: InvalidDatabaseUrl) {
+        let refused = url.parse::<SqliteFile>().unwrap_err();
+        assert_eq!(refused, expected);
+        assert!(refused.to_string().starts_with("DATABASE_URL"));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_a_url_never_panics(rest in ".{0,100}") {
+            let _ = format!("sqlite:{rest}").parse::<SqliteFile>();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Ending what nobody will finish, and forgetting what nobody will ask for.
+
+use ig_domain::ports::StoreError;
+use ig_domain::{LINK_RETENTION, LinkOutcome, LinkRefusal, REPLAY_WINDOW, SHORT_LIVED_LIFETIME};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Condition, SelectStatement};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+};
+use time::OffsetDateTime;
+
+use super::SeaOrmStore;
+use super::attempt_row::{ENDED, ended_columns};
+use super::columns::micros;
+use super::entity::link_attempt::{self, Column};
+use super::entity::pending_link;
+use super::error::translate;
+
+impl SeaOrmStore {
+    /// Does all of it in one transaction, at most `limit` rows of each kind.
+    pub(super) async fn tidy_up(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        let write = self.database.begin_write().await?;
+        let ended = self.end_stale_attempts(write.on(), now, limit).await?;
+        let attempts = self.forget_attempts(write.on(), now, limit).await?;
+        let pending = self.forget_pending_links(write.on(), now, limit).await?;
+        write.commit().await?;
+        Ok(ended + attempts + pending)
+    }
+
+    async fn end_stale_attempts(
+        &self,
+        on: &DatabaseTransaction,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let received_before = micros(now - SHORT_LIVED_LIFETIME);
+        let created_before = micros(now - REPLAY_WINDOW);
+        let stale = Condition::any().add(Column::ReceiveTime.lte(received_before)).add(
+            Condition::all()
+                .add(Column::ReceiveTime.is_null())
+                .add(Column::CreateTime.lte(created_before)),
+        );
+        let stale = Condition::all().add(Column::Phase.ne(ENDED)).add(self.is_free()).add(stale);
+        let interrupted = LinkOutcome::Refused(LinkRefusal::Interrupted);
+        let columns = ended_columns(&interrupted, now);
+        let ended = link_attempt::Entity::update_many()
+            .set(link_attempt::ActiveModel {
+                lease_holder: Set(None),
+                lease_end: Set(None),
+                ..columns
+            })
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(Column::CodeHash.in_subquery(self.attempts(stale, limit)))
+            .exec(on)
+            .await;
+        Ok(ended.map_err(|error| translate(&error))?.rows_affected)
+    }
+
+    async fn forget_attempts(
+        &self,
+        on: &DatabaseTransaction,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let old = Condition::all()
+            .add(Column::Phase.eq(ENDED))
+            .add(Column::EndTime.lte(micros(now - LINK_RETENTION)));
+        let forgotten = link_attempt::Entity::delete_many()
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(Column::CodeHash.in_subquery(self.attempts(old, limit)))
+            .exec(on)
+            .await;
+        Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)
+    }
+
+    async fn forget_pending_links(
+        &self,
+        on: &DatabaseTransaction,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        use pending_link::Column::{AppId, ExpireTime, StateHash};
+        let old = pending_link::Entity::find()
+            .select_only()
+            .column(StateHash)
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(ExpireTime.lte(micros(now - LINK_RETENTION)))
+            .limit(limit)
+            .into_query();
+        let forgotten = pending_link::Entity::delete_many()
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(StateHash.in_subquery(old))
+            .exec(on)
+            .await;
+        Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)
+    }
+
+    /// The keys of some of this app's attempts: neither database takes a limit where it updates or deletes.
+    fn attempts(&self, condition: Condition, limit: u64) -> SelectStatement {
+        link_attempt::Entity::find()
+            .select_only()
+            .column(Column::CodeHash)
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(condition)
+            .limit(limit)
+            .into_query()
+    }
+}
