@@ -1,0 +1,170 @@
+//! The settings: read once, checked together, before anything else happens.
+
+mod flags;
+mod parse;
+mod reader;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
+use ig_adapters::sealing::KeyRing;
+use ig_domain::RedirectUri;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use self::flags::Flags;
+pub(crate) use self::reader::{InvalidSettings, Reader};
+
+/// What `serve` needs.
+pub(crate) struct ServeConfig {
+    /// Which Meta app speaks, and where Instagram is.
+    pub(crate) instagram: GraphApiSettings,
+    /// The database. May hold a password.
+    pub(crate) database_url: SecretString,
+    /// The keys that seal tokens; `None` for a key file beside the database.
+    pub(crate) token_keys: Option<KeyRing>,
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// The redirect URIs that may be used; empty for any.
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    /// How long a state lives.
+    pub(crate) state_ttl: Duration,
+    /// How long a stop waits for what is under way.
+    pub(crate) shutdown_timeout: Duration,
+    /// Whether reflection is served.
+    pub(crate) reflection: bool,
+    /// Where business time comes from; `None` for the machine's clock.
+    pub(crate) sandbox_clock_url: Option<String>,
+}
+
+impl ServeConfig {
+    /// Reads all settings of `serve`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`] names every setting that cannot be used.
+    pub(crate) fn read(mut reader: Reader<'_>) -> Result<Self, InvalidSettings> {
+        let config = Self::read_all(&mut reader);
+        reader.finish(config)
+    }
+
+    /// Every setting is read before the first missing one ends it, so that all that is wrong is told at once.
+    fn read_all(reader: &mut Reader<'_>) -> Option<Self> {
+        let instagram = instagram(reader);
+        let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
+        let database_url = database_url(reader);
+        let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
+        let listen = listen(reader);
+        let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
+        let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
+        let shutdown_timeout = reader.value(&setting::SHUTDOWN_TIMEOUT, parse::shutdown_timeout);
+        let reflection = reader.value(&setting::REFLECTION, parse::boolean);
+        let config = Self {
+            instagram: instagram?,
+            database_url: database_url?,
+            token_keys: token_keys?,
+            listen: listen?,
+            redirect_uris: redirect_uris?.unwrap_or_default(),
+            state_ttl: state_ttl?,
+            shutdown_timeout: shutdown_timeout?,
+            reflection: reflection?,
+            sandbox_clock_url: sandbox_clock_url?,
+        };
+        if config.sandbox_clock_url.is_some() && !is_sandbox(&config.instagram) {
+            let problem =
+                "is refused unless every Instagram URL is plain http, as the sandbox's are";
+            reader.refuse(&setting::SANDBOX_CLOCK_URL, problem);
+        }
+        Some(config)
+    }
+}
+
+fn instagram(reader: &mut Reader<'_>) -> Option<GraphApiSettings> {
+    let app_id = reader.value(&setting::APP_ID, parse::app_id);
+    let app_secret = reader.value(&setting::APP_SECRET, parse::app_secret);
+    let insecure = reader.value(&setting::INSECURE_HTTP, parse::boolean);
+    let mut url =
+        |setting| reader.value(setting, |raw| BaseUrl::parse(raw, insecure.unwrap_or_default()));
+    let authorize_url = url(&setting::AUTHORIZE_URL);
+    let api_url = url(&setting::API_URL);
+    let graph_url = url(&setting::GRAPH_URL);
+    Some(GraphApiSettings {
+        app_id: app_id?,
+        app_secret: app_secret?,
+        authorize_url: authorize_url?,
+        api_url: api_url?,
+        graph_url: graph_url?,
+    })
+}
+
+/// Instagram itself is https only.
+fn is_sandbox(instagram: &GraphApiSettings) -> bool {
+    let GraphApiSettings { authorize_url, api_url, graph_url, .. } = instagram;
+    [authorize_url, api_url, graph_url].into_iter().all(BaseUrl::is_plain_http)
+}
+
+/// The database. Whoever opens it checks the URL.
+fn database_url(reader: &mut Reader<'_>) -> Option<SecretString> {
+    reader.value(&setting::DATABASE_URL, |raw| Ok::<_, Infallible>(raw.into()))
+}
+
+/// Where the server listens.
+fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    reader.value(&setting::GRPC_LISTEN, parse::address)
+}
+
+/// What `migrate` needs: the database.
+///
+/// # Errors
+///
+/// [`InvalidSettings`].
+pub(crate) fn read_database_url(mut reader: Reader<'_>) -> Result<SecretString, InvalidSettings> {
+    let url = database_url(&mut reader);
+    reader.finish(url)
+}
+
+/// What `healthcheck` needs: where the server listens.
+///
+/// # Errors
+///
+/// [`InvalidSettings`].
+pub(crate) fn read_listen(mut reader: Reader<'_>) -> Result<SocketAddr, InvalidSettings> {
+    let listen = listen(&mut reader);
+    reader.finish(listen)
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, and how.
+pub(crate) struct LogConfig {
+    /// How a line looks.
+    pub(crate) format: LogFormat,
+    /// What is logged.
+    pub(crate) filter: EnvFilter,
+}
+
+impl LogConfig {
+    /// Reads the settings of logging.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`] names every setting that cannot be used.
+    pub(crate) fn read(mut reader: Reader<'_>) -> Result<Self, InvalidSettings> {
+        let format = reader.value(&setting::LOG_FORMAT, parse::log_format);
+        let filter = reader.value(&setting::RUST_LOG, parse::log_filter);
+        let config = format.zip(filter).map(|(format, filter)| Self { format, filter });
+        reader.finish(config)
+    }
+}

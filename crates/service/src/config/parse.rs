@@ -1,0 +1,86 @@
+//! From text to values. Every error continues the variable's name, and repeats no part of the value.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ig_adapters::instagram::BaseUrl;
+use ig_adapters::sealing::KeyRing;
+use ig_domain::{AppId, RedirectUri};
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+
+const A_YEAR: Duration = Duration::from_hours(365 * 24);
+const AN_HOUR: Duration = Duration::from_hours(1);
+
+/// The longest app secret; ours. Meta's are 32 characters.
+const LONGEST_SECRET: usize = 256;
+
+pub(super) fn app_id(raw: &str) -> Result<AppId, &'static str> {
+    raw.parse().map_err(|_| "is not 1 to 20 digits")
+}
+
+/// The first of the listed secrets; the others are for signatures only, but must be well-formed too.
+pub(super) fn app_secret(raw: &str) -> Result<SecretString, &'static str> {
+    let mut secrets = raw.split(',').map(str::trim);
+    let graphic = |secret: &str| secret.bytes().all(|byte| byte.is_ascii_graphic());
+    if secrets.clone().any(str::is_empty) {
+        return Err("has an empty item");
+    }
+    if !secrets.clone().all(|secret| secret.len() <= LONGEST_SECRET && graphic(secret)) {
+        return Err("has an item that is not up to 256 visible ASCII characters");
+    }
+    Ok(secrets.next().unwrap_or_default().into())
+}
+
+pub(super) fn clock_url(raw: &str) -> Result<String, &'static str> {
+    // Any http will do here: nothing secret travels, and the URL is refused beside the real Instagram.
+    let url = BaseUrl::parse(raw, true).ok().filter(BaseUrl::is_plain_http);
+    url.map(|_| raw.to_owned()).ok_or("is not a plain http URL")
+}
+
+pub(super) fn key_ring(raw: &str) -> Result<KeyRing, String> {
+    raw.parse().map_err(|error| format!("cannot be used: {error}"))
+}
+
+pub(super) fn address(raw: &str) -> Result<SocketAddr, &'static str> {
+    raw.parse().map_err(|_| "is not an IP address with a port")
+}
+
+pub(super) fn redirect_uris(raw: &str) -> Result<Vec<RedirectUri>, String> {
+    let uri = |(position, item): (usize, &str)| {
+        let refused = |error| format!("has a wrong item {position}: {error}");
+        item.trim().parse().map_err(refused)
+    };
+    (1..).zip(raw.split(',')).map(uri).collect()
+}
+
+pub(super) fn state_ttl(raw: &str) -> Result<Duration, &'static str> {
+    duration(raw, A_YEAR).ok_or("is not a span of 1s to 365d")
+}
+
+pub(super) fn shutdown_timeout(raw: &str) -> Result<Duration, &'static str> {
+    duration(raw, AN_HOUR).ok_or("is not a span of 1s to 1h")
+}
+
+fn duration(raw: &str, longest: Duration) -> Option<Duration> {
+    let span = humantime::parse_duration(raw).ok()?;
+    (Duration::from_secs(1)..=longest).contains(&span).then_some(span)
+}
+
+pub(super) fn boolean(raw: &str) -> Result<bool, &'static str> {
+    raw.parse().map_err(|_| "is neither true nor false")
+}
+
+pub(super) fn log_format(raw: &str) -> Result<LogFormat, &'static str> {
+    match raw {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("is neither text nor json"),
+    }
+}
+
+pub(super) fn log_filter(raw: &str) -> Result<EnvFilter, &'static str> {
+    EnvFilter::try_new(raw).map_err(|_| "is not a list of filter directives")
+}
