@@ -26,6 +26,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("futures-util", &["ig-application", "ig-grpc-server", "ig-sandbox"]),
     ("getrandom", &["ig-adapters"]),
     ("http", &["ig-grpc-server"]),
+    ("humantime", &["ig-service"]),
     ("indicatif", &["xtask"]),
     ("minreq", &["xtask"]),
     ("mockall", &["ig-domain"]),
@@ -42,7 +43,17 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["ig-adapters", "ig-sandbox", "xtask"]),
     ("sha2", &["ig-domain", "ig-sandbox"]),
     ("shlex", &["xtask"]),
-    ("thiserror", &["ig-adapters", "ig-application", "ig-domain", "ig-grpc-server", "ig-sandbox"]),
+    (
+        "thiserror",
+        &[
+            "ig-adapters",
+            "ig-application",
+            "ig-domain",
+            "ig-grpc-server",
+            "ig-sandbox",
+            "ig-service",
+        ],
+    ),
     (
         "time",
         &[
@@ -51,7 +62,6 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
             "ig-domain",
             "ig-grpc-server",
             "ig-sandbox",
-            "ig-service",
             "ig-test-support",
         ],
     ),
@@ -67,7 +77,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("tokio-stream", &["ig-grpc-server"]),
-    ("tokio-util", &["ig-application", "ig-grpc-server"]),
+    ("tokio-util", &["ig-application", "ig-grpc-server", "ig-service"]),
     ("tonic", &["ig-grpc-server", "ig-proto", "ig-service"]),
     ("tonic-health", &["ig-grpc-server", "ig-service"]),
     ("tonic-prost", &["ig-proto"]),

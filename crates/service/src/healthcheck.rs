@@ -1,0 +1,75 @@
+//! Asks the running server whether it is healthy, for containers.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// Two seconds for everything, less what it takes to start.
+const LIMIT: Duration = Duration::from_millis(1800);
+
+/// Asks the server that listens on `listen`.
+///
+/// # Errors
+///
+/// When it is not reached, does not answer in time, or is not serving.
+pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
+    let server = reachable(listen);
+    let status = tokio::time::timeout(LIMIT, ask(server)).await;
+    let status = status
+        .with_context(|| format!("the server at {server} does not answer within two seconds"))?
+        .with_context(|| format!("the server at {server} cannot be asked"))?;
+    let name = status.as_str_name();
+    ensure!(status == ServingStatus::Serving, "the server at {server} is {name}");
+    Ok(())
+}
+
+async fn ask(server: SocketAddr) -> anyhow::Result<ServingStatus> {
+    let channel = Endpoint::try_from(format!("http://{server}"))?.connect().await?;
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+    // The status is the answer; a `tonic::Status` prints itself at length.
+    let answer = answer.map_err(|status| anyhow::Error::msg(status.message().to_owned()))?;
+    Ok(answer.into_inner().status())
+}
+
+/// Where a server that listens on `listen` is reached from this machine.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[rstest]
+    #[case::loopback("127.0.0.1:50051", "127.0.0.1:50051")]
+    #[case::one_address("10.0.0.7:1", "10.0.0.7:1")]
+    #[case::every_ipv4("0.0.0.0:50051", "127.0.0.1:50051")]
+    #[case::every_ipv6("[::]:50051", "[::1]:50051")]
+    fn a_server_on_every_address_is_asked_on_loopback(#[case] listen: &str, #[case] asked: &str) {
+        assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
+    }
+
+    #[tokio::test]
+    async fn nobody_and_somebody_silent_are_not_healthy() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let silent = format!("{:#}", run(address).await.unwrap_err());
+        assert!(silent.contains("does not answer within two seconds"), "{silent}");
+        drop(listener);
+        let nobody = format!("{:#}", run(address).await.unwrap_err());
+        assert!(nobody.contains("cannot be asked"), "{nobody}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Brings the database up to date, or says what is missing.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use ig_adapters::persistence::Database;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::config::InvalidSettings;
+
+/// Takes all migrations that are missing; with `check` only names them, and `FAILURE` says that there are some.
+///
+/// # Errors
+///
+/// When the URL names no database, it cannot be reached, or a migration fails.
+pub(crate) async fn run(
+    url: &SecretString,
+    check: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let database = Database::open(url.expose_secret()).map_err(InvalidSettings::from)?;
+    if check {
+        return report(&database, out).await;
+    }
+    database.migrate().await.context("the database was not brought up to date")?;
+    writeln!(out, "the database is up to date")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn report(database: &Database, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let pending = database.pending_migrations().await;
+    let pending = pending.context("the database cannot be asked for its migrations")?;
+    if pending.is_empty() {
+        writeln!(out, "the database is up to date")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for name in pending {
+        writeln!(out, "{name}")?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn migrate(url: &str, check: bool) -> (String, ExitCode) {
+        let mut out = Vec::new();
+        let code = run(&url.into(), check, &mut out).await.unwrap();
+        (String::from_utf8(out).unwrap(), code)
+    }
+
+    #[tokio::test]
+    async fn a_check_names_what_is_missing_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        std::fs::write(&file, "").unwrap();
+        let url = format!("sqlite://{}", file.display());
+        for _ in 0..2 {
+            let (text, code) = migrate(&url, true).await;
+            assert!(text.lines().next().unwrap().starts_with("m2026"), "{text}");
+            assert_eq!(code, ExitCode::FAILURE);
+        }
+        assert_eq!(migrate(&url, false).await.1, ExitCode::SUCCESS);
+        let expected = ("the database is up to date\n".to_owned(), ExitCode::SUCCESS);
+        assert_eq!(migrate(&url, true).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_url_is_a_wrong_setting() {
+        let refused = run(&"mysql://root:planted@db/x".into(), true, &mut Vec::new()).await;
+        let error = refused.unwrap_err();
+        assert!(error.is::<InvalidSettings>());
+        assert!(!format!("{error:?}").contains("planted"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_database_is_an_error_and_is_not_made_by_a_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        let url = format!("sqlite://{}?mode=rwc", file.display()).into();
+        assert!(run(&url, true, &mut Vec::new()).await.is_err());
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,118 @@
+//! Serves until told to stop, and then ends what is under way.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ig_adapters::instagram::GraphApi;
+use ig_adapters::persistence::{Database, SeaOrmStore};
+use ig_adapters::system::RandomIds;
+use ig_application::Sweep;
+use ig_grpc_server::{ServeError, ServerSettings};
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::config::{InvalidSettings, ServeConfig};
+use crate::keys::Keys;
+use crate::preparation::Preparation;
+use crate::stop_signals::StopSignals;
+use crate::tidying::tidy_forever;
+use crate::wiring::{self, Adapters};
+
+/// Serves until SIGTERM or SIGINT. `FAILURE` when something under way had to be given up.
+///
+/// # Errors
+///
+/// When the server cannot start, or its store turns out to be unusable for good.
+pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
+    let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
+    let url = config.database_url.expose_secret();
+    let database = Arc::new(Database::open(url).map_err(InvalidSettings::from)?);
+    let listener = listen(config.listen).await?;
+    announce(&config, listener.local_addr()?);
+
+    let keys = Arc::new(Keys::new(config.token_keys.take()));
+    let preparation = Preparation { database: Arc::clone(&database), keys: Arc::clone(&keys) };
+    let store = SeaOrmStore::new(database, config.instagram.app_id.clone(), keys);
+    let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
+    let adapters = Adapters::new(store, GraphApi::new(config.instagram.clone())?, clock);
+    let ready = preparation.begin().await?;
+
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut serving = Box::pin(ig_grpc_server::serve(
+        listener,
+        adapters.use_cases(config.redirect_uris, config.state_ttl, &tracker),
+        ServerSettings {
+            reflection: config.reflection,
+            shutdown_timeout: config.shutdown_timeout,
+            request_ids: Arc::new(|| RandomIds.request_id()),
+        },
+        adapters.probe(),
+        stop.clone().cancelled_owned(),
+    ));
+    tokio::select! {
+        served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
+        unusable = background(preparation, ready, adapters.sweep()) => return Err(unusable),
+        signal = signals.next() => info!(signal, "stopping"),
+    }
+    stop.cancel();
+    Ok(end(serving, &tracker, config.shutdown_timeout, &mut signals).await?)
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("GRPC_LISTEN={address} cannot be listened on"))
+}
+
+/// The first lines of the log. `address` is the one that is bound.
+fn announce(config: &ServeConfig, address: SocketAddr) {
+    let (version, app_id) = (env!("CARGO_PKG_VERSION"), config.instagram.app_id.as_str());
+    info!(version, %address, app.id = app_id, database = "sqlite", "instagram-accounts is listening");
+    if !address.ip().is_loopback() {
+        warn!(
+            "GRPC_LISTEN is not loopback, and callers are not told apart: whoever reaches it may do everything"
+        );
+    }
+    if config.sandbox_clock_url.is_some() {
+        warn!("SANDBOX: the time comes from SANDBOX_CLOCK_URL, so days may pass in a moment");
+    }
+}
+
+/// What goes on beside the calls. Ends only when the store is unusable for good, with the reason.
+async fn background(preparation: Preparation, ready: bool, sweep: Sweep) -> anyhow::Error {
+    if !ready && let Err(unusable) = preparation.finish().await {
+        return unusable;
+    }
+    tidy_forever(sweep).await
+}
+
+/// Waits for calls and for work that outlives its callers, until the limit or a second signal.
+async fn end(
+    serving: impl Future<Output = Result<(), ServeError>>,
+    tracker: &TaskTracker,
+    limit: Duration,
+    signals: &mut StopSignals,
+) -> Result<ExitCode, ServeError> {
+    let ended = async {
+        serving.await?;
+        tracker.close();
+        tracker.wait().await;
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        () = sleep(limit) => error!("SHUTDOWN_TIMEOUT is over: what is under way is given up"),
+        signal = signals.next() => error!(signal, "told again: what is under way is given up"),
+        ended = ended => {
+            info!("stopped");
+            return ended.map(|()| ExitCode::SUCCESS);
+        }
+    }
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,49 @@
+//! The background task that tidies up after links.
+
+use std::time::Duration;
+
+use ig_application::Sweep;
+use ig_domain::ports::StoreError;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, warn};
+
+/// How often the task looks for something to tidy.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// How long others may use the store between two rounds of one look.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Tidies up each minute, as many rounds as it takes, until dropped.
+pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
+    let mut minutes = interval(EVERY);
+    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failed_before = false;
+    loop {
+        minutes.tick().await;
+        let done = tidy(&sweep).await;
+        match &done {
+            Ok(0) => {}
+            Ok(touched) => debug!(touched, "tidied up after links"),
+            // Whoever watches over the store says so.
+            Err(StoreError::Unavailable(_)) => debug!("the store is away: nothing is tidied up"),
+            Err(_) if failed_before => debug!("tidying up after links fails still"),
+            Err(error) => {
+                let error = anyhow::Error::new(error.clone());
+                warn!(error = format!("{error:#}"), "tidying up after links failed");
+            }
+        }
+        failed_before = done.is_err();
+    }
+}
+
+async fn tidy(sweep: &Sweep) -> Result<u64, StoreError> {
+    let mut total = 0;
+    loop {
+        let touched = sweep.execute().await?;
+        total += touched;
+        if touched == 0 {
+            return Ok(total);
+        }
+        sleep(PAUSE).await;
+    }
+}

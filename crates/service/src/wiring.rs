@@ -1,0 +1,112 @@
+//! Puts the use cases onto their adapters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ig_adapters::instagram::GraphApi;
+use ig_adapters::persistence::SeaOrmStore;
+use ig_adapters::system::{RandomIds, SandboxClock, SystemClock, TokioTimer};
+use ig_application::{
+    BeginLink, GetAccount, LinkAccount, LinkWork, ListAccounts, RefreshAccount, RefreshWork, Sweep,
+    UnlinkAccount,
+};
+use ig_domain::RedirectUri;
+use ig_domain::ports::{Clock, Ids, Instagram, StoreProbe, Timer};
+use ig_grpc_server::UseCases;
+use tokio_util::task::TaskTracker;
+
+/// What the use cases stand on.
+pub(crate) struct Adapters {
+    store: Arc<SeaOrmStore>,
+    instagram: Arc<dyn Instagram>,
+    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
+    ids: Arc<dyn Ids>,
+}
+
+/// Business time: the machine's, or the sandbox's where `sandbox_url` says so.
+///
+/// # Errors
+///
+/// When the sandbox does not tell its time.
+pub(crate) async fn clock(sandbox_url: Option<&str>) -> anyhow::Result<Arc<dyn Clock>> {
+    let Some(url) = sandbox_url else { return Ok(Arc::new(SystemClock)) };
+    let clock = SandboxClock::connect(url).await;
+    Ok(Arc::new(clock.context("SANDBOX_CLOCK_URL gives no time")?))
+}
+
+impl Adapters {
+    /// The adapters of one process.
+    pub(crate) fn new(store: SeaOrmStore, instagram: GraphApi, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store: Arc::new(store),
+            instagram: Arc::new(instagram),
+            clock,
+            timer: Arc::new(TokioTimer),
+            ids: Arc::new(RandomIds),
+        }
+    }
+
+    /// Tells whether the store can serve.
+    pub(crate) fn probe(&self) -> Arc<dyn StoreProbe> {
+        self.store.clone()
+    }
+
+    /// Tidies up after links.
+    pub(crate) fn sweep(&self) -> Sweep {
+        Sweep { attempts: self.store.clone(), clock: self.clock.clone() }
+    }
+
+    /// What the RPCs do. `tracker` waits for work that outlives its caller.
+    pub(crate) fn use_cases(
+        &self,
+        redirect_uris: Vec<RedirectUri>,
+        state_ttl: Duration,
+        tracker: &TaskTracker,
+    ) -> UseCases {
+        UseCases {
+            begin_link: self.begin_link(redirect_uris, state_ttl),
+            link: LinkAccount::new(self.link_work(), tracker.clone()),
+            get: GetAccount { accounts: self.store.clone(), clock: self.clock.clone() },
+            list: ListAccounts { accounts: self.store.clone(), clock: self.clock.clone() },
+            refresh: RefreshAccount::new(self.refresh_work(), tracker.clone()),
+            unlink: UnlinkAccount { accounts: self.store.clone() },
+        }
+    }
+
+    fn begin_link(&self, redirect_uris: Vec<RedirectUri>, state_ttl: Duration) -> BeginLink {
+        BeginLink {
+            accounts: self.store.clone(),
+            pending_links: self.store.clone(),
+            instagram: self.instagram.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            redirect_uris,
+            state_ttl,
+        }
+    }
+
+    fn link_work(&self) -> LinkWork {
+        LinkWork {
+            accounts: self.store.clone(),
+            pending_links: self.store.clone(),
+            attempts: self.store.clone(),
+            instagram: self.instagram.clone(),
+            clock: self.clock.clone(),
+            timer: self.timer.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+
+    fn refresh_work(&self) -> RefreshWork {
+        RefreshWork {
+            accounts: self.store.clone(),
+            leases: self.store.clone(),
+            instagram: self.instagram.clone(),
+            clock: self.clock.clone(),
+            timer: self.timer.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+}
