@@ -52,6 +52,33 @@ impl Workspace {
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = self.command("cargo");
         command.args(arguments);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(describes_package) {
+                command.env_remove(name);
+            }
+        }
         command
+    }
+}
+
+/// Whether a variable is one by which `cargo run` describes xtask to itself. Build scripts watch these: ring would be
+/// built anew, and all that stands on it, whenever cargo is called now by xtask and now by hand.
+fn describes_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_does_not_see_which_package_called_it() {
+        let command = Workspace::find().unwrap().cargo(&["build"]);
+        // `cargo test` describes this package just as `cargo run` does.
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        let removed =
+            |name: &str| command.get_envs().any(|(key, value)| key == name && value.is_none());
+        assert!(removed("CARGO_PKG_NAME") && removed("CARGO_MANIFEST_DIR"));
+        assert!(!removed("PATH"));
     }
 }

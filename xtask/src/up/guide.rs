@@ -66,7 +66,7 @@ impl Guide<'_> {
             ("all accounts of an owner", call("List", json!({ "owner": demo::OWNER }))),
             ("renew its token: too young on the first day", call("Refresh", account_id.clone())),
             ("let a day pass in the sandbox, then renew again", self.let_a_day_pass()),
-            ("begin another link", call("BeginLink", begin)),
+            ("begin another link (JSON writes an & as \\u0026)", call("BeginLink", begin)),
             ("forget the account", call("Unlink", account_id)),
         ]
     }
