@@ -60,7 +60,7 @@ mod tests {
 
     #[rstest]
     #[case::hours("1H", LONGEST)]
-    #[case::minutes("2M", Duration::from_secs(120))]
+    #[case::minutes("2M", Duration::from_mins(2))]
     #[case::seconds("45S", Duration::from_secs(45))]
     #[case::milliseconds("1500m", Duration::from_millis(1500))]
     #[case::microseconds("7u", Duration::from_micros(7))]

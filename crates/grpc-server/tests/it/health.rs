@@ -1,0 +1,92 @@
+//! Health tells the truth about the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{StoreError, StoreProbe};
+use rstest::rstest;
+use tokio::time::Instant;
+use tonic::{Code, Streaming};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::world::{Server, World};
+
+/// A store that never answers.
+struct Hanging;
+
+#[async_trait]
+impl StoreProbe for Hanging {
+    async fn check(&self) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+}
+
+pub(crate) async fn watch(server: &Server, service: &str) -> Streaming<HealthCheckResponse> {
+    let mut client = HealthClient::new(server.channel().await);
+    let request = HealthCheckRequest { service: service.to_owned() };
+    client.watch(request).await.unwrap().into_inner()
+}
+
+/// Reads until this status comes, or the stream ends.
+pub(crate) async fn comes(
+    statuses: &mut Streaming<HealthCheckResponse>,
+    expected: ServingStatus,
+) -> bool {
+    while let Some(next) = statuses.message().await.unwrap() {
+        if next.status() == expected {
+            return true;
+        }
+    }
+    false
+}
+
+#[rstest]
+#[case::overall("")]
+#[case::the_service("instagram.accounts.v1.InstagramAccountService")]
+#[tokio::test(start_paused = true)]
+async fn watchers_see_the_store_go_and_come_back(#[case] service: &str) {
+    let world = World::new();
+    let server = world.serve().await;
+    let mut statuses = watch(&server, service).await;
+    assert!(comes(&mut statuses, ServingStatus::Serving).await);
+    world.store.set_away(true);
+    let lost = Instant::now();
+    assert!(comes(&mut statuses, ServingStatus::NotServing).await);
+    assert!(lost.elapsed() < Duration::from_secs(10));
+    world.store.set_away(false);
+    assert!(comes(&mut statuses, ServingStatus::Serving).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_outlives_the_deadline_of_calls() {
+    let world = World::new();
+    let server = world.serve().await;
+    let mut statuses = watch(&server, "").await;
+    assert!(comes(&mut statuses, ServingStatus::Serving).await);
+    let start = Instant::now();
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    world.store.set_away(true);
+    assert!(comes(&mut statuses, ServingStatus::NotServing).await);
+    assert!(start.elapsed() >= Duration::from_mins(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_counts_as_away() {
+    let world = World { probe: Arc::new(Hanging), ..World::new() };
+    let server = world.serve().await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let mut client = HealthClient::new(server.channel().await);
+    let checked = client.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(checked.status(), ServingStatus::NotServing);
+}
+
+#[tokio::test]
+async fn an_unknown_service_is_not_found() {
+    let server = World::new().serve().await;
+    let mut client = HealthClient::new(server.channel().await);
+    let request = HealthCheckRequest { service: "nothing".to_owned() };
+    assert_eq!(client.check(request).await.unwrap_err().code(), Code::NotFound);
+}

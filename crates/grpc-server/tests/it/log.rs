@@ -1,0 +1,195 @@
+//! What is logged, and what is not.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ig_domain::ports::{Cause, MockAccounts, StoreError};
+use ig_proto::v1;
+use ig_proto::v1::get_request::Key;
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::world::{Stuck, World, willing_instagram};
+
+/// What was logged on this thread; tests run their whole server on it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn at(filter: &str) -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(filter))
+            .with_span_events(FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+}
+
+fn link_request(code: &str) -> Request<v1::LinkRequest> {
+    let mut request = Request::new(v1::LinkRequest {
+        code: code.to_owned(),
+        state: "S3CRET-STATE".to_owned(),
+        owner: "shop/7".to_owned(),
+        ..v1::LinkRequest::default()
+    });
+    request.metadata_mut().insert("x-request-id", "req-7".parse().unwrap());
+    request
+}
+
+fn get_request() -> v1::GetRequest {
+    v1::GetRequest { key: Some(Key::Username("account_1".to_owned())), owner: None }
+}
+
+#[tokio::test]
+async fn reads_that_succeed_or_are_refused_log_nothing_at_info() {
+    let world = World::with(willing_instagram());
+    world.begin("S3CRET-STATE", "shop/7").await;
+    let server = world.serve().await;
+    let mut client = server.client().await;
+    client.link(link_request("C")).await.unwrap();
+    let (log, _guard) = Log::at("info");
+    client.get(get_request()).await.unwrap();
+    client.list(v1::ListRequest::default()).await.unwrap();
+    client.get(v1::GetRequest::default()).await.unwrap_err();
+    let mut health = HealthClient::new(server.channel().await);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(log.text(), "");
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_told_at_debug_with_its_cause() {
+    let world = World::new();
+    world.store.set_away(true);
+    let mut client = world.client().await;
+    let (log, _guard) = Log::at("ig_grpc_server::calls=debug");
+    client.get(get_request()).await.unwrap_err();
+    let lines = log.lines();
+    let told = lines.iter().filter(|line| line.contains("STORE_UNAVAILABLE")).collect::<Vec<_>>();
+    let [line] = told.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.contains("DEBUG") && line.contains("the store was taken away"), "{line}");
+}
+
+#[tokio::test]
+async fn a_write_leaves_one_line_however_it_ends() {
+    let world = World::with(willing_instagram());
+    world.begin("S3CRET-STATE", "shop/7").await;
+    let mut client = world.client().await;
+    let (log, _guard) = Log::at("info");
+    let linked = client.link(link_request("C")).await.unwrap().into_inner();
+    let account_id = linked.account.unwrap().account_id;
+    let refused = v1::UnlinkRequest {
+        account_id: account_id.clone(),
+        owner: Some("shop/8".to_owned()),
+        allow_missing: false,
+    };
+    client.unlink(refused).await.unwrap_err();
+    let lines = log.lines();
+    let [linked, unlinked] = lines.as_slice() else { panic!("{lines:#?}") };
+    for part in ["INFO", "rpc=\"Link\"", "reason=\"OK\"", "request_id=\"req-7\"", "elapsed_ms="] {
+        assert!(linked.contains(part), "{part} in {linked}");
+    }
+    for part in ["INFO", "rpc=\"Unlink\"", "reason=\"ACCOUNT_NOT_FOUND\""] {
+        assert!(unlinked.contains(part), "{part} in {unlinked}");
+    }
+    let account = format!("account.id={account_id}");
+    assert!(lines.iter().all(|line| line.contains(&account)), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_call_given_up_by_its_caller_leaves_its_line() {
+    let stuck = Stuck::default();
+    let world = World { accounts: Arc::new(stuck.clone()), ..World::new() };
+    let mut client = world.client().await;
+    let (log, _guard) = Log::at("info");
+    let request = v1::UnlinkRequest {
+        account_id: "00000000-0000-0000-0000-000000000007".to_owned(),
+        ..v1::UnlinkRequest::default()
+    };
+    tokio::select! {
+        _ = client.unlink(request) => panic!("the store is stuck"),
+        () = stuck.entered.notified() => {}
+    }
+    drop(client);
+    while log.text().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let lines = log.lines();
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.contains("INFO") && line.contains("reason=\"CANCELLED\""), "{line}");
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_is_told_once_with_its_chain() {
+    let mut accounts = MockAccounts::new();
+    let error = StoreError::Corrupt(Cause::new("no such key"));
+    accounts.expect_find().returning(move |_| Err(error.clone()));
+    let world = World { accounts: Arc::new(accounts), ..World::new() };
+    let mut client = world.client().await;
+    let (log, _guard) = Log::at("info");
+    client.get(get_request()).await.unwrap_err();
+    let lines = log.lines();
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.contains("ERROR") && line.contains("request_id=\"made-1\""), "{line}");
+    assert!(line.contains("error=a stored row cannot be read: no such key"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loss_and_return_of_the_store_are_told_once_each() {
+    let world = World::new();
+    let (log, _guard) = Log::at("info");
+    let server = world.serve().await;
+    for away in [false, true, false] {
+        world.store.set_away(away);
+        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    }
+    drop(server);
+    let lines = log.lines();
+    let [lost, back] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(lost.contains("WARN") && lost.contains("the store was taken away"), "{lost}");
+    assert!(back.contains("INFO") && back.contains("the store is back"), "{back}");
+}
+
+#[tokio::test]
+async fn no_log_holds_a_code_a_state_or_a_token_at_any_level() {
+    let world = World::with(willing_instagram());
+    world.begin("S3CRET-STATE", "shop/7").await;
+    let (log, _guard) = Log::at("trace");
+    let mut client = world.client().await;
+    client.link(link_request("S3CRET-CODE")).await.unwrap();
+    let mut broken = link_request("S3CRET-CODE").into_inner();
+    broken.authorization_response = "code=S3CRET-CODE&state=S3CRET-STATE".to_owned();
+    let status = client.link(broken).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let text = log.text();
+    assert!(text.contains("call answered"), "the log was not captured");
+    for secret in ["S3CRET-CODE", "S3CRET-STATE", "IGAA-short", "IGAA-long"] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+}

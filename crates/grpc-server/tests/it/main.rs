@@ -1,0 +1,14 @@
+//! The whole server on a loopback socket, asked by real clients, over fakes of every port.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test: a panic is how it fails")]
+
+mod behaviour;
+mod comments;
+mod errors;
+mod health;
+mod limits;
+mod log;
+mod reflection;
+mod stop;
+mod success;
+mod world;

@@ -1,0 +1,274 @@
+//! A server under test: its ports, its clients and what an error must look like.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ig_application::{
+    BeginLink, GetAccount, LinkAccount, LinkWork, ListAccounts, RefreshAccount, RefreshWork,
+    UnlinkAccount,
+};
+use ig_domain::ports::{
+    AccountKey, AccountPage, Accounts, CodeExchange, Instagram, MockInstagram, StoreError,
+    StoreProbe,
+};
+use ig_domain::{
+    AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
+    ShortLivedToken, TokenLifetime,
+};
+use ig_grpc_server::{ServeError, ServerSettings, UseCases, serve};
+use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
+use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
+use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// A client of the account service as other services use it.
+pub(crate) type TonicClient = InstagramAccountServiceClient<Channel>;
+
+/// A client that sends `grpc-timeout` and leaves it to the server.
+pub(crate) type PatientClient = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
+
+/// What a server is built on.
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) probe: Arc<dyn StoreProbe>,
+    pub(crate) instagram: Arc<dyn Instagram>,
+    pub(crate) clock: FakeClock,
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    pub(crate) reflection: bool,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<Result<(), ServeError>>,
+}
+
+impl World {
+    /// An empty store and an Instagram that nobody may ask.
+    pub(crate) fn new() -> Self {
+        Self::with(MockInstagram::new())
+    }
+
+    /// An empty store and this Instagram.
+    pub(crate) fn with(instagram: MockInstagram) -> Self {
+        let store = MemoryStore::new(parsed("990602627938098"));
+        Self {
+            accounts: Arc::new(store.clone()),
+            probe: Arc::new(store.clone()),
+            store,
+            instagram: Arc::new(instagram),
+            clock: FakeClock::at(START),
+            redirect_uris: Vec::new(),
+            reflection: true,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// Starts a link under `state` for `owner`.
+    pub(crate) async fn begin(&self, state: &str, owner: &str) {
+        use ig_domain::ports::PendingLinks as _;
+        self.store.insert(&pending_link(state, owner, START)).await.unwrap();
+    }
+
+    fn use_cases(&self) -> UseCases {
+        let ids = Arc::new(SequentialIds::default());
+        let clock = Arc::new(self.clock.clone());
+        let store = Arc::new(self.store.clone());
+        let tracker = TaskTracker::new();
+        let link = LinkWork {
+            accounts: self.accounts.clone(),
+            pending_links: store.clone(),
+            attempts: store.clone(),
+            instagram: self.instagram.clone(),
+            clock: clock.clone(),
+            timer: Arc::new(ImmediateTimer),
+            ids: ids.clone(),
+        };
+        let refresh = RefreshWork {
+            accounts: self.accounts.clone(),
+            leases: store.clone(),
+            instagram: self.instagram.clone(),
+            clock: clock.clone(),
+            timer: Arc::new(ImmediateTimer),
+            ids: ids.clone(),
+        };
+        UseCases {
+            begin_link: BeginLink {
+                accounts: self.accounts.clone(),
+                pending_links: store,
+                instagram: self.instagram.clone(),
+                clock: clock.clone(),
+                ids,
+                redirect_uris: self.redirect_uris.clone(),
+                state_ttl: Duration::from_mins(15),
+            },
+            link: LinkAccount::new(link, tracker.clone()),
+            get: GetAccount { accounts: self.accounts.clone(), clock: clock.clone() },
+            list: ListAccounts { accounts: self.accounts.clone(), clock },
+            refresh: RefreshAccount::new(refresh, tracker),
+            unlink: UnlinkAccount { accounts: self.accounts.clone() },
+        }
+    }
+
+    /// Serves on a free port.
+    pub(crate) async fn serve(&self) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = AtomicU64::new(0);
+        let settings = ServerSettings {
+            reflection: self.reflection,
+            shutdown_timeout: self.shutdown_timeout,
+            request_ids: Arc::new(move || {
+                format!("made-{}", count.fetch_add(1, Ordering::Relaxed) + 1)
+            }),
+        };
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let served = serve(listener, self.use_cases(), settings, self.probe.clone(), stopped);
+        Server { address, stop, task: tokio::spawn(served) }
+    }
+
+    /// Serves, and connects a client.
+    pub(crate) async fn client(&self) -> TonicClient {
+        self.serve().await.client().await
+    }
+}
+
+impl Server {
+    pub(crate) async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    pub(crate) async fn client(&self) -> TonicClient {
+        InstagramAccountServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) fn patient_client(&self) -> PatientClient {
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .http2_only(true)
+            .build_http();
+        let origin = format!("http://{}", self.address).parse().unwrap();
+        InstagramAccountServiceClient::with_origin(client, origin)
+    }
+}
+
+/// An Instagram that redeems every code for business account 1.
+pub(crate) fn willing_instagram() -> MockInstagram {
+    instagram_of(|| profile(1))
+}
+
+/// An Instagram that redeems every code for an account with this profile.
+pub(crate) fn instagram_of(mut profile: impl FnMut() -> Profile + Send + 'static) -> MockInstagram {
+    let mut instagram = MockInstagram::new();
+    instagram.expect_exchange_code().returning(|_, _| Ok(exchange(&[Scope::basic()])));
+    instagram.expect_extend_token().returning(|_| Ok((long_lived("IGAA-long"), sixty_days())));
+    instagram.expect_profile().returning(move |_| Ok(profile()));
+    instagram
+}
+
+/// The lifetime that Instagram gives long-lived tokens.
+pub(crate) fn sixty_days() -> TokenLifetime {
+    TokenLifetime::from_seconds(5_183_999).unwrap()
+}
+
+/// What a code is exchanged for when these scopes were granted.
+pub(crate) fn exchange(granted: &[Scope]) -> CodeExchange {
+    CodeExchange {
+        token: ShortLivedToken::new(parsed("IGAA-short")),
+        user_id: Some(parsed("26100000000010001")),
+        granted_scopes: GrantedScopes::Known(granted.iter().cloned().collect()),
+    }
+}
+
+/// Accounts whose reading hangs until it is released, then finds nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Stuck {
+    pub(crate) entered: Arc<Notify>,
+    pub(crate) released: Arc<Notify>,
+}
+
+#[async_trait]
+impl Accounts for Stuck {
+    async fn find(&self, _key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        self.entered.notify_one();
+        self.released.notified().await;
+        Ok(None)
+    }
+
+    async fn list(&self, _page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        panic!("a planted panic")
+    }
+
+    async fn find_with_token(
+        &self,
+        _id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        Ok(None)
+    }
+
+    async fn update(
+        &self,
+        _account: &InstagramAccount,
+        _former_revision: i64,
+        _token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn remove(&self, _id: AccountId, _revision: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Asserts that `status` is this refusal, with these facts and the id of its request; returns its details.
+#[track_caller]
+pub(crate) fn assert_refused(
+    status: &Status,
+    code: Code,
+    reason: &str,
+    facts: &[(&str, &str)],
+) -> ErrorDetails {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no error info: {status:?}"));
+    assert_eq!((status.code(), info.reason.as_str()), (code, reason), "{}", status.message());
+    assert_eq!(info.domain, "instagram.accounts");
+    let expected: BTreeMap<_, _> = facts.iter().copied().collect();
+    let found = info.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
+    let id = status.metadata().get("x-request-id").expect("a request id in the metadata");
+    let request = details.request_info().expect("a request info");
+    assert_eq!(id.to_str().unwrap(), request.request_id);
+    assert!(!status.message().is_empty());
+    details
+}
+
+/// The fields that `details` names as bad.
+pub(crate) fn bad_fields(details: &ErrorDetails) -> Vec<&str> {
+    let violations = details.bad_request().map(|bad| bad.field_violations.as_slice());
+    violations.unwrap_or_default().iter().map(|one| one.field.as_str()).collect()
+}
+
+/// After how long `details` say to retry.
+pub(crate) fn retry_delay(details: &ErrorDetails) -> Option<Duration> {
+    details.retry_info().and_then(|retry| retry.retry_delay)
+}
