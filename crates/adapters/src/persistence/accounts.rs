@@ -217,3 +217,6 @@ fn behind(link_time: OffsetDateTime, id: AccountId) -> Condition {
         Condition::any().add(Column::LinkTime.lt(link_time)).add(Column::Id.lt(*id.as_uuid()));
     Condition::all().add(Column::LinkTime.lte(link_time)).add(earlier)
 }
+
+#[cfg(test)]
+mod tests;

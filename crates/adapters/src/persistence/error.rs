@@ -81,18 +81,39 @@ pub(super) fn corrupt(column: &str, reason: impl Display) -> StoreError {
     StoreError::Corrupt(Cause::new(format!("{column}: {reason}")))
 }
 
-/// A token could not be opened.
-pub(super) fn unopened(error: SealError) -> StoreError {
+/// What it means that a token could not be sealed or opened.
+pub(super) fn translate_seal(error: SealError) -> StoreError {
     match error {
-        SealError::NoKeys => unavailable(error),
-        _ => StoreError::Corrupt(Cause::new(error)),
+        SealError::NoKeys => StoreError::Unavailable(Cause::new(error)),
+        SealError::UnknownKey(_) | SealError::Rejected => StoreError::Corrupt(Cause::new(error)),
+        SealError::NoRandomness(_) => StoreError::Internal(Cause::new(error)),
     }
 }
 
-/// A token could not be sealed.
-pub(super) fn unsealed(error: SealError) -> StoreError {
-    match error {
-        SealError::NoKeys => unavailable(error),
-        _ => StoreError::Internal(Cause::new(error)),
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::busy(5, "database is locked", "the store is unavailable")]
+    #[case::busy_snapshot(517, "database is locked", "the store is unavailable")]
+    #[case::moved(1032, "attempt to write a readonly database", "the store is unavailable")]
+    #[case::full(13, "database or disk is full", "the store is unavailable")]
+    #[case::gone(14, "unable to open database file", "the store is unavailable")]
+    #[case::no_table(1, "no such table: link_attempt", "the store is unavailable")]
+    #[case::no_column(1, "no such column: owner", "the store is unavailable")]
+    #[case::no_column_to_fill(1, "table a has no column named b", "the store is unavailable")]
+    #[case::malformed(11, "database disk image is malformed", "a stored row cannot be read")]
+    #[case::our_fault(1, "near \"SELEC\": syntax error", "the store refused a statement")]
+    #[case::null(1299, "NOT NULL constraint failed: a.b", "the store refused a statement")]
+    fn sqlites_codes_become_what_a_caller_can_do(
+        #[case] code: u32,
+        #[case] message: &str,
+        #[case] expected: &str,
+    ) {
+        let error = translate_sqlite(code, message, Cause::new(message.to_owned()));
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -5,7 +5,7 @@ use ig_domain::{AccountId, CodeHash, LongLivedToken, ShortLivedToken, TokenText}
 use secrecy::ExposeSecret;
 
 use super::entity::account_token;
-use super::error::{corrupt, unopened, unsealed};
+use super::error::{corrupt, translate_seal};
 use crate::sealing::key_id;
 
 fn of_account(id: AccountId) -> SealContext {
@@ -26,7 +26,7 @@ pub(super) fn seal_long_lived(
     issue_time: i64,
 ) -> Result<account_token::Model, StoreError> {
     let sealed_token =
-        cipher.seal(&of_account(account), token.text().expose()).map_err(unsealed)?;
+        cipher.seal(&of_account(account), token.text().expose()).map_err(translate_seal)?;
     let key_id = key_id(&sealed_token)
         .ok_or_else(|| StoreError::Internal(Cause::new("the cipher names no key")))?
         .to_owned();
@@ -48,7 +48,7 @@ pub(super) fn seal_short_lived(
     code: &CodeHash,
     token: &ShortLivedToken,
 ) -> Result<Vec<u8>, StoreError> {
-    cipher.seal(&of_attempt(code), token.text().expose()).map_err(unsealed)
+    cipher.seal(&of_attempt(code), token.text().expose()).map_err(translate_seal)
 }
 
 /// The token of an attempt's row.
@@ -65,6 +65,6 @@ fn open(
     context: &SealContext,
     sealed: &[u8],
 ) -> Result<TokenText, StoreError> {
-    let opened = cipher.open(context, sealed).map_err(unopened)?;
+    let opened = cipher.open(context, sealed).map_err(translate_seal)?;
     opened.expose_secret().parse().map_err(|error| corrupt("sealed_token", error))
 }

@@ -1,6 +1,6 @@
 //! A database file of its own for each test, and a second way into it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ impl Sqlite {
     /// A file that is yet to be made.
     pub(crate) fn missing() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = open(&url(folder.path().join("accounts.db")));
+        let database = open(&url(&folder.path().join("accounts.db")));
         Self { folder, database }
     }
 
@@ -39,7 +39,7 @@ impl Sqlite {
     }
 
     pub(crate) fn url(&self) -> String {
-        url(self.path())
+        url(&self.path())
     }
 
     /// A connection beside the store, to do to the rows what no store does.
@@ -77,7 +77,7 @@ pub(crate) fn open(url: &str) -> Arc<Database> {
     Arc::new(Database::open(url).unwrap())
 }
 
-fn url(path: PathBuf) -> String {
+fn url(path: &Path) -> String {
     format!("sqlite://{}?mode=rwc", path.display())
 }
 

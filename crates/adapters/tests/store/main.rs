@@ -1,5 +1,7 @@
 //! The store on SQLite: what every store promises, and what only a file can do.
 
+#![cfg(test)]
+
 mod concurrency;
 mod damage;
 mod fixture;
