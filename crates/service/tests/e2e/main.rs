@@ -9,5 +9,11 @@
     reason = "a test: what must hold is said, and a panic is how it fails"
 )]
 
+mod concurrency;
+mod consent;
 mod flow;
+mod keeping;
+mod killed;
+mod listing;
+mod rows;
 mod support;

@@ -148,9 +148,11 @@ impl Service {
 
     /// Waits until business time is at least `now`, in seconds since 1970.
     pub(crate) async fn clock_reaches(&self, now: i64) {
-        while self.begin("clock").await.expire_time.unwrap().seconds < now + STATE_TTL_SECONDS {
-            tokio::task::yield_now().await;
-        }
+        eventually("the service's clock follows", async || {
+            let state_ends = self.begin("clock").await.expire_time.unwrap().seconds;
+            (state_ends >= now + STATE_TTL_SECONDS).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn refresh(&self, account_id: &str) -> Result<RefreshResponse, Status> {
