@@ -28,11 +28,11 @@ pub struct SandboxClock {
 }
 
 /// The sandbox's clock could not be read. The URL is not repeated here: it may hold credentials.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SandboxClockError {
     /// No whole answer within the limit.
-    #[error("the sandbox's clock does not answer: {0}")]
-    Unreachable(String),
+    #[error("the sandbox's clock does not answer")]
+    Unreachable(#[source] reqwest::Error),
     /// The answer is not `{"now": "RFC 3339"}`.
     #[error("the sandbox's clock gave an answer that is not {{\"now\": \"RFC 3339\"}}")]
     Unreadable,
@@ -115,7 +115,7 @@ fn read(body: &[u8]) -> Result<OffsetDateTime, SandboxClockError> {
 }
 
 fn unreachable(error: reqwest::Error) -> SandboxClockError {
-    SandboxClockError::Unreachable(error.without_url().to_string())
+    SandboxClockError::Unreachable(error.without_url())
 }
 
 #[cfg(test)]
