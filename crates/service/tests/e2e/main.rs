@@ -15,5 +15,6 @@ mod flow;
 mod keeping;
 mod killed;
 mod listing;
+mod readme;
 mod rows;
 mod support;
