@@ -1,7 +1,7 @@
 //! What is logged, and what is not.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use ig_domain::ports::{Cause, MockAccounts, StoreError};
 use ig_proto::v1;
@@ -9,7 +9,7 @@ use ig_proto::v1::get_request::Key;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -32,6 +32,11 @@ impl io::Write for Log {
 
 impl Log {
     fn at(filter: &str) -> (Self, DefaultGuard) {
+        // While a thread's subscriber is the only one, what other threads log first stays off for it too.
+        static SECOND_SUBSCRIBER: Once = Once::new();
+        SECOND_SUBSCRIBER.call_once(|| {
+            tracing::subscriber::set_global_default(NoSubscriber::new()).unwrap();
+        });
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
