@@ -111,10 +111,10 @@ impl Call {
 }
 
 impl Drop for Call {
-    /// A call that is dropped before its end was given up by its caller.
+    /// A call that is dropped before its end was given up by its caller, or cut by a stop.
     fn drop(&mut self) {
         if !self.ended && self.rpc.writes() {
-            line!(info, self, "CANCELLED", "call given up by its caller");
+            line!(info, self, "CANCELLED", "call ended without an answer");
         }
     }
 }

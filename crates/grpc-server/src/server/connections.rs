@@ -38,6 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Connections {
     service: Calls<Routes>,
     http: Builder<TokioExecutor>,
+    places: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Lets connections finish their calls and close.
     closing: CancellationToken,
@@ -46,8 +47,12 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Connections whose calls `service` answers.
+    /// Connections whose calls `service` answers, at most [`MOST_CONNECTIONS`] at once.
     pub(super) fn new(service: Calls<Routes>) -> Self {
+        Self::at_most(MOST_CONNECTIONS, service)
+    }
+
+    fn at_most(limit: usize, service: Calls<Routes>) -> Self {
         let mut http = Builder::new(TokioExecutor::new()).http2_only();
         http.http2()
             .timer(TokioTimer::new())
@@ -58,6 +63,7 @@ impl Connections {
         Self {
             service,
             http,
+            places: Arc::new(Semaphore::new(limit)),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -66,9 +72,8 @@ impl Connections {
 
     /// Takes connections from `listener` until `shutdown` is ready, and closes it.
     pub(super) async fn accept(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let accepting = async {
-            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
                 match listener.accept().await {
                     Ok((stream, _)) => self.open(stream, place),
                     Err(error) => {
@@ -133,5 +138,33 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What an HTTP/2 client begins with: its preface and empty settings.
+    const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_beyond_the_limit_waits_for_a_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let calls = Calls::new(Routes::default(), Arc::new(String::new));
+        let connections = Connections::at_most(1, calls);
+        tokio::spawn(async move { connections.accept(listener, std::future::pending()).await });
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(GREETING).await.unwrap();
+        first.read_u8().await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(GREETING).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
+        assert!(early.is_err(), "the only place is taken");
+        drop(first);
+        second.read_u8().await.unwrap();
     }
 }
