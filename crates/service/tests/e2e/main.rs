@@ -9,9 +9,13 @@
     reason = "a test: what must hold is said, and a panic is how it fails"
 )]
 
+mod browser;
 mod concurrency;
 mod consent;
+mod describe;
+mod errors;
 mod flow;
+mod health;
 mod keeping;
 mod killed;
 mod listing;
