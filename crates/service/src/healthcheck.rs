@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, Error, anyhow, ensure};
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -29,10 +29,11 @@ pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 async fn ask(server: SocketAddr) -> anyhow::Result<ServingStatus> {
-    let channel = Endpoint::try_from(format!("http://{server}"))?.connect().await?;
+    let channel = Endpoint::try_from(format!("http://{server}"))?.connect().await;
+    // Its own text and those in between only say that it is an error.
+    let channel = channel.map_err(|error| anyhow!("{}", Error::from(error).root_cause()))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
-    // The status is the answer; a `tonic::Status` prints itself at length.
-    let answer = answer.map_err(|status| anyhow::Error::msg(status.message().to_owned()))?;
+    let answer = answer.map_err(|status| anyhow!("{}", status.message()))?;
     Ok(answer.into_inner().status())
 }
 

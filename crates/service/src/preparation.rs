@@ -8,7 +8,7 @@ use ig_adapters::persistence::Database;
 use ig_adapters::sealing::KeyRing;
 use ig_domain::ports::StoreError;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::keys::Keys;
 
@@ -45,7 +45,7 @@ impl Preparation {
         while !self.attempt().await? {
             sleep(PAUSE).await;
         }
-        info!("the store is up to date");
+        debug!("the store is up to date");
         Ok(())
     }
 
