@@ -18,7 +18,7 @@ mod throttling;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
 
 use self::case::{Case, Section};
 use self::lane::Lane;
@@ -38,8 +38,7 @@ async fn every_answer_of_instagram_comes_out_as_its_account_or_its_reason() {
     for case in all() {
         lanes.entry((case.section, case.call.is_link())).or_default().push(case);
     }
-    let lanes: JoinSet<_> = lanes.into_values().map(run).collect();
-    let troubles: Vec<_> = lanes.join_all().await.into_iter().flatten().collect();
+    let troubles = join_all(lanes.into_values().map(run)).await.concat();
     assert!(troubles.is_empty(), "{} troubles:\n{}", troubles.len(), troubles.join("\n"));
 }
 

@@ -52,16 +52,13 @@ impl Lane {
         let answer = self.service.link(request.clone()).await;
         let mut troubles = differences(&case.expected, &Outcome::of_link(&answer));
         let asked = self.stub.take_asked();
-        match answer {
-            Ok(answer) => {
-                let account = answer.account.unwrap();
-                troubles.extend(wrongly_asked(&asked, &code));
-                troubles.extend(self.stored(&account, case.alias).await);
-                self.unlink(account.account_id).await;
-            }
-            Err(_) => {
-                troubles.extend(self.after_refusal(case, request, &asked, &code, state).await)
-            }
+        if let Ok(answer) = answer {
+            let account = answer.account.unwrap();
+            troubles.extend(wrongly_asked(&asked, &code));
+            troubles.extend(self.stored(&account, case.alias).await);
+            self.unlink(account.account_id).await;
+        } else {
+            troubles.extend(self.after_refusal(case, request, &asked, &code, &state).await);
         }
         troubles
     }
@@ -73,12 +70,12 @@ impl Lane {
         request: LinkRequest,
         asked: &[Asked],
         code: &str,
-        state: String,
+        state: &str,
     ) -> Troubles {
         self.expect(&Answers::usual());
         let unasked = matches!(case.after, After::Untouched | After::Over);
         let request = match case.after {
-            After::Untouched => Brought::USUAL.request(code, &state),
+            After::Untouched => Brought::USUAL.request(code, state),
             _ => request,
         };
         let again = self.service.link(request).await;

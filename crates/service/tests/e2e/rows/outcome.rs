@@ -27,7 +27,7 @@ pub(crate) struct Account {
     pub(crate) username: String,
     pub(crate) name: Option<String>,
     pub(crate) picture: Option<String>,
-    pub(crate) account_type: AccountType,
+    pub(crate) kind: AccountType,
     /// Followers, follows, media.
     pub(crate) counts: [Option<i64>; 3],
     /// What was granted; `None` where Instagram did not say.
@@ -67,7 +67,7 @@ impl Account {
             username: "lotte.bakes".to_owned(),
             name: Some("Lotte Bakes".to_owned()),
             picture: Some("https://cdn.example/lotte.jpg?oh=1&oe=2".to_owned()),
-            account_type: AccountType::Business,
+            kind: AccountType::Business,
             counts: [Some(4821), Some(137), Some(96)],
             granted: Some(vec![
                 "instagram_business_basic".to_owned(),
@@ -87,7 +87,7 @@ impl Account {
             username: account.username.clone(),
             name: account.name.clone(),
             picture: account.profile_picture_url.clone(),
-            account_type: account.account_type(),
+            kind: account.account_type(),
             counts: [account.followers_count, account.follows_count, account.media_count],
             granted: account.granted_scopes_known.then_some(granted),
             missing: missing.to_vec(),

@@ -108,12 +108,12 @@ fn types() -> Vec<Case> {
         ("CREATOR", AccountType::Creator),
         ("MUSEUM", AccountType::Unspecified),
     ];
-    let case = |(raw, account_type)| {
-        let account = Account { account_type, ..Account::usual() };
+    let case = |(raw, kind)| {
+        let account = Account { kind, ..Account::usual() };
         with(ROW, raw, &is("BUSINESS"), &is(raw)).gives(linked(account))
     };
     let mut cases: Vec<_> = spellings.into_iter().map(case).collect();
-    let unknown = Account { account_type: AccountType::Unspecified, ..Account::usual() };
+    let unknown = Account { kind: AccountType::Unspecified, ..Account::usual() };
     let missing = with(ROW, "missing", &format!("{},", is("BUSINESS")), "");
     cases.push(missing.gives(linked(unknown)));
     for raw in ["PERSONAL", "Personal"] {

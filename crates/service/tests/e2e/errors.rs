@@ -1,0 +1,88 @@
+//! Every reason of the contract, brought about over real gRPC and read off what real grpcurl prints.
+
+mod instagram;
+mod linking;
+mod ours;
+mod requests;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::support::Service;
+use crate::support::grpcurl::{self, Printed};
+
+/// Whose accounts these tests link.
+const OWNER: &str = "shop/7";
+
+/// Every reason: its code, and what comes with it besides `ErrorInfo` and `RequestInfo`.
+const REASONS: [(&str, &str, &[&str]); 19] = [
+    ("INVALID_FIELD", "InvalidArgument", &["BadRequest"]),
+    ("REDIRECT_URI_REJECTED", "InvalidArgument", &[]),
+    ("CONSENT_DENIED", "FailedPrecondition", &[]),
+    ("CODE_REJECTED", "FailedPrecondition", &[]),
+    ("STATE_REJECTED", "FailedPrecondition", &[]),
+    ("PERSONAL_ACCOUNT", "FailedPrecondition", &[]),
+    ("SCOPE_MISSING", "FailedPrecondition", &[]),
+    ("WRONG_ACCOUNT", "FailedPrecondition", &[]),
+    ("OWNED_BY_ANOTHER", "AlreadyExists", &[]),
+    ("LINK_INTERRUPTED", "Aborted", &[]),
+    ("ACCOUNT_NOT_FOUND", "NotFound", &[]),
+    ("REAUTHORIZATION_REQUIRED", "FailedPrecondition", &[]),
+    ("APP_MISCONFIGURED", "FailedPrecondition", &[]),
+    ("RATE_LIMITED", "ResourceExhausted", &["RetryInfo"]),
+    ("INSTAGRAM_UNAVAILABLE", "Unavailable", &["RetryInfo"]),
+    ("STORE_UNAVAILABLE", "Unavailable", &["RetryInfo"]),
+    ("INSTAGRAM_UNEXPECTED", "Internal", &[]),
+    ("DEADLINE_EXCEEDED", "DeadlineExceeded", &[]),
+    ("INTERNAL", "Internal", &[]),
+];
+
+/// Calls that must be refused, and the reasons that they were refused for.
+#[derive(Default)]
+struct Refusals(BTreeMap<String, Printed>);
+
+impl Refusals {
+    /// Calls by grpcurl, checks all that every refusal has, and returns what was printed.
+    fn call(&mut self, service: &Service, method: &str, request: &Value) -> &Printed {
+        let request_id = format!("req-{method}-{}", self.0.len());
+        let printed = grpcurl::refused(&service.address, &request_id, method, request);
+        assert_eq!(printed.detail("RequestInfo")["requestId"], Value::String(request_id));
+        self.take(printed)
+    }
+
+    /// Checks a refusal against the table.
+    fn take(&mut self, printed: Printed) -> &Printed {
+        let reason = printed.reason().to_owned();
+        let row = REASONS.iter().find(|(name, ..)| *name == reason);
+        let (_, code, besides) = row.unwrap_or_else(|| panic!("{reason} is not in the contract"));
+        assert_eq!(printed.code, *code, "{printed:?}");
+        assert!(!printed.message.is_empty());
+        assert_eq!(printed.detail("ErrorInfo")["domain"], "instagram.accounts");
+        for kind in besides.iter().chain(&["ErrorInfo", "RequestInfo"]) {
+            printed.detail(kind);
+        }
+        self.0.entry(reason).insert_entry(printed).into_mut()
+    }
+
+    fn reasons(self) -> Vec<String> {
+        self.0.into_keys().collect()
+    }
+}
+
+#[tokio::test]
+async fn every_reason_of_the_contract_is_printed_with_its_details() {
+    let mut brought = [
+        requests::refused().await,
+        linking::refused().await,
+        instagram::refused().await,
+        ours::refused().await,
+    ]
+    .map(Refusals::reasons)
+    .concat();
+    brought.sort_unstable();
+    brought.dedup();
+    let mut expected = REASONS.map(|(reason, ..)| reason);
+    expected.sort_unstable();
+    assert_eq!(brought, expected);
+}

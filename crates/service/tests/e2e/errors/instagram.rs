@@ -1,0 +1,61 @@
+//! What Instagram says of an account, of the app, or of itself.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{OWNER, Refusals};
+use crate::support::sandbox::BAKERY;
+use crate::support::{A_DAY_LATER, Stack};
+
+pub(super) async fn refused() -> Refusals {
+    let stack = &Stack::start().await;
+    let Stack { sandbox, service, .. } = stack;
+    let mut refusals = Refusals::default();
+    let account = service.linked(sandbox, OWNER, BAKERY).await;
+    let refresh = json!({"account_id": account.account_id});
+
+    let limit = json!({"error": {"message": "(#4) Application request limit reached",
+        "type": "OAuthException", "code": 4, "error_subcode": 1_349_210, "fbtrace_id": "ATrace4"}});
+    sandbox
+        .fault(json!({"endpoint": "me", "times": 1, "status": 403, "body": limit,
+            "headers": {"Retry-After": "120"}}))
+        .await;
+    let printed = refusals.call(service, "Refresh", &refresh);
+    assert_eq!(printed.reason(), "RATE_LIMITED");
+    assert_eq!(printed.detail("RetryInfo")["retryDelay"], "120s");
+    let facts =
+        [("fbtrace_id", "ATrace4"), ("instagram_code", "4"), ("instagram_subcode", "1349210")];
+    assert_eq!(printed.facts().into_iter().collect::<Vec<_>>(), facts);
+
+    sandbox.fault(json!({"endpoint": "me", "status": 503, "body": "<html>busy</html>"})).await;
+    assert_eq!(refusals.call(service, "Refresh", &refresh).reason(), "INSTAGRAM_UNAVAILABLE");
+    sandbox.clear_faults().await;
+
+    sandbox.fault(json!({"endpoint": "me", "times": 1, "status": 200, "body": "what?"})).await;
+    assert_eq!(refusals.call(service, "Refresh", &refresh).reason(), "INSTAGRAM_UNEXPECTED");
+
+    restrict(stack, "restricted").await;
+    let printed = refusals.call(service, "Refresh", &refresh);
+    assert_eq!((printed.reason(), printed.facts()["instagram_code"]), ("APP_MISCONFIGURED", "100"));
+    restrict(stack, "ok").await;
+
+    // None of this was the account's fault.
+    service.refresh(&account.account_id).await.unwrap();
+
+    stack.advance(A_DAY_LATER).await;
+    sandbox.revoke(BAKERY, "password_changed").await;
+    let printed = refusals.call(service, "Refresh", &refresh);
+    assert_eq!(printed.reason(), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(printed.facts()["reauthorization_reason"], "PASSWORD_CHANGED");
+    let end = time::OffsetDateTime::parse(
+        printed.facts()["expire_time"],
+        &time::format_description::well_known::Rfc3339,
+    );
+    assert_eq!(end.unwrap().unix_timestamp(), account.token_expire_time.unwrap().seconds);
+    refusals
+}
+
+async fn restrict(stack: &Stack, state: &str) {
+    let body: Value = json!({ "state": state });
+    stack.sandbox.control(Method::POST, "app", Some(body)).await;
+}

@@ -1,0 +1,194 @@
+//! Health tells the truth, and the commands' exit codes do.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use ig_proto::v1::get_request::Key;
+use tonic::Streaming;
+use tonic::transport::Channel;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_types::StatusExt as _;
+
+use crate::support::sandbox::BAKERY;
+use crate::support::{Sandbox, Service, Stack};
+
+/// How soon health must tell of a store that went or came.
+const SOON: Duration = Duration::from_secs(10);
+
+const SERVICES: [&str; 2] = ["", "instagram.accounts.v1.InstagramAccountService"];
+
+/// An account id that nothing has.
+const NOBODY: &str = "0193a0de-0000-7000-8000-00000000dead";
+
+/// One watcher for each name that health is told under.
+struct Watchers(Vec<Streaming<HealthCheckResponse>>);
+
+impl Watchers {
+    async fn of(service: &Service) -> Self {
+        let url = format!("http://{}", service.address);
+        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let mut watchers = Vec::new();
+        for name in SERVICES {
+            let request = HealthCheckRequest { service: name.to_owned() };
+            let watcher = HealthClient::new(channel.clone()).watch(request).await.unwrap();
+            watchers.push(watcher.into_inner());
+        }
+        Self(watchers)
+    }
+
+    /// Waits until every watcher is told this, and nothing else before.
+    async fn are_told(&mut self, expected: ServingStatus) {
+        for watcher in &mut self.0 {
+            let told = tokio::time::timeout(SOON, watcher.message()).await;
+            let told = told.unwrap_or_else(|_| panic!("not told {expected:?} within {SOON:?}"));
+            assert_eq!(told.unwrap().unwrap().status(), expected);
+        }
+    }
+
+    /// Waits until every watcher is told this, whatever before.
+    async fn come_to(&mut self, expected: ServingStatus) {
+        for watcher in &mut self.0 {
+            let come =
+                async { while watcher.message().await.unwrap().unwrap().status() != expected {} };
+            let come = tokio::time::timeout(SOON, come).await;
+            come.unwrap_or_else(|_| panic!("not {expected:?} within {SOON:?}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_goes_and_comes_back_is_told_and_survived() {
+    let Stack { sandbox, service, folder } = &Stack::start().await;
+    let account = service.linked(sandbox, "shop/7", BAKERY).await;
+    let mut watchers = Watchers::of(service).await;
+    watchers.come_to(ServingStatus::Serving).await;
+    assert_eq!(healthcheck(&service.address).status.code(), Some(0));
+
+    let (database, away) = (folder.path().join("accounts.db"), folder.path().join("away.db"));
+    std::fs::rename(&database, &away).unwrap();
+    watchers.are_told(ServingStatus::NotServing).await;
+    store_is_unavailable(service).await;
+    let output = healthcheck(&service.address);
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("NOT_SERVING"), "{words}");
+
+    std::fs::rename(&away, &database).unwrap();
+    watchers.are_told(ServingStatus::Serving).await;
+    assert_eq!(service.get(Key::AccountId(account.account_id.clone())).await.unwrap(), account);
+    let log = service.process.printed();
+    assert_eq!(log.matches("the store is away").count(), 1, "{log}");
+    assert_eq!(log.matches("the store is back").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_at_the_start_is_used_once_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start().await;
+    let volume = folder.path().join("volume");
+    let database = format!("sqlite://{}?mode=rwc", volume.join("accounts.db").display());
+    let settings = [("DATABASE_URL", database.as_str())];
+    let service = Service::start(&sandbox, folder.path(), &settings).await;
+    let mut watchers = Watchers::of(&service).await;
+    watchers.are_told(ServingStatus::NotServing).await;
+    store_is_unavailable(&service).await;
+    assert_eq!(healthcheck(&service.address).status.code(), Some(1));
+
+    std::fs::create_dir(&volume).unwrap();
+    watchers.come_to(ServingStatus::Serving).await;
+    assert_eq!(healthcheck(&service.address).status.code(), Some(0));
+    service.linked(&sandbox, "shop/7", BAKERY).await;
+}
+
+async fn store_is_unavailable(service: &Service) {
+    let status = service.get(Key::AccountId(NOBODY.to_owned())).await.unwrap_err();
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "STORE_UNAVAILABLE");
+    assert!(details.retry_info().is_some());
+}
+
+#[test]
+fn healthcheck_fails_within_two_seconds_whatever_is_there() {
+    // Nothing listens on a port that was just given back.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for address in [gone, silent.local_addr().unwrap()] {
+        let begin = Instant::now();
+        let output = healthcheck(&address.to_string());
+        // Half a second is left for a busy machine to start a process.
+        assert!(begin.elapsed() < Duration::from_millis(2500), "{:?}", begin.elapsed());
+        assert_eq!(output.status.code(), Some(1));
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.contains(&address.to_string()), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said() {
+    let stack = Stack::start().await;
+    let mut command = Service::command(&stack.sandbox, stack.folder.path());
+    let output = command.env("GRPC_LISTEN", &stack.service.address).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("GRPC_LISTEN") && words.contains(&stack.service.address), "{words}");
+}
+
+#[test]
+fn every_setting_that_is_wrong_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = [
+        ("INSTAGRAM_APP_SECRET", "planted-secret,,"),
+        ("STATE_TTL", "soon"),
+        ("TOKEN_KEYS", "k1:planted-key"),
+        ("GRPC_LISTEN", "nowhere"),
+    ];
+    let output = command(folder.path(), "serve").envs(wrong).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let words = String::from_utf8(output.stderr).unwrap();
+    for name in wrong.map(|(name, _)| name).into_iter().chain(["INSTAGRAM_APP_ID"]) {
+        assert!(words.contains(name), "{name} is not in {words}");
+    }
+    assert!(!words.contains("planted"), "{words}");
+}
+
+#[tokio::test]
+async fn a_url_of_another_database_is_refused_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start().await;
+    let mut command = Service::command(&sandbox, folder.path());
+    command.env("DATABASE_URL", "mysql://root:planted-password@db/x");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("DATABASE_URL") && !words.contains("planted"), "{words}");
+}
+
+#[test]
+fn migrations_are_checked_taken_and_no_longer_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("accounts.db"), "").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = command(folder.path(), "migrate");
+        let output = command.args(arguments).env("DATABASE_URL", "sqlite://accounts.db").output();
+        output.unwrap().status.code()
+    };
+    assert_eq!(run(&["--check"]), Some(1));
+    assert_eq!(run(&[]), Some(0));
+    assert_eq!(run(&["--check"]), Some(0));
+}
+
+fn healthcheck(address: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    command(folder.path(), "healthcheck").env("GRPC_LISTEN", address).output().unwrap()
+}
+
+/// A command of the binary, without any setting.
+fn command(folder: &Path, name: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
+    command.arg(name).current_dir(folder).env_clear();
+    command
+}
