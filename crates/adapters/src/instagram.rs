@@ -4,6 +4,7 @@
 //! says what Instagram's errors mean, and `wire` reads its answers.
 
 mod base_url;
+mod endpoint;
 mod envelope;
 mod refusal;
 mod throttle;
@@ -19,7 +20,8 @@ use ig_domain::{
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::transport::{Endpoint, Limits, Transport};
+use self::endpoint::Endpoint;
+use self::transport::{Limits, Transport};
 use self::wire::Readable;
 
 pub use self::base_url::{BaseUrl, InvalidBaseUrl};

@@ -12,9 +12,9 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::endpoint::Endpoint;
 use super::envelope::{Dialect, ErrorEnvelope};
 use super::throttle;
-use super::transport::{Endpoint, bare};
 
 #[cfg(test)]
 mod tests;
@@ -78,8 +78,8 @@ pub(super) fn accept(
     }
     match json {
         Some(json) if status.is_success() => Ok(json),
-        None if status.is_success() => Err(bare(Unreadable)),
-        _ => Err(bare(by_status(status, headers))),
+        None if status.is_success() => Err(Unreadable.into()),
+        _ => Err(by_status(status, headers).into()),
     }
 }
 

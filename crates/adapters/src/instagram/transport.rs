@@ -1,16 +1,16 @@
 //! Sends requests, bounds every wait and size, and tells apart what was sent from what was not.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use ig_domain::ports::{Cause, GraphFacts, InstagramError, InstagramErrorKind};
+use ig_domain::ports::{Cause, InstagramError, InstagramErrorKind};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect, retry};
 use rustls::crypto::CryptoProvider;
 use serde_json::Value;
 use tracing::debug;
 
+use super::endpoint::Endpoint;
 use super::refusal;
 
 #[cfg(test)]
@@ -18,30 +18,6 @@ mod tests;
 
 /// How much of an answer is read, in bytes. Ours: Instagram's are a few kilobytes long.
 const LONGEST_BODY: usize = 1024 * 1024;
-
-/// What Instagram is asked; named in logs, where no URL may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    /// A code for a short-lived token.
-    CodeExchange,
-    /// A short-lived token for a long-lived one.
-    TokenExtension,
-    /// A long-lived token for a fresh one.
-    TokenRenewal,
-    /// `/me`.
-    Profile,
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::CodeExchange => "code_exchange",
-            Self::TokenExtension => "token_extension",
-            Self::TokenRenewal => "token_renewal",
-            Self::Profile => "profile",
-        })
-    }
-}
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +109,7 @@ impl Transport {
             .retry(pauses)
             .when(|error: &InstagramError| may_mend(error.kind));
         let ended = tokio::time::timeout(self.limits.call, tries).await;
-        ended.unwrap_or_else(|_| Err(bare(InstagramErrorKind::NoAnswer)))
+        ended.unwrap_or_else(|_| Err(InstagramErrorKind::NoAnswer.into()))
     }
 }
 
@@ -163,7 +139,7 @@ pub(super) async fn send(
             let kind = fault(&error);
             let timed_out = error.is_timeout();
             debug!(elapsed_ms, timed_out, cause = unsent(&error), "{kind}");
-            Err(bare(kind))
+            Err(kind.into())
         }
     }
 }
@@ -211,9 +187,4 @@ fn unsent(error: &reqwest::Error) -> Option<String> {
         cause = deeper;
     }
     error.is_connect().then(|| cause.to_string())
-}
-
-/// An error without numbers from Instagram.
-pub(super) fn bare(kind: InstagramErrorKind) -> InstagramError {
-    InstagramError { kind, facts: GraphFacts::default() }
 }

@@ -13,8 +13,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::transport::bare;
-
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +39,7 @@ pub(super) trait Readable: DeserializeOwned {
     fn read(answer: Value) -> Result<Self::Meaning, InstagramError> {
         let fields = unwrapped(answer);
         let answer = fields.and_then(|fields| serde_json::from_value::<Self>(fields).ok());
-        answer.and_then(Self::meaning).ok_or_else(|| bare(InstagramErrorKind::Unreadable))
+        answer.and_then(Self::meaning).ok_or_else(|| InstagramErrorKind::Unreadable.into())
     }
 }
 

@@ -42,6 +42,13 @@ pub struct InstagramError {
     pub facts: GraphFacts,
 }
 
+impl From<InstagramErrorKind> for InstagramError {
+    /// A failure that came without numbers from Instagram.
+    fn from(kind: InstagramErrorKind) -> Self {
+        Self { kind, facts: GraphFacts::default() }
+    }
+}
+
 /// What a failed call to Instagram means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstagramErrorKind {

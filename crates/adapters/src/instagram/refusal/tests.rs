@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::instagram::transport::Endpoint::{CodeExchange, Profile, TokenExtension, TokenRenewal};
+use crate::instagram::endpoint::Endpoint::{CodeExchange, Profile, TokenExtension, TokenRenewal};
 
 const MINUTE: InstagramErrorKind = RateLimited { retry_after: Duration::from_mins(1) };
 const HOUR: InstagramErrorKind = RateLimited { retry_after: Duration::from_hours(1) };
@@ -201,7 +201,7 @@ fn a_body_too_long_to_read_leaves_the_status(
 ) {
     let status = StatusCode::from_u16(status).unwrap();
     let error = accept(Profile, status, &HeaderMap::new(), None).unwrap_err();
-    assert_eq!(error, bare(expected));
+    assert_eq!(error, expected.into());
 }
 
 #[test]

@@ -200,7 +200,7 @@ async fn a_read_is_tried_three_times(#[case] peer: Peer, #[case] expected: Insta
     let (url, met) = serve(peer).await;
     let transport = transport(Limits::USUAL);
     let answer = transport.repeat(Endpoint::Profile, || transport.get(url.clone())).await;
-    assert_eq!(answer, Err(bare(expected)));
+    assert_eq!(answer, Err(expected.into()));
     assert_eq!(met.load(Ordering::SeqCst), 3);
 }
 
@@ -225,7 +225,7 @@ async fn a_call_ends_in_time_however_often_it_is_tried() {
     let started = Instant::now();
     let answer = transport.repeat(Endpoint::Profile, || transport.get(url.clone())).await;
     let elapsed = started.elapsed();
-    assert_eq!(answer, Err(bare(NoAnswer)));
+    assert_eq!(answer, Err(NoAnswer.into()));
     assert!(met.load(Ordering::SeqCst) >= 2, "the first try left time for a second one");
     assert!(elapsed < SHORT.call + Duration::from_millis(500), "{elapsed:?}");
 }

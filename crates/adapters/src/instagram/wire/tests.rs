@@ -62,7 +62,7 @@ fn every_shape_of_a_code_answer_is_read(#[case] body: &str, #[case] granted: Opt
 #[case::text(json!("IGAA1"))]
 fn a_code_answer_without_a_token_is_unreadable(#[case] body: Value) {
     let error = CodeAnswer::read(body).unwrap_err();
-    assert_eq!(error, bare(InstagramErrorKind::Unreadable));
+    assert_eq!(error, InstagramErrorKind::Unreadable.into());
 }
 
 #[rstest]
@@ -97,7 +97,7 @@ fn a_long_lived_token_brings_its_lifetime(#[case] body: Value) {
 #[case::words(json!({"access_token": "IGAA2", "expires_in": "soon"}))]
 fn a_lifetime_is_never_assumed(#[case] body: Value) {
     let error = LongLivedAnswer::read(body).unwrap_err();
-    assert_eq!(error, bare(InstagramErrorKind::Unreadable));
+    assert_eq!(error, InstagramErrorKind::Unreadable.into());
 }
 
 fn whole_profile() -> Value {
@@ -149,7 +149,7 @@ fn a_profile_needs_no_more_than_user_id_and_username() {
 #[case::impossible_username(changed("username", json!("a b")))]
 fn a_profile_without_user_id_or_username_is_unreadable(#[case] body: Value) {
     let error = ProfileAnswer::read(body).unwrap_err();
-    assert_eq!(error, bare(InstagramErrorKind::Unreadable));
+    assert_eq!(error, InstagramErrorKind::Unreadable.into());
 }
 
 #[rstest]
