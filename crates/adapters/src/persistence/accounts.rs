@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
-use ig_domain::{AccountId, InstagramAccount, InstagramId, LongLivedToken};
-use sea_orm::sea_query::{CaseStatement, Condition, Expr, OnConflict};
+use ig_domain::{AccountId, InstagramAccount, LongLivedToken};
+use sea_orm::sea_query::{Condition, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Select,
 };
 use time::OffsetDateTime;
 
@@ -23,8 +23,13 @@ use super::tokens::{open_long_lived, seal_long_lived};
 impl Accounts for SeaOrmStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         bounded(async {
-            let found = self.keyed(key).one(self.database.reading()).await;
-            found.map_err(|error| translate(&error))?.map(to_domain).transpose()
+            for lookup in self.lookups(key) {
+                let found = lookup.one(self.database.reading()).await;
+                if let Some(row) = found.map_err(|error| translate(&error))? {
+                    return to_domain(row).map(Some);
+                }
+            }
+            Ok(None)
         })
         .await
     }
@@ -42,7 +47,7 @@ impl Accounts for SeaOrmStore {
         id: AccountId,
     ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
         bounded(async {
-            let joined = self.keyed(&AccountKey::Id(id)).find_also_related(account_token::Entity);
+            let joined = self.identified(id).find_also_related(account_token::Entity);
             let found = joined.one(self.database.reading()).await;
             let Some((account, token)) = found.map_err(|error| translate(&error))? else {
                 return Ok(None);
@@ -86,16 +91,30 @@ impl SeaOrmStore {
         Entity::find().filter(Column::AppId.eq(self.app.as_str()))
     }
 
-    fn keyed(&self, key: &AccountKey) -> Select<Entity> {
-        let accounts = self.accounts();
+    fn identified(&self, id: AccountId) -> Select<Entity> {
+        self.accounts().filter(Column::Id.eq(*id.as_uuid()))
+    }
+
+    /// The queries that find an account; the first that does decides. Each goes by an index of its own: one
+    /// query for all ids may be planned as a walk through all accounts.
+    fn lookups(&self, key: &AccountKey) -> Vec<Select<Entity>> {
         match key {
-            AccountKey::Id(id) => accounts.filter(Column::Id.eq(*id.as_uuid())),
-            AccountKey::Instagram(id) => by_instagram_id(accounts, id),
-            AccountKey::Username(username) => accounts
-                .filter(Column::Username.eq(username.as_str()))
-                .order_by_desc(Column::ProfileTime)
-                .order_by_desc(Column::Id)
-                .limit(1),
+            AccountKey::Id(id) => vec![self.identified(*id)],
+            AccountKey::Instagram(id) => {
+                use Column::{AppScopedUserId, ExchangeUserId, ProfessionalAccountId};
+                let newest = |column: Column| {
+                    self.accounts().filter(column.eq(id.as_str())).order_by_desc(Column::Id)
+                };
+                let columns = [ProfessionalAccountId, AppScopedUserId, ExchangeUserId];
+                columns.map(|column| newest(column).limit(1)).into()
+            }
+            AccountKey::Username(username) => vec![
+                self.accounts()
+                    .filter(Column::Username.eq(username.as_str()))
+                    .order_by_desc(Column::ProfileTime)
+                    .order_by_desc(Column::Id)
+                    .limit(1),
+            ],
         }
     }
 
@@ -179,23 +198,6 @@ impl SeaOrmStore {
             .add(Column::AppId.eq(self.app.as_str()))
             .add(Column::Revision.eq(revision))
     }
-}
-
-/// The account that `id` means first of all: professional, then app-scoped, then alias.
-fn by_instagram_id(accounts: Select<Entity>, id: &InstagramId) -> Select<Entity> {
-    let professional = Column::ProfessionalAccountId.eq(id.as_str());
-    let app_scoped = Column::AppScopedUserId.eq(id.as_str());
-    let alias = Column::ExchangeUserId.eq(id.as_str());
-    let rank: Expr = CaseStatement::new()
-        .case(professional.clone(), 0)
-        .case(app_scoped.clone(), 1)
-        .finally(2)
-        .into();
-    accounts
-        .filter(Condition::any().add(professional).add(app_scoped).add(alias))
-        .order_by(rank, Order::Asc)
-        .order_by_desc(Column::Id)
-        .limit(1)
 }
 
 fn has_status(status: StatusFilter, now: OffsetDateTime) -> Condition {
