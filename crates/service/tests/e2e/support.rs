@@ -1,6 +1,7 @@
 //! A sandbox and a service of one's own for each test, and what a caller and a browser do with them.
 
 pub(crate) mod browser;
+pub(crate) mod grpcurl;
 pub(crate) mod process;
 pub(crate) mod sandbox;
 pub(crate) mod service;
