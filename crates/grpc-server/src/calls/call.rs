@@ -14,6 +14,9 @@ use super::rpc::Rpc;
 use super::subject::Subject;
 use crate::chain::Chain;
 
+/// Who calls: callers are not told apart yet.
+const ANONYMOUS: &str = "anonymous";
+
 /// A call under way.
 pub(super) struct Call {
     rpc: Rpc,
@@ -28,6 +31,7 @@ macro_rules! line {
     ($level:ident, $call:expr, $reason:expr, $($rest:tt)+) => {
         tracing::$level!(
             rpc = $call.rpc.name(),
+            caller = ANONYMOUS,
             account.id = $call.subject.account().map(tracing::field::display),
             reason = $reason,
             elapsed_ms = $call.elapsed_ms(),

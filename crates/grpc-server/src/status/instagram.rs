@@ -35,7 +35,8 @@ fn problem(error: &InstagramError) -> Problem {
             Problem::new(Reason::RateLimited, message).retry_after(retry_after)
         }
         InstagramErrorKind::CodeRejected => {
-            Problem::new(Reason::CodeRejected, super::link::CODE_REJECTED)
+            let message = "Instagram refused the code: used, expired or unknown; begin a new link";
+            Problem::new(Reason::CodeRejected, message)
         }
         InstagramErrorKind::RedirectUriRejected => {
             let message = "Instagram says that the redirect URI is not the one of the \

@@ -11,10 +11,6 @@ use super::requests::account_not_found;
 use super::{Problem, Reason, ToStatus, internal};
 use crate::convert::NotPresented;
 
-/// What is said of a code that Instagram refused.
-pub(super) const CODE_REJECTED: &str =
-    "Instagram refused the code: used, expired or unknown; begin a new link";
-
 impl ToStatus for BeginLinkError {
     fn to_status(&self) -> Status {
         match self {
@@ -90,7 +86,8 @@ impl ToStatus for LinkRefusal {
     fn to_status(&self) -> Status {
         match self {
             Self::CodeRejected(facts) => {
-                Problem::new(Reason::CodeRejected, CODE_REJECTED).graph_facts(facts)
+                let kind = InstagramErrorKind::CodeRejected;
+                return InstagramError { kind, facts: facts.clone() }.to_status();
             }
             Self::PersonalAccount => Problem::new(
                 Reason::PersonalAccount,
