@@ -47,3 +47,34 @@ async fn tidy(sweep: &Sweep) -> Result<u64, StoreError> {
         sleep(PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ig_domain::ports::{Cause, MockClock, MockLinkAttempts};
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn sweep(rounds: Vec<Result<u64, StoreError>>) -> Sweep {
+        let mut attempts = MockLinkAttempts::new();
+        let mut rounds = rounds.into_iter();
+        attempts.expect_sweep().returning(move |_, _| rounds.next().unwrap());
+        let mut clock = MockClock::new();
+        clock.expect_now().return_const(OffsetDateTime::UNIX_EPOCH);
+        Sweep { attempts: Arc::new(attempts), clock: Arc::new(clock) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rounds_go_on_while_there_is_something_to_tidy() {
+        assert_eq!(tidy(&sweep(vec![Ok(1500), Ok(3), Ok(0)])).await.unwrap(), 1503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_round_is_the_last_one_of_its_minute() {
+        let away = StoreError::Unavailable(Cause::new("away"));
+        let tidied = tidy(&sweep(vec![Ok(500), Err(away)])).await;
+        assert!(matches!(tidied, Err(StoreError::Unavailable(_))));
+    }
+}

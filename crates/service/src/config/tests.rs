@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 
 use clap::{CommandFactory as _, Parser};
+use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
@@ -63,7 +64,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert!(config.token_keys.is_none());
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
     assert_eq!(config.redirect_uris, []);
-    assert_eq!(config.state_ttl, Duration::from_secs(900));
+    assert_eq!(config.state_ttl, Duration::from_mins(15));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert!(config.reflection);
     assert_eq!(config.sandbox_clock_url, None);
@@ -152,7 +153,7 @@ fn lists_and_spans_are_read() {
     assert_eq!(config.instagram.app_secret.expose_secret(), "first");
     let uris: Vec<_> = config.redirect_uris.iter().map(RedirectUri::as_str).collect();
     assert_eq!(uris, ["https://a.example/x", "http://localhost:1/"]);
-    assert_eq!(config.state_ttl, Duration::from_secs(30 * 24 * 60 * 60));
+    assert_eq!(config.state_ttl, Duration::from_hours(30 * 24));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
     assert!(config.token_keys.is_some());
 }
@@ -243,5 +244,26 @@ fn what_the_command_line_refuses_shows_no_secret() {
         let refused = CommandLine::try_parse_from(["program"].iter().chain(wrong));
         let text = refused.err().unwrap().to_string();
         assert!(!text.contains("planted"), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn reading_never_panics_and_never_shows_a_secret(raw in "[^\0]{0,80}", which in 0..setting::ALL.len()) {
+        let setting = setting::ALL[which];
+        let _ = with(&[], &[(setting.name, &raw)], LogConfig::read);
+        if let Err(refused) = serve(&[(setting.name, &raw)]) {
+            let text = refused.to_string();
+            prop_assert!(text.starts_with(setting.name), "{}", text);
+            // A shorter one may be in the text by chance.
+            prop_assert!(!setting.secret || raw.len() < 12 || !text.contains(&raw), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_span_of_any_length_is_kept_or_refused(seconds in any::<u64>()) {
+        let read = parse::state_ttl(&format!("{seconds}s"));
+        let fits = (1..=365 * 24 * 60 * 60).contains(&seconds);
+        prop_assert_eq!(read, if fits { Ok(Duration::from_secs(seconds)) } else { Err("is not a span of 1s to 365d") });
     }
 }
