@@ -1,10 +1,10 @@
 //! The authorization code that a browser brings back: single use, so a secret until it is spent.
 
-use std::fmt;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+
+use crate::CodeHash;
 
 /// An authorization code without the `#_` that Instagram appends.
 ///
@@ -27,7 +27,7 @@ impl AuthorizationCode {
     /// What the store knows the code by.
     #[must_use]
     pub fn hash(&self) -> CodeHash {
-        CodeHash(Sha256::digest(self.expose().as_bytes()).into())
+        CodeHash::of(self.expose())
     }
 }
 
@@ -39,30 +39,6 @@ impl FromStr for AuthorizationCode {
         let visible = code.bytes().all(|byte| byte.is_ascii_graphic());
         let valid = visible && !code.is_empty() && raw.len() <= 2048;
         if valid { Ok(Self(SecretString::from(code))) } else { Err(InvalidAuthorizationCode) }
-    }
-}
-
-/// SHA-256 of an authorization code: what attempts are kept under, so that no code is ever stored.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CodeHash([u8; 32]);
-
-impl CodeHash {
-    /// Wraps a hash that the store kept.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for CodeHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("CodeHash(…)")
     }
 }
 

@@ -8,6 +8,7 @@ mod attempt;
 mod authorization_response;
 mod code;
 mod grant;
+mod hash;
 mod identifiers;
 mod instagram_id;
 mod owner;
@@ -29,14 +30,15 @@ pub use attempt::{
 pub use authorization_response::{
     AuthorizationResponse, ConsentDenial, InvalidAuthorizationResponse,
 };
-pub use code::{AuthorizationCode, CodeHash, InvalidAuthorizationCode};
+pub use code::{AuthorizationCode, InvalidAuthorizationCode};
 pub use grant::{MINIMUM_RENEWAL_AGE, TokenGrant, TokenLifetime};
+pub use hash::{CodeHash, SessionBindingHash, StateHash};
 pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
 pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
 pub use owner::{InvalidOwner, Owner};
 pub use pending_link::{
     InvalidSessionBinding, InvalidStateToken, PendingLink, Presentation, SessionBinding,
-    SessionBindingHash, StateHash, StateRejection, StateToken,
+    StateRejection, StateToken,
 };
 pub use profile::{AccountType, Profile};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};

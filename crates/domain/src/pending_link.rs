@@ -1,13 +1,14 @@
 //! A link that has begun: the single-use state, and what must be true of whoever presents it.
 
-use std::fmt;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::{AccountId, AuthorizationCode, CodeHash, Owner, RedirectUri, RequestedScopes};
+use crate::{
+    AccountId, AuthorizationCode, CodeHash, Owner, RedirectUri, RequestedScopes,
+    SessionBindingHash, StateHash,
+};
 
 /// The `state` of an authorization URL: single use and unguessable, so a secret.
 ///
@@ -30,7 +31,7 @@ impl StateToken {
     /// What the store knows the state by.
     #[must_use]
     pub fn hash(&self) -> StateHash {
-        StateHash(Sha256::digest(self.expose().as_bytes()).into())
+        StateHash::of(self.expose())
     }
 }
 
@@ -60,7 +61,7 @@ impl SessionBinding {
     /// What the store knows the binding by.
     #[must_use]
     pub fn hash(&self) -> SessionBindingHash {
-        SessionBindingHash(Sha256::digest(self.0.expose_secret().as_bytes()).into())
+        SessionBindingHash::of(self.0.expose_secret())
     }
 }
 
@@ -72,43 +73,6 @@ impl FromStr for SessionBinding {
         if valid { Ok(Self(SecretString::from(raw))) } else { Err(InvalidSessionBinding) }
     }
 }
-
-macro_rules! hash {
-    ($(#[$docs:meta])* $name:ident) => {
-        $(#[$docs])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name([u8; 32]);
-
-        impl $name {
-            /// Wraps a hash that the store kept.
-            #[must_use]
-            pub fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(bytes)
-            }
-
-            /// The 32 bytes.
-            #[must_use]
-            pub fn as_bytes(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(concat!(stringify!($name), "(…)"))
-            }
-        }
-    };
-}
-
-hash!(
-    /// SHA-256 of a state: the only form in which one is stored.
-    StateHash
-);
-hash!(
-    /// SHA-256 of a session binding: the only form in which one is stored.
-    SessionBindingHash
-);
 
 /// What a caller presents to finish a link.
 #[derive(Clone, Debug)]
