@@ -21,4 +21,5 @@ mod killed;
 mod listing;
 mod readme;
 mod rows;
+mod secrets;
 mod support;

@@ -4,7 +4,7 @@
 //! A row is one fact about Instagram, named by its section and by what tells it apart there. A row has a case for
 //! each spelling of it and for each call that can meet it.
 
-mod answers;
+pub(crate) mod answers;
 mod browser;
 mod case;
 mod code_exchange;

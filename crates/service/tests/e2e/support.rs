@@ -23,7 +23,7 @@ pub(crate) const HOUR: i64 = 60 * 60;
 pub(crate) const A_DAY_LATER: i64 = 25 * HOUR;
 
 /// How long another process may take to do what a test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks again and again until there is something to find, for a minute at most.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -62,6 +62,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "the test's own output shows why it failed")]
     fn drop(&mut self) {
         // It may have ended already.
         self.child.kill().ok();

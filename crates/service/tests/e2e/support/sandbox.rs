@@ -22,7 +22,7 @@ pub(crate) struct Sandbox {
     pub(crate) url: String,
     pub(crate) app_id: String,
     pub(crate) app_secret: String,
-    pub(crate) process: Process,
+    _process: Process,
     client: Client,
 }
 
@@ -48,7 +48,7 @@ impl Sandbox {
             url,
             app_id: String::new(),
             app_secret: String::new(),
-            process,
+            _process: process,
             client: client.build().unwrap(),
         };
         let app = sandbox.control(Method::GET, "accounts", None).await["app"].take();

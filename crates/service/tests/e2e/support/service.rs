@@ -57,10 +57,16 @@ impl Service {
     /// The command that serves from `folder` against whatever stands in for Instagram at `url`; the app is its
     /// id and its secret.
     pub(crate) fn command_of(url: &str, app: [&str; 2], folder: &Path) -> Command {
+        let mut command = Self::settings(url, app, folder);
+        command.arg("serve");
+        command
+    }
+
+    /// The binary and its settings, still without a command.
+    pub(crate) fn settings(url: &str, app: [&str; 2], folder: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
         let database = format!("sqlite://{}?mode=rwc", folder.join("accounts.db").display());
         command
-            .arg("serve")
             .current_dir(folder)
             .env_clear()
             .env("INSTAGRAM_APP_ID", app[0])

@@ -36,6 +36,8 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>),
     /// A TCP reset after the request was received.
     Reset,
+    /// Nothing, for as long as the caller waits.
+    Silence,
 }
 
 impl Reply {
@@ -153,13 +155,15 @@ impl Shared {
 
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let Some(request) = peek(&stream)? else { return Ok(()) };
-        let reply = self.reply(&request);
-        let Reply::Bytes(bytes) = reply else {
+        match self.reply(&request) {
             // Closed with the request unread, the connection is reset.
-            return Ok(());
-        };
-        stream.read_exact(&mut vec![0; request.len()])?;
-        stream.write_all(&bytes)
+            Reply::Reset => Ok(()),
+            Reply::Silence => stream.read_to_end(&mut Vec::new()).map(drop),
+            Reply::Bytes(bytes) => {
+                stream.read_exact(&mut vec![0; request.len()])?;
+                stream.write_all(&bytes)
+            }
+        }
     }
 
     fn reply(&self, request: &str) -> Reply {

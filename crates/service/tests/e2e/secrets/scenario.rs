@@ -1,0 +1,330 @@
+//! The whole flow, and everything that can go wrong in it.
+
+use std::path::Path;
+use std::process::Command;
+
+use futures_util::future::join_all;
+use ig_proto::v1::get_request::Key;
+use ig_proto::v1::{
+    BeginLinkRequest, BeginLinkResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
+    UnlinkRequest,
+};
+use tonic::Status;
+
+use super::needles::Needles;
+use crate::rows::answers::{Answers, LONG, RENEWED, SHORT, usual};
+use crate::support::stub::{Endpoint, Reply, Stub};
+use crate::support::{A_DAY_LATER, Service};
+
+const OWNER: &str = "bakery/4";
+const APP_SECRET: &str = "9f1c4e7ab2d05836planted4e7ab2d05";
+const SESSION: &str = "planted-session-binding-8c1f0d2e7b";
+const DATABASE_PASSWORD: &str = "planted-database-password-Zt5Kw1";
+/// The bytes of the sealing key are text, so that they are found as text.
+const KEY: &str = "planted-sealing-key-Xq7Zt3Lm9Wb1";
+const KEY_BASE64: &str = "cGxhbnRlZC1zZWFsaW5nLWtleS1YcTdadDNMbTlXYjE=";
+
+/// A service that logs everything, and all that came out of it.
+pub(super) struct Scenario {
+    pub(super) service: Service,
+    /// What other commands of the binary printed.
+    pub(super) printed: Vec<String>,
+    /// What callers were told of their failures.
+    pub(super) errors: Vec<String>,
+    stub: Stub,
+    folder: tempfile::TempDir,
+    format: String,
+    /// Codes and states, as they come up.
+    passing: Vec<String>,
+}
+
+impl Scenario {
+    pub(super) async fn start(format: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let stub = Stub::start();
+        Answers::usual().plan(&stub);
+        let mut command = command(&stub.url, folder.path(), format);
+        command.arg("serve");
+        let service = Service::run(command).await;
+        Self {
+            service,
+            printed: Vec::new(),
+            errors: Vec::new(),
+            stub,
+            folder,
+            format: format.to_owned(),
+            passing: Vec::new(),
+        }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// All that must not be found.
+    pub(super) fn needles(&self) -> Needles {
+        let mut needles = Needles::default();
+        for (what, secret) in [
+            ("the short-lived token", SHORT),
+            ("the long-lived token", LONG),
+            ("the renewed token", RENEWED),
+            ("the app secret", APP_SECRET),
+            ("the sealing key", KEY),
+            ("the sealing key as it is configured", KEY_BASE64),
+            ("the database password", DATABASE_PASSWORD),
+            ("the session binding", SESSION),
+        ] {
+            needles.plant(what, secret);
+        }
+        for secret in &self.passing {
+            needles.plant("a code or a state", secret);
+        }
+        needles
+    }
+
+    /// What goes well: a link, its replay, reads, the account again, and its end.
+    pub(super) async fn links(&mut self) {
+        let request = self.presented().await;
+        let account = self.service.link(request.clone()).await.unwrap().account.unwrap();
+        self.service.link(request).await.unwrap();
+        self.service.get(Key::AccountId(account.account_id.clone())).await.unwrap();
+        self.service.list(ListRequest::default()).await.unwrap();
+        let apart = self.apart().await;
+        self.service.link(apart).await.unwrap();
+        self.unlink(account).await;
+    }
+
+    /// What is wrong with what the browser brought, or with the request.
+    pub(super) async fn refusals(&mut self) {
+        let right = self.apart().await;
+        let LinkRequest { code, state, .. } = &right;
+        let responses = [
+            format!(
+                "error=access_denied&error_reason=user_denied&error_description=The+user+denied&state={state}"
+            ),
+            format!(
+                "error=access_denied&error_description=about+{state}+and+{code}&state={state}&code={code}"
+            ),
+            format!("error={code}&code={code}&state={state}"),
+            format!("code={code}&code={code}&state={state}"),
+            format!("code={code}%20&state={state}"),
+            format!("code={code}&state={state}%20"),
+            format!("code={code}"),
+            format!("https://example.com/{code}/{state}"),
+            format!("code={code}&state={state}\u{1}"),
+        ];
+        for authorization_response in responses {
+            self.refused(LinkRequest { authorization_response, ..empty() }).await;
+        }
+        let blank = |text: &str| format!("{text} {text}");
+        let wrong = [
+            LinkRequest { code: blank(code), ..right.clone() },
+            LinkRequest { state: blank(state), ..right.clone() },
+            LinkRequest { owner: "bakery/5".to_owned(), ..right.clone() },
+            LinkRequest { session_binding: format!("{SESSION}-other"), ..right.clone() },
+            LinkRequest { session_binding: SESSION.repeat(9), ..right.clone() },
+            LinkRequest { state: "planted-state-that-nobody-made".to_owned(), ..right.clone() },
+        ];
+        self.passing.push("planted-state-that-nobody-made".to_owned());
+        for request in wrong {
+            self.refused(request).await;
+        }
+        let begin = BeginLinkRequest {
+            redirect_uri: "http://example.com/".to_owned(),
+            session_binding: SESSION.repeat(9),
+            ..BeginLinkRequest::default()
+        };
+        let refused = self.service.client.clone().begin_link(begin).await;
+        self.errors.push(told(&refused.unwrap_err()));
+    }
+
+    /// Each call to Instagram fails in each way, then goes well: a link is finished or ended for good.
+    pub(super) async fn faults(&mut self) {
+        for endpoint in [Endpoint::Token, Endpoint::Exchange, Endpoint::Me] {
+            for reply in replies() {
+                Answers::usual().but(endpoint, vec![reply]).plan(&self.stub);
+                let request = self.presented().await;
+                let first = self.service.link(request.clone()).await;
+                self.take(first).await;
+                Answers::usual().plan(&self.stub);
+                let second = self.service.link(request).await;
+                self.take(second).await;
+            }
+        }
+        self.silence().await;
+        self.nobody_there().await;
+    }
+
+    /// Instagram takes the request and says nothing: once at the code exchange, and then at the exchange.
+    async fn silence(&mut self) {
+        let once = vec![Reply::Silence, usual(Endpoint::Token)];
+        let silent = Answers::usual().but(Endpoint::Token, once);
+        silent.but(Endpoint::Exchange, vec![Reply::Silence]).plan(&self.stub);
+        let requests = [self.presented().await, self.presented().await];
+        let answers = join_all(requests.map(|request| self.service.link(request))).await;
+        self.errors.extend(answers.into_iter().map(|answer| told(&answer.unwrap_err())));
+        Answers::usual().plan(&self.stub);
+    }
+
+    /// Instagram cannot be reached at all.
+    async fn nobody_there(&mut self) {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = command(&self.stub.url, self.folder.path(), &self.format);
+        command.arg("serve");
+        command.env("INSTAGRAM_API_URL", format!("http://{gone}"));
+        let other = Service::run(command).await;
+        let request = self.presented().await;
+        self.errors.push(told(&other.link(request).await.unwrap_err()));
+        self.printed.push(other.process.printed());
+    }
+
+    /// Each answer to a renewal, and to the reading behind it.
+    pub(super) async fn refreshes(&mut self) {
+        Answers::usual().plan(&self.stub);
+        let request = self.presented().await;
+        let account = self.service.link(request).await.unwrap().account.unwrap();
+        self.stub.advance(A_DAY_LATER);
+        self.service.clock_reaches(self.stub.now_seconds()).await;
+        let dead = || Reply::json(400, &said(&[SHORT, LONG, RENEWED, APP_SECRET].join(" "), 190));
+        for reply in replies() {
+            Answers::usual().but(Endpoint::Refresh, vec![reply]).plan(&self.stub);
+            let refreshed = self.service.refresh(&account.account_id).await;
+            self.errors.extend(refreshed.err().as_ref().map(told));
+        }
+        Answers::usual().plan(&self.stub);
+        self.service.refresh(&account.account_id).await.unwrap();
+        self.stub.advance(A_DAY_LATER);
+        self.service.clock_reaches(self.stub.now_seconds()).await;
+        let twice = Answers::usual().but(Endpoint::Refresh, vec![dead()]);
+        twice.but(Endpoint::Me, vec![dead()]).plan(&self.stub);
+        let refused = self.service.refresh(&account.account_id).await;
+        self.errors.push(told(&refused.unwrap_err()));
+    }
+
+    /// What the binary's other commands say, and a start that fails.
+    pub(super) fn commands(&mut self) {
+        let wrong = [
+            ("DATABASE_URL", format!("postgres://planted:{DATABASE_PASSWORD}@db/accounts")),
+            ("DATABASE_URL", format!("sqlite://accounts.db?mode=rwc&password={DATABASE_PASSWORD}")),
+            ("INSTAGRAM_APP_SECRET", format!("{APP_SECRET},,")),
+            ("TOKEN_KEYS", format!("k1:{KEY_BASE64}x")),
+        ];
+        for (name, value) in wrong {
+            let mut command = command(&self.stub.url, self.folder.path(), &self.format);
+            self.run(command.arg("serve").env(name, value));
+        }
+        for arguments in [
+            &["--help"][..],
+            &["serve", "--help"],
+            &["migrate"],
+            &["migrate", "--check"],
+            &["healthcheck"],
+            &["--app-secret", APP_SECRET],
+            &["serve", "--state-ttl", APP_SECRET],
+        ] {
+            let mut command = command(&self.stub.url, self.folder.path(), &self.format);
+            command.env("GRPC_LISTEN", &self.service.address);
+            self.run(command.args(arguments));
+        }
+    }
+
+    fn run(&mut self, command: &mut Command) {
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.printed.push(text(&output.stdout));
+        self.printed.push(text(&output.stderr));
+    }
+
+    /// Takes note of how a link ended, and forgets the account.
+    async fn take(&mut self, answer: Result<LinkResponse, Status>) {
+        match answer {
+            Ok(linked) => self.unlink(linked.account.unwrap()).await,
+            Err(status) => self.errors.push(told(&status)),
+        }
+    }
+
+    async fn refused(&mut self, request: LinkRequest) {
+        let status = self.service.link(request).await.unwrap_err();
+        self.errors.push(told(&status));
+    }
+
+    async fn unlink(&self, account: InstagramAccount) {
+        let request = UnlinkRequest { account_id: account.account_id, ..Default::default() };
+        // A replay may name an account that is gone already.
+        self.service.client.clone().unlink(request).await.ok();
+    }
+
+    /// A link that began, as a browser brings it back.
+    async fn presented(&mut self) -> LinkRequest {
+        let LinkRequest { code, state, .. } = self.apart().await;
+        let url = format!("https://example.com/instagram/callback?code={code}&state={state}#_");
+        LinkRequest { authorization_response: url, ..empty() }
+    }
+
+    /// A link that began, taken apart.
+    async fn apart(&mut self) -> LinkRequest {
+        let begin = BeginLinkRequest {
+            owner: OWNER.to_owned(),
+            session_binding: SESSION.to_owned(),
+            ..BeginLinkRequest::default()
+        };
+        let BeginLinkResponse { state, .. } = self.service.begin_as(begin).await;
+        let code = format!("{:04}plantedCode{:04}", self.passing.len(), self.passing.len());
+        self.passing.extend([code.clone(), state.clone()]);
+        LinkRequest { code, state, ..empty() }
+    }
+}
+
+/// What every request to link repeats.
+fn empty() -> LinkRequest {
+    LinkRequest {
+        owner: OWNER.to_owned(),
+        session_binding: SESSION.to_owned(),
+        ..LinkRequest::default()
+    }
+}
+
+/// The binary with every secret planted and everything logged, still without a command.
+fn command(url: &str, folder: &Path, format: &str) -> Command {
+    let mut command = Service::settings(url, ["880000000000041", APP_SECRET], folder);
+    command.env("TOKEN_KEYS", format!("planted:{KEY_BASE64}"));
+    command.env("RUST_LOG", "trace").env("LOG_FORMAT", format);
+    command
+}
+
+/// Every way in which Instagram can fail, with every secret that it knows in its words.
+fn replies() -> Vec<Reply> {
+    let secrets = [SHORT, LONG, RENEWED, APP_SECRET].join(" ");
+    let location = format!("https://example.com/?access_token={LONG}");
+    vec![
+        Reply::Reset,
+        Reply::cut(200, &format!(r#"{{"access_token":"{LONG}","expires_in":5183944}}"#)),
+        Reply::html(502, &format!("<html>{secrets}</html>")),
+        Reply::html(200, &format!("{{ {secrets}")),
+        Reply::json(200, &format!(r#"{{"access_token":["{LONG}"],"user_id":"{SHORT}"}}"#)),
+        Reply::with(302, &[("Location", &location)], ""),
+        Reply::json(400, &said(&format!("Unsupported request - method type: get {secrets}"), 100)),
+        Reply::json(400, &said(&secrets, 4)),
+        Reply::json(400, &said(&secrets, 190)),
+        Reply::json(400, &said(&secrets, 9_999)),
+        Reply::json(
+            400,
+            &format!(
+                r#"{{"error_type":"OAuthException","code":400,"error_message":"This authorization code has been used {secrets}"}}"#
+            ),
+        ),
+    ]
+}
+
+/// A Graph error with these words.
+fn said(message: &str, code: u32) -> String {
+    format!(
+        r#"{{"error":{{"message":"{message}","type":"OAuthException","code":{code},"fbtrace_id":"ATrace8"}}}}"#
+    )
+}
+
+/// All that a caller is told: message, details and metadata.
+fn told(status: &Status) -> String {
+    let details = String::from_utf8_lossy(status.details());
+    format!("{} {details} {:?}", status.message(), status.metadata())
+}
