@@ -4,7 +4,7 @@ use ig_proto::v1::get_request::Key as By;
 use ig_proto::v1::{BeginLinkRequest, TokenOutcome};
 use thirtyfour::Key;
 
-use crate::support::browser::Browser;
+use crate::support::browser::Window;
 use crate::support::sandbox::{BAKERY, CREATOR};
 use crate::support::{A_DAY_LATER, Stack, arrival, reason, refusal};
 
@@ -15,18 +15,18 @@ const PUBLISH: &str = "instagram_business_content_publish";
 async fn a_person_chooses_an_account_unticks_a_permission_and_allows() {
     let stack = Stack::start().await;
     let Stack { sandbox, service, .. } = &stack;
-    let browser = consent_page(&stack).await;
-    browser.click(&format!("input[name=account][value='{CREATOR}']")).await;
-    browser.click(&format!("input[name=grant][value={PUBLISH}]")).await;
-    browser.click("button[value=allow]").await;
-    let response = browser.find("#response").await.text().await.unwrap();
-    let at = browser.driver.current_url().await.unwrap();
-    assert_eq!(at.path(), "/redirect");
-    assert_eq!(at.query(), Some(response.as_str()));
-    let line = browser.find("#link").await.text().await.unwrap();
-    assert!(line.starts_with("grpcurl ") && line.contains(&response), "{line}");
-    browser.close().await;
-
+    let response = Window::visit(&consent_page(&stack).await, async |window| {
+        window.click(&format!("input[name=account][value='{CREATOR}']")).await;
+        window.click(&format!("input[name=grant][value={PUBLISH}]")).await;
+        window.click("button[value=allow]").await;
+        let response = window.text("#response").await;
+        let arrived = window.url().await;
+        assert_eq!((arrived.path(), arrived.query()), ("/redirect", Some(response.as_str())));
+        let line = window.text("#link").await;
+        assert!(line.starts_with("grpcurl ") && line.contains(&response), "{line}");
+        response
+    })
+    .await;
     let linked = service.link(arrival(response, "shop/7")).await.unwrap();
     assert!(linked.created);
     assert_eq!(linked.missing_scopes, [PUBLISH]);
@@ -57,10 +57,11 @@ async fn a_person_chooses_an_account_unticks_a_permission_and_allows() {
 #[tokio::test]
 async fn a_person_cancels() {
     let stack = Stack::start().await;
-    let browser = consent_page(&stack).await;
-    browser.click("button[value=deny]").await;
-    let response = browser.find("#response").await.text().await.unwrap();
-    browser.close().await;
+    let response = Window::visit(&consent_page(&stack).await, async |window| {
+        window.click("button[value=deny]").await;
+        window.text("#response").await
+    })
+    .await;
     let denied = refusal(stack.service.link(arrival(response, "shop/7")).await);
     assert_eq!(denied.reason, "CONSENT_DENIED");
     assert_eq!(denied.metadata["error_reason"], "user_denied");
@@ -69,17 +70,19 @@ async fn a_person_cancels() {
 #[tokio::test]
 async fn a_person_consents_by_keyboard_and_hears_what_each_field_is() {
     let stack = Stack::start().await;
-    let browser = consent_page(&stack).await;
-    let mut heard = Vec::new();
-    for _field in 0..5 {
-        browser.press(Key::Tab).await;
-        heard.push(browser.focused().await);
-        if heard.len() == 1 {
-            // The next account.
-            browser.press(Key::Down).await;
-            heard.push(browser.focused().await);
+    let (heard, response) = Window::visit(&consent_page(&stack).await, async |window| {
+        let mut heard = Vec::new();
+        // The next account is an arrow away, everything else a tab.
+        for key in [Key::Tab, Key::Down, Key::Tab, Key::Tab, Key::Tab, Key::Tab] {
+            window.press(key).await;
+            heard.push(window.focused().await);
         }
-    }
+        // Back to `Allow`.
+        window.press_with_shift(Key::Tab).await;
+        window.press(Key::Enter).await;
+        (heard, window.text("#response").await)
+    })
+    .await;
     let expected = [
         ("radio", BAKERY),
         ("radio", CREATOR),
@@ -88,26 +91,20 @@ async fn a_person_consents_by_keyboard_and_hears_what_each_field_is() {
         ("button", "Allow"),
         ("button", "Cancel"),
     ];
-    assert_eq!(heard.len(), expected.len());
     for ((role, name), (expected_role, part)) in heard.iter().zip(expected) {
         assert!(role == expected_role && name.contains(part), "{heard:?}");
     }
-    // Back to `Allow`.
-    browser.press_with_shift(Key::Tab).await;
-    browser.press(Key::Enter).await;
-    let response = browser.find("#response").await.text().await.unwrap();
-    browser.close().await;
     let linked = stack.service.link(arrival(response, "shop/7")).await.unwrap();
     assert_eq!(linked.account.unwrap().username, CREATOR);
     assert!(linked.missing_scopes.is_empty());
 }
 
-/// A browser on the consent page of a link that comes back to the sandbox.
-async fn consent_page(stack: &Stack) -> Browser {
+/// The consent page of a link that comes back to the sandbox.
+async fn consent_page(stack: &Stack) -> String {
     let request = BeginLinkRequest {
         owner: "shop/7".to_owned(),
         redirect_uri: format!("{}/redirect", stack.sandbox.url),
         ..BeginLinkRequest::default()
     };
-    Browser::open(&stack.service.begin_as(request).await.authorization_url).await
+    stack.service.begin_as(request).await.authorization_url
 }

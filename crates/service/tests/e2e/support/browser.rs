@@ -1,11 +1,13 @@
 //! A person with a browser: headless Chromium on its own profile, driven over `WebDriver`.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::process::Command;
 
-use reqwest::Method;
+use futures_util::FutureExt as _;
+use reqwest::{Method, Url};
 use thirtyfour::common::command::FormatRequestData;
 use thirtyfour::prelude::*;
-use thirtyfour::{RequestData, SessionId};
+use thirtyfour::{ChromeCapabilities, RequestData, SessionId};
 
 use super::process::Process;
 use super::tool;
@@ -22,11 +24,8 @@ const FLAGS: [&str; 8] = [
     "--disable-sync",
 ];
 
-/// A browser window. Dropping it ends the browser, then its driver.
-pub(crate) struct Browser {
-    pub(crate) driver: WebDriver,
-    _chromedriver: Process,
-}
+/// A browser's window.
+pub(crate) struct Window(WebDriver);
 
 /// What assistive technology is told of an element.
 #[derive(Debug)]
@@ -42,27 +41,39 @@ impl FormatRequestData for Computed<'_> {
     }
 }
 
-impl Browser {
-    pub(crate) async fn open(url: &str) -> Self {
+impl Window {
+    /// Opens a browser on this page for as long as `visit` takes, however that ends.
+    pub(crate) async fn visit<T>(url: &str, visit: impl AsyncFnOnce(&Self) -> T) -> T {
         let mut command = Command::new(tool("CHROMEDRIVER"));
         command.arg("--port=0");
         let chromedriver = Process::start(command);
         let line = chromedriver.line_with("started successfully on port ");
         let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');
-        let mut capabilities = DesiredCapabilities::chrome();
-        capabilities.set_binary(tool("CHROMIUM").to_str().unwrap()).unwrap();
-        for flag in FLAGS {
-            capabilities.add_arg(flag).unwrap();
-        }
         let address = format!("http://127.0.0.1:{port}");
-        let driver = WebDriver::new(address, capabilities).await.unwrap();
-        driver.goto(url).await.unwrap();
-        Self { driver, _chromedriver: chromedriver }
+        let window = Self(WebDriver::new(address, capabilities()).await.unwrap());
+        let visited = AssertUnwindSafe(async {
+            window.0.goto(url).await.unwrap();
+            visit(&window).await
+        });
+        let visited = visited.catch_unwind().await;
+        // A driver that is only dropped takes minutes, and then leaves the browser running.
+        window.0.quit().await.unwrap();
+        visited.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Where it is.
+    pub(crate) async fn url(&self) -> Url {
+        self.0.current_url().await.unwrap()
+    }
+
+    /// The visible text of the element that this selector finds.
+    pub(crate) async fn text(&self, selector: &str) -> String {
+        self.find(selector).await.text().await.unwrap()
     }
 
     /// Waits for the element that this selector finds.
-    pub(crate) async fn find(&self, selector: &str) -> WebElement {
-        self.driver.query(By::Css(selector)).first().await.unwrap()
+    async fn find(&self, selector: &str) -> WebElement {
+        self.0.query(By::Css(selector)).first().await.unwrap()
     }
 
     pub(crate) async fn click(&self, selector: &str) {
@@ -71,27 +82,32 @@ impl Browser {
 
     /// Presses a key wherever the focus is.
     pub(crate) async fn press(&self, key: Key) {
-        self.driver.action_chain().send_keys(key).perform().await.unwrap();
+        self.0.action_chain().send_keys(key).perform().await.unwrap();
     }
 
     /// Presses a key with Shift held down.
     pub(crate) async fn press_with_shift(&self, key: Key) {
-        let keys = self.driver.action_chain().key_down(Key::Shift).send_keys(key);
+        let keys = self.0.action_chain().key_down(Key::Shift).send_keys(key);
         keys.key_up(Key::Shift).perform().await.unwrap();
     }
 
     /// What has the focus, as a screen reader says it: its role and its name.
     pub(crate) async fn focused(&self) -> (String, String) {
-        let element = self.driver.active_element().await.unwrap();
+        let element = self.0.active_element().await.unwrap();
         let (role, label) = ("computedrole", "computedlabel");
         (self.computed(&element, role).await, self.computed(&element, label).await)
     }
 
     async fn computed(&self, element: &WebElement, what: &'static str) -> String {
-        self.driver.cmd(Computed { element, what }).await.unwrap().value().unwrap()
+        self.0.cmd(Computed { element, what }).await.unwrap().value().unwrap()
     }
+}
 
-    pub(crate) async fn close(self) {
-        self.driver.quit().await.unwrap();
+fn capabilities() -> ChromeCapabilities {
+    let mut capabilities = DesiredCapabilities::chrome();
+    capabilities.set_binary(tool("CHROMIUM").to_str().unwrap()).unwrap();
+    for flag in FLAGS {
+        capabilities.add_arg(flag).unwrap();
     }
+    capabilities
 }
