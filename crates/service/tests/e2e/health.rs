@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use ig_proto::v1::get_request::Key;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
 use tonic::Streaming;
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -102,6 +104,44 @@ async fn a_store_that_is_away_at_the_start_is_used_once_it_comes() {
     watchers.come_to(ServingStatus::Serving).await;
     assert_eq!(healthcheck(&service.address).status.code(), Some(0));
     service.linked(&sandbox, "shop/7", BAKERY).await;
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_told_and_survived() {
+    let Stack { sandbox, service, folder } = &Stack::start().await;
+    let mut watchers = Watchers::of(service).await;
+    watchers.come_to(ServingStatus::Serving).await;
+    let mut other = connection(folder.path()).await;
+    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    watchers.are_told(ServingStatus::NotServing).await;
+    other.close().await.unwrap();
+    watchers.are_told(ServingStatus::Serving).await;
+    service.linked(sandbox, "shop/7", BAKERY).await;
+}
+
+#[tokio::test]
+async fn a_store_without_a_migration_does_not_serve() {
+    let stack = Stack::start().await;
+    let mut watchers = Watchers::of(&stack.service).await;
+    watchers.come_to(ServingStatus::Serving).await;
+    let mut store = connection(stack.folder.path()).await;
+    let lose = "UPDATE seaql_migrations SET version = 'lost-' || version
+        WHERE version = (SELECT max(version) FROM seaql_migrations)";
+    sqlx::raw_sql(lose).execute(&mut store).await.unwrap();
+    watchers.are_told(ServingStatus::NotServing).await;
+    let mut check = command(stack.folder.path(), "migrate");
+    check.arg("--check").env("DATABASE_URL", "sqlite://accounts.db");
+    assert_eq!(check.output().unwrap().status.code(), Some(1));
+    let find =
+        "UPDATE seaql_migrations SET version = substr(version, 6) WHERE version LIKE 'lost-%'";
+    sqlx::raw_sql(find).execute(&mut store).await.unwrap();
+    watchers.are_told(ServingStatus::Serving).await;
+}
+
+/// A connection of somebody else's to the database in this folder.
+async fn connection(folder: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(folder.join("accounts.db"));
+    options.connect().await.unwrap()
 }
 
 async fn store_is_unavailable(service: &Service) {

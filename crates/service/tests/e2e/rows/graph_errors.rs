@@ -80,8 +80,9 @@ fn tokens() -> Vec<GraphError> {
             REVOKED,
         ),
     ];
-    for status in [401, 403, 500] {
+    for status in [200, 401, 403, 500] {
         let name = match status {
+            200 => "under HTTP 200",
             401 => "under HTTP 401",
             403 => "under HTTP 403",
             _ => "under HTTP 500",
@@ -97,6 +98,12 @@ fn tokens() -> Vec<GraphError> {
 
 fn service() -> Vec<GraphError> {
     use Meaning::{Throttled, Unavailable};
+    let abusive = "The action attempted has been deemed abusive or is otherwise disallowed";
+    let blocked = |name, headers, seconds| GraphError {
+        name,
+        headers,
+        ..GraphError::new("368", 400, (368, 0), abusive, Throttled(seconds))
+    };
     let limit = |row, status, code, message| {
         GraphError::new(row, status, (code, 0), message, Throttled(60))
     };
@@ -112,13 +119,9 @@ fn service() -> Vec<GraphError> {
             "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.",
         ),
         limit("341", 400, 341, "(#341) Application limit reached"),
-        GraphError::new(
-            "368",
-            400,
-            (368, 0),
-            "The action attempted has been deemed abusive or is otherwise disallowed",
-            Throttled(3600),
-        ),
+        blocked("as reported", Vec::new(), 3600),
+        blocked("with a shorter Retry-After", vec![("Retry-After", "120")], 3600),
+        blocked("with a longer Retry-After", vec![("Retry-After", "7200")], 7200),
         GraphError::new("1", 500, (1, 0), "An unknown error occurred", Unavailable),
         GraphError {
             name: "under HTTP 400",

@@ -135,7 +135,7 @@ impl Lane {
     async fn serves(&self, token: &str, asked: &[Asked], account: &InstagramAccount) -> Troubles {
         let mut read = asked.iter().filter(|asked| asked.endpoint == Endpoint::Me);
         let mut troubles = Vec::new();
-        if !read.all(|asked| asked.holds(&format!("Bearer {token}"))) {
+        if !read.all(|asked| asked.bears(token)) {
             troubles.push(format!("read with another token: {asked:?}"));
         }
         self.pass(25 * HOUR).await;
@@ -199,9 +199,9 @@ fn differences(expected: &Outcome, found: &Outcome) -> Troubles {
 /// Whether the code and the short-lived token went where they belong.
 fn wrongly_asked(asked: &[Asked], code: &str) -> Troubles {
     let right = |asked: &&Asked| match asked.endpoint {
-        Endpoint::Token => asked.holds(&format!("code={code}")) && !asked.holds("%23_"),
-        Endpoint::Exchange => asked.holds(&format!("access_token={SHORT}")),
-        Endpoint::Me => asked.holds(&format!("Bearer {SHORT}")),
+        Endpoint::Token => asked.has("code", code),
+        Endpoint::Exchange => asked.has("access_token", SHORT),
+        Endpoint::Me => asked.bears(SHORT),
         Endpoint::Refresh => false,
     };
     let wrong = asked.iter().filter(|asked| !right(asked));
@@ -215,7 +215,7 @@ fn wrongly_renewed(asked: &[Asked], token: Option<&str>) -> Troubles {
     let right = match token {
         None => renewals.is_empty(),
         Some(token) => {
-            let its = |asked: &&Asked| asked.holds(&format!("access_token={token}"));
+            let its = |asked: &&Asked| asked.has("access_token", token);
             !renewals.is_empty() && renewals.iter().all(its)
         }
     };

@@ -78,9 +78,15 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether this text is anywhere in the request.
-    pub(crate) fn holds(&self, text: &str) -> bool {
-        self.text.contains(text)
+    /// Whether its query or its form has exactly this value of this parameter, as it travels.
+    pub(crate) fn has(&self, parameter: &str, value: &str) -> bool {
+        let expected = format!("{parameter}={value}");
+        self.text.split(['?', '&', ' ', '\n']).any(|part| part == expected)
+    }
+
+    /// Whether it is authorised by this token.
+    pub(crate) fn bears(&self, token: &str) -> bool {
+        self.text.lines().any(|line| line.ends_with(&format!(": Bearer {token}")))
     }
 }
 
