@@ -50,7 +50,7 @@ pub trait StoreUnderTest: Send + Sync {
 }
 
 /// One `tokio::test` for each promise of a store. `$fresh` is an async function that makes an empty
-/// [`StoreUnderTest`](crate::contract::StoreUnderTest).
+/// [`StoreUnderTest`].
 #[macro_export]
 macro_rules! store_contract {
     ($fresh:ident) => {
