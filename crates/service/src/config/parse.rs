@@ -82,5 +82,7 @@ pub(super) fn log_format(raw: &str) -> Result<LogFormat, &'static str> {
 }
 
 pub(super) fn log_filter(raw: &str) -> Result<EnvFilter, &'static str> {
-    EnvFilter::try_new(raw).map_err(|_| "is not a list of filter directives")
+    // The library cuts directives at byte offsets and panics within a longer character.
+    let plain = raw.is_ascii().then_some(raw).ok_or("is not plain ASCII")?;
+    EnvFilter::try_new(plain).map_err(|_| "is not a list of filter directives")
 }

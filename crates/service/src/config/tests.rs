@@ -122,6 +122,7 @@ fn a_wrong_value_is_told_by_its_variable_without_being_repeated(
 #[rstest]
 #[case::format("LOG_FORMAT", "xml", "is neither text nor json")]
 #[case::filter("RUST_LOG", "ig=loud", "is not a list of filter directives")]
+#[case::filter_text("RUST_LOG", "¡=[é]", "is not plain ASCII")]
 fn a_wrong_setting_of_the_log_is_told(
     #[case] variable: &str,
     #[case] value: &str,
