@@ -1,19 +1,24 @@
 //! Serves the RPCs, health and reflection until told to stop.
 
 mod connections;
+mod ending;
 mod greeting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use ig_domain::ports::StoreProbe;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::body::Body;
+use tonic::service::{LayerExt as _, Routes, RoutesBuilder};
 use tonic_health::pb::health_server::HealthServer;
+use tower::util::MapRequestLayer;
 
 use self::connections::Connections;
+use self::ending::ending;
 use crate::calls::{Calls, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
 use crate::service::UseCases;
@@ -27,7 +32,7 @@ pub struct ServerSettings {
     /// Whether reflection is served.
     pub reflection: bool,
     /// How long calls under way may go on after the stop.
-    pub shutdown_timeout: Duration,
+    pub drain_timeout: Duration,
     /// Makes ids for calls that come without.
     pub request_ids: RequestIds,
 }
@@ -42,9 +47,9 @@ pub enum ServeError {
 
 /// Serves on `listener` until `shutdown` is ready.
 ///
-/// Then health turns to not serving and its streams end, no connection is taken any more, and calls under way
-/// go on for at most `settings.shutdown_timeout`; what is left then is cut. Work that outlives its callers is
-/// not waited for here.
+/// Then health turns to not serving, its streams and reflection's end, no connection is taken any more, and
+/// calls under way go on for at most `settings.drain_timeout`; what is left then is cut. Work that outlives its
+/// callers is not waited for here.
 ///
 /// # Errors
 ///
@@ -56,11 +61,15 @@ pub async fn serve(
     probe: Arc<dyn StoreProbe>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let ServerSettings { reflection, shutdown_timeout, request_ids } = settings;
+    let ServerSettings { reflection, drain_timeout, request_ids } = settings;
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
     let monitor = HealthMonitor::new(probe).await;
-    let routes = routes(use_cases, monitor.service(reported.clone()), reflection)?;
+    let mut routes = routes(use_cases, monitor.service(reported.clone()));
+    if reflection {
+        add_reflection(&mut routes, reported.clone())?;
+    }
+    let routes = routes.routes().prepare();
     let connections = Connections::new(Calls::new(routes, request_ids));
     let accepting = async {
         connections.accept(listener, shutdown).await;
@@ -68,26 +77,29 @@ pub async fn serve(
     };
     tokio::join!(monitor.run(stopping.clone()), accepting);
     reported.cancel();
-    connections.drain(shutdown_timeout).await;
+    connections.drain(drain_timeout).await;
     Ok(())
 }
 
-fn routes(
-    use_cases: UseCases,
-    health: EndingHealth,
-    reflection: bool,
-) -> Result<Routes, tonic_reflection::server::Error> {
+fn routes(use_cases: UseCases, health: EndingHealth) -> RoutesBuilder {
     let accounts = InstagramAccountServiceServer::new(use_cases);
     let mut routes = Routes::builder();
     routes.add_service(accounts.max_decoding_message_size(LARGEST_REQUEST));
     routes.add_service(HealthServer::new(health).max_decoding_message_size(LARGEST_REQUEST));
-    if reflection {
-        let v1 = descriptors().build_v1()?;
-        let v1alpha = descriptors().build_v1alpha()?;
-        routes.add_service(v1.max_decoding_message_size(LARGEST_REQUEST));
-        routes.add_service(v1alpha.max_decoding_message_size(LARGEST_REQUEST));
-    }
-    Ok(routes.routes().prepare())
+    routes
+}
+
+/// Adds reflection in both versions; `stop` ends its streams.
+fn add_reflection(
+    routes: &mut RoutesBuilder,
+    stop: CancellationToken,
+) -> Result<(), tonic_reflection::server::Error> {
+    let v1 = descriptors().build_v1()?.max_decoding_message_size(LARGEST_REQUEST);
+    let v1alpha = descriptors().build_v1alpha()?.max_decoding_message_size(LARGEST_REQUEST);
+    let ending = MapRequestLayer::new(move |request: Request<Body>| ending(request, stop.clone()));
+    routes.add_service(ending.named_layer(v1));
+    routes.add_service(ending.named_layer(v1alpha));
+    Ok(())
 }
 
 /// Everything that clients may ask reflection about, the details of errors included.

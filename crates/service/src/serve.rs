@@ -50,7 +50,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
         adapters.use_cases(config.redirect_uris, config.state_ttl, &tracker),
         ServerSettings {
             reflection: config.reflection,
-            shutdown_timeout: config.shutdown_timeout,
+            drain_timeout: drain_timeout(config.shutdown_timeout),
             request_ids: Arc::new(|| RandomIds.request_id()),
         },
         adapters.probe(),
@@ -92,6 +92,11 @@ async fn background(preparation: Preparation, ready: bool, sweep: Sweep) -> anyh
     tidy_forever(sweep).await
 }
 
+/// How long calls may go on after a stop. The rest of `limit` is for work that goes on without them.
+fn drain_timeout(limit: Duration) -> Duration {
+    limit * 4 / 5
+}
+
 /// Waits for calls and for work that outlives its callers, until the limit or a second signal.
 async fn end(
     serving: impl Future<Output = Result<(), ServeError>>,
@@ -107,12 +112,12 @@ async fn end(
     };
     tokio::select! {
         biased;
-        () = sleep(limit) => error!("SHUTDOWN_TIMEOUT is over: what is under way is given up"),
-        signal = signals.next() => error!(signal, "told again: what is under way is given up"),
         ended = ended => {
             info!("stopped");
             return ended.map(|()| ExitCode::SUCCESS);
         }
+        () = sleep(limit) => error!("SHUTDOWN_TIMEOUT is over: what is under way is given up"),
+        signal = signals.next() => error!(signal, "told again: what is under way is given up"),
     }
     Ok(ExitCode::FAILURE)
 }

@@ -26,6 +26,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("futures-util", &["ig-application", "ig-grpc-server", "ig-sandbox"]),
     ("getrandom", &["ig-adapters"]),
     ("http", &["ig-grpc-server"]),
+    ("http-body-util", &["ig-grpc-server"]),
     ("humantime", &["ig-service"]),
     ("hyper-util", &["ig-grpc-server"]),
     ("indicatif", &["xtask"]),

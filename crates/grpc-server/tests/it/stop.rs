@@ -6,8 +6,10 @@ use std::time::Duration;
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
 use tokio::net::TcpStream;
+use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 
 use crate::health::{comes, watch};
 use crate::world::{Stuck, World, assert_refused};
@@ -42,7 +44,7 @@ async fn calls_that_outlast_the_limit_are_cut() {
     let stuck = Stuck::default();
     let world = World {
         accounts: Arc::new(stuck.clone()),
-        shutdown_timeout: Duration::from_millis(50),
+        drain_timeout: Duration::from_millis(50),
         ..World::new()
     };
     let server = world.serve().await;
@@ -61,5 +63,32 @@ async fn idle_and_silent_connections_do_not_hold_up_a_stop() {
     client.list(v1::ListRequest::default()).await.unwrap();
     let _silent = TcpStream::connect(server.address).await.unwrap();
     server.stop.cancel();
+    server.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_ends_open_reflection_streams() {
+    use reflection::server_reflection_client::ServerReflectionClient;
+    use reflection_alpha::server_reflection_client::ServerReflectionClient as AlphaClient;
+    let server = World::new().serve().await;
+    let channel = server.channel().await;
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let asked = reflection::ServerReflectionRequest {
+        message_request: Some(reflection::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+        ..reflection::ServerReflectionRequest::default()
+    };
+    let asked = tokio_stream::once(asked).chain(tokio_stream::pending());
+    let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    let mut alpha_answers = AlphaClient::new(channel)
+        .server_reflection_info(tokio_stream::pending())
+        .await
+        .unwrap()
+        .into_inner();
+    server.stop.cancel();
+    assert!(answers.message().await.unwrap().is_none(), "it ends");
+    assert!(alpha_answers.message().await.unwrap().is_none(), "it ends");
     server.task.await.unwrap().unwrap();
 }

@@ -51,7 +51,7 @@ pub(crate) struct World {
     pub(crate) clock: FakeClock,
     pub(crate) redirect_uris: Vec<RedirectUri>,
     pub(crate) reflection: bool,
-    pub(crate) shutdown_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 /// A server that runs.
@@ -78,7 +78,7 @@ impl World {
             clock: FakeClock::at(START),
             redirect_uris: Vec::new(),
             reflection: true,
-            shutdown_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
         }
     }
 
@@ -135,7 +135,7 @@ impl World {
         let count = AtomicU64::new(0);
         let settings = ServerSettings {
             reflection: self.reflection,
-            shutdown_timeout: self.shutdown_timeout,
+            drain_timeout: self.drain_timeout,
             request_ids: Arc::new(move || {
                 format!("made-{}", count.fetch_add(1, Ordering::Relaxed) + 1)
             }),

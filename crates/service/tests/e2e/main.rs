@@ -22,4 +22,5 @@ mod listing;
 mod readme;
 mod rows;
 mod secrets;
+mod stop;
 mod support;
