@@ -11,5 +11,5 @@ pub(crate) use account::{account, reauthorization_reason, timestamp};
 pub(crate) use fields::InvalidRequest;
 pub(crate) use link::{NotPresented, link, linked_account};
 pub(crate) use listing::{list, listed_accounts};
-pub(crate) use page_token::PageToken;
+pub(crate) use page_token::Listing;
 pub(crate) use requests::{begin_link, begun_link, get, refresh, refreshed_account, unlink};

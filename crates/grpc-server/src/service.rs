@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use crate::calls::Subject;
 use crate::convert;
-use crate::convert::PageToken;
+use crate::convert::Listing;
 use crate::status::ToStatus as _;
 
 /// What the RPCs do.
@@ -69,9 +69,9 @@ impl InstagramAccountService for UseCases {
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, Status> {
         let query = convert::list(request.get_ref()).map_err(|error| error.to_status())?;
-        let token = PageToken::of(query.owner.as_ref(), query.status);
+        let listing = Listing::of(query.owner.as_ref(), query.status);
         let listed = self.list.execute(query).await.map_err(|error| error.to_status())?;
-        Ok(Response::new(convert::listed_accounts(listed, &token)))
+        Ok(Response::new(convert::listed_accounts(listed, listing)))
     }
 
     async fn refresh(

@@ -5,7 +5,8 @@ use ig_domain::ports::StatusFilter;
 use ig_proto::v1;
 
 use super::fields::{Fields, InvalidRequest, Refused};
-use super::{PageToken, account};
+use super::page_token::PageToken;
+use super::{Listing, account};
 
 /// How many accounts a page holds where the request does not say.
 const DEFAULT_PAGE: u32 = 50;
@@ -19,12 +20,15 @@ pub(crate) fn list(request: &v1::ListRequest) -> Result<ListAccountsQuery, Inval
     let owner = fields.parse_given("owner", request.owner.as_deref());
     let status = status(&mut fields, request.status);
     let limit = limit(&mut fields, request.page_size);
-    let after = match (&owner, &status) {
-        (Ok(owner), Ok(status)) if !request.page_token.is_empty() => {
-            let after = PageToken::of(owner.as_ref(), *status).read(&request.page_token);
-            after.map(Some).map_err(|error| fields.refuse("page_token", &error))
+    let token = Some(request.page_token.as_str()).filter(|raw| !raw.is_empty());
+    let token: Result<Option<PageToken>, _> = fields.parse_given("page_token", token);
+    // Which listing a token is of shows only where the listing itself is well.
+    let after = match (&owner, &status, token) {
+        (Ok(owner), Ok(status), Ok(Some(token))) => {
+            let position = Listing::of(owner.as_ref(), *status).position(token);
+            position.map(Some).map_err(|error| fields.refuse("page_token", &error))
         }
-        _ => Ok(None),
+        (_, _, token) => token.map(|_| None),
     };
     fields.finish(|| {
         Ok(ListAccountsQuery { owner: owner?, status: status?, after: after?, limit: limit? })
@@ -50,10 +54,10 @@ fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
     }
 }
 
-/// A page of the listing that `token` belongs to, on the wire.
-pub(crate) fn listed_accounts(listed: ListedAccounts, token: &PageToken) -> v1::ListResponse {
+/// A page of `listing`, on the wire.
+pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::ListResponse {
     v1::ListResponse {
-        next_page_token: listed.next.map(|next| token.write(next)).unwrap_or_default(),
+        next_page_token: listed.next.map(|next| listing.token(next)).unwrap_or_default(),
         accounts: listed.accounts.into_iter().map(account).collect(),
     }
 }
@@ -81,10 +85,10 @@ mod tests {
             owner: Some("\n".to_owned()),
             status: 7,
             page_size: -1,
-            page_token: String::new(),
+            page_token: "!".to_owned(),
         };
         let invalid = list(&request).unwrap_err();
         let fields: Vec<_> = invalid.violations.iter().map(|one| one.field.as_str()).collect();
-        assert_eq!(fields, ["owner", "status", "page_size"]);
+        assert_eq!(fields, ["owner", "status", "page_size", "page_token"]);
     }
 }

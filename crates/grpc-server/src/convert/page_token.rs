@@ -1,5 +1,7 @@
 //! The opaque text by which a listing goes on: a place in it, bound to what is listed.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ig_application::PagePosition;
@@ -15,21 +17,31 @@ const VERSION: u8 = 1;
 /// How long a token may be, in bytes.
 const LONGEST: usize = 1024;
 
-/// The text is not a token of this listing.
+/// The text is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a next_page_token of a listing with this owner and status")]
+#[error("not a next_page_token")]
 pub(crate) struct InvalidPageToken;
 
-/// Writes and reads the tokens of one listing.
+/// The token is of another listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a next_page_token of a listing with this owner and status")]
+pub(crate) struct OtherListing;
+
+/// A place in some listing.
 ///
 /// A token is no secret and no capability: a made-up one shows what the same listing shows anyway.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageToken {
-    listing: [u8; 16],
+    listing: Listing,
+    position: PagePosition,
 }
 
-impl PageToken {
-    /// The tokens of the listing with these arguments.
+/// What is listed, as a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listing([u8; 16]);
+
+impl Listing {
+    /// The listing with these arguments.
     pub(crate) fn of(owner: Option<&Owner>, status: Option<StatusFilter>) -> Self {
         let status: u8 = match status {
             None => 0,
@@ -43,20 +55,28 @@ impl PageToken {
             .finalize();
         let mut listing = [0; 16];
         listing.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        Self { listing }
+        Self(listing)
     }
 
-    /// The token of a place in the listing.
-    pub(crate) fn write(&self, (link_time, id): PagePosition) -> String {
+    /// The token of a place in this listing.
+    pub(crate) fn token(self, (link_time, id): PagePosition) -> String {
         let mut bytes = vec![VERSION];
-        bytes.extend(self.listing);
+        bytes.extend(self.0);
         bytes.extend(link_time.unix_timestamp_nanos().to_be_bytes());
         bytes.extend(id.as_uuid().as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// The place that a token of this listing stands for.
-    pub(crate) fn read(&self, raw: &str) -> Result<PagePosition, InvalidPageToken> {
+    pub(crate) fn position(self, token: PageToken) -> Result<PagePosition, OtherListing> {
+        if token.listing == self { Ok(token.position) } else { Err(OtherListing) }
+    }
+}
+
+impl FromStr for PageToken {
+    type Err = InvalidPageToken;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
         if raw.len() > LONGEST {
             return Err(InvalidPageToken);
         }
@@ -64,13 +84,14 @@ impl PageToken {
         let (version, rest) = bytes.split_first().ok_or(InvalidPageToken)?;
         let (listing, rest) = rest.split_first_chunk::<16>().ok_or(InvalidPageToken)?;
         let (nanos, id) = rest.split_first_chunk::<16>().ok_or(InvalidPageToken)?;
-        if *version != VERSION || *listing != self.listing {
+        if *version != VERSION {
             return Err(InvalidPageToken);
         }
         let nanos = i128::from_be_bytes(*nanos);
         let link_time = OffsetDateTime::from_unix_timestamp_nanos(nanos);
+        let link_time = link_time.map_err(|_| InvalidPageToken)?;
         let id = Uuid::from_slice(id).map_err(|_| InvalidPageToken)?;
-        Ok((link_time.map_err(|_| InvalidPageToken)?, AccountId::from_uuid(id)))
+        Ok(Self { listing: Listing(*listing), position: (link_time, AccountId::from_uuid(id)) })
     }
 }
 
@@ -97,37 +118,37 @@ mod tests {
         #[case] status: Option<StatusFilter>,
     ) {
         let place = (OffsetDateTime::UNIX_EPOCH, AccountId::from_uuid(Uuid::from_u128(7)));
-        let token = PageToken::of(Some(&owner("shop/7")), None).write(place);
+        let token = Listing::of(Some(&owner("shop/7")), None).token(place);
         let other = other.map(owner);
-        assert_eq!(PageToken::of(other.as_ref(), status).read(&token), Err(InvalidPageToken));
+        let token = token.parse().unwrap();
+        assert_eq!(Listing::of(other.as_ref(), status).position(token), Err(OtherListing));
     }
 
     #[test]
     fn a_token_beyond_the_limit_is_refused() {
-        let listing = PageToken::of(None, None);
-        assert_eq!(listing.read(&"A".repeat(LONGEST + 1)), Err(InvalidPageToken));
-        assert_eq!(listing.read(""), Err(InvalidPageToken));
+        let read = |raw: &str| raw.parse::<PageToken>().err();
+        assert_eq!(read(&"A".repeat(LONGEST + 1)), Some(InvalidPageToken));
+        assert_eq!(read(""), Some(InvalidPageToken));
     }
 
     proptest! {
         #[test]
         fn every_place_reads_back(nanos in 0..YEAR_9999, id: u128, name in "[a-z/]{0,9}") {
-            let listing = PageToken::of(Some(&owner(&name)), Some(StatusFilter::Active));
+            let listing = Listing::of(Some(&owner(&name)), Some(StatusFilter::Active));
             let link_time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
             let place = (link_time, AccountId::from_uuid(Uuid::from_u128(id)));
-            let token = listing.write(place);
+            let token = listing.token(place);
             prop_assert!(token.len() <= LONGEST);
-            prop_assert_eq!(listing.read(&token), Ok(place));
+            prop_assert_eq!(listing.position(token.parse().unwrap()), Ok(place));
         }
 
         #[test]
         fn anything_else_is_refused_without_a_panic(raw in ".{0,200}", tail: Vec<u8>) {
-            let listing = PageToken::of(None, None);
-            prop_assert_eq!(listing.read(&raw), Err(InvalidPageToken));
+            prop_assert_eq!(raw.parse::<PageToken>().err(), Some(InvalidPageToken));
             let mut bytes = vec![VERSION];
-            bytes.extend(listing.listing);
+            bytes.extend(Listing::of(None, None).0);
             bytes.extend(tail);
-            let _place_or_error = listing.read(&BASE64_URL_SAFE_NO_PAD.encode(bytes));
+            let _token_or_error = BASE64_URL_SAFE_NO_PAD.encode(bytes).parse::<PageToken>();
         }
     }
 }
