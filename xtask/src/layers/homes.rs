@@ -33,7 +33,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("minreq", &["xtask"]),
     ("mockall", &["ig-domain"]),
     ("nix", &["xtask"]),
-    ("prost", &["ig-proto"]),
+    ("prost", &["ig-grpc-server", "ig-proto"]),
     ("prost-types", &["ig-grpc-server", "ig-proto"]),
     ("protox", &["ig-proto"]),
     ("reqwest", &["ig-adapters"]),

@@ -3,6 +3,7 @@
 use ig_application::{ListAccountsQuery, ListedAccounts};
 use ig_domain::ports::StatusFilter;
 use ig_proto::v1;
+use prost::Message as _;
 
 use super::fields::{Fields, InvalidRequest, Refused};
 use super::page_token::PageToken;
@@ -13,6 +14,11 @@ const DEFAULT_PAGE: u32 = 50;
 
 /// How many accounts a page holds at most.
 const LARGEST_PAGE: u32 = 500;
+
+/// From how many bytes of accounts on a page ends. Clients take messages of 4 MiB where nothing else is set.
+///
+/// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
+const FULL_PAGE: usize = 3 * 1024 * 1024;
 
 /// What a `ListRequest` asks for.
 pub(crate) fn list(request: &v1::ListRequest) -> Result<ListAccountsQuery, InvalidRequest> {
@@ -54,19 +60,35 @@ fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
     }
 }
 
-/// A page of `listing`, on the wire.
+/// A page of `listing`, on the wire; it ends early where it is [full](FULL_PAGE).
 pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::ListResponse {
-    v1::ListResponse {
-        next_page_token: listed.next.map(|next| listing.token(next)).unwrap_or_default(),
-        accounts: listed.accounts.into_iter().map(account).collect(),
+    let ListedAccounts { accounts: views, mut next } = listed;
+    let (mut accounts, mut size) = (Vec::with_capacity(views.len()), 0);
+    let mut views = views.into_iter().peekable();
+    while let Some(view) = views.next() {
+        let position = (view.account.link_time, view.account.id);
+        let account = account(view);
+        size += account.encoded_len();
+        accounts.push(account);
+        if size >= FULL_PAGE && views.peek().is_some() {
+            next = Some(position);
+            break;
+        }
     }
+    let next_page_token = next.map(|next| listing.token(next)).unwrap_or_default();
+    v1::ListResponse { accounts, next_page_token }
 }
 
 #[cfg(test)]
 mod tests {
+    use ig_test_support::builders;
+    use ig_test_support::builders::START;
     use rstest::rstest;
 
     use super::*;
+
+    /// What clients take as one message where nothing else is set.
+    const USUAL_LIMIT: usize = 4 * 1024 * 1024;
 
     #[rstest]
     #[case::unset(0, 50)]
@@ -90,5 +112,26 @@ mod tests {
         let invalid = list(&request).unwrap_err();
         let fields: Vec<_> = invalid.violations.iter().map(|one| one.field.as_str()).collect();
         assert_eq!(fields, ["owner", "status", "page_size", "page_token"]);
+    }
+
+    #[test]
+    fn a_page_of_the_largest_accounts_fits_a_message_and_the_rest_follows() {
+        let largest = |number| {
+            let mut account = builders::account(number, &"\u{10ffff}".repeat(128), START);
+            account.name = Some("\u{10ffff}".repeat(1000));
+            account.profile_picture_url = Some("x".repeat(4096));
+            account.view(START)
+        };
+        let all: Vec<_> = (0..LARGEST_PAGE).map(largest).collect();
+        let listing = Listing::of(None, None);
+        let page = listed_accounts(ListedAccounts { accounts: all.clone(), next: None }, listing);
+        assert!((FULL_PAGE..USUAL_LIMIT).contains(&page.encoded_len()), "{}", page.encoded_len());
+        let last = &all[page.accounts.len() - 1].account;
+        let next = listing.position(page.next_page_token.parse().unwrap());
+        assert_eq!(next, Ok((last.link_time, last.id)));
+        let rest = ListedAccounts { accounts: all[page.accounts.len()..].to_vec(), next: None };
+        let rest = listed_accounts(rest, listing);
+        assert_eq!(page.accounts.len() + rest.accounts.len(), all.len());
+        assert_eq!(rest.next_page_token, "");
     }
 }
