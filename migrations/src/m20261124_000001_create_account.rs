@@ -23,6 +23,7 @@ enum InstagramAccount {
     MediaCount,
     GrantedScopes,
     Refused,
+    ConsentTime,
     TokenIssueTime,
     TokenExpireTime,
     LinkTime,
@@ -71,6 +72,7 @@ fn accounts() -> TableCreateStatement {
         .col(ColumnDef::new(Column::MediaCount).big_integer())
         .col(ColumnDef::new(Column::GrantedScopes).text())
         .col(ColumnDef::new(Column::Refused).text())
+        .col(ColumnDef::new(Column::ConsentTime).big_integer().not_null())
         .col(ColumnDef::new(Column::TokenIssueTime).big_integer().not_null())
         .col(ColumnDef::new(Column::TokenExpireTime).big_integer().not_null())
         .col(ColumnDef::new(Column::LinkTime).big_integer().not_null())

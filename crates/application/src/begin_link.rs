@@ -1,5 +1,6 @@
 //! Begins a link: a single-use state, and the URL to send a person to.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub struct BeginLinkCommand {
 }
 
 /// A link that has begun.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BegunLink {
     /// Where to send the person's browser. Holds the state.
     pub authorization_url: String,
@@ -54,6 +55,13 @@ pub struct BegunLink {
     pub state: StateToken,
     /// From when on it is refused.
     pub expire_time: OffsetDateTime,
+}
+
+impl fmt::Debug for BegunLink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("BegunLink");
+        shown.field("expire_time", &self.expire_time).finish_non_exhaustive()
+    }
 }
 
 /// Why a link does not begin.

@@ -26,7 +26,7 @@ pub struct LinkedAccount {
 /// Finishes links.
 pub struct LinkAccount {
     work: Arc<LinkWork>,
-    flights: SingleFlight<Call, Result<LinkedAccount, LinkAccountError>>,
+    flights: SingleFlight<Call, LinkedAccount, LinkAccountError>,
 }
 
 /// What makes two calls the same.

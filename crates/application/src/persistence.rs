@@ -7,7 +7,8 @@ use ig_domain::ports::{StoreError, Timer};
 /// How often a write that must not be lost is tried.
 const TRIES: u32 = 10;
 
-/// How long to wait between two tries; all of them together take about as long as a lease lasts.
+/// How long to wait between two tries. Where the store refuses at once, all of them take nine seconds; where
+/// it hangs, each takes as long as the store's own limit besides.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Repeats `write` while the store is unavailable, ten times at most.

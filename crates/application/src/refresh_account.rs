@@ -53,7 +53,7 @@ pub enum RefreshAccountError {
 pub struct RefreshAccount {
     accounts: Arc<dyn Accounts>,
     work: Arc<RefreshWork>,
-    flights: SingleFlight<AccountId, Result<RefreshedAccount, RefreshAccountError>>,
+    flights: SingleFlight<AccountId, RefreshedAccount, RefreshAccountError>,
 }
 
 impl RefreshAccount {

@@ -1,6 +1,7 @@
 //! Work that outlives its callers and is done once for all who ask for it at the same time.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,19 +12,23 @@ use tracing::Instrument as _;
 /// How many pieces of work may run at once; further callers wait, each within its own deadline.
 const AT_ONCE: usize = 256;
 
-type Running<K, V> = Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>;
+/// Where the answer of a piece of work arrives.
+type Answer<T, E> = watch::Receiver<Option<Result<T, E>>>;
+
+type Running<K, T, E> = Arc<Mutex<HashMap<K, Answer<T, E>>>>;
 
 /// Runs work in tasks of its own, one for each key at a time.
-pub(crate) struct SingleFlight<K, V> {
-    running: Running<K, V>,
+pub(crate) struct SingleFlight<K, T, E> {
+    running: Running<K, T, E>,
     permits: Arc<Semaphore>,
     tracker: TaskTracker,
 }
 
-impl<K, V> SingleFlight<K, V>
+impl<K, T, E> SingleFlight<K, T, E>
 where
     K: Clone + Eq + Hash + Send + 'static,
-    V: Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    E: Error + Clone + Send + Sync + 'static,
 {
     /// Runs work in tasks that `tracker` waits for.
     pub(crate) fn new(tracker: TaskTracker) -> Self {
@@ -32,9 +37,9 @@ where
     }
 
     /// Joins the work under `key` that runs already, or starts `work`. `None` if it panicked.
-    pub(crate) async fn join<F>(&self, key: K, work: F) -> Option<V>
+    pub(crate) async fn join<F>(&self, key: K, work: F) -> Option<Result<T, E>>
     where
-        F: Future<Output = V> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let mut answer = if let Some(answer) = self.under_way(&key) {
             answer
@@ -45,13 +50,13 @@ where
         answer.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    fn under_way(&self, key: &K) -> Option<watch::Receiver<Option<V>>> {
+    fn under_way(&self, key: &K) -> Option<Answer<T, E>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn start<F>(&self, key: K, permit: OwnedSemaphorePermit, work: F) -> watch::Receiver<Option<V>>
+    fn start<F>(&self, key: K, permit: OwnedSemaphorePermit, work: F) -> Answer<T, E>
     where
-        F: Future<Output = V> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = running.get(&key) {
@@ -65,20 +70,32 @@ where
             // Whoever asks from here on asks anew; a failure must not answer a later retry.
             drop(entry);
             drop(permit);
-            sender.send_replace(Some(value));
+            if let Err(unheard) = sender.send(Some(value)) {
+                note(unheard.0.as_ref());
+            }
         };
         self.tracker.spawn(task.in_current_span());
         receiver
     }
 }
 
+/// Logs what came of work whose callers have all left, since nobody else will.
+fn note<T, E: Error + 'static>(unheard: Option<&Result<T, E>>) {
+    if let Some(Err(error)) = unheard {
+        let error: &(dyn Error + 'static) = error;
+        tracing::warn!(error, "work failed after its callers had left");
+    } else {
+        tracing::info!("work was finished after its callers had left");
+    }
+}
+
 /// Takes its key off the list when dropped, also by a panic.
-struct Entry<K: Eq + Hash, V> {
-    running: Running<K, V>,
+struct Entry<K: Eq + Hash, T, E> {
+    running: Running<K, T, E>,
     key: K,
 }
 
-impl<K: Eq + Hash, V> Drop for Entry<K, V> {
+impl<K: Eq + Hash, T, E> Drop for Entry<K, T, E> {
     fn drop(&mut self) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
@@ -86,6 +103,7 @@ impl<K: Eq + Hash, V> Drop for Entry<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::sync::oneshot;
@@ -100,7 +118,7 @@ mod tests {
             let runs = Arc::clone(&runs);
             async move {
                 gate.await.unwrap();
-                runs.fetch_add(1, Ordering::SeqCst) + 1
+                Ok::<_, fmt::Error>(runs.fetch_add(1, Ordering::SeqCst) + 1)
             }
         };
         let (open, gate) = oneshot::channel();
@@ -109,10 +127,10 @@ mod tests {
             tokio::join!(flights.join(7, work(gate)), flights.join(7, work(never)), async {
                 open.send(()).unwrap();
             });
-        assert_eq!((first, second), (Some(1), Some(1)));
+        assert_eq!((first, second), (Some(Ok(1)), Some(Ok(1))));
         let (open, gate) = oneshot::channel();
         open.send(()).unwrap();
-        assert_eq!(flights.join(7, work(gate)).await, Some(2));
+        assert_eq!(flights.join(7, work(gate)).await, Some(Ok(2)));
     }
 
     #[tokio::test]
@@ -124,6 +142,7 @@ mod tests {
         let caller = flights.join((), async move {
             gate.await.unwrap();
             done.send(()).unwrap();
+            Ok::<_, fmt::Error>(())
         });
         tokio::select! {
             biased;
@@ -139,7 +158,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_answers_none_and_blocks_nobody() {
         let flights = SingleFlight::new(TaskTracker::new());
-        assert_eq!(flights.join(1, async { panic!("on purpose") }).await, None::<u8>);
-        assert_eq!(flights.join(1, async { 5 }).await, Some(5));
+        let panicking = async { panic!("on purpose") };
+        assert_eq!(flights.join(1, panicking).await, None::<Result<u8, fmt::Error>>);
+        assert_eq!(flights.join(1, async { Ok(5) }).await, Some(Ok(5)));
     }
 }

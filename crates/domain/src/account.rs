@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use crate::{
-    AccountId, AccountType, AppScopedUserId, GrantedScopes, InstagramId, MINIMUM_RENEWAL_AGE,
-    Owner, ProfessionalAccountId, Profile, TokenGrant, Username,
+    AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MINIMUM_RENEWAL_AGE, Owner,
+    ProfessionalAccountId, Profile, TokenGrant, Username,
 };
 
 /// Why an account's token serves no more.
@@ -71,6 +71,9 @@ pub struct InstagramAccount {
     pub granted_scopes: GrantedScopes,
     /// Why the token serves no more, by Instagram's word; `None` while Instagram has not said so.
     pub refused: Option<ReauthorizationReason>,
+    /// When the code of the consent arrived that the stored token descends from, however often it was
+    /// renewed since.
+    pub consent_time: OffsetDateTime,
     /// When the stored token was received.
     pub token_issue_time: OffsetDateTime,
     /// When the stored token expires.
@@ -95,14 +98,13 @@ pub struct AccountView {
 }
 
 impl InstagramAccount {
-    /// A new account, as it is first stored.
+    /// A new account, as it is first stored: what `consent` became, with the token of `grant`.
     #[must_use]
     pub fn link(
         id: AccountId,
         owner: Owner,
         profile: Profile,
-        exchange_user_id: Option<AppScopedUserId>,
-        granted_scopes: GrantedScopes,
+        consent: &Consent,
         grant: &TokenGrant,
     ) -> Self {
         let now = grant.issue_time;
@@ -119,8 +121,9 @@ impl InstagramAccount {
             followers_count: None,
             follows_count: None,
             media_count: None,
-            granted_scopes,
+            granted_scopes: consent.granted_scopes.clone(),
             refused: None,
+            consent_time: consent.receive_time,
             token_issue_time: grant.issue_time,
             token_expire_time: grant.expire_time,
             link_time: now,
@@ -129,7 +132,7 @@ impl InstagramAccount {
             revision: 1,
         };
         account.read_profile(profile, now);
-        account.learn_exchange_id(exchange_user_id);
+        account.learn_exchange_id(consent.user_id.clone());
         account
     }
 
@@ -167,14 +170,6 @@ impl InstagramAccount {
         if ripe { Ok(()) } else { Err(NotRenewable::TooYoung) }
     }
 
-    /// Whether `id` is one of this account's Instagram ids.
-    #[must_use]
-    pub fn answers_to(&self, id: &InstagramId) -> bool {
-        let scoped = [&self.app_scoped_user_id, &self.exchange_user_id];
-        self.professional_account_id.as_str() == id.as_str()
-            || scoped.into_iter().flatten().any(|scoped| scoped.as_str() == id.as_str())
-    }
-
     /// Takes over a reading of the profile that was made at `now`. An app-scoped id that it contradicts
     /// remains an alias.
     pub fn read_profile(&mut self, profile: Profile, now: OffsetDateTime) {
@@ -203,17 +198,30 @@ impl InstagramAccount {
         }
     }
 
-    /// Takes over a newer token; with it whatever was said against the former one is void.
-    ///
-    /// Returns whether `grant` is the newer one; if not, nothing changes and it must not be stored.
-    #[must_use]
-    pub fn take_token(&mut self, grant: &TokenGrant) -> bool {
-        if grant.issue_time <= self.token_issue_time {
-            return false;
-        }
+    /// Takes over a renewal of the stored token.
+    pub fn take_renewal(&mut self, grant: &TokenGrant) {
         self.token_issue_time = grant.issue_time;
         self.token_expire_time = grant.expire_time;
         self.refused = None;
+    }
+
+    /// Takes over the token of a newer consent; with it whatever was said against the former one is void.
+    /// A token that is dead at `now` makes room for that of any consent.
+    ///
+    /// Returns whether it was taken over; if not, nothing changes and the token must not be stored.
+    #[must_use]
+    pub fn take_consent(
+        &mut self,
+        consent: &Consent,
+        grant: &TokenGrant,
+        now: OffsetDateTime,
+    ) -> bool {
+        if self.status(now) == AccountStatus::Active && consent.receive_time <= self.consent_time {
+            return false;
+        }
+        self.consent_time = consent.receive_time;
+        self.granted_scopes = consent.granted_scopes.clone();
+        self.take_renewal(grant);
         true
     }
 

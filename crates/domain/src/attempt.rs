@@ -69,7 +69,14 @@ pub enum Phase {
 pub struct ShortLivedGrant {
     /// The short-lived token.
     pub token: ShortLivedToken,
-    /// When it arrived.
+    /// What else came with it.
+    pub consent: Consent,
+}
+
+/// What a person agreed to, as the code exchange told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// When the exchange was answered.
     pub receive_time: OffsetDateTime,
     /// `user_id` of the exchange: app-scoped in kind; `None` where Instagram left it out.
     pub user_id: Option<AppScopedUserId>,
@@ -81,7 +88,7 @@ impl ShortLivedGrant {
     /// Whether the token's hour is over at `now`.
     #[must_use]
     pub fn is_stale(&self, now: OffsetDateTime) -> bool {
-        self.receive_time + SHORT_LIVED_LIFETIME <= now
+        self.consent.receive_time + SHORT_LIVED_LIFETIME <= now
     }
 }
 

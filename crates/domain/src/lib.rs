@@ -24,7 +24,7 @@ pub use account::{
     AccountStatus, AccountView, InstagramAccount, NotRenewable, ReauthorizationReason,
 };
 pub use attempt::{
-    LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase, REPLAY_WINDOW,
+    Consent, LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase, REPLAY_WINDOW,
     SHORT_LIVED_LIFETIME, ShortLivedGrant,
 };
 pub use authorization_response::{

@@ -10,7 +10,7 @@ mod system;
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
-    AccountKey, AccountPage, Accounts, Cause, CompletedLink, LinkAttempts, PendingLinks,
+    AccountKey, AccountPage, Accounts, Cause, CompletedLink, LEASE, LinkAttempts, PendingLinks,
     RenewalLeases, StatusFilter, StoreError, StoreProbe,
 };
 pub use system::{Clock, Ids, Timer};

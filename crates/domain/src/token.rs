@@ -21,6 +21,13 @@ impl TokenText {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+
+    /// Whether both are the same text. For tokens of ours only: the comparison takes as long as they are
+    /// alike.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
 }
 
 impl FromStr for TokenText {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ig_domain::{
-    AccountId, AccountType, GrantedScopes, InstagramAccount, LongLivedToken, PendingLink,
-    Presentation, Profile, RequestedScopes, SessionBinding, StateToken, TokenGrant, TokenLifetime,
+    AccountId, AccountType, Consent, GrantedScopes, InstagramAccount, LongLivedToken, PendingLink,
+    Presentation, Profile, RequestedScopes, Scope, SessionBinding, StateToken, TokenGrant,
+    TokenLifetime,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -60,6 +61,16 @@ pub fn grant(text: &str, now: OffsetDateTime) -> TokenGrant {
     TokenGrant::received(long_lived(text), lifetime, now)
 }
 
+/// A consent to the basic permission, at `now`.
+#[must_use]
+pub fn consent(now: OffsetDateTime) -> Consent {
+    Consent {
+        receive_time: now,
+        user_id: None,
+        granted_scopes: GrantedScopes::Known(BTreeSet::from([Scope::basic()])),
+    }
+}
+
 /// Account `number` of `owner`, linked at `now` with a token of that moment.
 #[must_use]
 pub fn account(number: u32, owner: &str, now: OffsetDateTime) -> InstagramAccount {
@@ -67,8 +78,7 @@ pub fn account(number: u32, owner: &str, now: OffsetDateTime) -> InstagramAccoun
         AccountId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, u64::from(number))),
         parsed(owner),
         profile(number),
-        None,
-        GrantedScopes::Known(BTreeSet::from([ig_domain::Scope::basic()])),
+        &consent(now),
         &grant("IGAA-first", now),
     )
 }

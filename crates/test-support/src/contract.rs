@@ -40,7 +40,7 @@ pub trait StoreUnderTest: Send + Sync {
     /// The store as `app` sees it.
     fn of_app(&self, app: AppId) -> Ports;
 
-    /// Lets every lease that is held now end, as if 12 seconds had passed by the store's clock.
+    /// Lets every lease that is held now end, as if [`LEASE`](ig_domain::ports::LEASE) had passed by the store's clock.
     async fn end_leases(&self);
 
     /// The store as the app sees it that most promises are about.

@@ -15,9 +15,6 @@ use ig_domain::{
     PendingLink, StateHash,
 };
 
-/// How long a lease lasts, as the ports promise.
-const LEASE: Duration = Duration::from_secs(12);
-
 /// What keeps a store right. One that lacks a guard must be caught by the tests that use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {

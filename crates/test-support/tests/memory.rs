@@ -1,9 +1,8 @@
 //! The store in memory keeps what every store promises.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use ig_domain::AppId;
+use ig_domain::ports::LEASE;
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::parsed;
 use ig_test_support::contract::{Ports, StoreUnderTest};
@@ -24,7 +23,7 @@ impl StoreUnderTest for Memory {
     }
 
     async fn end_leases(&self) {
-        self.0.pass_lease_time(Duration::from_secs(12));
+        self.0.pass_lease_time(LEASE);
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ig_domain::ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
 use ig_domain::ports::InstagramErrorKind::{
-    AppMisconfigured, CodeRejected, RateLimited, RedirectUriRejected, TokenRejected, Unavailable,
-    Unexpected, Unreadable,
+    AppMisconfigured, CodeRejected, RateLimited, RedirectUriRejected, SessionUnknown,
+    TokenRejected, Unavailable, Unexpected, Unreadable,
 };
 use ig_domain::ports::{InstagramError, InstagramErrorKind};
 use reqwest::StatusCode;
@@ -40,15 +40,19 @@ const TEXTS_ABOUT_CODES: [(&str, InstagramErrorKind); 7] = [
 /// an app that Meta restricted. `Cannot parse access token` is what a token gets at the wrong host.
 ///
 /// Source: reports of clients; Meta documents none of them.
-const TEXTS: [(&str, InstagramErrorKind); 7] = [
+const TEXTS: [(&str, InstagramErrorKind); 6] = [
     ("invalid platform app", AppMisconfigured),
     ("insufficient developer role", AppMisconfigured),
     ("invalid scopes", AppMisconfigured),
     ("unsupported request", AppMisconfigured),
     ("error validating client secret", AppMisconfigured),
     ("cannot parse access token", AppMisconfigured),
-    ("session key invalid", TokenRejected(TokenRevoked)),
 ];
+
+/// What a token is told that belongs to no session, in lower case; mostly under code 452.
+///
+/// Source: reports of clients that sent a token from Meta's dashboard.
+const UNKNOWN_SESSION: &str = "session key invalid";
 
 /// The subcode of code 100 for a code that was used.
 ///
@@ -106,7 +110,9 @@ fn by_code(
     }
     match (envelope.facts.code, envelope.facts.subcode) {
         (Some(190), subcode) => TokenRejected(reason(subcode)),
-        (Some(102 | 452), _) => TokenRejected(TokenRevoked),
+        (Some(102), _) => TokenRejected(TokenRevoked),
+        (Some(452), _) => SessionUnknown,
+        _ if envelope.message.contains(UNKNOWN_SESSION) => SessionUnknown,
         (Some(3 | 10 | 200..=299), _) => AppMisconfigured,
         (Some(100), Some(CODE_ALREADY_USED)) if endpoint == Endpoint::CodeExchange => CodeRejected,
         (Some(_), _) => Unexpected,

@@ -2,8 +2,8 @@
 
 use ig_domain::ports::{GraphFacts, StoreError, TokenCipher};
 use ig_domain::{
-    AccountId, AppId, CodeHash, LinkAttempt, LinkOutcome, LinkRefusal, Phase, SessionBindingHash,
-    ShortLivedGrant, StateHash,
+    AccountId, AppId, CodeHash, Consent, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
+    SessionBindingHash, ShortLivedGrant, StateHash,
 };
 use sea_orm::ActiveValue::Set;
 use time::OffsetDateTime;
@@ -16,9 +16,9 @@ use super::entity::link_attempt::{ActiveModel, Model};
 use super::error::corrupt;
 use super::tokens::{open_short_lived, seal_short_lived};
 
-const UNSENT: &str = "unsent";
-const SENT: &str = "sent";
-const EXCHANGED: &str = "exchanged";
+pub(super) const UNSENT: &str = "unsent";
+pub(super) const SENT: &str = "sent";
+pub(super) const EXCHANGED: &str = "exchanged";
 /// The phase of attempts that nothing more will happen to.
 pub(super) const ENDED: &str = "ended";
 const LINKED: &str = "linked";
@@ -63,7 +63,8 @@ pub(super) fn phase_columns(
     Ok(match phase {
         Phase::Unsent => bare_columns(UNSENT),
         Phase::Sent => bare_columns(SENT),
-        Phase::Exchanged(ShortLivedGrant { token, receive_time, user_id, granted_scopes }) => {
+        Phase::Exchanged(ShortLivedGrant { token, consent }) => {
+            let Consent { receive_time, user_id, granted_scopes } = consent;
             ActiveModel {
                 sealed_token: Set(Some(seal_short_lived(cipher, code, token)?)),
                 receive_time: Set(Some(micros(*receive_time))),
@@ -183,9 +184,11 @@ fn grant(
     let receive_time = present("receive_time", row.receive_time)?;
     Ok(ShortLivedGrant {
         token: open_short_lived(cipher, code, sealed)?,
-        receive_time: instant("receive_time", receive_time)?,
-        user_id: row.user_id.as_deref().map(|id| parse("user_id", id)).transpose()?,
-        granted_scopes: granted_scopes("granted_scopes", row.granted_scopes.as_deref())?,
+        consent: Consent {
+            receive_time: instant("receive_time", receive_time)?,
+            user_id: row.user_id.as_deref().map(|id| parse("user_id", id)).transpose()?,
+            granted_scopes: granted_scopes("granted_scopes", row.granted_scopes.as_deref())?,
+        },
     })
 }
 

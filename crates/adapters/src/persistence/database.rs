@@ -21,7 +21,7 @@ use super::error::{translate, unavailable};
 use super::sqlite::{InvalidDatabaseUrl, SqliteFile};
 
 /// The longest that any call to the store takes.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
+const CALL_LIMIT: Duration = Duration::from_secs(4);
 
 /// A database of accounts, and its connections.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ pub(super) async fn bounded<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let done = tokio::time::timeout(CALL_LIMIT, work).await;
-    done.unwrap_or_else(|_| Err(unavailable("no answer within 5 seconds")))
+    done.unwrap_or_else(|_| Err(unavailable("no answer within 4 seconds")))
 }
 
 #[async_trait]

@@ -1,11 +1,8 @@
 //! Lease time: the database's own clock, the same for every replica, read in the statement that needs it.
 
+use ig_domain::ports::LEASE;
 use sea_orm::DbBackend;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-
-/// How long a lease lasts from each write of its holder. Ours: longer than a call to Instagram may take,
-/// shorter than the 15 seconds within which a dead holder is to be replaced.
-const MICROSECONDS: i64 = 12_000_000;
 
 /// The database's present moment in microseconds since 1970.
 pub(super) fn now(backend: DbBackend) -> SimpleExpr {
@@ -18,5 +15,5 @@ pub(super) fn now(backend: DbBackend) -> SimpleExpr {
 
 /// When a lease ends that is taken or extended now.
 pub(super) fn end(backend: DbBackend) -> SimpleExpr {
-    now(backend).add(MICROSECONDS)
+    now(backend).add(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX))
 }

@@ -20,7 +20,7 @@ use super::error::is_busy;
 const CONNECTIONS: u32 = 4;
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a statement waits for another process's transaction.
-const BUSY_FOR: Duration = Duration::from_secs(4);
+const BUSY_FOR: Duration = Duration::from_secs(3);
 /// How long migrations wait for another process's.
 const MIGRATE_WITHIN: Duration = Duration::from_mins(1);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);

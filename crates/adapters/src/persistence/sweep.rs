@@ -1,6 +1,6 @@
 //! Ending what nobody will finish, and forgetting what nobody will ask for.
 
-use ig_domain::ports::StoreError;
+use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{LINK_RETENTION, LinkOutcome, LinkRefusal, REPLAY_WINDOW, SHORT_LIVED_LIFETIME};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, SelectStatement};
@@ -10,7 +10,7 @@ use sea_orm::{
 use time::OffsetDateTime;
 
 use super::SeaOrmStore;
-use super::attempt_row::{ENDED, ended_columns};
+use super::attempt_row::{ENDED, EXCHANGED, SENT, UNSENT, ended_columns};
 use super::columns::micros;
 use super::entity::link_attempt::{self, Column};
 use super::entity::pending_link;
@@ -20,16 +20,22 @@ impl SeaOrmStore {
     /// Does all of it in one transaction, at most `limit` rows of each kind.
     pub(super) async fn tidy_up(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
         let write = self.database.begin_write().await?;
-        let ended = self.end_stale_attempts(write.on(), now, limit).await?;
+        let rejected = LinkRefusal::CodeRejected(GraphFacts::default());
+        let untaken = self.end_stale(write.on(), &[UNSENT], rejected, now, limit).await?;
+        let interrupted = LinkRefusal::Interrupted;
+        let begun = self.end_stale(write.on(), &[SENT, EXCHANGED], interrupted, now, limit).await?;
         let attempts = self.forget_attempts(write.on(), now, limit).await?;
         let pending = self.forget_pending_links(write.on(), now, limit).await?;
         write.commit().await?;
-        Ok(ended + attempts + pending)
+        Ok(untaken + begun + attempts + pending)
     }
 
-    async fn end_stale_attempts(
+    /// Ends attempts of these phases that nobody came back for.
+    async fn end_stale(
         &self,
         on: &DatabaseTransaction,
+        phases: &[&str],
+        refusal: LinkRefusal,
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<u64, StoreError> {
@@ -40,9 +46,9 @@ impl SeaOrmStore {
                 .add(Column::ReceiveTime.is_null())
                 .add(Column::CreateTime.lte(created_before)),
         );
-        let stale = Condition::all().add(Column::Phase.ne(ENDED)).add(self.is_free()).add(stale);
-        let interrupted = LinkOutcome::Refused(LinkRefusal::Interrupted);
-        let columns = ended_columns(&interrupted, now);
+        let in_phase = Column::Phase.is_in(phases.iter().copied());
+        let stale = Condition::all().add(in_phase).add(self.is_free()).add(stale);
+        let columns = ended_columns(&LinkOutcome::Refused(refusal), now);
         let ended = link_attempt::Entity::update_many()
             .set(link_attempt::ActiveModel {
                 lease_holder: Set(None),

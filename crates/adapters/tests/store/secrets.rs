@@ -4,7 +4,7 @@ use std::fs;
 
 use ig_domain::ports::{CompletedLink, StoreError};
 use ig_domain::{
-    CodeHash, GrantedScopes, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
+    CodeHash, Consent, GrantedScopes, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
     ShortLivedGrant, ShortLivedToken,
 };
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
@@ -24,9 +24,11 @@ fn holder() -> LeaseHolder {
 fn exchanged() -> Phase {
     Phase::Exchanged(ShortLivedGrant {
         token: ShortLivedToken::new(parsed(SHORT_LIVED)),
-        receive_time: START,
-        user_id: None,
-        granted_scopes: GrantedScopes::Unknown,
+        consent: Consent {
+            receive_time: START,
+            user_id: None,
+            granted_scopes: GrantedScopes::Unknown,
+        },
     })
 }
 

@@ -10,8 +10,8 @@ use ig_domain::ports::{
     PendingLinks, StoreError, Timer,
 };
 use ig_domain::{
-    LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Presentation, Profile, Scope,
-    ShortLivedGrant, StateRejection, TokenGrant,
+    Consent, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Presentation, Profile,
+    Scope, ShortLivedGrant, StateRejection, TokenGrant,
 };
 
 use super::{LinkAccountError, LinkedAccount};
@@ -92,7 +92,7 @@ impl LinkWork {
                 Ok(outcome) => return self.answer(outcome).await,
                 Err(Setback::LeaseLost) => {}
                 Err(Setback::Failed { phase, error }) => {
-                    self.give_back(&attempt, holder, &phase).await;
+                    self.give_back(&attempt, holder, &phase).await?;
                     return Err(error);
                 }
             }
@@ -147,13 +147,14 @@ impl LinkWork {
             }
             Phase::Ended { outcome, .. } => return Ok(outcome.clone()),
         };
-        if grant.granted_scopes.lack(&Scope::basic()) {
-            let missing = attempt.scopes.missing_from(&grant.granted_scopes);
+        let granted = &grant.consent.granted_scopes;
+        if granted.lack(&Scope::basic()) {
+            let missing = attempt.scopes.missing_from(granted);
             return self.refuse(attempt, holder, LinkRefusal::ScopeMissing { missing }).await;
         }
         match self.extend_and_read(&grant).await {
             Ok((token, profile)) => self.commit(attempt, holder, grant, &token, profile).await,
-            Err(error) if is_rejection(&error) => {
+            Err(error) if refuses_new_token(&error) => {
                 self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
             }
             Err(error) => Err(Setback::from_instagram(error, Phase::Exchanged(grant))),
@@ -176,9 +177,11 @@ impl LinkWork {
         };
         let grant = ShortLivedGrant {
             token: exchange.token,
-            receive_time: self.clock.now(),
-            user_id: exchange.user_id,
-            granted_scopes: exchange.granted_scopes,
+            consent: Consent {
+                receive_time: self.clock.now(),
+                user_id: exchange.user_id,
+                granted_scopes: exchange.granted_scopes,
+            },
         };
         let phase = Phase::Exchanged(grant.clone());
         let stored =
@@ -200,7 +203,7 @@ impl LinkWork {
         match futures_util::join!(extend, read) {
             (Ok(token), Ok(profile)) => Ok((token, profile)),
             // A refusal of the token decides; any other failure may pass.
-            (Err(error), Err(other)) if !is_rejection(&error) && is_rejection(&other) => Err(other),
+            (Err(_), Err(error)) if refuses_new_token(&error) => Err(error),
             (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
@@ -219,10 +222,20 @@ impl LinkWork {
         Ok(outcome)
     }
 
-    /// Gives a lease back after a failure, so that the same call need not wait for its end.
-    async fn give_back(&self, attempt: &LinkAttempt, holder: LeaseHolder, phase: &Phase) {
-        if let Err(error) = self.attempts.release(&attempt.code, holder, phase).await {
-            tracing::debug!(%error, "a lease could not be given back and ends by itself");
+    /// Gives a lease back after a failure. A code that was not taken must be known as such before the
+    /// caller is told that the same call may be made again.
+    async fn give_back(
+        &self,
+        attempt: &LinkAttempt,
+        holder: LeaseHolder,
+        phase: &Phase,
+    ) -> Result<(), StoreError> {
+        let released =
+            persistently(&*self.timer, || self.attempts.release(&attempt.code, holder, phase));
+        match released.await {
+            // Somebody took over, or a release whose answer was lost has done it.
+            Err(StoreError::LeaseLost) => Ok(()),
+            released => released,
         }
     }
 
@@ -239,8 +252,9 @@ impl LinkWork {
     }
 }
 
-fn is_rejection(error: &InstagramError) -> bool {
-    matches!(error.kind, InstagramErrorKind::TokenRejected(_))
+/// Whether Instagram refuses the token that it has only just given.
+fn refuses_new_token(error: &InstagramError) -> bool {
+    error.rejects_token() || error.kind == InstagramErrorKind::SessionUnknown
 }
 
 /// What a failed exchange means for the code: refused for good, or still good for the same call.
@@ -248,9 +262,9 @@ fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, Setback> {
     match error.kind {
         InstagramErrorKind::NoAnswer => Ok(LinkRefusal::Interrupted),
         InstagramErrorKind::Unreadable => Ok(LinkRefusal::Unreadable(error.facts)),
-        InstagramErrorKind::CodeRejected | InstagramErrorKind::TokenRejected(_) => {
-            Ok(LinkRefusal::CodeRejected(error.facts))
-        }
+        InstagramErrorKind::CodeRejected
+        | InstagramErrorKind::TokenRejected(_)
+        | InstagramErrorKind::SessionUnknown => Ok(LinkRefusal::CodeRejected(error.facts)),
         InstagramErrorKind::NotSent
         | InstagramErrorKind::Unavailable
         | InstagramErrorKind::RateLimited { .. }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ig_application::{
     LinkAccountError, LinkWork, LinkedAccount, RefreshAccountError, RefreshWork, RefreshedAccount,
 };
-use ig_domain::ports::{Accounts as _, Clock as _, LinkAttempts as _, PendingLinks as _};
+use ig_domain::ports::{Accounts as _, Clock as _, LEASE, LinkAttempts as _, PendingLinks as _};
 use ig_domain::{AccountId, Phase, Presentation};
 use ig_test_support::Guard;
 use ig_test_support::builders::{pending_link, presentation};
@@ -19,9 +19,8 @@ use crate::ports::Ports;
 use crate::world::World;
 
 const REPLICAS: usize = 3;
-const STEPS: usize = 400;
-const TASKS: usize = 8;
-const PERSONS: usize = 2;
+const STEPS: usize = 800;
+const TASKS: usize = 6;
 /// How many polls a call may take once faults have ended.
 const PATIENCE: usize = 2_000;
 
@@ -38,14 +37,19 @@ pub(crate) struct History {
     invariants: Invariants,
     tasks: Vec<(usize, Task)>,
     presentations: Vec<Presentation>,
+    /// One or two persons: the fewer, the more often their links and renewals meet.
+    persons: usize,
     /// What each presentation was answered: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
 }
 
 impl History {
     pub(crate) fn new(seed: u64, missing: Option<Guard>) -> Self {
+        let world = World::new(seed, missing);
+        let persons = 1 + world.roll(2);
         Self {
-            world: Arc::new(World::new(seed, missing)),
+            world: Arc::new(world),
+            persons,
             invariants: Invariants::default(),
             tasks: Vec::new(),
             presentations: Vec::new(),
@@ -75,20 +79,20 @@ impl History {
     }
 
     fn step(&mut self) {
-        match self.world.roll(100) {
-            0..70 => self.poll_any(),
-            70..82 => self.call(),
-            82..85 => self.stop_replica(),
-            85..88 => self.world.store.pass_lease_time(Duration::from_secs(13)),
-            88..94 => self.pass(Duration::from_secs(1 + self.world.roll(60) as u64)),
-            94 => self.pass(Duration::from_hours(25)),
-            95 => {
+        match self.world.roll(1_000) {
+            0..800 => self.poll_any(),
+            800..920 => self.call(),
+            920..930 => self.stop_replica(),
+            930..940 => self.world.store.pass_lease_time(LEASE),
+            940..980 => self.pass(Duration::from_secs(1 + self.world.roll(60) as u64)),
+            980..984 => self.pass(Duration::from_hours(25)),
+            984..986 => {
                 let person = self.person();
                 self.world.note(format!("person {person} changes the password"));
                 self.world.state().instagram.revoke(person);
             }
-            96 => self.unlink(),
-            97 => {
+            986..988 => self.unlink(),
+            988..990 => {
                 drop(done(self.world.store.sweep(self.world.clock.now(), 100)));
             }
             _ => self.consent(),
@@ -101,14 +105,15 @@ impl History {
     }
 
     fn person(&self) -> u32 {
-        u32::try_from(self.world.roll(PERSONS) + 1).expect("few persons")
+        u32::try_from(self.world.roll(self.persons) + 1).expect("few persons")
     }
 
     /// A person consents; now and then the state or the code is one that was seen before.
     fn consent(&mut self) {
         let person = self.person();
         let now = self.world.clock.now();
-        let owner = ["shop/1", "shop/2"][self.world.roll(2)];
+        // Mostly one owner, so that links of one account meet often.
+        let owner = ["shop/1", "shop/1", "shop/1", "shop/2"][self.world.roll(4)];
         let mut code = self.world.state().instagram.consent(person, now);
         let mut state = format!("state-{}", self.presentations.len());
         let pending = done(self.world.store.insert(&pending_link(&state, owner, now)));

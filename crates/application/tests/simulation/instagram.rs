@@ -145,11 +145,14 @@ impl Ports {
         }
     }
 
-    /// Notes what our side may believe of a code, and returns what it did before.
+    /// Notes what our side may believe of a code, and returns what it did before. A code past its hour
+    /// cannot be taken any more, so our side may have forgotten what it knew.
     fn mark(&self, code: &str, sent: Sent) -> Sent {
+        let now = self.0.clock.now();
         let mut state = self.0.state();
         let code = state.instagram.codes.get_mut(code).expect("a code of the history");
-        std::mem::replace(&mut code.sent, sent)
+        let former = std::mem::replace(&mut code.sent, sent);
+        if code.expire_time <= now { Sent::No } else { former }
     }
 
     async fn call<T>(

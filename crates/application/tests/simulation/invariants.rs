@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ig_domain::{AccountId, InstagramAccount};
+use ig_domain::ports::Clock as _;
+use ig_domain::{AccountId, AccountStatus, InstagramAccount};
 
 use crate::world::World;
 
@@ -68,11 +69,15 @@ fn succeeds(
         Some(parent) if parent != *token_before => {
             Some(format!("{token}, renewed from {parent}, replaced the token {token_before}"))
         }
-        None if account.token_issue_time <= before.token_issue_time => {
-            Some(format!("the older token {token} replaced {token_before}"))
+        None if account.consent_time <= before.consent_time && living(world, before) => {
+            Some(format!("{token}, of an older consent, replaced the token {token_before}"))
         }
         _ => None,
     }
+}
+
+fn living(world: &World, account: &InstagramAccount) -> bool {
+    account.status(world.clock.now()) == AccountStatus::Active
 }
 
 fn refused_twice(world: &World, token: &str) -> bool {

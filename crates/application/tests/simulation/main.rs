@@ -22,7 +22,7 @@ use ig_test_support::Guard;
 use crate::history::History;
 
 /// How many histories a test run goes through.
-const HISTORIES: u64 = 3_000;
+const HISTORIES: u64 = 2_000;
 
 /// The seed to replay, where the environment names one.
 #[expect(clippy::disallowed_methods, reason = "the seed to replay is a setting of this test")]
@@ -52,7 +52,8 @@ fn no_history_breaks_an_invariant() {
 #[test]
 fn without_the_lease_a_history_breaks_an_invariant() {
     let violation = first_violation(Some(Guard::Lease)).expect("the simulation is blind");
-    assert!(violation.contains("sent again"), "{violation}");
+    let twice = violation.contains("sent again") || violation.contains("was answered");
+    assert!(twice, "{violation}");
 }
 
 #[test]

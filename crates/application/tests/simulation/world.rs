@@ -15,6 +15,8 @@ pub(crate) struct World {
     pub(crate) clock: FakeClock,
     pub(crate) ids: SequentialIds,
     dice: Mutex<fastrand::Rng>,
+    /// How much rarer than usual troubles are: some worlds are harsh, some let things come far.
+    calm: usize,
     state: Mutex<State>,
 }
 
@@ -42,11 +44,13 @@ impl World {
     pub(crate) fn new(seed: u64, missing: Option<Guard>) -> Self {
         let store = MemoryStore::new(parsed("990602627938098"));
         let store = missing.map_or_else(|| store.clone(), |guard| store.without(guard));
+        let mut dice = fastrand::Rng::with_seed(seed);
         Self {
             store,
             clock: FakeClock::at(START),
             ids: SequentialIds::default(),
-            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            calm: [1, 4, 12][dice.usize(..3)],
+            dice: Mutex::new(dice),
             state: Mutex::new(State {
                 instagram: InstagramModel::default(),
                 faults: true,
@@ -67,7 +71,7 @@ impl World {
 
     /// Whether something happens that happens once in `times`, and only while there are faults.
     pub(crate) fn trouble(&self, times: usize) -> bool {
-        self.state().faults && self.roll(times) == 0
+        self.state().faults && self.roll(times * self.calm) == 0
     }
 
     pub(crate) fn fate(&self) -> Fate {

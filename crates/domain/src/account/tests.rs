@@ -30,15 +30,12 @@ fn profile() -> Profile {
 
 fn account() -> InstagramAccount {
     let id = AccountId::from_uuid(Uuid::from_u128(1));
-    let exchange_id = Some("26100000000012345".parse().unwrap());
-    InstagramAccount::link(
-        id,
-        Owner::default(),
-        profile(),
-        exchange_id,
-        GrantedScopes::Unknown,
-        &grant(NOW),
-    )
+    InstagramAccount::link(id, Owner::default(), profile(), &consent(NOW), &grant(NOW))
+}
+
+fn consent(receive_time: OffsetDateTime) -> Consent {
+    let user_id = Some(scoped("26100000000012345"));
+    Consent { receive_time, user_id, granted_scopes: GrantedScopes::Unknown }
 }
 
 #[test]
@@ -72,19 +69,33 @@ fn a_token_is_renewed_between_a_day_and_its_end(
 }
 
 #[test]
-fn an_older_token_never_replaces_a_newer_one() {
+fn the_token_of_an_older_consent_never_replaces_that_of_a_newer_one() {
     let mut account = account();
-    assert!(!account.take_token(&grant(NOW - Duration::SECOND)));
-    assert!(!account.take_token(&grant(NOW)));
+    for receive_time in [NOW - Duration::SECOND, NOW] {
+        let taken = account.take_consent(&consent(receive_time), &grant(NOW + Duration::DAY), NOW);
+        assert!(!taken);
+    }
     assert_eq!(account.token_issue_time, NOW);
 }
 
 #[test]
-fn a_newer_token_voids_what_was_said_against_the_former() {
+fn a_newer_consent_outranks_a_renewal_that_came_in_between() {
+    let mut account = account();
+    account.take_renewal(&grant(NOW + Duration::minutes(2)));
+    let granted_scopes = GrantedScopes::Known([crate::Scope::content_publish()].into());
+    let consent = Consent { granted_scopes, ..consent(NOW + Duration::MINUTE) };
+    assert!(account.take_consent(&consent, &grant(NOW + Duration::MINUTE), NOW + Duration::HOUR));
+    assert_eq!(account.token_issue_time, NOW + Duration::MINUTE);
+    assert_eq!(account.granted_scopes, consent.granted_scopes);
+}
+
+#[test]
+fn a_new_consent_voids_what_was_said_against_the_former_token_whatever_the_clock_says() {
     let mut account = account();
     account.refused = Some(ReauthorizationReason::Checkpoint);
-    assert!(account.take_token(&grant(NOW + Duration::DAY)));
-    assert_eq!(account.status(NOW), AccountStatus::Active);
+    let earlier = NOW - Duration::HOUR;
+    assert!(account.take_consent(&consent(earlier), &grant(earlier), earlier));
+    assert_eq!(account.status(earlier), AccountStatus::Active);
 }
 
 #[test]
@@ -106,31 +117,35 @@ fn a_new_name_is_a_change() {
     assert_eq!((next.revision, next.update_time), (2, NOW + Duration::HOUR));
 }
 
+fn scoped(digits: &str) -> AppScopedUserId {
+    digits.parse().unwrap()
+}
+
 #[test]
 fn the_exchange_id_stands_in_or_becomes_an_alias() {
     let mut account = account();
     assert_eq!(account.exchange_user_id, None, "the same id twice is no alias");
-    account.learn_exchange_id(Some("26100000000099999".parse().unwrap()));
-    assert!(account.answers_to(&"26100000000099999".parse().unwrap()));
-    assert!(account.answers_to(&"26100000000012345".parse().unwrap()));
+    account.learn_exchange_id(Some(scoped("26100000000099999")));
+    assert_eq!(account.exchange_user_id, Some(scoped("26100000000099999")));
+    assert_eq!(account.app_scoped_user_id, Some(scoped("26100000000012345")));
     account.app_scoped_user_id = None;
-    account.learn_exchange_id(Some("26100000000077777".parse().unwrap()));
-    assert!(account.answers_to(&"26100000000077777".parse().unwrap()));
+    account.learn_exchange_id(Some(scoped("26100000000077777")));
+    assert_eq!(account.app_scoped_user_id, Some(scoped("26100000000077777")));
 }
 
 #[test]
-fn an_id_that_stood_in_stays_findable_once_instagram_tells_another() {
+fn an_id_that_stood_in_stays_an_alias_once_instagram_tells_another() {
     let mut account = account();
     account.app_scoped_user_id = None;
-    account.learn_exchange_id(Some("26100000000077777".parse().unwrap()));
+    account.learn_exchange_id(Some(scoped("26100000000077777")));
     account.read_profile(profile(), NOW);
-    assert!(account.answers_to(&"26100000000077777".parse().unwrap()));
-    assert!(account.answers_to(&"26100000000012345".parse().unwrap()));
+    assert_eq!(account.exchange_user_id, Some(scoped("26100000000077777")));
+    assert_eq!(account.app_scoped_user_id, Some(scoped("26100000000012345")));
 }
 
 #[test]
 fn a_reading_without_the_app_scoped_id_keeps_the_known_one() {
     let mut account = account();
     account.read_profile(Profile { app_scoped_user_id: None, ..profile() }, NOW);
-    assert!(account.answers_to(&"26100000000012345".parse().unwrap()));
+    assert_eq!(account.app_scoped_user_id, Some(scoped("26100000000012345")));
 }

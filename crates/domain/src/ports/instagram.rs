@@ -42,6 +42,14 @@ pub struct InstagramError {
     pub facts: GraphFacts,
 }
 
+impl InstagramError {
+    /// Whether Instagram refused the token, which is to be believed only when said twice.
+    #[must_use]
+    pub fn rejects_token(&self) -> bool {
+        matches!(self.kind, InstagramErrorKind::TokenRejected(_))
+    }
+}
+
 impl From<InstagramErrorKind> for InstagramError {
     /// A failure that came without numbers from Instagram.
     fn from(kind: InstagramErrorKind) -> Self {
@@ -70,6 +78,10 @@ pub enum InstagramErrorKind {
     /// Instagram refused the token for this reason. To be believed only when said twice.
     #[error("Instagram refused the token")]
     TokenRejected(ReauthorizationReason),
+    /// Instagram does not know the session of the token (452). It counts against a token that Instagram has
+    /// only just given, and against no other.
+    #[error("Instagram does not know the token's session")]
+    SessionUnknown,
     /// Instagram refused the code: used, expired, unknown.
     #[error("Instagram refused the authorization code")]
     CodeRejected,

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -14,6 +15,11 @@ use crate::{
     AccountId, CodeHash, InstagramAccount, InstagramId, LeaseHolder, LinkAttempt, LongLivedToken,
     Owner, PendingLink, Phase, Scope, StateHash, Username,
 };
+
+/// How long a lease lasts. Ours: longer than a step of its holder, which is a call to Instagram (below 10
+/// seconds) and the write that stores its answer (4 seconds at most), and shorter than the 15 seconds within
+/// which a dead holder is to be replaced.
+pub const LEASE: Duration = Duration::from_secs(14);
 
 /// An error of the layer below, kept for the log.
 #[derive(Clone)]
@@ -187,7 +193,7 @@ pub struct CompletedLink {
 
 /// Keeps attempts to link, and the lease that makes each the work of one holder at a time.
 ///
-/// A lease lasts 12 seconds from each write of its holder. Then, and only then, another may take over.
+/// A lease lasts for [`LEASE`] from each write of its holder. Then, and only then, another may take over.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait LinkAttempts: Send + Sync {
@@ -256,9 +262,9 @@ pub trait LinkAttempts: Send + Sync {
         link: &CompletedLink,
     ) -> Result<(), StoreError>;
 
-    /// Tidies up, at most `limit` rows of each kind: ends unheld attempts whose short-lived token is past
-    /// its hour (as interrupted, erasing it) or that lie sent or unsent for longer than an hour, and forgets
-    /// attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they served. Returns how
+    /// Tidies up, at most `limit` rows of each kind: ends unheld attempts that nobody came back for within
+    /// an hour (as interrupted, erasing a short-lived token; as rejected where the code was never taken, for
+    /// it is past its own hour), and forgets attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they served. Returns how
     /// many rows it touched.
     ///
     /// # Errors
@@ -269,7 +275,7 @@ pub trait LinkAttempts: Send + Sync {
 
 /// Makes the renewal of an account's token the work of one holder at a time.
 ///
-/// A lease lasts 12 seconds from each claim.
+/// A lease lasts for [`LEASE`] from each claim.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait RenewalLeases: Send + Sync {

@@ -47,7 +47,9 @@ fn problem(error: &InstagramError) -> Problem {
             let message = format!("Instagram refuses this app, not the account: {CHECK_THE_APP}");
             Problem::new(Reason::AppMisconfigured, message)
         }
-        InstagramErrorKind::Unreadable | InstagramErrorKind::Unexpected => {
+        InstagramErrorKind::SessionUnknown
+        | InstagramErrorKind::Unreadable
+        | InstagramErrorKind::Unexpected => {
             let message = "Instagram answered something that the service does not understand";
             Problem::new(Reason::InstagramUnexpected, message).caused_by(error.clone())
         }

@@ -29,7 +29,7 @@ const COUNTS: [(Section, usize, usize); 5] = [
     (Section::CodeExchange, 20, 51),
     (Section::LongLived, 11, 35),
     (Section::Profile, 14, 37),
-    (Section::GraphErrors, 41, 392),
+    (Section::GraphErrors, 41, 390),
 ];
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{
-    GrantedScopes, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Scope, ShortLivedGrant,
+    Consent, GrantedScopes, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Scope, ShortLivedGrant,
     ShortLivedToken,
 };
 
@@ -40,9 +40,11 @@ pub async fn every_field_of_an_attempt_survives_in_every_phase(store: &dyn Store
     let ports = store.ports();
     let bare = Phase::Exchanged(ShortLivedGrant {
         token: ShortLivedToken::new(parsed(&"t".repeat(4096))),
-        receive_time: START,
-        user_id: None,
-        granted_scopes: GrantedScopes::Unknown,
+        consent: Consent {
+            receive_time: START,
+            user_id: None,
+            granted_scopes: GrantedScopes::Unknown,
+        },
     });
     for (number, phase) in (1_u8..).zip([Phase::Unsent, Phase::Sent, exchanged(), bare]) {
         let anybody = LinkAttempt { account: None, ..attempt(number, phase.clone()) };

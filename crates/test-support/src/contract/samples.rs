@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
 use ig_domain::{
-    AccountId, AccountType, CodeHash, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt,
-    LongLivedToken, PendingLink, Phase, ReauthorizationReason, RequestedScopes, Scope,
+    AccountId, AccountType, CodeHash, Consent, GrantedScopes, InstagramAccount, LeaseHolder,
+    LinkAttempt, LongLivedToken, PendingLink, Phase, ReauthorizationReason, RequestedScopes, Scope,
     SessionBindingHash, ShortLivedGrant, ShortLivedToken, StateHash,
 };
 use tokio::task::JoinSet;
@@ -54,6 +54,7 @@ pub(super) fn full_account(number: u32) -> InstagramAccount {
         media_count: Some(9_007_199_254_740_993),
         granted_scopes: GrantedScopes::Known(scopes()),
         refused: Some(ReauthorizationReason::Checkpoint),
+        consent_time: START - Duration::from_micros(1),
         token_issue_time: START + Duration::from_micros(1),
         token_expire_time: START + Duration::from_micros(2),
         link_time: START + Duration::from_micros(3),
@@ -120,9 +121,11 @@ pub(super) fn attempt(number: u8, phase: Phase) -> LinkAttempt {
 pub(super) fn exchanged() -> Phase {
     Phase::Exchanged(ShortLivedGrant {
         token: ShortLivedToken::new(parsed("IGAA-short-lived")),
-        receive_time: START,
-        user_id: Some(parsed("9007199254740993")),
-        granted_scopes: GrantedScopes::Known(scopes()),
+        consent: Consent {
+            receive_time: START,
+            user_id: Some(parsed("9007199254740993")),
+            granted_scopes: GrantedScopes::Known(scopes()),
+        },
     })
 }
 
@@ -177,9 +180,7 @@ pub(super) fn assert_same_phase(found: &Phase, expected: &Phase) {
         (Phase::Unsent, Phase::Unsent) | (Phase::Sent, Phase::Sent) => {}
         (Phase::Exchanged(found), Phase::Exchanged(expected)) => {
             assert_eq!(found.token.text().expose(), expected.token.text().expose());
-            assert_eq!(found.receive_time, expected.receive_time);
-            assert_eq!(found.user_id, expected.user_id);
-            assert_eq!(found.granted_scopes, expected.granted_scopes);
+            assert_eq!(found.consent, expected.consent);
         }
         (
             Phase::Ended { outcome: found, end_time: found_end },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{CompletedLink, LinkAttempts, PendingLinks, StoreError};
+use ig_domain::ports::{CompletedLink, GraphFacts, LEASE, LinkAttempts, PendingLinks, StoreError};
 use ig_domain::{
     CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, PendingLink,
     Phase, SHORT_LIVED_LIFETIME, StateHash,
@@ -11,7 +11,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 
 use super::accounts::{remove, update};
-use super::{AttemptRow, Guard, LEASE, Lease, MemoryStore, Rows, held_by_another};
+use super::{AttemptRow, Guard, Lease, MemoryStore, Rows, held_by_another};
 
 #[async_trait]
 impl PendingLinks for MemoryStore {
@@ -166,7 +166,11 @@ impl LinkAttempts for MemoryStore {
             let stale = |row: &AttemptRow| is_stale(row, now, lease_time);
             let mut touched = 0;
             for row in rows.attempts.values_mut().filter(|row| stale(row)).take(limit) {
-                let outcome = LinkOutcome::Refused(LinkRefusal::Interrupted);
+                let refusal = match row.attempt.phase {
+                    Phase::Unsent => LinkRefusal::CodeRejected(GraphFacts::default()),
+                    _ => LinkRefusal::Interrupted,
+                };
+                let outcome = LinkOutcome::Refused(refusal);
                 row.attempt.phase = Phase::Ended { outcome, end_time: now };
                 row.lease = None;
                 touched += 1;
@@ -197,7 +201,7 @@ fn is_stale(row: &AttemptRow, now: OffsetDateTime, lease_time: Duration) -> bool
     let held = row.lease.is_some_and(|lease| lease.end > lease_time);
     let since = match &row.attempt.phase {
         Phase::Unsent | Phase::Sent => row.attempt.create_time,
-        Phase::Exchanged(grant) => grant.receive_time,
+        Phase::Exchanged(grant) => grant.consent.receive_time,
         Phase::Ended { .. } => return false,
     };
     !held && since + SHORT_LIVED_LIFETIME <= now

@@ -1,10 +1,10 @@
 //! Who renews which account.
 
 use async_trait::async_trait;
-use ig_domain::ports::{RenewalLeases, StoreError};
+use ig_domain::ports::{LEASE, RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
 
-use super::{Guard, LEASE, Lease, MemoryStore, held_by_another};
+use super::{Guard, Lease, MemoryStore, held_by_another};
 
 #[async_trait]
 impl RenewalLeases for MemoryStore {

@@ -37,7 +37,7 @@ fn refused(endpoint: Endpoint, status: u16, body: &str) -> InstagramErrorKind {
 #[case::unknown_path(2_500, None, Unexpected)]
 #[case::new_code(9_999, None, Unexpected)]
 #[case::session(102, None, TokenRejected(TokenRevoked))]
-#[case::session_key(452, None, TokenRejected(TokenRevoked))]
+#[case::session_key(452, None, SessionUnknown)]
 #[case::no_subcode(190, None, TokenRejected(TokenRevoked))]
 #[case::app_removed(190, Some(458), TokenRejected(TokenRevoked))]
 #[case::checkpoint(190, Some(459), TokenRejected(Checkpoint))]
@@ -66,11 +66,7 @@ fn graph_codes_outrank_the_status(
 #[case::posted(100, "Unsupported request - method type: post", AppMisconfigured)]
 #[case::wrong_secret(100, "Error validating client secret.", AppMisconfigured)]
 #[case::wrong_host(190, "Invalid OAuth access token - Cannot parse access token", AppMisconfigured)]
-#[case::dashboard_token(
-    100,
-    "Session key invalid. This could be because …",
-    TokenRejected(TokenRevoked)
-)]
+#[case::dashboard_token(100, "Session key invalid. This could be because …", SessionUnknown)]
 #[case::expired_in_words(
     190,
     "Error validating access token: Session has expired.",

@@ -21,6 +21,7 @@ pub struct Model {
     pub media_count: Option<i64>,
     pub granted_scopes: Option<String>,
     pub refused: Option<String>,
+    pub consent_time: i64,
     pub token_issue_time: i64,
     pub token_expire_time: i64,
     pub link_time: i64,

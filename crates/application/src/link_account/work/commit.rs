@@ -9,6 +9,14 @@ use ig_domain::{
 use super::{LinkWork, Setback};
 use crate::persistence::persistently;
 
+/// All that a link has brought.
+struct Brought<'a> {
+    attempt: &'a LinkAttempt,
+    grant: &'a ShortLivedGrant,
+    token: &'a TokenGrant,
+    profile: &'a Profile,
+}
+
 impl LinkWork {
     /// Stores the account that `profile` belongs to, anew for as long as somebody else changes it.
     pub(super) async fn commit(
@@ -22,9 +30,10 @@ impl LinkWork {
         if profile.account_type == AccountType::Personal {
             return self.refuse(attempt, holder, LinkRefusal::PersonalAccount).await;
         }
+        let brought = Brought { attempt, grant: &grant, token, profile: &profile };
         loop {
-            let stored = self.stored(&profile, &grant).await?;
-            let link = match self.completed(attempt, stored, &grant, token, &profile) {
+            let stored = self.stored(&brought).await?;
+            let link = match self.completed(&brought, stored) {
                 Ok(link) => link,
                 Err(refusal) => return self.refuse(attempt, holder, refusal).await,
             };
@@ -41,71 +50,76 @@ impl LinkWork {
     }
 
     /// The linked account with the profile's professional id.
-    async fn stored(
-        &self,
-        profile: &Profile,
-        grant: &ShortLivedGrant,
-    ) -> Result<Option<InstagramAccount>, Setback> {
-        let id = &profile.professional_account_id;
+    async fn stored(&self, brought: &Brought<'_>) -> Result<Option<InstagramAccount>, Setback> {
+        let id = &brought.profile.professional_account_id;
         let key = AccountKey::Instagram(id.clone().into());
         let found = self.accounts.find(&key).await;
-        let found =
-            found.map_err(|error| Setback::from_store(error, Phase::Exchanged(grant.clone())))?;
+        let found = found
+            .map_err(|error| Setback::from_store(error, Phase::Exchanged(brought.grant.clone())))?;
         Ok(found.filter(|account| account.professional_account_id == *id))
     }
 
     /// What is to be stored, given what is.
     fn completed(
         &self,
-        attempt: &LinkAttempt,
+        brought: &Brought<'_>,
         stored: Option<InstagramAccount>,
-        grant: &ShortLivedGrant,
-        token: &TokenGrant,
-        profile: &Profile,
     ) -> Result<CompletedLink, LinkRefusal> {
-        if attempt.account.is_some() && attempt.account != stored.as_ref().map(|stored| stored.id) {
+        let wanted = brought.attempt.account;
+        if wanted.is_some() && wanted != stored.as_ref().map(|stored| stored.id) {
             return Err(LinkRefusal::WrongAccount);
         }
+        match stored {
+            None => Ok(self.new_account(brought, None)),
+            Some(stored) if stored.owner == brought.attempt.owner => {
+                Ok(self.linked_again(brought, &stored))
+            }
+            Some(stored) if stored.status(self.clock.now()) == AccountStatus::Active => {
+                Err(LinkRefusal::OwnedByAnother)
+            }
+            Some(stored) => Ok(self.new_account(brought, Some(&stored))),
+        }
+    }
+
+    /// A new account, in place of another owner's dead one where there is one.
+    fn new_account(
+        &self,
+        brought: &Brought<'_>,
+        displaced: Option<&InstagramAccount>,
+    ) -> CompletedLink {
+        let Brought { attempt, grant, token, profile } = brought;
         let now = self.clock.now();
-        let missing_scopes = attempt.scopes.missing_from(&grant.granted_scopes);
-        let new = |displaced| CompletedLink {
-            displaced,
+        CompletedLink {
+            displaced: displaced.map(|account| (account.id, account.revision)),
             account: InstagramAccount::link(
                 self.ids.account_id(now),
                 attempt.owner.clone(),
-                profile.clone(),
-                grant.user_id.clone(),
-                grant.granted_scopes.clone(),
+                (*profile).clone(),
+                &grant.consent,
                 token,
             ),
             former_revision: None,
             token: Some(token.token.clone()),
-            missing_scopes: missing_scopes.clone(),
+            missing_scopes: attempt.scopes.missing_from(&grant.consent.granted_scopes),
             end_time: now,
-        };
-        match stored {
-            None => Ok(new(None)),
-            Some(stored) if stored.owner == attempt.owner => {
-                let mut account = stored.clone();
-                account.read_profile(profile.clone(), now);
-                account.learn_exchange_id(grant.user_id.clone());
-                let newer = account.take_token(token);
-                if newer {
-                    account.granted_scopes = grant.granted_scopes.clone();
-                }
-                Ok(CompletedLink {
-                    displaced: None,
-                    account: account.succeeding(&stored, now),
-                    former_revision: Some(stored.revision),
-                    token: newer.then(|| token.token.clone()),
-                    missing_scopes,
-                    end_time: now,
-                })
-            }
-            Some(stored) if stored.status(now) == AccountStatus::Active => {
-                Err(LinkRefusal::OwnedByAnother)
-            }
-            Some(stored) => Ok(new(Some((stored.id, stored.revision)))),
+        }
+    }
+
+    /// The stored account as the link leaves it.
+    fn linked_again(&self, brought: &Brought<'_>, stored: &InstagramAccount) -> CompletedLink {
+        let Brought { attempt, grant, token, profile } = brought;
+        let now = self.clock.now();
+        let mut account = stored.clone();
+        account.read_profile((*profile).clone(), now);
+        account.learn_exchange_id(grant.consent.user_id.clone());
+        let newer = account.take_consent(&grant.consent, token, now);
+        CompletedLink {
+            displaced: None,
+            account: account.succeeding(stored, now),
+            former_revision: Some(stored.revision),
+            token: newer.then(|| token.token.clone()),
+            missing_scopes: attempt.scopes.missing_from(&grant.consent.granted_scopes),
+            end_time: now,
         }
     }
 }

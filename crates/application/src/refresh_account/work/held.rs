@@ -60,14 +60,16 @@ impl Held<'_> {
 
     /// What somebody else's refresh or link brought since the caller came, if it did.
     fn joined(&self, account: &InstagramAccount) -> Option<Result<RefreshedAccount, Setback>> {
-        let since = |moment: OffsetDateTime| moment > self.arrival;
+        let now = self.work.clock.now();
+        // A moment ahead of the clock comes from another replica's, and tells nothing.
+        let since = |moment: OffsetDateTime| moment > self.arrival && moment <= now;
         if account.refused.is_some() {
             return since(account.update_time).then(|| Err(self.reauthorization(account.clone())));
         }
         if since(account.token_issue_time) {
             return Some(Ok(self.answer(account.clone(), TokenOutcome::Renewed)));
         }
-        let young = account.renewable(self.work.clock.now()) == Err(NotRenewable::TooYoung);
+        let young = account.renewable(now) == Err(NotRenewable::TooYoung);
         let read = young && since(account.profile_time);
         read.then(|| Ok(self.answer(account.clone(), TokenOutcome::TooYoung)))
     }
@@ -78,11 +80,11 @@ impl Held<'_> {
         account: InstagramAccount,
         token: &LongLivedToken,
     ) -> Result<InstagramAccount, Setback> {
-        match self.ask_twice(token).await? {
-            Word::Dead(reason) => Err(self.bury(account, reason).await),
+        match self.ask_twice(&account, token).await? {
+            Word::Dead(reason) => Err(self.bury(account, token, reason).await),
             Word::Alive(profile) => {
                 let now = self.work.clock.now();
-                let healed = self.store(&account, None, |account| {
+                let healed = self.store((&account, token), None, |account| {
                     account.refused = None;
                     account.read_profile(profile.clone(), now);
                 });
@@ -100,10 +102,10 @@ impl Held<'_> {
         account: InstagramAccount,
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
-        match self.ask_twice(token).await? {
-            Word::Dead(reason) => Err(self.bury(account, reason).await),
+        match self.ask_twice(&account, token).await? {
+            Word::Dead(reason) => Err(self.bury(account, token, reason).await),
             Word::Alive(profile) => {
-                self.take_profile(account, profile, TokenOutcome::TooYoung).await
+                self.take_profile((account, token), profile, TokenOutcome::TooYoung).await
             }
         }
     }
@@ -116,18 +118,16 @@ impl Held<'_> {
         self.extend_lease().await?;
         let grant = match self.work.instagram.renew_token(token).await {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
-            Err(refusal) if is_rejection(&refusal) => {
-                return match self.confirm(token, refusal).await? {
-                    Ok(reason) => Err(self.bury(account, reason).await),
+            Err(refusal) if refusal.rejects_token() => {
+                return match self.confirm(&account, token, refusal).await? {
+                    Ok(reason) => Err(self.bury(account, token, reason).await),
                     Err(unconfirmed) => Err(unconfirmed.into()),
                 };
             }
             Err(error) => return Err(error.into()),
         };
-        let renewed = self.store(&account, Some(&grant), |account| {
-            // The stored token is the one that was just renewed, hence older than the grant.
-            let _newer = account.take_token(&grant);
-        });
+        let renewed =
+            self.store((&account, token), Some(&grant), |account| account.take_renewal(&grant));
         match renewed.await? {
             Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
             Stored::Done(account) => self.read_renewed(account, &grant.token).await,
@@ -140,9 +140,10 @@ impl Held<'_> {
         account: InstagramAccount,
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
-        self.extend_lease().await?;
-        match self.work.instagram.profile(token.text()).await {
-            Ok(profile) => self.take_profile(account, profile, TokenOutcome::Renewed).await,
+        match self.read(&account, token).await? {
+            Ok(profile) => {
+                self.take_profile((account, token), profile, TokenOutcome::Renewed).await
+            }
             Err(error) => {
                 tracing::debug!(%error, "the profile could not be read after a renewal");
                 Ok(self.answer(account, TokenOutcome::Renewed))
@@ -150,21 +151,35 @@ impl Held<'_> {
         }
     }
 
-    /// Asks `/me`, and once more where it refuses the token.
-    async fn ask_twice(&self, token: &LongLivedToken) -> Result<Word, Setback> {
+    /// Reads the profile, which must be this account's.
+    async fn read(
+        &self,
+        account: &InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<Result<Profile, InstagramError>, Setback> {
         self.extend_lease().await?;
-        match self.work.instagram.profile(token.text()).await {
+        let read = self.work.instagram.profile(token.text()).await;
+        Ok(read.and_then(|profile| {
+            let own = profile.professional_account_id == account.professional_account_id;
+            if own { Ok(profile) } else { Err(InstagramErrorKind::Unreadable.into()) }
+        }))
+    }
+
+    /// Asks `/me`, and once more where it refuses the token.
+    async fn ask_twice(
+        &self,
+        account: &InstagramAccount,
+        token: &LongLivedToken,
+    ) -> Result<Word, Setback> {
+        match self.read(account, token).await? {
             Ok(profile) => Ok(Word::Alive(profile)),
-            Err(error) if is_rejection(&error) => {
-                self.extend_lease().await?;
-                match self.work.instagram.profile(token.text()).await {
-                    Ok(profile) => Ok(Word::Alive(profile)),
-                    Err(again) => match again.kind {
-                        InstagramErrorKind::TokenRejected(reason) => Ok(Word::Dead(reason)),
-                        _ => Err(unconfirmed(error).into()),
-                    },
-                }
-            }
+            Err(error) if error.rejects_token() => match self.read(account, token).await? {
+                Ok(profile) => Ok(Word::Alive(profile)),
+                Err(again) => match again.kind {
+                    InstagramErrorKind::TokenRejected(reason) => Ok(Word::Dead(reason)),
+                    _ => Err(unconfirmed(error).into()),
+                },
+            },
             Err(error) => Err(error.into()),
         }
     }
@@ -172,11 +187,11 @@ impl Held<'_> {
     /// Whether `/me` confirms that the token which a renewal was refused for is dead.
     async fn confirm(
         &self,
+        account: &InstagramAccount,
         token: &LongLivedToken,
         refusal: InstagramError,
     ) -> Result<Result<ReauthorizationReason, InstagramError>, Setback> {
-        self.extend_lease().await?;
-        match self.work.instagram.profile(token.text()).await {
+        match self.read(account, token).await? {
             Err(InstagramError { kind: InstagramErrorKind::TokenRejected(reason), .. }) => {
                 Ok(Ok(reason))
             }
@@ -185,8 +200,14 @@ impl Held<'_> {
     }
 
     /// Records that Instagram refused the token, twice, and answers so.
-    async fn bury(&self, account: InstagramAccount, reason: ReauthorizationReason) -> Setback {
-        let buried = self.store(&account, None, |account| account.refused = Some(reason)).await;
+    async fn bury(
+        &self,
+        account: InstagramAccount,
+        token: &LongLivedToken,
+        reason: ReauthorizationReason,
+    ) -> Setback {
+        let buried =
+            self.store((&account, token), None, |account| account.refused = Some(reason)).await;
         match buried {
             Ok(Stored::Done(account)) => self.reauthorization(account),
             // Somebody linked it anew meanwhile: the word was about another token.
@@ -197,22 +218,24 @@ impl Held<'_> {
 
     async fn take_profile(
         &self,
-        account: InstagramAccount,
+        (account, token): (InstagramAccount, &LongLivedToken),
         profile: Profile,
         outcome: TokenOutcome,
     ) -> Result<RefreshedAccount, Setback> {
         let now = self.work.clock.now();
-        let read = self.store(&account, None, |account| account.read_profile(profile.clone(), now));
+        let read = self
+            .store((&account, token), None, |account| account.read_profile(profile.clone(), now));
         match read.await? {
             Stored::Done(account) => Ok(self.answer(account, outcome)),
             Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
         }
     }
 
-    /// Stores `change` on top of whatever others changed meanwhile, unless they changed the token.
+    /// Stores `change` on top of whatever others changed meanwhile, unless they changed the token that it
+    /// belongs to.
     async fn store(
         &self,
-        read: &InstagramAccount,
+        (read, token): (&InstagramAccount, &LongLivedToken),
         grant: Option<&TokenGrant>,
         change: impl Fn(&mut InstagramAccount),
     ) -> Result<Stored, Setback> {
@@ -222,8 +245,8 @@ impl Held<'_> {
             change(&mut next);
             let next = next.succeeding(&former, self.work.clock.now());
             let write = persistently(&*self.work.timer, || {
-                let token = grant.map(|grant| grant.token.clone());
-                self.work.accounts.update(&next, former.revision, token)
+                let renewed = grant.map(|grant| grant.token.clone());
+                self.work.accounts.update(&next, former.revision, renewed)
             });
             match write.await {
                 Ok(()) => return Ok(Stored::Done(next)),
@@ -231,8 +254,9 @@ impl Held<'_> {
                 Err(error) => return Err(error.into()),
             }
             let found = self.work.accounts.find_with_token(self.id).await?;
-            (former, _) = found.ok_or(RefreshAccountError::NotFound)?;
-            if former.token_issue_time != read.token_issue_time {
+            let (account, stored) = found.ok_or(RefreshAccountError::NotFound)?;
+            former = account;
+            if !stored.text().is(token.text()) {
                 // It may be our own write, whose answer was lost.
                 return Ok(Stored::Superseded(former));
             }
@@ -253,10 +277,6 @@ impl Held<'_> {
         debug_assert_ne!(view.status, AccountStatus::Active, "only a dead token ends here");
         RefreshAccountError::ReauthorizationRequired(Box::new(view)).into()
     }
-}
-
-fn is_rejection(error: &InstagramError) -> bool {
-    matches!(error.kind, InstagramErrorKind::TokenRejected(_))
 }
 
 /// A refusal that was not said twice: nothing follows from it but that Instagram is of two minds.

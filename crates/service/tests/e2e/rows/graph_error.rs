@@ -15,6 +15,8 @@ const TRACE: &str = "AStubTraceZz-_42";
 pub(crate) enum Meaning {
     /// The token is refused; said twice, the account needs re-authorisation for this reason.
     Dead(&'static str),
+    /// A token that was only just given is refused; of any other nothing follows.
+    NewDead,
     /// Instagram has trouble of its own.
     Unavailable,
     /// Stay away for so many seconds.
@@ -84,12 +86,13 @@ impl GraphError {
                 self.refused(dead).retry(Retry::Soon)
             }
             Meaning::Dead(_) => self.refused(dead),
+            Meaning::NewDead if dead == "CODE_REJECTED" => self.refused(dead),
             Meaning::Unavailable => self.refused("INSTAGRAM_UNAVAILABLE").retry(Retry::Soon),
             Meaning::Throttled(seconds) => {
                 self.refused("RATE_LIMITED").retry(Retry::After(seconds))
             }
             Meaning::App => self.refused("APP_MISCONFIGURED"),
-            Meaning::Unexpected => self.refused("INSTAGRAM_UNEXPECTED"),
+            Meaning::NewDead | Meaning::Unexpected => self.refused("INSTAGRAM_UNEXPECTED"),
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn tokens() -> Vec<GraphError> {
-    use Meaning::{App, Dead};
+    use Meaning::{App, Dead, NewDead};
     const REVOKED: Meaning = Dead("TOKEN_REVOKED");
     const CHECKPOINT: Meaning = Dead("CHECKPOINT");
     const WITHOUT: &str = "190 without subcode";
@@ -77,7 +77,7 @@ fn tokens() -> Vec<GraphError> {
             400,
             (452, 0),
             "Session key invalid. This could be because the session key has an incorrect format, or because the user has revoked this session",
-            REVOKED,
+            NewDead,
         ),
     ];
     for status in [200, 401, 403, 500] {
