@@ -98,13 +98,22 @@ async fn a_panic_ends_its_own_call_only() {
     assert_refused(&status, Code::NotFound, "ACCOUNT_NOT_FOUND", &[]);
 }
 
+#[rstest]
+#[case::an_unknown_method("Nothing", Code::Unimplemented)]
+#[case::a_message_that_cannot_be_decoded("Get", Code::Internal)]
 #[tokio::test]
-async fn an_unknown_method_gets_the_transports_own_status() {
+async fn what_reaches_no_rpc_gets_the_transports_own_status(
+    #[case] method: &str,
+    #[case] expected: Code,
+) {
     let channel = World::new().serve().await.channel().await;
     let mut client = tonic::client::Grpc::new(channel);
     tokio::time::timeout(Duration::from_secs(10), client.ready()).await.unwrap().unwrap();
-    let path = "/instagram.accounts.v1.InstagramAccountService/Nothing".parse().unwrap();
-    let codec = tonic_prost::ProstCodec::<v1::GetRequest, v1::GetResponse>::default();
-    let status = client.unary(get_request(), path, codec).await.unwrap_err();
-    assert_eq!((status.code(), status.details()), (Code::Unimplemented, [].as_slice()));
+    let path = format!("/instagram.accounts.v1.InstagramAccountService/{method}");
+    // Its first field is a number, where a request of `Get` has a text.
+    let message = prost_types::Duration { seconds: 1, nanos: 0 };
+    let codec = tonic_prost::ProstCodec::<prost_types::Duration, v1::GetResponse>::default();
+    let answer = client.unary(Request::new(message), path.parse().unwrap(), codec).await;
+    let status = answer.unwrap_err();
+    assert_eq!((status.code(), status.details()), (expected, [].as_slice()));
 }
