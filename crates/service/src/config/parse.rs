@@ -14,7 +14,7 @@ use super::LogFormat;
 const A_YEAR: Duration = Duration::from_hours(365 * 24);
 const AN_HOUR: Duration = Duration::from_hours(1);
 
-/// The longest app secret; ours. Meta's are 32 characters.
+/// The longest app secret; a guess of ours, as Meta tells no length.
 const LONGEST_SECRET: usize = 256;
 
 pub(super) fn app_id(raw: &str) -> Result<AppId, &'static str> {
