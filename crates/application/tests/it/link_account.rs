@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
-use ig_domain::ports::{InstagramErrorKind, MockInstagram, PendingLinks as _};
+use ig_domain::ports::{InstagramErrorKind, MockInstagram, PendingLinks as _, StoreError};
 use ig_domain::{
     AccountType, GrantedScopes, InstagramAccount, LinkRefusal, PendingLink, Profile,
     ReauthorizationReason, RequestedScopes, Scope, StateRejection,
 };
-use ig_test_support::builders::{START, account, pending_link, presentation, profile};
+use ig_test_support::builders::{START, account, grant, pending_link, presentation, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
@@ -126,6 +126,31 @@ async fn relinking_under_the_same_owner_keeps_the_account() {
     let (account, token) = stored(&store, &before).await;
     assert_eq!((account.revision, token.as_str()), (2, "IGAA-long"));
     assert_eq!(account.link_time, START);
+}
+
+#[tokio::test]
+async fn a_new_consent_outranks_a_renewal_of_the_former_that_came_later() {
+    let mut before = account(1, "shop/7", START);
+    before.take_renewal(&grant("IGAA-first", START + 2 * LATER));
+    let store = store_with(&before).await;
+    let linked = link(&store, willing(), pending("shop/7")).await.unwrap();
+    let all = GrantedScopes::Known(RequestedScopes::usual().iter().cloned().collect());
+    assert_eq!(linked.view.account.granted_scopes, all);
+    assert_eq!(stored(&store, &before).await.1, "IGAA-long");
+}
+
+#[tokio::test]
+async fn a_code_that_was_not_taken_is_known_as_such_before_the_caller_is_told() {
+    let store = empty_store();
+    let mut instagram = MockInstagram::new();
+    let away = store.clone();
+    instagram.expect_exchange_code().once().return_once(move |_, _| {
+        away.set_away(true);
+        Err(failure(InstagramErrorKind::Unavailable, 2))
+    });
+    let answer = link(&store, instagram, pending("shop/7")).await;
+    let told = matches!(answer, Err(LinkAccountError::Store(StoreError::Unavailable(_))));
+    assert!(told, "the code counts as sent: {answer:?}");
 }
 
 #[tokio::test]

@@ -190,6 +190,28 @@ async fn a_dead_account_stays_dead_while_instagram_cannot_tell() {
 }
 
 #[tokio::test]
+async fn a_profile_of_another_account_is_not_taken_over() {
+    let store = store_with(&linked()).await;
+    let before = stored(&store, &linked()).await;
+    let mut instagram = MockInstagram::new();
+    reads(&mut instagram, vec![Ok(profile(2))]);
+    let refused = use_case(&store, instagram, DAY / 2).execute(linked().id, None).await;
+    let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.kind, InstagramErrorKind::Unreadable);
+    assert_eq!(stored(&store, &linked()).await, before);
+}
+
+#[tokio::test]
+async fn a_token_stamped_by_a_clock_ahead_of_ours_is_not_taken_for_renewed() {
+    let ahead = account(1, "shop/7", START + DAY);
+    let store = store_with(&ahead).await;
+    let mut instagram = MockInstagram::new();
+    reads(&mut instagram, vec![Ok(profile(1))]);
+    let refreshed = use_case(&store, instagram, DAY / 2).execute(ahead.id, None).await.unwrap();
+    assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
+}
+
+#[tokio::test]
 async fn another_owners_account_is_not_found_and_nobody_is_asked() {
     let store = store_with(&linked()).await;
     let other: Owner = "shop/8".parse().unwrap();
