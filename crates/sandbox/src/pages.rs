@@ -88,7 +88,7 @@ pub(crate) enum Outcome {
 
 /// Renders a page. It may load nothing, be framed by nobody, and its address is told to nobody.
 pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                           frame-ancestors 'none'";
     let headers: [(HeaderName, HeaderValue); 4] = [
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),

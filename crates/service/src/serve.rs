@@ -39,7 +39,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
 
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let preparation = Preparation { database: Arc::clone(&database), keys: Arc::clone(&keys) };
-    let store = SeaOrmStore::new(database, config.instagram.app_id.clone(), keys);
+    let store = SeaOrmStore::new(Arc::clone(&database), config.instagram.app_id.clone(), keys);
     let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
     let adapters = Adapters::new(store, GraphApi::new(config.instagram.clone())?, clock);
     let ready = preparation.begin().await?;
@@ -62,7 +62,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
         signal = signals.next() => info!(signal, "stopping"),
     }
     stop.cancel();
-    Ok(end(serving, &tracker, config.shutdown_timeout, &mut signals).await?)
+    Ok(end(serving, &tracker, &database, config.shutdown_timeout, &mut signals).await?)
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -97,10 +97,12 @@ fn drain_timeout(limit: Duration) -> Duration {
     limit * 4 / 5
 }
 
-/// Waits for calls and for work that outlives its callers, until the limit or a second signal.
+/// Waits for calls and for work that outlives its callers, then closes the store: until the limit or a second
+/// signal.
 async fn end(
     serving: impl Future<Output = Result<(), ServeError>>,
     tracker: &TaskTracker,
+    database: &Database,
     limit: Duration,
     signals: &mut StopSignals,
 ) -> Result<ExitCode, ServeError> {
@@ -108,6 +110,9 @@ async fn end(
         serving.await?;
         tracker.close();
         tracker.wait().await;
+        if let Err(error) = database.close().await {
+            warn!(%error, "the store was left open; what it holds is safe");
+        }
         Ok(())
     };
     tokio::select! {

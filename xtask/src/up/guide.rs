@@ -65,7 +65,8 @@ impl Guide<'_> {
             ("by the username", call("Get", username)),
             ("all accounts of an owner", call("List", json!({ "owner": demo::OWNER }))),
             ("renew its token: too young on the first day", call("Refresh", account_id.clone())),
-            ("let a day pass in the sandbox, then renew again", self.let_a_day_pass()),
+            ("let a day pass in the sandbox", self.let_a_day_pass()),
+            ("renew its token, a moment later", call("Refresh", account_id.clone())),
             ("begin another link (JSON writes an & as \\u0026)", call("BeginLink", begin)),
             ("forget the account", call("Unlink", account_id)),
         ]
@@ -74,7 +75,7 @@ impl Guide<'_> {
     fn let_a_day_pass(&self) -> String {
         let body = json!({ "advance_seconds": A_DAY_SECONDS }).to_string();
         let url = format!("{}/sandbox/clock", self.settings.sandbox_url());
-        format!("curl -H 'content-type: application/json' -d {} {url}", quote(&body))
+        format!("curl --silent -H 'content-type: application/json' -d {} {url}", quote(&body))
     }
 }
 

@@ -89,6 +89,17 @@ impl Database {
         .await
     }
 
+    /// Closes the connections once what runs on them has ended. The last one of all processes moves what was
+    /// written into the database file itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]; nothing that was committed is lost then, it lies in the file beside.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let closing = self.connections.close_by_ref();
+        bounded(async { closing.await.map_err(|error| translate(&error)) }).await
+    }
+
     /// What single reading statements run on.
     pub(super) fn reading(&self) -> &DatabaseConnection {
         &self.connections

@@ -13,6 +13,7 @@ use super::request_id::{RequestId, RequestIds};
 use super::rpc::Rpc;
 use super::subject::Subject;
 use crate::chain::Chain;
+use crate::status::Reason;
 
 /// Who calls: callers are not told apart yet.
 const ANONYMOUS: &str = "anonymous";
@@ -96,12 +97,17 @@ impl Call {
         let info = status.get_details_error_info();
         let code = format!("{:?}", status.code());
         let reason = info.as_ref().map_or(code.as_str(), |info| info.reason.as_str());
+        let facts = info.as_ref().map(|info| &info.metadata).filter(|facts| !facts.is_empty());
+        let facts = facts.map(tracing::field::debug);
         match (status.code(), status.source()) {
             (Code::Internal, Some(cause)) => {
-                let facts = info.as_ref().map(|info| tracing::field::debug(&info.metadata));
                 line!(error, self, reason, facts, error = %Chain(cause), "call failed");
             }
-            (_, _) if self.rpc.writes() => line!(info, self, reason, "call refused"),
+            // The one refusal that only the operator can mend.
+            (_, _) if reason == Reason::AppMisconfigured.as_str() => {
+                line!(warn, self, reason, facts, "call refused");
+            }
+            (_, _) if self.rpc.writes() => line!(info, self, reason, facts, "call refused"),
             (_, cause) => {
                 let cause = cause.map(|cause| Chain(cause).to_string());
                 line!(debug, self, reason, error = cause, "call refused");

@@ -35,6 +35,17 @@ async fn open_streams_do_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
+async fn a_stopped_service_leaves_all_in_the_database_file_itself() {
+    let mut stack = Stack::start().await;
+    stack.service.linked(&stack.sandbox, "shop/7", BAKERY).await;
+    let (status, _) = stopped(&mut stack.service).await;
+    assert!(status.success(), "{status}");
+    let files = std::fs::read_dir(stack.folder.path()).unwrap();
+    let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(names, ["accounts.db"], "a copy of the file alone would lose the account");
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_cut_and_the_stop_ends_well() {
     let mut stack = Stack::start_with(&[("SHUTDOWN_TIMEOUT", "2s")]).await;
     // Room for the names of the services, not for a file.
