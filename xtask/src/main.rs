@@ -2,8 +2,10 @@
 
 mod ci;
 mod console;
+mod db;
 mod grpc;
 mod layers;
+mod postgres;
 mod process;
 mod test;
 mod tools;
@@ -32,6 +34,8 @@ enum Command {
     Test(test::Arguments),
     /// Check everything: the only definition of green
     Ci,
+    /// Serve a throwaway PostgreSQL until Ctrl-C
+    Db,
     /// Prove the direction of every dependency
     Layers,
     /// Make one call to the running service
@@ -55,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(arguments) => up::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
+        Command::Db => db::run(),
         Command::Layers => layers::run(&workspace),
         Command::Grpc(arguments) => grpc::run(&workspace, &arguments),
     }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::postgres::{self, Postgres};
 use crate::tools::{Browser, Tools};
 use crate::workspace::Workspace;
 use crate::{console, process};
@@ -18,6 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let grpcurl = Tools::of(workspace).grpcurl()?;
     let browser = Browser::obtain()?;
+    let postgres = Postgres::obtain()?;
     // The tests start binaries of other packages, which `cargo test` alone does not promise to build.
     console::note("building the workspace ...");
     process::run(&mut workspace.cargo(&["build", "--workspace", "--all-targets"]))?;
@@ -27,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .env("GRPCURL", grpcurl)
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
+        .env(postgres::VARIABLE, postgres.url())
         .env("INSTAGRAM_SANDBOX_BIN", workspace.binary("instagram-sandbox"));
     process::run(&mut tests)
 }

@@ -2,6 +2,7 @@
 //! `target/tools`; what cannot be had is an error that says what to install.
 
 mod browser;
+mod postgres;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 pub(crate) use self::browser::Browser;
+pub(crate) use self::postgres::PostgresPrograms;
 use crate::workspace::Workspace;
 use crate::{console, process};
 
@@ -168,6 +170,22 @@ impl Source {
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// On Debian as root, installs packages and says so; elsewhere does nothing.
+fn install_debian(packages: &[&str]) -> Result<()> {
+    if on_path("apt-get").is_none() || !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    console::note(format_args!("installing Debian's {} ...", packages.join(" and ")));
+    process::run(apt_get().arg("update"))?;
+    process::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(packages))
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+    command
 }
 
 fn remove_folder(folder: &Path) -> Result<()> {

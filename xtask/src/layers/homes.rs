@@ -45,6 +45,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["ig-adapters", "ig-sandbox", "xtask"]),
     ("sha2", &["ig-domain", "ig-grpc-server", "ig-sandbox"]),
     ("shlex", &["xtask"]),
+    ("tempfile", &["xtask"]),
     (
         "thiserror",
         &[

@@ -1,12 +1,10 @@
 //! The browser of the consent test, and the program that drives it.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::on_path;
-use crate::{console, process};
+use super::{install_debian, on_path};
 
 const BROWSERS: [&str; 4] =
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -23,17 +21,7 @@ impl Browser {
         if let Some(browser) = Self::find() {
             return Ok(browser);
         }
-        if on_path("apt-get").is_some() && nix::unistd::geteuid().is_root() {
-            console::note("installing Debian's packages chromium and chromium-driver ...");
-            process::run(apt_get().arg("update"))?;
-            process::run(apt_get().args([
-                "install",
-                "--yes",
-                "--no-install-recommends",
-                "chromium",
-                "chromium-driver",
-            ]))?;
-        }
+        install_debian(&["chromium", "chromium-driver"])?;
         Self::find().context(
             "the browser test needs chromium (or google-chrome) and chromedriver on PATH: install both \
              (Debian: apt-get install chromium chromium-driver)",
@@ -44,10 +32,4 @@ impl Browser {
         let chromium = BROWSERS.into_iter().find_map(on_path)?;
         Some(Self { chromium, chromedriver: on_path("chromedriver")? })
     }
-}
-
-fn apt_get() -> Command {
-    let mut command = Command::new("apt-get");
-    command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }
