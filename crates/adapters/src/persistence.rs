@@ -1,8 +1,8 @@
-//! The store over SeaORM: rows of one Meta app behind the domain's ports, in SQLite.
+//! The store over SeaORM: rows of one Meta app behind the domain's ports, in SQLite or PostgreSQL.
 //!
-//! Reads are single statements. Writes are transactions that hold the database's write lock from their first
-//! statement to their last, so whatever they read stays true until they commit. Leases are timed by the
-//! database's own clock, everything else by the instants that callers hand in.
+//! Reads are single statements. Writes are transactions of guarded statements: each changes only rows that are
+//! still as its guard says, and locks what it changes until the commit. (SQLite locks the whole database.) Leases
+//! are timed by the database's own clock, everything else by the instants that callers hand in.
 
 use std::sync::Arc;
 
@@ -14,19 +14,21 @@ mod accounts;
 mod attempt_row;
 mod columns;
 mod database;
+mod database_url;
 #[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
 mod entity;
 mod error;
 mod lease;
 mod link_attempts;
 mod pending_links;
+mod postgres;
 mod renewal_leases;
 mod sqlite;
 mod sweep;
 mod tokens;
 
 pub use database::Database;
-pub use sqlite::InvalidDatabaseUrl;
+pub use database_url::InvalidDatabaseUrl;
 
 /// The rows of one Meta app in a database.
 #[derive(Clone)]

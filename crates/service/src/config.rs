@@ -28,6 +28,8 @@ pub(crate) struct ServeConfig {
     pub(crate) database_url: SecretString,
     /// The keys that seal tokens; `None` for a key file beside the database.
     pub(crate) token_keys: Option<KeyRing>,
+    /// Whether the start migrates a database that other processes share.
+    pub(crate) migrate_on_start: bool,
     /// Where to listen.
     pub(crate) listen: SocketAddr,
     /// The redirect URIs that may be used; empty for any.
@@ -59,6 +61,7 @@ impl ServeConfig {
         let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
         let database_url = database_url(reader);
         let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
+        let migrate_on_start = reader.value(&setting::MIGRATE_ON_START, parse::boolean);
         let listen = listen(reader);
         let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
         let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
@@ -68,6 +71,7 @@ impl ServeConfig {
             instagram: instagram?,
             database_url: database_url?,
             token_keys: token_keys?,
+            migrate_on_start: migrate_on_start?,
             listen: listen?,
             redirect_uris: redirect_uris?.unwrap_or_default(),
             state_ttl: state_ttl?,

@@ -20,8 +20,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A store that is made fit.
 pub(crate) struct Preparation {
-    /// The database that is migrated.
+    /// The database.
     pub(crate) database: Arc<Database>,
+    /// Whether it is migrated here; its probe tells what is missing.
+    pub(crate) migrates: bool,
     /// The keys, to be read from beside the database where none are configured.
     pub(crate) keys: Arc<Keys>,
 }
@@ -61,13 +63,16 @@ impl Preparation {
     }
 
     async fn prepare(&self) -> anyhow::Result<()> {
-        self.database.migrate().await.context("the database was not brought up to date")?;
+        if self.migrates {
+            self.database.migrate().await.context("the database was not brought up to date")?;
+        }
         if self.keys.are_known() {
             return Ok(());
         }
+        let key_file = self.database.key_file().context("there is no place for a key file")?;
         let sealed = self.database.anything_sealed().await;
         let sealed = sealed.context("the database cannot be asked for sealed tokens")?;
-        self.keys.learn(KeyRing::load_or_create(&self.database.key_file(), !sealed)?);
+        self.keys.learn(KeyRing::load_or_create(&key_file, !sealed)?);
         Ok(())
     }
 }
@@ -88,7 +93,7 @@ mod tests {
     fn preparation(file: &Path) -> Preparation {
         let url = format!("sqlite://{}?mode=rwc", file.display());
         let database = Arc::new(Database::open(&url).unwrap());
-        Preparation { database, keys: Arc::new(Keys::new(None)) }
+        Preparation { database, migrates: true, keys: Arc::new(Keys::new(None)) }
     }
 
     #[tokio::test]

@@ -34,11 +34,20 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
     let url = config.database_url.expose_secret();
     let database = Arc::new(Database::open(url).map_err(InvalidSettings::from)?);
+    let is_file = database.key_file().is_some();
+    if !is_file && config.token_keys.is_none() {
+        return Err(InvalidSettings::no_keys().into());
+    }
     let listener = listen(config.listen).await?;
-    announce(&config, listener.local_addr()?);
+    announce(&config, database.name(), listener.local_addr()?);
 
     let keys = Arc::new(Keys::new(config.token_keys.take()));
-    let preparation = Preparation { database: Arc::clone(&database), keys: Arc::clone(&keys) };
+    let preparation = Preparation {
+        database: Arc::clone(&database),
+        // A file is nobody else's to migrate.
+        migrates: is_file || config.migrate_on_start,
+        keys: Arc::clone(&keys),
+    };
     let store = SeaOrmStore::new(Arc::clone(&database), config.instagram.app_id.clone(), keys);
     let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
     let adapters = Adapters::new(store, GraphApi::new(config.instagram.clone())?, clock);
@@ -71,9 +80,9 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// The first lines of the log. `address` is the one that is bound.
-fn announce(config: &ServeConfig, address: SocketAddr) {
+fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
     let (version, app_id) = (env!("CARGO_PKG_VERSION"), config.instagram.app_id.as_str());
-    info!(version, %address, app.id = app_id, database = "sqlite", "instagram-accounts is listening");
+    info!(version, %address, app.id = app_id, database, "instagram-accounts is listening");
     if !address.ip().is_loopback() {
         warn!(
             "GRPC_LISTEN is not loopback, and callers are not told apart: whoever reaches it may do everything"

@@ -91,7 +91,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("tower-http", &["ig-sandbox"]),
     ("tracing", &["ig-adapters", "ig-application", "ig-grpc-server", "ig-sandbox", "ig-service"]),
     ("tracing-subscriber", &["ig-sandbox", "ig-service"]),
-    ("url", &["ig-domain", "ig-sandbox"]),
+    ("url", &["ig-adapters", "ig-domain", "ig-sandbox"]),
     ("uuid", &["ig-adapters", "ig-domain", "ig-grpc-server", "ig-test-support"]),
     ("zeroize", &["ig-adapters"]),
 ];

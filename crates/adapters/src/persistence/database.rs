@@ -1,4 +1,4 @@
-//! A database: its connections, its write lock, its migrations.
+//! A database: its connections, its writing transactions, its migrations.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -10,15 +10,15 @@ use ig_domain::ports::{StoreError, StoreProbe};
 use ig_migrations::Migrator;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    QueryFilter, QuerySelect, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    QueryFilter, QuerySelect,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::SeaOrmStore;
 use super::entity::{account_token, link_attempt};
 use super::error::{translate, unavailable};
-use super::sqlite::{InvalidDatabaseUrl, SqliteFile};
+use super::sqlite::SqliteFile;
+use super::{InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
 /// The longest that any call to the store takes.
 const CALL_LIMIT: Duration = Duration::from_secs(4);
@@ -26,11 +26,20 @@ const CALL_LIMIT: Duration = Duration::from_secs(4);
 /// A database of accounts, and its connections.
 #[derive(Debug)]
 pub struct Database {
-    file: SqliteFile,
+    engine: Engine,
     connections: DatabaseConnection,
-    /// SQLite has one writer at a time. Queuing for it here is fair, and leaves the other connections to
-    /// readers; only other processes are waited for inside SQLite.
-    turn: Semaphore,
+}
+
+/// What differs between the databases that we know.
+#[derive(Debug)]
+enum Engine {
+    Sqlite {
+        file: SqliteFile,
+        /// SQLite has one writer at a time. Queuing for it here is fair, and leaves the other connections to
+        /// readers; only other processes are waited for inside SQLite.
+        turn: Semaphore,
+    },
+    Postgres,
 }
 
 impl Database {
@@ -41,16 +50,31 @@ impl Database {
     ///
     /// [`InvalidDatabaseUrl`] when `url` names none.
     pub fn open(url: &str) -> Result<Self, InvalidDatabaseUrl> {
+        if postgres::is_meant(url) {
+            return Ok(Self { engine: Engine::Postgres, connections: postgres::connections(url)? });
+        }
         let file: SqliteFile = url.parse()?;
-        Ok(Self { connections: file.connections(), file, turn: Semaphore::new(1) })
+        let connections = file.connections();
+        Ok(Self { engine: Engine::Sqlite { file, turn: Semaphore::new(1) }, connections })
     }
 
-    /// Where the sealing keys are kept when none are configured: beside the database.
+    /// What the database is, as a log calls it.
     #[must_use]
-    pub fn key_file(&self) -> PathBuf {
-        let mut path = self.file.path().as_os_str().to_owned();
+    pub fn name(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite { .. } => "sqlite",
+            Engine::Postgres => "postgres",
+        }
+    }
+
+    /// Where the sealing keys are kept when none are configured: beside the database. `None` where it is no file
+    /// on this machine.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        let Engine::Sqlite { file, .. } = &self.engine else { return None };
+        let mut path = file.path().as_os_str().to_owned();
         path.push(".keys");
-        path.into()
+        Some(path.into())
     }
 
     /// Takes all migrations that are missing, or none. Creates the file where the URL says `mode=rwc`. Safe
@@ -61,10 +85,15 @@ impl Database {
     /// [`StoreError::Unavailable`] when the database cannot be reached; [`StoreError::Internal`] when a
     /// migration fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let connection = self.file.migration_connection().await.map_err(unavailable)?;
-        let migrated = migrate(&connection).await.map_err(|error| translate(&error));
-        let closed = connection.close().await.map_err(|error| translate(&error));
-        migrated.and(closed)
+        let migrated = match &self.engine {
+            Engine::Sqlite { file, .. } => {
+                let connection = file.migration_connection().await.map_err(unavailable)?;
+                let migrated = migrate(sqlite::begin(&connection).await).await;
+                migrated.and(connection.close().await)
+            }
+            Engine::Postgres => migrate(postgres::begin_migration(&self.connections).await).await,
+        };
+        migrated.map_err(|error| translate(&error))
     }
 
     /// The names of the migrations that are missing. Changes nothing.
@@ -89,8 +118,8 @@ impl Database {
         .await
     }
 
-    /// Closes the connections once what runs on them has ended. The last one of all processes moves what was
-    /// written into the database file itself.
+    /// Closes the connections once what runs on them has ended. In SQLite the last one of all processes moves
+    /// what was written into the database file itself.
     ///
     /// # Errors
     ///
@@ -105,19 +134,32 @@ impl Database {
         &self.connections
     }
 
-    /// Begins to write; from here on nobody else does.
+    /// Begins to write. In SQLite, from here on nobody else does.
     pub(super) async fn begin_write(&self) -> Result<Write<'_>, StoreError> {
-        let turn = self.turn.acquire().await.map_err(unavailable)?;
-        let begun = self.connections.begin_with_options(immediate()).await;
+        let (turn, begun) = match &self.engine {
+            Engine::Sqlite { turn, .. } => {
+                let turn = turn.acquire().await.map_err(unavailable)?;
+                (Some(turn), sqlite::begin(&self.connections).await)
+            }
+            Engine::Postgres => (None, postgres::begin(&self.connections).await),
+        };
         let transaction = begun.map_err(|error| translate(&error))?;
         Ok(Write { transaction, _turn: turn })
+    }
+
+    /// Whether what has begun may write. SQLite has refused the begin where it may not.
+    async fn takes_writes(&self, on: &DatabaseTransaction) -> Result<bool, DbErr> {
+        match self.engine {
+            Engine::Sqlite { .. } => Ok(true),
+            Engine::Postgres => postgres::is_read_only(on).await.map(|read_only| !read_only),
+        }
     }
 }
 
 /// A writing transaction. Dropping it undoes it.
 pub(super) struct Write<'a> {
     transaction: DatabaseTransaction,
-    _turn: SemaphorePermit<'a>,
+    _turn: Option<SemaphorePermit<'a>>,
 }
 
 impl Write<'_> {
@@ -144,8 +186,12 @@ pub(super) async fn bounded<T>(
 impl StoreProbe for SeaOrmStore {
     async fn check(&self) -> Result<(), StoreError> {
         bounded(async {
-            // A store that can be read and not written serves no link, so the lock is asked for too.
+            // A store that can be read and not written serves no link.
             let write = self.database.begin_write().await?;
+            let takes_writes = self.database.takes_writes(write.on()).await;
+            if !takes_writes.map_err(|error| translate(&error))? {
+                return Err(unavailable("the server only lets read"));
+            }
             let missing = pending(write.on()).await.map_err(|error| translate(&error))?;
             match missing.first() {
                 Some(name) => Err(unavailable(format_args!("migration {name} is missing"))),
@@ -156,15 +202,8 @@ impl StoreProbe for SeaOrmStore {
     }
 }
 
-/// The lock is taken at the begin: a transaction that reads first and then asks for it fails as soon as
-/// another has written in between.
-fn immediate() -> TransactionOptions {
-    let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
-    TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() }
-}
-
-async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    let transaction = connection.begin_with_options(immediate()).await?;
+async fn migrate(begun: Result<DatabaseTransaction, DbErr>) -> Result<(), DbErr> {
+    let transaction = begun?;
     Migrator::up(&transaction, None).await?;
     transaction.commit().await
 }

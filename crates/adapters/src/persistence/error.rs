@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use ig_domain::ports::{Cause, SealError, StoreError};
+use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
 
 /// Translates a failed statement. Only its `Display` text goes on: `Debug` of these errors holds row values.
@@ -26,12 +27,19 @@ fn translate_sqlx(error: &SqlxError, cause: Cause) -> StoreError {
         SqlxError::Io(_)
         | SqlxError::PoolTimedOut
         | SqlxError::PoolClosed
-        | SqlxError::WorkerCrashed => StoreError::Unavailable(cause),
+        | SqlxError::WorkerCrashed
+        | SqlxError::Tls(_)
+        | SqlxError::Protocol(_) => StoreError::Unavailable(cause),
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Corrupt(cause),
-        SqlxError::Database(error) => match error.code().and_then(|code| code.parse().ok()) {
-            Some(code) => translate_sqlite(code, error.message(), cause),
-            None => StoreError::Internal(cause),
-        },
+        SqlxError::Database(error) => {
+            if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+                return translate_postgres(error.code(), cause);
+            }
+            match error.code().and_then(|code| code.parse().ok()) {
+                Some(code) => translate_sqlite(code, error.message(), cause),
+                None => StoreError::Internal(cause),
+            }
+        }
         _ => StoreError::Internal(cause),
     }
 }
@@ -61,6 +69,25 @@ fn translate_sqlite(code: u32, message: &str, cause: Cause) -> StoreError {
         }
         ERROR if message.starts_with("no such column") => StoreError::Unavailable(cause),
         _ => StoreError::Internal(cause),
+    }
+}
+
+/// Translates PostgreSQL's error code, whose first two characters are its class.
+///
+/// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn translate_postgres(code: &str, cause: Cause) -> StoreError {
+    match code {
+        // Tables, columns or the schema are missing, or not ours to use: migrations or grants are.
+        "42P01" | "42703" | "3F000" | "42501" => StoreError::Unavailable(cause),
+        "XX001" | "XX002" => StoreError::Corrupt(cause),
+        _ => match code.get(..2) {
+            // Connection, state of the transaction (read-only), log-in, database, rolled back for others' sake,
+            // resources, locks, operator (shutting down, starting, statement cut off), disk.
+            Some("08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58") => {
+                StoreError::Unavailable(cause)
+            }
+            _ => StoreError::Internal(cause),
+        },
     }
 }
 
@@ -97,6 +124,28 @@ mod tests {
     use super::*;
 
     #[rstest]
+    #[case::shutting_down("57P01", "the store is unavailable")]
+    #[case::starting("57P03", "the store is unavailable")]
+    #[case::cut_off("57014", "the store is unavailable")]
+    #[case::too_many_connections("53300", "the store is unavailable")]
+    #[case::deadlock("40P01", "the store is unavailable")]
+    #[case::not_serializable("40001", "the store is unavailable")]
+    #[case::read_only("25006", "the store is unavailable")]
+    #[case::idle_in_transaction("25P03", "the store is unavailable")]
+    #[case::lock_not_had("55P03", "the store is unavailable")]
+    #[case::password("28P01", "the store is unavailable")]
+    #[case::no_database("3D000", "the store is unavailable")]
+    #[case::no_table("42P01", "the store is unavailable")]
+    #[case::no_column("42703", "the store is unavailable")]
+    #[case::damaged("XX001", "a stored row cannot be read")]
+    #[case::our_fault("42601", "the store refused a statement")]
+    #[case::null("23502", "the store refused a statement")]
+    #[case::no_code("", "the store refused a statement")]
+    fn codes_of_postgres_become_what_a_caller_can_do(#[case] code: &str, #[case] expected: &str) {
+        assert_eq!(translate_postgres(code, Cause::new(code.to_owned())).to_string(), expected);
+    }
+
+    #[rstest]
     #[case::busy(5, "database is locked", "the store is unavailable")]
     #[case::busy_snapshot(517, "database is locked", "the store is unavailable")]
     #[case::moved(1032, "attempt to write a readonly database", "the store is unavailable")]
@@ -108,7 +157,7 @@ mod tests {
     #[case::malformed(11, "database disk image is malformed", "a stored row cannot be read")]
     #[case::our_fault(1, "near \"SELEC\": syntax error", "the store refused a statement")]
     #[case::null(1299, "NOT NULL constraint failed: a.b", "the store refused a statement")]
-    fn sqlites_codes_become_what_a_caller_can_do(
+    fn codes_of_sqlite_become_what_a_caller_can_do(
         #[case] code: u32,
         #[case] message: &str,
         #[case] expected: &str,

@@ -12,8 +12,12 @@ use sea_orm::sqlx::pool::PoolConnectionMetadata;
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sea_orm::{DatabaseConnection, SqlxError, SqlxSqliteConnector};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, SqlxError,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+};
 
+use super::InvalidDatabaseUrl;
 use super::error::is_busy;
 
 /// One connection writes at a time, so the others are for readers.
@@ -24,29 +28,6 @@ const BUSY_FOR: Duration = Duration::from_secs(3);
 /// How long migrations wait for another process's.
 const MIGRATE_WITHIN: Duration = Duration::from_mins(1);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
-
-/// `DATABASE_URL` names no database that can be used. The URL is not repeated: it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidDatabaseUrl {
-    /// Another scheme than `sqlite:`.
-    #[error(
-        "DATABASE_URL must begin with sqlite:, such as sqlite://instagram-accounts.db?mode=rwc"
-    )]
-    Scheme,
-    /// A database in memory would be another one for each connection, and gone after a restart.
-    #[error(
-        "DATABASE_URL must name a file, such as sqlite://instagram-accounts.db?mode=rwc; a database in memory keeps nothing"
-    )]
-    InMemory,
-    /// No file name, or one that is not UTF-8.
-    #[error("DATABASE_URL names no file; an example is sqlite://instagram-accounts.db?mode=rwc")]
-    File,
-    /// Another parameter than `mode=rw` and `mode=rwc`.
-    #[error(
-        "DATABASE_URL takes no parameter but mode=rwc (create the file when migrating) or mode=rw"
-    )]
-    Parameter,
-}
 
 /// The file that a URL names.
 #[derive(Clone, Debug)]
@@ -134,6 +115,14 @@ impl SqliteFile {
     }
 }
 
+/// Begins to write. The lock is taken at the begin: a transaction that reads first and then asks for it fails as
+/// soon as another has written in between.
+pub(super) async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+    let immediate = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+    connections.begin_with_options(immediate).await
+}
+
 async fn single(options: SqliteConnectOptions) -> Result<SqlitePool, SqlxError> {
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN);
     pool.connect_with(options).await
@@ -196,7 +185,7 @@ mod tests {
 
     #[rstest]
     #[case::empty("", InvalidDatabaseUrl::Scheme)]
-    #[case::postgres("postgres://user:password@host/db", InvalidDatabaseUrl::Scheme)]
+    #[case::other("mysql://user:password@host/db", InvalidDatabaseUrl::Scheme)]
     #[case::in_memory("sqlite::memory:", InvalidDatabaseUrl::InMemory)]
     #[case::in_memory_with_slashes("sqlite://:memory:", InvalidDatabaseUrl::InMemory)]
     #[case::in_memory_by_mode("sqlite://a.db?mode=memory", InvalidDatabaseUrl::InMemory)]

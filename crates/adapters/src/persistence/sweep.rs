@@ -3,10 +3,8 @@
 use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{LINK_RETENTION, LinkOutcome, LinkRefusal, REPLAY_WINDOW, SHORT_LIVED_LIFETIME};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, SelectStatement};
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-};
+use sea_orm::sea_query::{Condition, LockBehavior, LockType};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 use time::OffsetDateTime;
 
 use super::SeaOrmStore;
@@ -48,6 +46,7 @@ impl SeaOrmStore {
         );
         let in_phase = Column::Phase.is_in(phases.iter().copied());
         let stale = Condition::all().add(in_phase).add(self.is_free()).add(stale);
+        let codes = self.attempts(on, stale, limit).await?;
         let columns = ended_columns(&LinkOutcome::Refused(refusal), now);
         let ended = link_attempt::Entity::update_many()
             .set(link_attempt::ActiveModel {
@@ -56,7 +55,7 @@ impl SeaOrmStore {
                 ..columns
             })
             .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(Column::CodeHash.in_subquery(self.attempts(stale, limit)))
+            .filter(Column::CodeHash.is_in(codes))
             .exec(on)
             .await;
         Ok(ended.map_err(|error| translate(&error))?.rows_affected)
@@ -71,9 +70,10 @@ impl SeaOrmStore {
         let old = Condition::all()
             .add(Column::Phase.eq(ENDED))
             .add(Column::EndTime.lte(micros(now - LINK_RETENTION)));
+        let codes = self.attempts(on, old, limit).await?;
         let forgotten = link_attempt::Entity::delete_many()
             .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(Column::CodeHash.in_subquery(self.attempts(old, limit)))
+            .filter(Column::CodeHash.is_in(codes))
             .exec(on)
             .await;
         Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)
@@ -92,23 +92,37 @@ impl SeaOrmStore {
             .filter(AppId.eq(self.app.as_str()))
             .filter(ExpireTime.lte(micros(now - LINK_RETENTION)))
             .limit(limit)
-            .into_query();
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_tuple::<Vec<u8>>()
+            .all(on)
+            .await;
+        let old = old.map_err(|error| translate(&error))?;
         let forgotten = pending_link::Entity::delete_many()
             .filter(AppId.eq(self.app.as_str()))
-            .filter(StateHash.in_subquery(old))
+            .filter(StateHash.is_in(old))
             .exec(on)
             .await;
         Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)
     }
 
-    /// The keys of some of this app's attempts: neither database takes a limit where it updates or deletes.
-    fn attempts(&self, condition: Condition, limit: u64) -> SelectStatement {
-        link_attempt::Entity::find()
+    /// The keys of some of this app's attempts, locked: neither database takes a limit where it updates or
+    /// deletes. Rows that others have locked are left to a later sweep, so no sweep waits or is waited for in a ring.
+    async fn attempts(
+        &self,
+        on: &DatabaseTransaction,
+        condition: Condition,
+        limit: u64,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let found = link_attempt::Entity::find()
             .select_only()
             .column(Column::CodeHash)
             .filter(Column::AppId.eq(self.app.as_str()))
             .filter(condition)
             .limit(limit)
-            .into_query()
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_tuple()
+            .all(on)
+            .await;
+        found.map_err(|error| translate(&error))
     }
 }

@@ -1,12 +1,13 @@
-//! Several processes on one file, and callers that go away.
+//! Several processes on one database, and callers that go away.
 
 use ig_domain::InstagramAccount;
 use ig_domain::ports::{AccountKey, StoreError};
 use ig_test_support::builders::{self, START, long_lived, parsed};
-use ig_test_support::contract::{Ports, StoreUnderTest};
+use ig_test_support::contract::Ports;
+use rstest::rstest;
 use tokio::task::JoinSet;
 
-use super::fixture::{Sqlite, key, open, ports};
+use super::fixture::{On, key, open, ports};
 
 async fn link(ports: &Ports, account: &InstagramAccount) {
     use ig_domain::ports::CompletedLink;
@@ -44,9 +45,12 @@ async fn bump(ports: Ports, account: InstagramAccount) {
     }
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn three_times_a_hundred_writes_through_three_pools_lose_nothing() {
-    let store = Sqlite::migrated().await;
+async fn three_times_a_hundred_writes_through_three_pools_lose_nothing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
     let account = builders::account(1, "", START);
     link(&store.ports(), &account).await;
     let mut writers = JoinSet::new();
@@ -66,9 +70,12 @@ async fn three_times_a_hundred_writes_through_three_pools_lose_nothing() {
     assert_eq!((found.revision, token.text().expose()), (301, "301"));
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_that_are_dropped_at_any_point_block_nobody_and_leave_nothing_half_done() {
-    let store = Sqlite::migrated().await;
+async fn writers_that_are_dropped_at_any_point_block_nobody_and_leave_nothing_half_done(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
     let ports = store.ports();
     let account = builders::account(1, "", START);
     link(&ports, &account).await;

@@ -5,11 +5,11 @@ use std::error::Error;
 use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
 use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, Phase, StateHash};
 use ig_test_support::builders::{self, START, long_lived, pending_link, presentation};
-use ig_test_support::contract::{Ports, StoreUnderTest};
+use ig_test_support::contract::Ports;
 use rstest::rstest;
 use uuid::Uuid;
 
-use super::fixture::Sqlite;
+use super::fixture::{On, Sqlite, TestDatabase};
 
 /// An attempt that goes on and one that has ended with an account.
 async fn fill(ports: &Ports) -> (StateHash, [CodeHash; 2]) {
@@ -42,9 +42,8 @@ async fn fill(ports: &Ports) -> (StateHash, [CodeHash; 2]) {
 #[case::scopes("UPDATE instagram_account SET granted_scopes = 'Planted'")]
 #[case::refused("UPDATE instagram_account SET refused = 'planted'")]
 #[case::time("UPDATE instagram_account SET link_time = 9223372036854775807")]
-#[case::number("UPDATE instagram_account SET revision = 'planted'")]
 #[case::no_token("DELETE FROM account_token")]
-#[case::cut_token("UPDATE account_token SET sealed_token = x'01'")]
+#[case::cut_token("UPDATE account_token SET sealed_token = {byte}")]
 #[case::no_seal("UPDATE account_token SET sealed_token = 'planted'")]
 #[case::phase("UPDATE link_attempt SET phase = 'planted'")]
 #[case::outcome("UPDATE link_attempt SET outcome = 'planted'")]
@@ -52,14 +51,33 @@ async fn fill(ports: &Ports) -> (StateHash, [CodeHash; 2]) {
 #[case::no_account("UPDATE link_attempt SET linked_account_id = NULL")]
 #[case::no_sealed_token("UPDATE link_attempt SET phase = 'exchanged'")]
 #[case::redirect_uri("UPDATE link_attempt SET redirect_uri = 'planted'")]
-#[case::state_hash("UPDATE link_attempt SET state_hash = x'00'")]
-#[case::uuid("UPDATE link_attempt SET account_id = 'planted'")]
-#[case::owner("UPDATE pending_link SET owner = 'planted' || char(10)")]
+#[case::state_hash("UPDATE link_attempt SET state_hash = {byte}")]
+#[case::owner("UPDATE pending_link SET owner = 'planted' || {newline}")]
 #[case::binding("UPDATE pending_link SET session_binding_hash = 'planted'")]
-#[case::spender("UPDATE pending_link SET spent_by = x'00'")]
+#[case::spender("UPDATE pending_link SET spent_by = {byte}")]
 #[tokio::test]
-async fn a_damaged_row_is_corrupt_and_is_not_shown(#[case] damage: &str) {
-    let store = Sqlite::migrated().await;
+async fn a_damaged_row_is_corrupt_and_is_not_shown(
+    #[case] damage: &str,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let (newline, byte) = match on {
+        On::Sqlite => ("char(10)", "x'01'"),
+        On::Postgres => ("chr(10)", r"'\x01'"),
+    };
+    let damage = damage.replace("{newline}", newline).replace("{byte}", byte);
+    assert_corrupt(&*on.migrated().await, &damage).await;
+}
+
+/// PostgreSQL keeps such out by its types.
+#[rstest]
+#[case::number("UPDATE instagram_account SET revision = 'planted'")]
+#[case::uuid("UPDATE link_attempt SET account_id = 'planted'")]
+#[tokio::test]
+async fn a_value_of_another_type_is_corrupt_and_is_not_shown(#[case] damage: &str) {
+    assert_corrupt(&Sqlite::migrated().await, damage).await;
+}
+
+async fn assert_corrupt(store: &dyn TestDatabase, damage: &str) {
     let ports = store.ports();
     let (state, codes) = fill(&ports).await;
     assert!(store.run(damage).await > 0);
@@ -83,19 +101,19 @@ async fn a_damaged_row_is_corrupt_and_is_not_shown(#[case] damage: &str) {
     }
 }
 
+#[rstest]
+#[case::sqlite(On::Sqlite, "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")]
+#[case::postgres(On::Postgres, "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")]
 #[tokio::test]
-async fn a_lease_lasts_fourteen_seconds_by_the_databases_clock() {
-    let store = Sqlite::migrated().await;
+async fn a_lease_lasts_fourteen_seconds_by_the_databases_clock(#[case] on: On, #[case] now: &str) {
+    let store = on.migrated().await;
     let ports = store.ports();
     fill(&ports).await;
     let account = builders::account(1, "", START).id;
     let holder = LeaseHolder::from_uuid(Uuid::from_u128(1));
     assert!(ports.renewal_leases.claim(account, holder).await.unwrap());
     for table in ["renewal_lease", "link_attempt"] {
-        let left = format!(
-            "SELECT max(lease_end) - CAST(unixepoch('subsec') * 1000000 AS INTEGER) FROM {table}"
-        );
-        let left = store.number(&left).await;
+        let left = store.number(&format!("SELECT max(lease_end) - {now} FROM {table}")).await;
         assert!((10_000_000..=14_000_000).contains(&left), "{table}: {left}");
     }
 }

@@ -1,6 +1,8 @@
-//! A database file of its own for each test, and a second way into it.
+//! A database of its own for each test, and a second way into it.
 
-use std::path::{Path, PathBuf};
+mod postgres;
+mod sqlite;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,76 +11,67 @@ use ig_adapters::sealing::KeyRing;
 use ig_domain::AppId;
 use ig_domain::ports::StoreError;
 use ig_test_support::contract::{Ports, StoreUnderTest};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _};
-use tempfile::TempDir;
 
-/// A database file in a folder that goes with it.
-pub(crate) struct Sqlite {
-    pub(crate) folder: TempDir,
-    pub(crate) database: Arc<Database>,
+pub(crate) use self::postgres::Postgres;
+pub(crate) use self::sqlite::Sqlite;
+
+/// A database, and what a test does to it beside the store.
+#[async_trait]
+pub(crate) trait TestDatabase: StoreUnderTest {
+    /// The database as the store's process has it.
+    fn database(&self) -> &Arc<Database>;
+
+    /// How another process would open it.
+    fn url(&self) -> String;
+
+    /// Runs one statement beside the store; returns how many rows it touched.
+    async fn run(&self, statement: &str) -> u64;
+
+    /// Reads one number beside the store.
+    async fn number(&self, statement: &str) -> i64;
 }
 
-impl Sqlite {
-    /// A file that is yet to be made.
-    pub(crate) fn missing() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = open(&url(&folder.path().join("accounts.db")));
-        Self { folder, database }
+/// The databases that we know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum On {
+    Sqlite,
+    Postgres,
+}
+
+impl On {
+    /// A database in which nothing is; in SQLite, not even its file.
+    pub(crate) async fn unmigrated(self) -> Box<dyn TestDatabase> {
+        match self {
+            Self::Sqlite => Box::new(Sqlite::missing()),
+            Self::Postgres => Box::new(Postgres::empty().await),
+        }
+    }
+
+    /// A database without tables.
+    pub(crate) async fn empty(self) -> Box<dyn TestDatabase> {
+        match self {
+            Self::Sqlite => Box::new(Sqlite::empty()),
+            Self::Postgres => Box::new(Postgres::empty().await),
+        }
     }
 
     /// An empty database, up to date.
-    pub(crate) async fn migrated() -> Self {
-        let store = Self::missing();
-        store.database.migrate().await.unwrap();
+    pub(crate) async fn migrated(self) -> Box<dyn TestDatabase> {
+        let store = self.unmigrated().await;
+        store.database().migrate().await.unwrap();
         store
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("accounts.db")
-    }
-
-    pub(crate) fn url(&self) -> String {
-        url(&self.path())
-    }
-
-    /// A connection beside the store, to do to the rows what no store does.
-    pub(crate) async fn connection(&self) -> SqliteConnection {
-        SqliteConnectOptions::new().filename(self.path()).connect().await.unwrap()
-    }
-
-    /// Runs one statement beside the store; returns how many rows it touched.
-    pub(crate) async fn run(&self, statement: &str) -> u64 {
-        let statement = sqlx::query(AssertSqlSafe(statement.to_owned()));
-        statement.execute(&mut self.connection().await).await.unwrap().rows_affected()
-    }
-
-    /// Reads one number beside the store.
-    pub(crate) async fn number(&self, statement: &str) -> i64 {
-        let statement = sqlx::query_scalar(AssertSqlSafe(statement.to_owned()));
-        statement.fetch_one(&mut self.connection().await).await.unwrap()
     }
 }
 
-#[async_trait]
-impl StoreUnderTest for Sqlite {
-    fn of_app(&self, app: AppId) -> Ports {
-        ports(Arc::clone(&self.database), app, &key(1))
-    }
-
-    async fn end_leases(&self) {
-        self.run("UPDATE link_attempt SET lease_end = 0 WHERE lease_end IS NOT NULL").await;
-        self.run("UPDATE renewal_lease SET lease_end = 0").await;
-    }
+/// Lets every lease end.
+async fn end_leases(database: &dyn TestDatabase) {
+    database.run("UPDATE link_attempt SET lease_end = 0 WHERE lease_end IS NOT NULL").await;
+    database.run("UPDATE renewal_lease SET lease_end = 0").await;
 }
 
 /// Opens a database as another process would.
 pub(crate) fn open(url: &str) -> Arc<Database> {
     Arc::new(Database::open(url).unwrap())
-}
-
-fn url(path: &Path) -> String {
-    format!("sqlite://{}?mode=rwc", path.display())
 }
 
 /// A key ring of one key; another number is another key of another id.

@@ -1,4 +1,4 @@
-//! The store on SQLite: what every store promises, and what only a file can do.
+//! The store on SQLite and on PostgreSQL: what every store promises, and what only a database can do.
 
 #![cfg(test)]
 
@@ -9,10 +9,22 @@ mod migrations;
 mod outage;
 mod secrets;
 
-use fixture::Sqlite;
+mod sqlite {
+    use super::fixture::Sqlite;
 
-async fn fresh() -> Sqlite {
-    Sqlite::migrated().await
+    async fn fresh() -> Sqlite {
+        Sqlite::migrated().await
+    }
+
+    ig_test_support::store_contract!(fresh);
 }
 
-ig_test_support::store_contract!(fresh);
+mod postgres {
+    use super::fixture::Postgres;
+
+    async fn fresh() -> Postgres {
+        Postgres::migrated().await
+    }
+
+    ig_test_support::store_contract!(fresh);
+}

@@ -1,5 +1,8 @@
 //! A store that goes away is missed, and found again without a restart.
 
+mod postgres;
+mod proxy;
+
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -8,7 +11,7 @@ use ig_test_support::builders::{START, pending_link};
 use ig_test_support::contract::{Ports, StoreUnderTest};
 use sea_orm::sqlx;
 
-use super::fixture::{Sqlite, is_unavailable, open};
+use super::fixture::{Sqlite, TestDatabase, is_unavailable, open};
 
 async fn assert_away(ports: &Ports) {
     assert!(is_unavailable(&ports.probe.check().await));

@@ -12,7 +12,7 @@ use ig_test_support::contract::{Ports, StoreUnderTest};
 use rstest::rstest;
 use uuid::Uuid;
 
-use super::fixture::{Sqlite, key, ports};
+use super::fixture::{On, Postgres, Sqlite, TestDatabase, key, ports};
 
 const SHORT_LIVED: &str = "IGAA-planted-short-lived";
 const LONG_LIVED: &str = "IGAA-planted-long-lived";
@@ -69,21 +69,40 @@ async fn no_token_code_or_state_is_anywhere_in_the_files() {
     assert_eq!(store.number("SELECT count(*) FROM account_token WHERE key_id = 'k1'").await, 1);
 }
 
+#[tokio::test]
+async fn no_token_code_or_state_is_anywhere_in_the_tables() {
+    let store = Postgres::migrated().await;
+    let ports = store.ports();
+    let first = begin(&ports, "planted-code-1", "planted-state-1").await;
+    begin(&ports, "planted-code-2", "planted-state-2").await;
+    ports.link_attempts.complete(&first, holder(), &link(1)).await.unwrap();
+    let dump = store.dump().await;
+    // PostgreSQL shows bytes as hexadecimal digits.
+    let hexadecimal = "706c616e746564";
+    assert!(!dump.contains("planted") && !dump.contains(hexadecimal), "{dump}");
+    for seen in ["account_1", "k1", "exchanged", "m20261124_000001_create_account"] {
+        assert!(dump.contains(seen), "{seen} in {dump}");
+    }
+}
+
 #[rstest]
 #[case::by_an_end(0)]
 #[case::by_a_link(1)]
 #[case::by_going_back(2)]
 #[case::by_a_sweep(3)]
 #[tokio::test]
-async fn a_short_lived_token_that_has_served_is_erased(#[case] how: u8) {
+async fn a_short_lived_token_that_has_served_is_erased(
+    #[case] how: u8,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     const SEALED: &str = "SELECT count(*) FROM link_attempt WHERE sealed_token IS NOT NULL \
          OR receive_time IS NOT NULL OR user_id IS NOT NULL OR granted_scopes IS NOT NULL";
-    let store = Sqlite::migrated().await;
+    let store = on.migrated().await;
     let ports = store.ports();
     let attempts = &ports.link_attempts;
     let code = begin(&ports, "code", "state").await;
     assert_eq!(store.number(SEALED).await, 1);
-    assert!(store.database.anything_sealed().await.unwrap());
+    assert!(store.database().anything_sealed().await.unwrap());
     let outcome = LinkOutcome::Refused(LinkRefusal::PersonalAccount);
     match how {
         0 => {
@@ -99,12 +118,15 @@ async fn a_short_lived_token_that_has_served_is_erased(#[case] how: u8) {
         }
     }
     assert_eq!(store.number(SEALED).await, 0);
-    assert_eq!(store.database.anything_sealed().await.unwrap(), how == 1);
+    assert_eq!(store.database().anything_sealed().await.unwrap(), how == 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_sealed_token_that_is_moved_to_another_row_does_not_open() {
-    let store = Sqlite::migrated().await;
+async fn a_sealed_token_that_is_moved_to_another_row_does_not_open(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
     let ports = store.ports();
     for (number, code, state) in [(1, "code-1", "state-1"), (2, "code-2", "state-2")] {
         let code = begin(&ports, code, state).await;
@@ -131,17 +153,20 @@ async fn a_sealed_token_that_is_moved_to_another_row_does_not_open() {
     assert_eq!(opened.iter().filter(refused).count(), 2, "{opened:?}");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_token_under_a_key_that_is_gone_is_corrupt_and_names_the_key() {
-    let store = Sqlite::migrated().await;
+async fn a_token_under_a_key_that_is_gone_is_corrupt_and_names_the_key(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
     let code = begin(&store.ports(), "code", "state").await;
     store.ports().link_attempts.complete(&code, holder(), &link(1)).await.unwrap();
     let id = account(1, "", START).id;
     let rotated = format!("{},{}", key(2), key(1));
-    let both = ports(store.database.clone(), parsed("990602627938098"), &rotated);
+    let both = ports(store.database().clone(), parsed("990602627938098"), &rotated);
     let (_, token) = both.accounts.find_with_token(id).await.unwrap().unwrap();
     assert_eq!(token.text().expose(), LONG_LIVED);
-    let gone = ports(store.database.clone(), parsed("990602627938098"), &key(2));
+    let gone = ports(store.database().clone(), parsed("990602627938098"), &key(2));
     let Err(StoreError::Corrupt(cause)) = gone.accounts.find_with_token(id).await else {
         panic!("opened under another key");
     };

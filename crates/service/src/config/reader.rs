@@ -11,7 +11,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::flags::Flags;
-use super::setting::{Default, Setting};
+use super::setting::{self, Default, Setting};
 
 /// The most that a file with a value may hold, in bytes; ours.
 const LARGEST_FILE: u64 = 64 * 1024;
@@ -29,6 +29,13 @@ pub(crate) struct Reader<'a> {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub(crate) struct InvalidSettings(Vec<String>);
+
+impl InvalidSettings {
+    /// No keys are given, and beside this database there is no place for a file with them.
+    pub(crate) fn no_keys() -> Self {
+        Self(vec![describe(&setting::TOKEN_KEYS, &"is required with PostgreSQL")])
+    }
+}
 
 impl From<InvalidDatabaseUrl> for InvalidSettings {
     fn from(error: InvalidDatabaseUrl) -> Self {

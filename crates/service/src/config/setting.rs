@@ -95,7 +95,7 @@ pub(super) static INSECURE_HTTP: Setting = Setting::new(
 
 pub(super) static DATABASE_URL: Setting = Setting::new(
     "DATABASE_URL",
-    "The SQLite database",
+    "The SQLite or PostgreSQL database",
     Default::Value("sqlite://instagram-accounts.db?mode=rwc"),
 )
 .secret();
@@ -103,10 +103,16 @@ pub(super) static DATABASE_URL: Setting = Setting::new(
 pub(super) static TOKEN_KEYS: Setting = Setting::new(
     "TOKEN_KEYS",
     "Keys that seal tokens, id:base64(32 bytes), comma-separated: the first seals, all open",
-    Default::Unset("a key file beside the database, made at the first start"),
+    Default::Unset("a key file beside an SQLite database, made at the first start"),
 )
 .like("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 .secret();
+
+pub(super) static MIGRATE_ON_START: Setting = Setting::new(
+    "MIGRATE_ON_START",
+    "Whether a PostgreSQL database is brought up to date at the start; SQLite always is",
+    Default::Value("false"),
+);
 
 pub(super) static GRPC_LISTEN: Setting = Setting::new(
     "GRPC_LISTEN",
@@ -156,7 +162,7 @@ pub(super) static SANDBOX_CLOCK_URL: Setting = Setting::new(
 .like("http://127.0.0.1:8090/sandbox/clock");
 
 /// Every setting, in the order of the help.
-pub(super) static ALL: [&Setting; 16] = [
+pub(super) static ALL: [&Setting; 17] = [
     &APP_ID,
     &APP_SECRET,
     &AUTHORIZE_URL,
@@ -165,6 +171,7 @@ pub(super) static ALL: [&Setting; 16] = [
     &INSECURE_HTTP,
     &DATABASE_URL,
     &TOKEN_KEYS,
+    &MIGRATE_ON_START,
     &GRPC_LISTEN,
     &REDIRECT_URIS,
     &STATE_TTL,

@@ -204,7 +204,10 @@ impl Scenario {
     /// What the binary's other commands say, and a start that fails.
     pub(super) fn commands(&mut self) {
         let wrong = [
-            ("DATABASE_URL", format!("postgres://planted:{DATABASE_PASSWORD}@db/accounts")),
+            (
+                "DATABASE_URL",
+                format!("postgres://planted@db/accounts?passwrod={DATABASE_PASSWORD}"),
+            ),
             ("DATABASE_URL", format!("sqlite://accounts.db?mode=rwc&password={DATABASE_PASSWORD}")),
             ("INSTAGRAM_APP_SECRET", format!("{APP_SECRET},,")),
             ("TOKEN_KEYS", format!("k1:{KEY_BASE64}x")),
@@ -213,6 +216,9 @@ impl Scenario {
             let mut command = command(&self.stub.url, self.folder.path(), &self.format);
             self.run(command.arg("serve").env(name, value));
         }
+        let away = format!("postgres://planted:{DATABASE_PASSWORD}@127.0.0.1:1/accounts");
+        let mut migrate = command(&self.stub.url, self.folder.path(), &self.format);
+        self.run(migrate.arg("migrate").env("DATABASE_URL", away));
         for arguments in [
             &["--help"][..],
             &["serve", "--help"],

@@ -1,0 +1,168 @@
+//! Opening a PostgreSQL database so that its loss is noticed and its return too.
+//!
+//! What is set is set for one transaction, never for a session: behind a pooler the next transaction may run in
+//! another session, and somebody else's in this one.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqlxPostgresConnector,
+    Statement, TransactionTrait,
+};
+use url::Url;
+
+use super::InvalidDatabaseUrl;
+
+/// Ours. Replicas share the server's limit, which is 100 unless set otherwise.
+const CONNECTIONS: u32 = 10;
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+/// How long a connection is trusted without asking. A restart of the server breaks all that lie idle.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long a connection may take to show that it is alive.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
+/// As long as a call to the store may take. Bounds what a transaction may do to others when its process hangs or is cut off: without these its locks would
+/// stay until the operating system gives the connection up.
+const WRITE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL statement_timeout = '4s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '4s'";
+
+/// Waits up to a minute for others that migrate, or for the tables; takes as long as a step takes. Says nothing of
+/// what is there already. The number is ours, the same in every version.
+const MIGRATION: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL statement_timeout = 0; \
+    SET LOCAL lock_timeout = '60s'; \
+    SET LOCAL client_min_messages = warning; \
+    SELECT pg_advisory_xact_lock(7262185240637310017)";
+
+/// What the driver knows. It would log any other with its value, which may be a misspelt password.
+///
+/// Source: <https://docs.rs/sqlx/0.9.0/sqlx/postgres/struct.PgConnectOptions.html>.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// Whether `url` is for here.
+pub(super) fn is_meant(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
+/// Connections to the server that `url` names, opened when first needed.
+pub(super) fn connections(url: &str) -> Result<DatabaseConnection, InvalidDatabaseUrl> {
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE_WITHIN)
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| {
+            Box::pin(async move { Ok(state.idle_for < FRESH || answers(connection).await) })
+        })
+        // The pool asks as well when it takes a connection back, but would wait without end.
+        .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
+        .connect_lazy_with(options(url)?);
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
+    let parsed = Url::parse(url).ok().filter(Url::has_authority);
+    let parsed = parsed.ok_or(InvalidDatabaseUrl::Postgres)?;
+    let known = |name: &str| {
+        PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'))
+    };
+    if !parsed.query_pairs().all(|(name, _)| known(&name)) {
+        return Err(InvalidDatabaseUrl::PostgresParameter);
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| InvalidDatabaseUrl::Postgres)?;
+    Ok(options.disable_statement_logging())
+}
+
+async fn answers(connection: &mut PgConnection) -> bool {
+    matches!(tokio::time::timeout(ANSWERS_WITHIN, connection.ping()).await, Ok(Ok(())))
+}
+
+/// Begins to write. What a statement changes it locks first, so guards hold without any further lock.
+pub(super) async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    begin_with(connections, WRITE).await
+}
+
+/// Begins to migrate; from here on nobody else does.
+pub(super) async fn begin_migration(
+    connections: &DatabaseConnection,
+) -> Result<DatabaseTransaction, DbErr> {
+    begin_with(connections, MIGRATION).await
+}
+
+async fn begin_with(
+    connections: &DatabaseConnection,
+    settings: &str,
+) -> Result<DatabaseTransaction, DbErr> {
+    let transaction = connections.begin().await?;
+    transaction.execute_unprepared(settings).await?;
+    Ok(transaction)
+}
+
+/// Whether the server only lets read, as a standby does.
+pub(super) async fn is_read_only(on: &DatabaseTransaction) -> Result<bool, DbErr> {
+    let question = "SELECT current_setting('transaction_read_only')::boolean AS read_only";
+    let question = Statement::from_string(on.get_database_backend(), question);
+    match on.query_one_raw(question).await? {
+        Some(answer) => answer.try_get("", "read_only"),
+        None => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::with_everything(
+        "postgres://user:pass%20word@db.internal:6432/accounts?sslmode=verify-full"
+    )]
+    #[case::other_scheme("postgresql://user@db/accounts?application_name=one")]
+    #[case::schema("postgres://user@db/accounts?options[search_path]=one")]
+    #[case::socket("postgres://user@%2Fvar%2Frun%2Fpostgresql/accounts")]
+    fn a_url_names_a_server(#[case] url: &str) {
+        assert!(is_meant(url));
+        assert!(options(url).is_ok());
+    }
+
+    #[rstest]
+    #[case::no_url("postgres:", InvalidDatabaseUrl::Postgres)]
+    #[case::port("postgres://user:planted@db:65536/accounts", InvalidDatabaseUrl::Postgres)]
+    #[case::ssl_mode("postgres://user:planted@db/a?sslmode=planted", InvalidDatabaseUrl::Postgres)]
+    #[case::misspelt("postgres://db/a?passwrod=planted", InvalidDatabaseUrl::PostgresParameter)]
+    fn a_url_that_cannot_serve_is_refused(#[case] url: &str, #[case] expected: InvalidDatabaseUrl) {
+        let refused = options(url).unwrap_err();
+        assert_eq!(refused, expected);
+        assert!(refused.to_string().starts_with("DATABASE_URL"));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_a_url_never_panics(rest in ".{0,100}") {
+            let _ = options(&format!("postgres:{rest}"));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A server that is gone, hangs, or refuses.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ig_adapters::persistence::Database;
+use ig_test_support::builders::{START, parsed, pending_link};
+use ig_test_support::contract::{Ports, StoreUnderTest};
+use rstest::rstest;
+use sea_orm::sqlx;
+use url::Url;
+
+use super::super::fixture::{Postgres, is_unavailable, key, open, ports};
+use super::assert_away;
+use super::proxy::{Mode, Proxy};
+
+fn ports_at(url: &Url) -> (Arc<Database>, Ports) {
+    let database = open(url.as_str());
+    (database.clone(), ports(database, parsed("990602627938098"), &key(1)))
+}
+
+/// The store through a proxy.
+async fn proxied(store: &Postgres) -> (Proxy, Ports) {
+    let mut url = store.parsed_url();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let proxy = Proxy::before(server).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(proxy.address.port())).unwrap();
+    (proxy, ports_at(&url).1)
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_connections_is_unavailable() {
+    let url = "postgres://user:planted@127.0.0.1:1/accounts".parse().unwrap();
+    let (database, ports) = ports_at(&url);
+    assert_away(&ports).await;
+    assert!(is_unavailable(&database.migrate().await));
+    assert!(is_unavailable(&database.anything_sealed().await));
+    let error = database.pending_migrations().await.unwrap_err();
+    assert!(is_unavailable(&Err::<(), _>(error.clone())));
+    assert!(!format!("{error:?} {error} {database:?}").contains("planted"));
+}
+
+#[rstest]
+#[case::gone(Mode::Cut)]
+#[case::hanging(Mode::Hanging)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_goes_away_is_missed_in_time_and_used_again_when_it_is_back(
+    #[case] mode: Mode,
+) {
+    let store = Postgres::migrated().await;
+    let (proxy, ports) = proxied(&store).await;
+    let pending = pending_link("before", "", START);
+    ports.pending_links.insert(&pending).await.unwrap();
+
+    proxy.set(mode);
+    let begun = Instant::now();
+    assert_away(&ports).await;
+    // Three calls, each bounded.
+    assert!(begun.elapsed() < Duration::from_secs(18), "{:?}", begun.elapsed());
+
+    proxy.set(Mode::Through);
+    let back = Instant::now();
+    while ports.probe.check().await.is_err() {
+        assert!(back.elapsed() < Duration::from_secs(10));
+    }
+    assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), Some(pending));
+    ports.pending_links.insert(&pending_link("after", "", START)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_only_lets_read_is_unavailable() {
+    let store = Postgres::migrated().await;
+    let mut url = store.parsed_url();
+    url.query_pairs_mut().append_pair("options[default_transaction_read_only]", "on");
+    let (_, ports) = ports_at(&url);
+    assert!(is_unavailable(&ports.probe.check().await));
+    assert!(is_unavailable(&ports.pending_links.insert(&pending_link("one", "", START)).await));
+    let state = pending_link("one", "", START).state;
+    assert_eq!(ports.pending_links.find(&state).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lock_that_another_process_keeps_ends_writes_in_time_and_reads_go_on() {
+    let store = Postgres::migrated().await;
+    let ports = store.ports();
+    let mut other = store.connection().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE pending_link IN EXCLUSIVE MODE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+
+    let begun = Instant::now();
+    let pending = pending_link("waiting", "", START);
+    assert!(is_unavailable(&ports.pending_links.insert(&pending).await));
+    assert!(begun.elapsed() < Duration::from_secs(7));
+    assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), None);
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    ports.pending_links.insert(&pending).await.unwrap();
+}
