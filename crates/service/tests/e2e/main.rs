@@ -19,6 +19,7 @@ mod health;
 mod keeping;
 mod killed;
 mod listing;
+mod postgres;
 mod readme;
 mod rows;
 mod secrets;

@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod grpcurl;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod sandbox;
 pub(crate) mod service;
@@ -37,7 +38,7 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     }
 }
 
-/// A path that `cargo xtask test` puts into the environment.
+/// A path or URL that `cargo xtask test` puts into the environment.
 #[expect(clippy::disallowed_methods, reason = "tools are handed to the tests by name")]
 pub(crate) fn tool(variable: &str) -> PathBuf {
     let found = std::env::var(variable).ok().filter(|path| !path.is_empty());
