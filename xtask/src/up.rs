@@ -27,18 +27,23 @@ pub(crate) struct Arguments {
     /// Where the sandbox listens, on loopback
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     sandbox: SocketAddr,
+    /// Where the service answers probes, on loopback
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    metrics: SocketAddr,
 }
 
 /// Builds, starts, links, prints, and serves until a stop is asked.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     check_free("--grpc", arguments.grpc)?;
     check_free("--sandbox", arguments.sandbox)?;
+    check_free("--metrics", arguments.metrics)?;
     let grpcurl = Tools::of(workspace).grpcurl_to_type()?;
     build(workspace)?;
 
     let settings = Settings {
         grpc: arguments.grpc,
         sandbox: arguments.sandbox,
+        metrics: arguments.metrics,
         folder: workspace.target().join("up").join(arguments.grpc.port().to_string()),
     };
     empty(&settings)?;

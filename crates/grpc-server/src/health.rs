@@ -15,6 +15,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::chain::Chain;
+use crate::readiness::Readiness;
 
 /// How long to wait between two probes. With [`PATIENCE`] a loss shows within five seconds.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -31,12 +32,14 @@ struct Hangs;
 pub(crate) struct HealthMonitor {
     probe: Arc<dyn StoreProbe>,
     reporter: HealthReporter,
+    readiness: Readiness,
 }
 
 impl HealthMonitor {
-    /// A monitor that has not looked yet; until it has, nothing counts as serving.
-    pub(crate) async fn new(probe: Arc<dyn StoreProbe>) -> Self {
-        let monitor = Self { probe, reporter: HealthReporter::new() };
+    /// A monitor that has not looked yet; until it has, nothing counts as serving. What it reports, `readiness`
+    /// tells too.
+    pub(crate) async fn new(probe: Arc<dyn StoreProbe>, readiness: Readiness) -> Self {
+        let monitor = Self { probe, reporter: HealthReporter::new(), readiness };
         monitor.report(ServingStatus::NotServing).await;
         monitor
     }
@@ -86,6 +89,7 @@ impl HealthMonitor {
     }
 
     async fn report(&self, status: ServingStatus) {
+        self.readiness.set(matches!(status, ServingStatus::Serving));
         for name in ["", SERVICE_NAME] {
             self.reporter.set_service_status(name, status).await;
         }

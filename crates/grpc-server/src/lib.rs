@@ -8,10 +8,12 @@ mod calls;
 mod chain;
 mod convert;
 mod health;
+mod readiness;
 mod server;
 mod service;
 mod status;
 
 pub use calls::RequestIds;
+pub use readiness::Readiness;
 pub use server::{ServeError, ServerSettings, serve};
 pub use service::UseCases;

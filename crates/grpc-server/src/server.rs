@@ -21,6 +21,7 @@ use self::connections::Connections;
 use self::ending::ending;
 use crate::calls::{Calls, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
+use crate::readiness::Readiness;
 use crate::service::UseCases;
 
 /// How large a request message may be, in bytes.
@@ -35,6 +36,8 @@ pub struct ServerSettings {
     pub drain_timeout: Duration,
     /// Makes ids for calls that come without.
     pub request_ids: RequestIds,
+    /// Is told what health says.
+    pub readiness: Readiness,
 }
 
 /// The server could not start.
@@ -61,10 +64,10 @@ pub async fn serve(
     probe: Arc<dyn StoreProbe>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let ServerSettings { reflection, drain_timeout, request_ids } = settings;
+    let ServerSettings { reflection, drain_timeout, request_ids, readiness } = settings;
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
-    let monitor = HealthMonitor::new(probe).await;
+    let monitor = HealthMonitor::new(probe, readiness).await;
     let mut routes = routes(use_cases, monitor.service(reported.clone()));
     if reflection {
         add_reflection(&mut routes, reported.clone())?;

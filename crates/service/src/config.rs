@@ -32,6 +32,8 @@ pub(crate) struct ServeConfig {
     pub(crate) migrate_on_start: bool,
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// Where to answer probes; `None` for nowhere.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// The redirect URIs that may be used; empty for any.
     pub(crate) redirect_uris: Vec<RedirectUri>,
     /// How long a state lives.
@@ -63,6 +65,7 @@ impl ServeConfig {
         let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
         let migrate_on_start = reader.value(&setting::MIGRATE_ON_START, parse::boolean);
         let listen = listen(reader);
+        let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
         let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
         let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
         let shutdown_timeout = reader.value(&setting::SHUTDOWN_TIMEOUT, parse::shutdown_timeout);
@@ -73,6 +76,7 @@ impl ServeConfig {
             token_keys: token_keys?,
             migrate_on_start: migrate_on_start?,
             listen: listen?,
+            metrics_listen: metrics_listen?,
             redirect_uris: redirect_uris?.unwrap_or_default(),
             state_ttl: state_ttl?,
             shutdown_timeout: shutdown_timeout?,

@@ -5,6 +5,7 @@ mod healthcheck;
 mod keys;
 mod migrate;
 mod preparation;
+mod probes;
 mod serve;
 mod stop_signals;
 mod telemetry;

@@ -96,6 +96,7 @@ mod tests {
         let settings = Settings {
             grpc: "127.0.0.1:50051".parse().unwrap(),
             sandbox: "127.0.0.1:8090".parse().unwrap(),
+            metrics: "127.0.0.1:9090".parse().unwrap(),
             folder: "/work tree/up".into(),
         };
         let client = Client::new("/work tree/grpcurl".into(), settings.grpc);

@@ -31,6 +31,7 @@ const KEPT: [&str; 7] =
 pub(super) struct Settings {
     pub(super) grpc: SocketAddr,
     pub(super) sandbox: SocketAddr,
+    pub(super) metrics: SocketAddr,
     /// Holds the database, its key and the logs.
     pub(super) folder: PathBuf,
 }
@@ -64,6 +65,7 @@ impl Settings {
             ("SANDBOX_CLOCK_URL", format!("{sandbox}/sandbox/clock")),
             ("DATABASE_URL", format!("sqlite://{}?mode=rwc", database.display())),
             ("GRPC_LISTEN", self.grpc.to_string()),
+            ("METRICS_LISTEN", self.metrics.to_string()),
             // The printed lines are to work hours later too.
             ("STATE_TTL", "30d".to_owned()),
             // Below the grace after which a child is killed.
@@ -204,6 +206,7 @@ mod tests {
         let settings = Settings {
             grpc: "127.0.0.1:1".parse().unwrap(),
             sandbox: "127.0.0.1:2".parse().unwrap(),
+            metrics: "127.0.0.1:3".parse().unwrap(),
             folder: folder.path().to_owned(),
         };
         // `false` ends at once and without a word; its log stands in for what it would have said.

@@ -49,15 +49,22 @@ pub(crate) async fn comes(
 #[tokio::test(start_paused = true)]
 async fn watchers_see_the_store_go_and_come_back(#[case] service: &str) {
     let world = World::new();
+    assert!(!world.readiness.is_ready(), "nobody has looked yet");
     let server = world.serve().await;
     let mut statuses = watch(&server, service).await;
     assert!(comes(&mut statuses, ServingStatus::Serving).await);
+    assert!(world.readiness.is_ready());
     world.store.set_away(true);
     let lost = Instant::now();
     assert!(comes(&mut statuses, ServingStatus::NotServing).await);
+    assert!(!world.readiness.is_ready());
     assert!(lost.elapsed() < Duration::from_secs(10));
     world.store.set_away(false);
     assert!(comes(&mut statuses, ServingStatus::Serving).await);
+    assert!(world.readiness.is_ready());
+    server.stop.cancel();
+    server.task.await.unwrap().unwrap();
+    assert!(!world.readiness.is_ready(), "a stop ends it");
 }
 
 #[tokio::test(start_paused = true)]

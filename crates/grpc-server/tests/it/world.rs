@@ -22,7 +22,7 @@ use ig_domain::{
     AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
     ShortLivedToken, TokenLifetime,
 };
-use ig_grpc_server::{ServeError, ServerSettings, UseCases, serve};
+use ig_grpc_server::{Readiness, ServeError, ServerSettings, UseCases, serve};
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
@@ -52,6 +52,7 @@ pub(crate) struct World {
     pub(crate) redirect_uris: Vec<RedirectUri>,
     pub(crate) reflection: bool,
     pub(crate) drain_timeout: Duration,
+    pub(crate) readiness: Readiness,
 }
 
 /// A server that runs.
@@ -79,6 +80,7 @@ impl World {
             redirect_uris: Vec::new(),
             reflection: true,
             drain_timeout: Duration::from_secs(30),
+            readiness: Readiness::default(),
         }
     }
 
@@ -139,6 +141,7 @@ impl World {
             request_ids: Arc::new(move || {
                 format!("made-{}", count.fetch_add(1, Ordering::Relaxed) + 1)
             }),
+            readiness: self.readiness.clone(),
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

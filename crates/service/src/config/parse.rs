@@ -48,6 +48,11 @@ pub(super) fn address(raw: &str) -> Result<SocketAddr, &'static str> {
     raw.parse().map_err(|_| "is not an IP address with a port")
 }
 
+/// An address, or none where the value is empty.
+pub(super) fn address_or_none(raw: &str) -> Result<Option<SocketAddr>, &'static str> {
+    if raw.is_empty() { Ok(None) } else { address(raw).map(Some) }
+}
+
 pub(super) fn redirect_uris(raw: &str) -> Result<Vec<RedirectUri>, String> {
     let uri = |(position, item): (usize, &str)| {
         let refused = |error| format!("has a wrong item {position}: {error}");

@@ -18,7 +18,7 @@ const LARGEST_FILE: u64 = 64 * 1024;
 
 /// Reads settings, and keeps what is wrong with them until all are read.
 ///
-/// An empty value counts as none.
+/// An empty value counts as none, but where the setting says otherwise.
 pub(crate) struct Reader<'a> {
     flags: &'a Flags,
     variable: &'a dyn Fn(&str) -> Option<OsString>,
@@ -105,13 +105,15 @@ impl<'a> Reader<'a> {
     }
 
     fn given(&self, setting: &Setting) -> Result<Option<SecretString>, String> {
-        let flag = |flag: &str| self.flags.get(flag).map(OsString::from);
+        let counts = |value: &OsString| setting.may_be_empty || !value.is_empty();
+        let flag = |flag: &str| self.flags.get(flag).map(OsString::from).filter(counts);
+        let variable = |name: &str| (self.variable)(name).filter(counts);
         let file = setting.secret.then(|| setting.file_flag());
         if let Some(given) = one_of(&setting.flag(), file.as_deref(), &flag)? {
             return Ok(Some(given));
         }
         let file = setting.secret.then(|| setting.file_name());
-        one_of(setting.name, file.as_deref(), self.variable)
+        one_of(setting.name, file.as_deref(), &variable)
     }
 }
 
@@ -121,7 +123,6 @@ fn one_of(
     file_name: Option<&str>,
     get: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Option<SecretString>, String> {
-    let get = |name: &str| get(name).filter(|value| !value.is_empty());
     let file = file_name.and_then(|name| Some((name, get(name)?)));
     match (get(name), file) {
         (None, None) => Ok(None),

@@ -12,6 +12,8 @@ pub(crate) struct Setting {
     pub(super) example: &'static str,
     /// Whether its value must not be shown. Such a setting may also be given as a file.
     pub(super) secret: bool,
+    /// Whether an empty value is one, too, and not as good as none.
+    pub(super) may_be_empty: bool,
 }
 
 /// What stands where a setting is not given.
@@ -30,7 +32,7 @@ impl Setting {
             Default::Value(value) => value,
             Default::Required | Default::Unset(_) => "",
         };
-        Self { name, meaning, default, example, secret: false }
+        Self { name, meaning, default, example, secret: false, may_be_empty: false }
     }
 
     const fn like(self, example: &'static str) -> Self {
@@ -39,6 +41,10 @@ impl Setting {
 
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    const fn or_empty(self) -> Self {
+        Self { may_be_empty: true, ..self }
     }
 
     /// The flag: `STATE_TTL` is `--state-ttl`.
@@ -120,6 +126,13 @@ pub(super) static GRPC_LISTEN: Setting = Setting::new(
     Default::Value("127.0.0.1:50051"),
 );
 
+pub(super) static METRICS_LISTEN: Setting = Setting::new(
+    "METRICS_LISTEN",
+    "Address to answer probes on, over plain http; port 0 takes a free one, an empty value turns it off",
+    Default::Value("127.0.0.1:9090"),
+)
+.or_empty();
+
 pub(super) static REDIRECT_URIS: Setting = Setting::new(
     "REDIRECT_URIS",
     "Redirect URIs that BeginLink accepts, to the letter, comma-separated",
@@ -162,7 +175,7 @@ pub(super) static SANDBOX_CLOCK_URL: Setting = Setting::new(
 .like("http://127.0.0.1:8090/sandbox/clock");
 
 /// Every setting, in the order of the help.
-pub(super) static ALL: [&Setting; 17] = [
+pub(super) static ALL: [&Setting; 18] = [
     &APP_ID,
     &APP_SECRET,
     &AUTHORIZE_URL,
@@ -173,6 +186,7 @@ pub(super) static ALL: [&Setting; 17] = [
     &TOKEN_KEYS,
     &MIGRATE_ON_START,
     &GRPC_LISTEN,
+    &METRICS_LISTEN,
     &REDIRECT_URIS,
     &STATE_TTL,
     &SHUTDOWN_TIMEOUT,

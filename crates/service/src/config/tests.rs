@@ -63,6 +63,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert_eq!(config.database_url.expose_secret(), "sqlite://instagram-accounts.db?mode=rwc");
     assert!(config.token_keys.is_none());
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+    assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9090");
     assert_eq!(config.redirect_uris, []);
     assert_eq!(config.state_ttl, Duration::from_mins(15));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
@@ -95,6 +96,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     "cannot be used: key 1 is not base64 of exactly 32 bytes"
 )]
 #[case::listen("GRPC_LISTEN", "localhost", "is not an IP address with a port")]
+#[case::metrics_listen("METRICS_LISTEN", ":9090", "is not an IP address with a port")]
 #[case::redirect_uris(
     "REDIRECT_URIS",
     "https://a.example/,",
@@ -157,6 +159,14 @@ fn lists_and_spans_are_read() {
     assert_eq!(config.state_ttl, Duration::from_hours(30 * 24));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
     assert!(config.token_keys.is_some());
+}
+
+#[test]
+fn an_empty_address_turns_probes_off_and_outranks_like_any_other() {
+    assert_eq!(serve(&[("METRICS_LISTEN", "")]).unwrap().metrics_listen, None);
+    let variables = [&REQUIRED[..], &[("METRICS_LISTEN", "127.0.0.1:1")]].concat();
+    let config = with(&["--metrics-listen", ""], &variables, ServeConfig::read).unwrap();
+    assert_eq!(config.metrics_listen, None);
 }
 
 #[test]

@@ -27,10 +27,10 @@ const SERVICES: [&str; 2] = ["", "instagram.accounts.v1.InstagramAccountService"
 const NOBODY: &str = "0193a0de-0000-7000-8000-00000000dead";
 
 /// One watcher for each name that health is told under.
-struct Watchers(Vec<Streaming<HealthCheckResponse>>);
+pub(crate) struct Watchers(Vec<Streaming<HealthCheckResponse>>);
 
 impl Watchers {
-    async fn of(service: &Service) -> Self {
+    pub(crate) async fn of(service: &Service) -> Self {
         let url = format!("http://{}", service.address);
         let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
         let mut watchers = Vec::new();
@@ -43,7 +43,7 @@ impl Watchers {
     }
 
     /// Waits until every watcher is told this, and nothing else before.
-    async fn are_told(&mut self, expected: ServingStatus) {
+    pub(crate) async fn are_told(&mut self, expected: ServingStatus) {
         for watcher in &mut self.0 {
             let told = tokio::time::timeout(SOON, watcher.message()).await;
             let told = told.unwrap_or_else(|_| panic!("not told {expected:?} within {SOON:?}"));
@@ -52,7 +52,7 @@ impl Watchers {
     }
 
     /// Waits until every watcher is told this, whatever before.
-    async fn come_to(&mut self, expected: ServingStatus) {
+    pub(crate) async fn come_to(&mut self, expected: ServingStatus) {
         for watcher in &mut self.0 {
             let come =
                 async { while watcher.message().await.unwrap().unwrap().status() != expected {} };

@@ -20,6 +20,7 @@ mod keeping;
 mod killed;
 mod listing;
 mod postgres;
+mod probes;
 mod readme;
 mod rows;
 mod secrets;

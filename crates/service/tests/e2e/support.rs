@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod grpcurl;
 pub(crate) mod postgres;
+pub(crate) mod probes;
 pub(crate) mod process;
 pub(crate) mod sandbox;
 pub(crate) mod service;

@@ -78,6 +78,7 @@ impl Service {
             .env("DATABASE_URL", database)
             .env("TOKEN_KEYS", TOKEN_KEYS)
             .env("GRPC_LISTEN", "127.0.0.1:0")
+            .env("METRICS_LISTEN", "127.0.0.1:0")
             .env("RUST_LOG", "info");
         command
     }

@@ -1,0 +1,28 @@
+//! What a probe sees of a service over plain HTTP.
+
+use super::Service;
+
+/// Where a service answers probes.
+pub(crate) struct Probes {
+    pub(crate) address: String,
+}
+
+impl Probes {
+    /// As the service's log says.
+    pub(crate) fn of(service: &Service) -> Self {
+        let line = service.process.line_with("probes are answered");
+        let (_, address) = line.split_once("address=").expect("the line names the address");
+        Self { address: address.split_whitespace().next().unwrap().to_owned() }
+    }
+
+    /// Asks for this path; the status and the body.
+    pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The status of `/readyz`.
+    pub(crate) async fn readiness(&self) -> u16 {
+        self.ask("/readyz").await.0
+    }
+}
