@@ -124,6 +124,13 @@ impl Accounts {
         self.set(place, account)
     }
 
+    /// Counts one more post of an account.
+    pub(crate) fn count_post(&mut self, key: AccountKey) {
+        if let Some(account) = self.0.get_mut(key.0) {
+            account.media_count = account.media_count.saturating_add(1);
+        }
+    }
+
     fn set(&mut self, place: Option<AccountKey>, account: Account) -> Result<(), String> {
         if let Some(slot) = place.and_then(|AccountKey(index)| self.0.get_mut(index)) {
             *slot = account;

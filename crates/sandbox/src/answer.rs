@@ -6,7 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// What Instagram writes above its JSON.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
@@ -23,6 +24,15 @@ pub(crate) struct Answer {
 #[derive(Serialize)]
 pub(crate) struct Wrapped<T> {
     pub(crate) data: [T; 1],
+}
+
+/// A JSON object that keeps the order of its members.
+pub(crate) struct Fields<'a>(pub(crate) Vec<(&'a str, Value)>);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 impl Answer {

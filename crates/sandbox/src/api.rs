@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::clock::rfc3339;
 use crate::code_exchange::exchange_code;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Node};
 use crate::faults::{Connection, Fault};
 use crate::graph_error::GraphError;
 use crate::line::KillSwitch;
 use crate::long_lived::{exchange, refresh};
 use crate::profile::read_profile;
+use crate::publishing::{create_container, publish, read_container};
 use crate::requests::RowId;
 use crate::subscriptions::subscribed_apps;
 use crate::usage::usage_headers;
@@ -98,17 +99,20 @@ fn work(world: &mut World, call: &Call) -> Answer {
 
 /// Answers a call to `graph.instagram.com`.
 fn graph(world: &mut World, call: &Call) -> Result<Answer, GraphError> {
-    let any_method = matches!(call.endpoint, Endpoint::SubscribedApps(_))
-        && matches!(call.method, Method::POST | Method::DELETE);
-    let method_fits = call.method == Method::GET || any_method;
+    let method_fits = call.endpoint.takes(&call.method);
     if world.app.restricted || !method_fits || call.token().is_empty() {
         return Err(GraphError::unsupported(&call.method_name()));
     }
     match &call.endpoint {
         Endpoint::Exchange => exchange(world, call),
         Endpoint::Refresh => refresh(world, call),
+        Endpoint::Profile(Node::Id(id)) if world.containers.get(id).is_some() => {
+            read_container(world, call, id)
+        }
         Endpoint::Profile(node) => read_profile(world, call, node),
         Endpoint::SubscribedApps(node) => subscribed_apps(world, call, node),
+        Endpoint::Media(node) => create_container(world, call, node),
+        Endpoint::MediaPublish(node) => publish(world, call, node),
         Endpoint::Unknown(rest) => {
             world.living_token(call)?;
             Err(GraphError::unknown_path(rest))

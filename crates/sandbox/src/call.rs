@@ -22,16 +22,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Reads the request; a body in any encoding but the two that Instagram takes counts as empty.
+    /// Reads the request; a body in an encoding that the endpoint does not take counts as empty.
     pub(crate) async fn read(request: Request) -> Result<Self, StatusCode> {
         let (parts, body) = request.with_limited_body().into_parts();
         let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
         let path = parts.uri.path().to_owned();
+        let endpoint = Endpoint::parse(&path);
         Ok(Self {
-            endpoint: Endpoint::parse(&path),
             query: Params::from_urlencoded(parts.uri.query().unwrap_or_default().as_bytes()),
             bearer: bearer(&parts.headers),
-            form: read_form(&parts.headers, body).await,
+            form: read_form(&parts.headers, body, endpoint.takes_json()).await,
+            endpoint,
             method: parts.method,
             path,
         })
@@ -39,8 +40,24 @@ impl Call {
 
     /// The access token: the query wins over a form, and both over the header.
     pub(crate) fn token(&self) -> &str {
-        let parameter = self.query.get("access_token").or_else(|| self.form.get("access_token"));
-        parameter.or(self.bearer.as_deref()).unwrap_or_default()
+        self.parameter("access_token").or(self.bearer.as_deref()).unwrap_or_default()
+    }
+
+    /// A parameter: the query wins over a form.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.get(name).or_else(|| self.form.get(name))
+    }
+
+    /// The names in `fields`, each once, and `id` always.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        let asked = self.query.all("fields").flat_map(|list| list.split(',')).map(str::trim);
+        for name in asked.filter(|name| !name.is_empty()).chain(["id"]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The method's name as error texts have it.
@@ -56,11 +73,12 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-async fn read_form(headers: &HeaderMap, body: Bytes) -> Params {
+async fn read_form(headers: &HeaderMap, body: Bytes, json: bool) -> Params {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     match media_type.trim().to_ascii_lowercase().as_str() {
         "application/x-www-form-urlencoded" => Params::from_urlencoded(&body),
+        "application/json" if json => Params::from_json(&body),
         "multipart/form-data" => read_multipart(headers, body).await.unwrap_or_default(),
         _ => Params::default(),
     }

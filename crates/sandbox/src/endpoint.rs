@@ -1,5 +1,6 @@
 //! Which part of the API a path means, with or without a version in front.
 
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
 /// The parts of the API by the names that the request log and the faults use.
@@ -12,6 +13,8 @@ pub(crate) enum EndpointName {
     Me,
     Id,
     SubscribedApps,
+    Media,
+    MediaPublish,
     Unknown,
 }
 
@@ -24,10 +27,14 @@ pub(crate) enum Endpoint {
     Exchange,
     /// `/refresh_access_token`.
     Refresh,
-    /// `/me` or `/{id}`.
+    /// `/me` or `/{id}`; an id may be a container's too.
     Profile(Node),
     /// `/me/subscribed_apps` or `/{id}/subscribed_apps`.
     SubscribedApps(Node),
+    /// `/me/media` or `/{id}/media`.
+    Media(Node),
+    /// `/me/media_publish` or `/{id}/media_publish`.
+    MediaPublish(Node),
     /// Anything else, by what is not known of it.
     Unknown(String),
 }
@@ -53,11 +60,29 @@ impl Endpoint {
             [first, rest @ ..] => match (Node::parse(first), rest) {
                 (Some(node), []) => Self::Profile(node),
                 (Some(node), ["subscribed_apps"]) => Self::SubscribedApps(node),
+                (Some(node), ["media"]) => Self::Media(node),
+                (Some(node), ["media_publish"]) => Self::MediaPublish(node),
                 (Some(_), rest) => Self::Unknown(format!("/{}", rest.join("/"))),
                 (None, _) => Self::Unknown(format!("/{}", parts.join("/"))),
             },
             [] => Self::Unknown("/".to_owned()),
         }
+    }
+
+    /// Whether there is something for this method here.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        match self {
+            Self::Media(_) | Self::MediaPublish(_) => method == Method::POST,
+            Self::SubscribedApps(_) => {
+                matches!(*method, Method::GET | Method::POST | Method::DELETE)
+            }
+            _ => method == Method::GET,
+        }
+    }
+
+    /// Whether parameters may also come as a JSON object.
+    pub(crate) fn takes_json(&self) -> bool {
+        matches!(self, Self::Media(_) | Self::MediaPublish(_))
     }
 
     pub(crate) fn name(&self) -> EndpointName {
@@ -68,6 +93,8 @@ impl Endpoint {
             Self::Profile(Node::Me) => EndpointName::Me,
             Self::Profile(Node::Id(_)) => EndpointName::Id,
             Self::SubscribedApps(_) => EndpointName::SubscribedApps,
+            Self::Media(_) => EndpointName::Media,
+            Self::MediaPublish(_) => EndpointName::MediaPublish,
             Self::Unknown(_) => EndpointName::Unknown,
         }
     }
@@ -106,6 +133,8 @@ mod tests {
     #[case::me("/v25.0/me", Endpoint::Profile(Node::Me))]
     #[case::id("/17841", Endpoint::Profile(Node::Id("17841".to_owned())))]
     #[case::subscribed("/me/subscribed_apps", Endpoint::SubscribedApps(Node::Me))]
+    #[case::media("/v25.0/17841/media", Endpoint::Media(Node::Id("17841".to_owned())))]
+    #[case::media_publish("/me/media_publish", Endpoint::MediaPublish(Node::Me))]
     #[case::below_me("/v25.0/me/friends/x", Endpoint::Unknown("/friends/x".to_owned()))]
     #[case::no_version("/v25/me", Endpoint::Unknown("/v25/me".to_owned()))]
     #[case::root("/", Endpoint::Unknown("/".to_owned()))]

@@ -16,6 +16,8 @@ pub(crate) struct GraphError {
     kind: &'static str,
     code: u32,
     subcode: Option<u32>,
+    /// What Instagram would have the person read; only publishing says it.
+    for_person: Option<String>,
 }
 
 impl GraphError {
@@ -80,6 +82,11 @@ impl GraphError {
         Self::new(100, format!("(#100) {}", text.into()))
     }
 
+    /// A field that this kind of object does not have.
+    pub(crate) fn field(name: &str, node: &str) -> Self {
+        Self::parameter(format!("Tried accessing nonexisting field ({name}) on node type ({node})"))
+    }
+
     /// A permission was not granted.
     pub(crate) fn permission() -> Self {
         let message = "(#10) Application does not have permission for this action";
@@ -109,6 +116,8 @@ impl GraphError {
             kind: self.kind,
             code: self.code,
             error_subcode: self.subcode,
+            is_transient: self.for_person.as_ref().map(|_| false),
+            error_user_msg: self.for_person.as_deref(),
             fbtrace_id,
         };
         Answer::json(self.status, &Envelope { error })
@@ -122,7 +131,71 @@ impl GraphError {
             kind: "OAuthException",
             code,
             subcode: None,
+            for_person: None,
         }
+    }
+}
+
+/// Refusals to publish.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/error-codes>, which
+/// has the texts for people; the messages of 9004 and 9007 were recorded.
+impl GraphError {
+    /// Something else than a picture.
+    pub(crate) fn media_type(given: &str) -> Self {
+        let text = format!("The media type {given} is unknown.");
+        Self::publishing(100, 2_207_023, text.clone(), text)
+    }
+
+    /// A picture's address that cannot be fetched.
+    pub(crate) fn no_media(address: &str) -> Self {
+        let text = format!("The media could not be fetched from this uri: {address}");
+        Self::publishing(
+            9_004,
+            2_207_052,
+            "Only photo or video can be accepted as media type.",
+            text,
+        )
+    }
+
+    /// A caption with too many characters.
+    pub(crate) fn caption(length: usize, limit: usize) -> Self {
+        let text = format!(
+            "The submitted image's caption was {length} characters long. The maximum number of \
+             characters permitted for a caption is {limit}. Please submit media with a shorter caption."
+        );
+        Self::publishing(36_004, 2_207_010, text.clone(), text)
+    }
+
+    /// No container of the account's, or it waited for too long.
+    pub(crate) fn no_container(id: &str) -> Self {
+        let text = format!(
+            "The media builder with creation id = {id} does not exist or has been expired."
+        );
+        Self::publishing(24, 2_207_008, text.clone(), text)
+    }
+
+    /// A container that cannot be published, now or ever.
+    pub(crate) fn not_ready() -> Self {
+        let text = "The media is not ready for publishing, please wait for a moment";
+        Self::publishing(9_007, 2_207_027, "Media ID is not available", text)
+    }
+
+    /// The account has published enough for 24 hours.
+    pub(crate) fn posting_limit() -> Self {
+        let text = "You reached maximum number of posts that is allowed to be published by Content \
+                    Publishing API.";
+        Self::publishing(9, 2_207_042, text, text)
+    }
+
+    fn publishing(
+        code: u32,
+        subcode: u32,
+        message: impl Into<String>,
+        for_person: impl Into<String>,
+    ) -> Self {
+        let for_person = Some(for_person.into());
+        Self { subcode: Some(subcode), for_person, ..Self::new(code, message) }
     }
 }
 
@@ -139,6 +212,10 @@ struct Detail<'a> {
     code: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_subcode: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_transient: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_user_msg: Option<&'a str>,
     fbtrace_id: &'a str,
 }
 

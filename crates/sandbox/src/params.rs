@@ -1,5 +1,6 @@
 //! Parameters of a query or a form: names may repeat.
 
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 /// Decoded name–value pairs in the order they came.
@@ -10,6 +11,17 @@ impl Params {
     /// Reads `application/x-www-form-urlencoded` text; nothing is malformed to it.
     pub(crate) fn from_urlencoded(bytes: &[u8]) -> Self {
         Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// Reads a JSON object of texts, numbers and booleans; anything else counts as missing.
+    pub(crate) fn from_json(bytes: &[u8]) -> Self {
+        let object: Map<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
+        let pairs = object.into_iter().filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            Value::Number(_) | Value::Bool(_) => Some((name, value.to_string())),
+            _ => None,
+        });
+        pairs.collect()
     }
 
     /// The last value of a name.

@@ -1,11 +1,10 @@
 //! `GET /me` and `GET /{id}`: the fields of an account.
 
 use axum::http::StatusCode;
-use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::answer::{Answer, Wrapped};
+use crate::answer::{Answer, Fields, Wrapped};
 use crate::call::Call;
 use crate::endpoint::Node;
 use crate::graph_error::GraphError;
@@ -21,7 +20,7 @@ pub(crate) fn read_profile(world: &World, call: &Call, node: &Node) -> Result<An
         return Err(GraphError::permission());
     }
     let mut fields = Fields(Vec::new());
-    for name in wanted(call) {
+    for name in call.fields() {
         if let Some(value) = field(account, name)? {
             fields.0.push((name, value));
         }
@@ -30,18 +29,6 @@ pub(crate) fn read_profile(world: &World, call: &Call, node: &Node) -> Result<An
         MeShape::Flat => Ok(Answer::json(StatusCode::OK, &fields)),
         MeShape::Wrapped => Ok(Answer::json(StatusCode::OK, &Wrapped { data: [fields] })),
     }
-}
-
-/// The names in `fields`, each once.
-fn wanted(call: &Call) -> Vec<&str> {
-    let mut names = Vec::new();
-    let asked = call.query.all("fields").flat_map(|list| list.split(',')).map(str::trim);
-    for name in asked.filter(|name| !name.is_empty()).chain(["id"]) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 /// One field's value; `None` where the account has none.
@@ -57,18 +44,6 @@ fn field(account: &Account, name: &str) -> Result<Option<Value>, GraphError> {
         "follows_count" => Some(json!(account.follows_count)),
         "media_count" => Some(json!(account.media_count)),
         "biography" | "website" => None,
-        _ => {
-            let text = format!("Tried accessing nonexisting field ({name}) on node type (IGUser)");
-            return Err(GraphError::parameter(text));
-        }
+        _ => return Err(GraphError::field(name, "IGUser")),
     })
-}
-
-/// A JSON object that keeps the order of its members.
-struct Fields<'a>(Vec<(&'a str, Value)>);
-
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
 }

@@ -43,6 +43,16 @@ impl Seed {
         17_841_000_000_000_000 + ((self.number("professional id") % 1_000_000_000_000) | 1)
     }
 
+    /// The id of a picture that is to be published: 17 digits, no account's.
+    pub(crate) fn container_id(&mut self) -> u64 {
+        17_900_000_000_000_000 + self.number("container id") % 90_000_000_000_000
+    }
+
+    /// The id of a post: 17 digits, no account's and no container's.
+    pub(crate) fn post_id(&mut self) -> u64 {
+        18_000_000_000_000_000 + self.number("post id") % 90_000_000_000_000
+    }
+
     /// The life of a long-lived token in seconds, slightly below 60 days as Instagram's are.
     pub(crate) fn long_life_seconds(&mut self) -> i64 {
         5_183_944 + i64::try_from(self.number("life") % 56).unwrap_or_default()

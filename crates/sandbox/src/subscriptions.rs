@@ -60,7 +60,7 @@ pub(crate) fn subscribed_apps(
 }
 
 fn asked_fields(call: &Call) -> Result<Vec<(&'static str, Scope)>, GraphError> {
-    let list = call.query.get("subscribed_fields").or_else(|| call.form.get("subscribed_fields"));
+    let list = call.parameter("subscribed_fields");
     let names = list.into_iter().flat_map(|list| list.split(',')).map(str::trim);
     let fields = names.filter(|name| !name.is_empty()).map(|name| {
         let known = FIELDS.into_iter().find(|(field, _)| *field == name);

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::account::{AccountKey, Accounts};
 use crate::clock::Clock;
+use crate::containers::Containers;
 use crate::faults::Faults;
 use crate::grants::Grants;
 use crate::requests::RequestLog;
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) seed: Seed,
     pub(crate) accounts: Accounts,
     pub(crate) grants: Grants,
+    pub(crate) containers: Containers,
     pub(crate) subscriptions: BTreeMap<AccountKey, BTreeSet<&'static str>>,
     pub(crate) shapes: Shapes,
     pub(crate) faults: Faults,
@@ -56,6 +58,7 @@ impl Sandbox {
             accounts: Accounts::seeded(&mut seed),
             seed,
             grants: Grants::new(),
+            containers: Containers::new(),
             subscriptions: BTreeMap::new(),
             shapes: Shapes::default(),
             faults: Faults::default(),

@@ -9,6 +9,7 @@ pub(crate) const APP_ID: &str = "990000000000017";
 pub(crate) const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 pub(crate) const REDIRECT_URI: &str = "https://shop.example/callback";
 pub(crate) const SCOPES: &str = "instagram_business_basic,instagram_business_manage_comments";
+pub(crate) const PUBLISHING: &str = "instagram_business_content_publish";
 
 pub(crate) struct Running {
     pub(crate) address: String,
@@ -92,7 +93,9 @@ impl Running {
     }
 
     pub(crate) async fn code_for(&self, username: &str, scopes: &str) -> String {
+        let asked = format!("{SCOPES},{PUBLISHING}");
         let more = [
+            ("scope", asked.as_str()),
             ("sandbox_account", username),
             ("sandbox_decision", "allow"),
             ("sandbox_scopes", scopes),

@@ -15,6 +15,8 @@ mod long_lived;
 #[cfg(test)]
 mod profile;
 #[cfg(test)]
+mod publishing;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod token;

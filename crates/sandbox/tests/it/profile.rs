@@ -155,6 +155,15 @@ async fn the_token_in_the_query_wins_over_the_header() {
     2500,
     None
 )]
+#[case::posts_are_not_listed(
+    "GET",
+    "/me/media?access_token=T",
+    400,
+    "Unsupported request - method type: get",
+    IG,
+    100,
+    None
+)]
 #[case::unknown_field(
     "GET",
     "/me?fields=shoe_size&access_token=T",

@@ -1,0 +1,103 @@
+//! Pictures on their way to being published: Instagram calls them containers.
+
+use std::fmt::{self, Display, Formatter};
+
+use time::{Duration, OffsetDateTime};
+
+use crate::account::AccountKey;
+use crate::newest::Newest;
+use crate::seed::Seed;
+
+/// How many containers are remembered, published ones too.
+const CAPACITY: usize = 10_000;
+/// How long a container waits to be published.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
+const LIFE: Duration = Duration::DAY;
+/// The span over which an account's posts are counted.
+const LIMIT_SPAN: Duration = Duration::DAY;
+
+/// One picture, without the picture: who it is for, and how it fares.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) account: AccountKey,
+    pub(crate) created: OffsetDateTime,
+    /// Until when it is being processed.
+    pub(crate) ready: OffsetDateTime,
+    /// Whether processing it ends in an error.
+    pub(crate) fails: bool,
+    pub(crate) published: Option<OffsetDateTime>,
+}
+
+/// How a container fares.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContainerStatus {
+    Expired,
+    Error,
+    Finished,
+    InProgress,
+    Published,
+}
+
+impl Container {
+    pub(crate) fn status(&self, now: OffsetDateTime) -> ContainerStatus {
+        if self.published.is_some() {
+            ContainerStatus::Published
+        } else if now - self.created >= LIFE {
+            ContainerStatus::Expired
+        } else if now < self.ready {
+            ContainerStatus::InProgress
+        } else if self.fails {
+            ContainerStatus::Error
+        } else {
+            ContainerStatus::Finished
+        }
+    }
+}
+
+impl Display for ContainerStatus {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Expired => "EXPIRED",
+            Self::Error => "ERROR",
+            Self::Finished => "FINISHED",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Published => "PUBLISHED",
+        })
+    }
+}
+
+/// Every container that the sandbox remembers, by its id.
+pub(crate) struct Containers(Newest<Container>);
+
+impl Containers {
+    pub(crate) fn new() -> Self {
+        Self(Newest::new(CAPACITY))
+    }
+
+    /// Keeps a container, and answers the id that it has from now on.
+    pub(crate) fn add(&mut self, container: Container, seed: &mut Seed) -> String {
+        let id = seed.container_id().to_string();
+        self.0.insert(id.clone(), container);
+        id
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Container> {
+        self.0.get(id)
+    }
+
+    /// Marks a container as published.
+    pub(crate) fn publish(&mut self, id: &str, now: OffsetDateTime) {
+        if let Some(container) = self.0.get_mut(id) {
+            container.published = Some(now);
+        }
+    }
+
+    /// How many posts the account published within the last 24 hours.
+    pub(crate) fn published_lately(&self, account: AccountKey, now: OffsetDateTime) -> usize {
+        let own = self.0.values().filter(|container| container.account == account);
+        own.filter_map(|container| container.published).filter(|at| now - *at < LIMIT_SPAN).count()
+    }
+}
