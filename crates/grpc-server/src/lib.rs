@@ -8,12 +8,16 @@ mod calls;
 mod chain;
 mod convert;
 mod health;
+mod peer_names;
 mod readiness;
 mod server;
 mod service;
 mod status;
+mod tls;
 
 pub use calls::RequestIds;
+pub use peer_names::PeerNames;
 pub use readiness::Readiness;
 pub use server::{ServeError, ServerSettings, serve};
 pub use service::UseCases;
+pub use tls::{CurrentTls, InvalidTls, Tls, TlsPart, TlsPem, TlsProblem};

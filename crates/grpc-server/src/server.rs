@@ -23,6 +23,7 @@ use crate::calls::{Calls, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
 use crate::readiness::Readiness;
 use crate::service::UseCases;
+use crate::tls::CurrentTls;
 
 /// How large a request message may be, in bytes.
 const LARGEST_REQUEST: usize = 64 * 1024;
@@ -38,6 +39,8 @@ pub struct ServerSettings {
     pub request_ids: RequestIds,
     /// Is told what health says.
     pub readiness: Readiness,
+    /// What connections are encrypted with; `None` for plain ones.
+    pub tls: Option<CurrentTls>,
 }
 
 /// The server could not start.
@@ -64,7 +67,7 @@ pub async fn serve(
     probe: Arc<dyn StoreProbe>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let ServerSettings { reflection, drain_timeout, request_ids, readiness } = settings;
+    let ServerSettings { reflection, drain_timeout, request_ids, readiness, tls } = settings;
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
     let monitor = HealthMonitor::new(probe, readiness).await;
@@ -73,7 +76,7 @@ pub async fn serve(
         add_reflection(&mut routes, reported.clone())?;
     }
     let routes = routes.routes().prepare();
-    let connections = Connections::new(Calls::new(routes, request_ids));
+    let connections = Connections::new(Calls::new(routes, request_ids), tls);
     let accepting = async {
         connections.accept(listener, shutdown).await;
         stopping.cancel();

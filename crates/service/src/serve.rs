@@ -65,6 +65,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
             drain_timeout: drain_timeout(config.shutdown_timeout),
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness,
+            tls: None,
         },
         adapters.probe(),
         stop.clone().cancelled_owned(),

@@ -1,9 +1,13 @@
 //! The connections: how many, how they are kept, and how they end.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -12,9 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use tower::util::MapRequest;
 
 use super::greeting::greeted;
 use crate::calls::Calls;
+use crate::tls::{CurrentTls, Tls};
 
 /// How many connections there may be at once; further ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 1024;
@@ -34,9 +40,14 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// For how long what a client's certificate proved is believed. It may expire, or its authority be dropped, so the
+/// client is then asked to connect anew; its calls under way go on.
+const PROOF_LASTS: Duration = Duration::from_hours(1);
+
 /// All connections of a server.
 pub(super) struct Connections {
     service: Calls<Routes>,
+    tls: Option<CurrentTls>,
     http: Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -48,11 +59,11 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Connections whose calls `service` answers, at most [`MOST_CONNECTIONS`] at once.
-    pub(super) fn new(service: Calls<Routes>) -> Self {
-        Self::at_most(MOST_CONNECTIONS, service)
+    pub(super) fn new(service: Calls<Routes>, tls: Option<CurrentTls>) -> Self {
+        Self::at_most(MOST_CONNECTIONS, service, tls)
     }
 
-    fn at_most(limit: usize, service: Calls<Routes>) -> Self {
+    fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>) -> Self {
         let mut http = Builder::new(TokioExecutor::new()).http2_only();
         http.http2()
             .timer(TokioTimer::new())
@@ -62,6 +73,7 @@ impl Connections {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         Self {
             service,
+            tls,
             http,
             places: Arc::new(Semaphore::new(limit)),
             tasks: TaskTracker::new(),
@@ -104,8 +116,9 @@ impl Connections {
     fn open(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
         let (service, http) = (self.service.clone(), self.http.clone());
         let (closing, cut) = (self.closing.clone(), self.cut.clone());
+        let tls = self.tls.as_ref().map(|current| current());
         self.tasks.spawn(async move {
-            cut.run_until_cancelled(connection(stream, service, http, closing)).await;
+            cut.run_until_cancelled(connection(stream, tls, service, http, closing)).await;
             drop(place);
         });
     }
@@ -114,6 +127,7 @@ impl Connections {
 /// Serves one connection until its client leaves, or until `closing` and its last call.
 async fn connection(
     stream: TcpStream,
+    tls: Option<Tls>,
     service: Calls<Routes>,
     http: Builder<TokioExecutor>,
     closing: CancellationToken,
@@ -121,17 +135,24 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets of a connection will be late");
     }
-    let stream = match closing.run_until_cancelled(greeted(stream)).await {
-        Some(Ok(stream)) => stream,
+    let (stream, names) = match closing.run_until_cancelled(greeted(stream, tls)).await {
+        Some(Ok(greeted)) => greeted,
         Some(Err(error)) => return tracing::debug!(%error, "a connection sent no greeting"),
         None => return,
     };
+    let leave = leave(closing, names.is_some());
+    let service = MapRequest::new(service, move |mut request: Request<_>| {
+        if let Some(names) = names.clone() {
+            request.extensions_mut().insert(names);
+        }
+        request
+    });
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = closing.cancelled() => {
+        () = leave => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -141,30 +162,11 @@ async fn connection(
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-
-    /// What an HTTP/2 client begins with: its preface and empty settings.
-    const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_beyond_the_limit_waits_for_a_place() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let calls = Calls::new(Routes::default(), Arc::new(String::new));
-        let connections = Connections::at_most(1, calls);
-        tokio::spawn(async move { connections.accept(listener, std::future::pending()).await });
-        let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(GREETING).await.unwrap();
-        first.read_u8().await.unwrap();
-        let mut second = TcpStream::connect(address).await.unwrap();
-        second.write_all(GREETING).await.unwrap();
-        let early = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
-        assert!(early.is_err(), "the only place is taken");
-        drop(first);
-        second.read_u8().await.unwrap();
+/// Waits until a connection is to be left: at `closing`, or when what its client proved is too old.
+async fn leave(closing: CancellationToken, proved: bool) {
+    if proved {
+        tokio::time::timeout(PROOF_LASTS, closing.cancelled()).await.unwrap_or_default();
+    } else {
+        closing.cancelled().await;
     }
 }

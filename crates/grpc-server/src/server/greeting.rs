@@ -1,4 +1,4 @@
-//! Waits for a client to say that it speaks HTTP/2, and not for long.
+//! Waits for a client to shake hands and to say that it speaks HTTP/2, and not for long.
 
 use std::io;
 use std::io::Cursor;
@@ -6,25 +6,51 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_util::either::Either;
+
+use crate::peer_names::PeerNames;
+use crate::tls::Tls;
 
 /// How many bytes an HTTP/2 client begins with.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>.
 const PREFACE: usize = 24;
 
-/// How long a client may take to send them. Ours; once they are there, keepalive takes over.
+/// How long a client may take to send them, TLS included. Ours; once they are there, keepalive takes over.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The connection once its client has greeted, with the greeting still to be read.
+/// The connection once its client has greeted, with the greeting still to be read; and who the client is, where its
+/// certificate says so.
 ///
 /// # Errors
 ///
-/// When the client takes too long or goes away.
+/// When the client takes too long, goes away, or no handshake comes about.
 pub(super) async fn greeted(
-    mut stream: TcpStream,
-) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
-    let mut preface = [0; PREFACE];
-    tokio::time::timeout(PATIENCE, stream.read_exact(&mut preface)).await??;
-    let (reader, writer) = stream.into_split();
-    Ok(tokio::io::join(Cursor::new(preface).chain(reader), writer))
+    stream: TcpStream,
+    tls: Option<Tls>,
+) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin, Option<PeerNames>)> {
+    let greeted = async {
+        let (mut reader, writer, names) = opened(stream, tls).await?;
+        let mut preface = [0; PREFACE];
+        reader.read_exact(&mut preface).await?;
+        Ok((tokio::io::join(Cursor::new(preface).chain(reader), writer), names))
+    };
+    tokio::time::timeout(PATIENCE, greeted).await?
+}
+
+/// Both halves of the connection, after a handshake where there is TLS.
+async fn opened(
+    stream: TcpStream,
+    tls: Option<Tls>,
+) -> io::Result<(impl AsyncRead + Unpin, impl AsyncWrite + Unpin, Option<PeerNames>)> {
+    let Some(tls) = tls else {
+        let (reader, writer) = stream.into_split();
+        return Ok((Either::Left(reader), Either::Left(writer), None));
+    };
+    let stream = tls.acceptor().accept(stream).await?;
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    let names = certificate.map(PeerNames::of);
+    let (reader, writer) = tokio::io::split(stream);
+    Ok((Either::Right(reader), Either::Right(writer), names))
 }

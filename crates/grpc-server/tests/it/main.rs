@@ -11,4 +11,5 @@ mod log;
 mod reflection;
 mod stop;
 mod success;
+mod tls;
 mod world;

@@ -22,7 +22,7 @@ use ig_domain::{
     AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
     ShortLivedToken, TokenLifetime,
 };
-use ig_grpc_server::{Readiness, ServeError, ServerSettings, UseCases, serve};
+use ig_grpc_server::{CurrentTls, Readiness, ServeError, ServerSettings, UseCases, serve};
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
@@ -53,6 +53,7 @@ pub(crate) struct World {
     pub(crate) reflection: bool,
     pub(crate) drain_timeout: Duration,
     pub(crate) readiness: Readiness,
+    pub(crate) tls: Option<CurrentTls>,
 }
 
 /// A server that runs.
@@ -81,6 +82,7 @@ impl World {
             reflection: true,
             drain_timeout: Duration::from_secs(30),
             readiness: Readiness::default(),
+            tls: None,
         }
     }
 
@@ -142,6 +144,7 @@ impl World {
                 format!("made-{}", count.fetch_add(1, Ordering::Relaxed) + 1)
             }),
             readiness: self.readiness.clone(),
+            tls: self.tls.clone(),
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
