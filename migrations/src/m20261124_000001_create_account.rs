@@ -1,6 +1,7 @@
 //! Linked accounts and, apart from them, their sealed tokens.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 #[derive(Debug, DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -44,7 +45,7 @@ enum AccountToken {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(accounts()).await?;
+        manager.create_table(accounts(manager.get_database_backend())).await?;
         for index in account_indexes() {
             manager.create_index(index).await?;
         }
@@ -53,8 +54,13 @@ impl MigrationTrait for Migration {
 }
 
 /// Instants are microseconds since 1970; `granted_scopes` is null where Instagram did not say.
-fn accounts() -> TableCreateStatement {
+fn accounts(backend: DbBackend) -> TableCreateStatement {
     use InstagramAccount as Column;
+    let mut owner = ColumnDef::new(Column::Owner).text().not_null().take();
+    if backend == DbBackend::Postgres {
+        // By code points, as SQLite compares: a prefix is a range then.
+        owner.extra(r#"COLLATE "C""#);
+    }
     Table::create()
         .table(Column::Table)
         .col(ColumnDef::new(Column::Id).uuid().not_null().primary_key())
@@ -62,7 +68,7 @@ fn accounts() -> TableCreateStatement {
         .col(ColumnDef::new(Column::ProfessionalAccountId).text().not_null())
         .col(ColumnDef::new(Column::AppScopedUserId).text())
         .col(ColumnDef::new(Column::ExchangeUserId).text())
-        .col(ColumnDef::new(Column::Owner).text().not_null())
+        .col(owner)
         .col(ColumnDef::new(Column::Username).text().not_null())
         .col(ColumnDef::new(Column::Name).text())
         .col(ColumnDef::new(Column::ProfilePictureUrl).text())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Accounts, Clock, StoreError};
-use ig_domain::{AccountView, Owner};
+use ig_domain::{AccountView, OwnerScope};
 
 /// Reads accounts.
 pub struct GetAccount {
@@ -16,7 +16,7 @@ pub struct GetAccount {
 /// Why an account is not answered.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GetAccountError {
-    /// It is not there, or another owner's.
+    /// It is not there, or of an owner outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// The store failed.
@@ -25,7 +25,7 @@ pub enum GetAccountError {
 }
 
 impl GetAccount {
-    /// The account with this key; with an `owner` only if it is that owner's.
+    /// The account with this key, if it is one of `owners`'.
     ///
     /// # Errors
     ///
@@ -33,10 +33,10 @@ impl GetAccount {
     pub async fn execute(
         &self,
         key: &AccountKey,
-        owner: Option<&Owner>,
+        owners: &OwnerScope,
     ) -> Result<AccountView, GetAccountError> {
         let found = self.accounts.find(key).await?;
-        let found = found.filter(|account| owner.is_none_or(|owner| account.owner == *owner));
+        let found = found.filter(|account| owners.contains(&account.owner));
         Ok(found.ok_or(GetAccountError::NotFound)?.view(self.clock.now()))
     }
 }

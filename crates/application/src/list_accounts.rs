@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountPage, Accounts, Clock, StatusFilter, StoreError};
-use ig_domain::{AccountId, AccountView, Owner};
+use ig_domain::{AccountId, AccountView, OwnerScope};
 use time::OffsetDateTime;
 
 /// Lists accounts.
@@ -20,8 +20,8 @@ pub type PagePosition = (OffsetDateTime, AccountId);
 /// What to list.
 #[derive(Clone, Debug)]
 pub struct ListAccountsQuery {
-    /// Only this owner's accounts; `None` for all.
-    pub owner: Option<Owner>,
+    /// Only accounts of these owners.
+    pub owners: OwnerScope,
     /// Only accounts of this status; `None` for all.
     pub status: Option<StatusFilter>,
     /// Begins behind this place; `None` at the newest.
@@ -46,10 +46,10 @@ impl ListAccounts {
     ///
     /// When the store failed.
     pub async fn execute(&self, query: ListAccountsQuery) -> Result<ListedAccounts, StoreError> {
-        let ListAccountsQuery { owner, status, after, limit } = query;
+        let ListAccountsQuery { owners, status, after, limit } = query;
         let now = self.clock.now();
         let one_more = u64::from(limit) + 1;
-        let page = AccountPage { owner, status, now, after, limit: one_more };
+        let page = AccountPage { owners, status, now, after, limit: one_more };
         let mut accounts = self.accounts.list(&page).await?;
         let more = accounts.len() > limit as usize;
         accounts.truncate(limit as usize);

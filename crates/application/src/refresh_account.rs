@@ -5,7 +5,7 @@ mod work;
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Accounts, InstagramError, StoreError};
-use ig_domain::{AccountId, AccountView, Owner};
+use ig_domain::{AccountId, AccountView, OwnerScope};
 use tokio_util::task::TaskTracker;
 
 pub use self::work::RefreshWork;
@@ -32,7 +32,7 @@ pub struct RefreshedAccount {
 /// Why an account was not refreshed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RefreshAccountError {
-    /// It is not there, or another owner's.
+    /// It is not there, or of an owner outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// Its token is dead; the view says why.
@@ -64,8 +64,8 @@ impl RefreshAccount {
         Self { accounts, work: Arc::new(work), flights: SingleFlight::new(tracker) }
     }
 
-    /// Refreshes the account, or joins whoever does; with an `owner` only if it is that owner's. Dropping
-    /// the future ends the waiting, not the work.
+    /// Refreshes the account, if it is one of `owners`', or joins whoever does. Dropping the future ends the
+    /// waiting, not the work.
     ///
     /// # Errors
     ///
@@ -73,10 +73,10 @@ impl RefreshAccount {
     pub async fn execute(
         &self,
         id: AccountId,
-        owner: Option<&Owner>,
+        owners: &OwnerScope,
     ) -> Result<RefreshedAccount, RefreshAccountError> {
         let found = self.accounts.find(&AccountKey::Id(id)).await?;
-        let found = found.filter(|account| owner.is_none_or(|owner| account.owner == *owner));
+        let found = found.filter(|account| owners.contains(&account.owner));
         found.ok_or(RefreshAccountError::NotFound)?;
         let work = Arc::clone(&self.work);
         let flight = self.flights.join(id, async move { work.run(id).await });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Accounts, StoreError};
-use ig_domain::{AccountId, Owner};
+use ig_domain::{AccountId, OwnerScope};
 
 /// Forgets accounts.
 pub struct UnlinkAccount {
@@ -14,7 +14,7 @@ pub struct UnlinkAccount {
 /// Why an account is not forgotten.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum UnlinkAccountError {
-    /// It is not there, or another owner's.
+    /// It is not there, or of an owner outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// The store failed.
@@ -23,7 +23,7 @@ pub enum UnlinkAccountError {
 }
 
 impl UnlinkAccount {
-    /// Forgets the account; with an `owner` only if it is that owner's.
+    /// Forgets the account, if it is one of `owners`'.
     ///
     /// # Errors
     ///
@@ -31,11 +31,11 @@ impl UnlinkAccount {
     pub async fn execute(
         &self,
         id: AccountId,
-        owner: Option<&Owner>,
+        owners: &OwnerScope,
     ) -> Result<(), UnlinkAccountError> {
         loop {
             let found = self.accounts.find(&AccountKey::Id(id)).await?;
-            let found = found.filter(|account| owner.is_none_or(|owner| account.owner == *owner));
+            let found = found.filter(|account| owners.contains(&account.owner));
             let account = found.ok_or(UnlinkAccountError::NotFound)?;
             match self.accounts.remove(id, account.revision).await {
                 Err(StoreError::Conflict) => {}

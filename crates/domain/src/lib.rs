@@ -6,12 +6,14 @@
 mod account;
 mod attempt;
 mod authorization_response;
+mod caller;
 mod code;
 mod grant;
 mod hash;
 mod identifiers;
 mod instagram_id;
 mod owner;
+mod owner_scope;
 mod pending_link;
 pub mod ports;
 mod profile;
@@ -30,12 +32,14 @@ pub use attempt::{
 pub use authorization_response::{
     AuthorizationResponse, ConsentDenial, InvalidAuthorizationResponse,
 };
+pub use caller::{Caller, CallerName, InvalidCallerName, InvalidRole, Role};
 pub use code::{AuthorizationCode, InvalidAuthorizationCode};
 pub use grant::{MINIMUM_RENEWAL_AGE, TokenGrant, TokenLifetime};
 pub use hash::{CodeHash, SessionBindingHash, StateHash};
 pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
 pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
 pub use owner::{InvalidOwner, Owner};
+pub use owner_scope::{OwnerNotAllowed, OwnerPattern, OwnerScope};
 pub use pending_link::{
     InvalidSessionBinding, InvalidStateToken, PendingLink, Presentation, SessionBinding,
     StateRejection, StateToken,

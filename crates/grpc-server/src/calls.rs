@@ -1,31 +1,35 @@
 //! The layer that every call passes: request id, deadline, panics and the log.
 
 mod call;
+mod context;
 mod deadline;
 mod request_id;
 mod rpc;
-mod subject;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::FutureExt as _;
 use http::{Request, Response};
+use ig_domain::Caller;
 use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
 use self::call::Call;
+pub(crate) use self::context::Context;
 pub use self::request_id::RequestIds;
-pub(crate) use self::subject::Subject;
 use crate::status::internal;
 
 /// Answers calls through `inner`.
 #[derive(Clone)]
 pub(crate) struct Calls<S> {
     inner: S,
+    /// Who calls: callers are not told apart yet.
+    anonymous: Arc<Caller>,
     request_ids: RequestIds,
 }
 
@@ -37,7 +41,7 @@ struct Panicked;
 impl<S> Calls<S> {
     /// Calls to `inner`; those without a request id get one from `request_ids`.
     pub(crate) fn new(inner: S, request_ids: RequestIds) -> Self {
-        Self { inner, request_ids }
+        Self { inner, anonymous: Arc::new(Caller::anonymous()), request_ids }
     }
 }
 
@@ -50,7 +54,7 @@ where
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
@@ -58,7 +62,8 @@ where
         // The time runs from here on, not from whenever the runtime first polls.
         let limit = deadline::limit(request.headers());
         let passed = tokio::time::sleep(limit);
-        let call = Call::begin(&mut request, &self.request_ids);
+        let caller = Arc::clone(&self.anonymous);
+        let call = Call::begin(&mut request, caller, &self.request_ids);
         let span = call.span();
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let answered = async move {

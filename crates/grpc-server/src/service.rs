@@ -8,9 +8,8 @@ use ig_proto::v1;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountService;
 use tonic::{Request, Response, Status};
 
-use crate::calls::Subject;
+use crate::calls::Context;
 use crate::convert;
-use crate::convert::Listing;
 use crate::status::ToStatus as _;
 
 /// What the RPCs do.
@@ -35,9 +34,10 @@ impl InstagramAccountService for UseCases {
         &self,
         request: Request<v1::BeginLinkRequest>,
     ) -> Result<Response<v1::BeginLinkResponse>, Status> {
-        let (subject, request) = Subject::split(request);
+        let (context, request) = Context::split(request)?;
         let command = convert::begin_link(&request).map_err(|error| error.to_status())?;
-        subject.is(command.account);
+        context.owners(Some(command.owner.clone()))?;
+        context.is_about(command.account);
         let begun = self.begin_link.execute(command).await;
         let begun = begun.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::begun_link(begun)))
@@ -47,10 +47,11 @@ impl InstagramAccountService for UseCases {
         &self,
         request: Request<v1::LinkRequest>,
     ) -> Result<Response<v1::LinkResponse>, Status> {
-        let (subject, request) = Subject::split(request);
+        let (context, request) = Context::split(request)?;
         let presented = convert::link(&request).map_err(|error| error.to_status())?;
+        context.owners(Some(presented.owner.clone()))?;
         let linked = self.link.execute(presented).await.map_err(|error| error.to_status())?;
-        subject.is(Some(linked.view.account.id));
+        context.is_about(Some(linked.view.account.id));
         Ok(Response::new(convert::linked_account(linked)))
     }
 
@@ -58,8 +59,10 @@ impl InstagramAccountService for UseCases {
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
-        let (key, owner) = convert::get(request.get_ref()).map_err(|error| error.to_status())?;
-        let view = self.get.execute(&key, owner.as_ref()).await;
+        let (context, request) = Context::split(request)?;
+        let (key, owner) = convert::get(&request).map_err(|error| error.to_status())?;
+        let owners = context.owners(owner)?;
+        let view = self.get.execute(&key, &owners).await;
         let view = view.map_err(|error| error.to_status())?;
         Ok(Response::new(v1::GetResponse { account: Some(convert::account(view)) }))
     }
@@ -68,8 +71,11 @@ impl InstagramAccountService for UseCases {
         &self,
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, Status> {
-        let query = convert::list(request.get_ref()).map_err(|error| error.to_status())?;
-        let listing = Listing::of(query.owner.as_ref(), query.status);
+        let (context, request) = Context::split(request)?;
+        let page = convert::list(&request).map_err(|error| error.to_status())?;
+        let listing = page.listing();
+        let owners = context.owners(page.owner.clone())?;
+        let query = page.query(owners);
         let listed = self.list.execute(query).await.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::listed_accounts(listed, listing)))
     }
@@ -78,10 +84,11 @@ impl InstagramAccountService for UseCases {
         &self,
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::RefreshResponse>, Status> {
-        let (subject, request) = Subject::split(request);
+        let (context, request) = Context::split(request)?;
         let (id, owner) = convert::refresh(&request).map_err(|error| error.to_status())?;
-        subject.is(Some(id));
-        let refreshed = self.refresh.execute(id, owner.as_ref()).await;
+        let owners = context.owners(owner)?;
+        context.is_about(Some(id));
+        let refreshed = self.refresh.execute(id, &owners).await;
         let refreshed = refreshed.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::refreshed_account(refreshed)))
     }
@@ -90,10 +97,11 @@ impl InstagramAccountService for UseCases {
         &self,
         request: Request<v1::UnlinkRequest>,
     ) -> Result<Response<v1::UnlinkResponse>, Status> {
-        let (subject, request) = Subject::split(request);
+        let (context, request) = Context::split(request)?;
         let (id, owner) = convert::unlink(&request).map_err(|error| error.to_status())?;
-        subject.is(Some(id));
-        match self.unlink.execute(id, owner.as_ref()).await {
+        let owners = context.owners(owner)?;
+        context.is_about(Some(id));
+        match self.unlink.execute(id, &owners).await {
             Err(UnlinkAccountError::NotFound) if request.allow_missing => {}
             unlinked => unlinked.map_err(|error| error.to_status())?,
         }

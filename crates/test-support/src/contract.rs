@@ -77,6 +77,7 @@ macro_rules! store_contract {
                 pages_join_without_gap_or_repetition,
                 a_page_goes_on_where_it_was_though_others_come_and_go,
                 an_owner_sees_only_its_own,
+                a_scope_shows_all_its_owners_and_no_other,
                 a_status_is_judged_at_the_given_moment,
             }
             pending_links::{

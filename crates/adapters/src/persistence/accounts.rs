@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
-use ig_domain::{AccountId, InstagramAccount, LongLivedToken};
+use ig_domain::{AccountId, InstagramAccount, LongLivedToken, Owner, OwnerPattern, OwnerScope};
 use sea_orm::sea_query::{Condition, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
@@ -35,6 +35,10 @@ impl Accounts for SeaOrmStore {
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        // A condition without alternatives would be true.
+        if page.owners.patterns().is_empty() {
+            return Ok(Vec::new());
+        }
         bounded(async {
             let found = self.page(page).all(self.database.reading()).await;
             found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
@@ -119,10 +123,10 @@ impl SeaOrmStore {
     }
 
     fn page(&self, page: &AccountPage) -> Select<Entity> {
-        let AccountPage { owner, status, now, after, limit } = page;
+        let AccountPage { owners, status, now, after, limit } = page;
         let mut accounts = self.accounts();
-        if let Some(owner) = owner {
-            accounts = accounts.filter(Column::Owner.eq(owner.as_str()));
+        if *owners != OwnerScope::everyone() {
+            accounts = accounts.filter(owned_by(owners));
         }
         if let Some(status) = status {
             accounts = accounts.filter(has_status(*status, *now));
@@ -198,6 +202,17 @@ impl SeaOrmStore {
             .add(Column::AppId.eq(self.app.as_str()))
             .add(Column::Revision.eq(revision))
     }
+}
+
+/// Accounts whose owner is within `owners`. A prefix is a range of the index, which goes by code points.
+fn owned_by(owners: &OwnerScope) -> Condition {
+    owners.patterns().iter().fold(Condition::any(), |any, pattern| match pattern {
+        OwnerPattern::Exact(owner) => any.add(Column::Owner.eq(owner.as_str())),
+        OwnerPattern::Prefix(prefix) => {
+            let last = prefix.as_str().to_owned() + &char::MAX.to_string().repeat(Owner::LONGEST);
+            any.add(Column::Owner.between(prefix.as_str(), last.as_str()))
+        }
+    })
 }
 
 fn has_status(status: StatusFilter, now: OffsetDateTime) -> Condition {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
 use ig_domain::ports::AccountKey;
-use ig_domain::{AccountId, AccountStatus};
+use ig_domain::{AccountId, AccountStatus, OwnerScope};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 
@@ -17,7 +17,7 @@ async fn page(
 ) -> (Vec<AccountId>, Option<ig_application::PagePosition>) {
     let clock = Arc::new(FakeClock::at(START));
     let use_case = ListAccounts { accounts: Arc::new(store.clone()), clock };
-    let query = ListAccountsQuery { owner: None, status: None, after, limit: 2 };
+    let query = ListAccountsQuery { owners: OwnerScope::everyone(), status: None, after, limit: 2 };
     let listed = use_case.execute(query).await.unwrap();
     (listed.accounts.iter().map(|view| view.account.id).collect(), listed.next)
 }
@@ -44,9 +44,15 @@ async fn the_status_is_judged_when_read() {
     let clock = FakeClock::at(START);
     let use_case = GetAccount { accounts: Arc::new(store), clock: Arc::new(clock.clone()) };
     let key = AccountKey::Id(before.id);
-    assert_eq!(use_case.execute(&key, None).await.unwrap().status, AccountStatus::Active);
+    assert_eq!(
+        use_case.execute(&key, &OwnerScope::everyone()).await.unwrap().status,
+        AccountStatus::Active
+    );
     clock.advance(Duration::from_hours(24 * 60));
-    assert_ne!(use_case.execute(&key, None).await.unwrap().status, AccountStatus::Active);
+    assert_ne!(
+        use_case.execute(&key, &OwnerScope::everyone()).await.unwrap().status,
+        AccountStatus::Active
+    );
 }
 
 #[tokio::test]
@@ -56,11 +62,11 @@ async fn an_owner_is_a_fence_for_reading_and_forgetting() {
     let clock = Arc::new(FakeClock::at(START));
     let get = GetAccount { accounts: Arc::new(store.clone()), clock };
     let key = AccountKey::Id(before.id);
-    let hidden = get.execute(&key, Some(&parsed("shop/8"))).await;
+    let hidden = get.execute(&key, &OwnerScope::only(parsed("shop/8"))).await;
     assert!(matches!(hidden, Err(GetAccountError::NotFound)), "{hidden:?}");
     let unlink = UnlinkAccount { accounts: Arc::new(store.clone()) };
-    assert!(unlink.execute(before.id, Some(&parsed("shop/8"))).await.is_err());
+    assert!(unlink.execute(before.id, &OwnerScope::only(parsed("shop/8"))).await.is_err());
     assert_eq!(store.accounts().len(), 1);
-    unlink.execute(before.id, Some(&parsed("shop/7"))).await.unwrap();
+    unlink.execute(before.id, &OwnerScope::only(parsed("shop/7"))).await.unwrap();
     assert_eq!(store.accounts().len(), 0);
 }

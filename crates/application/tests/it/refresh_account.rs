@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ig_application::{RefreshAccount, RefreshAccountError, RefreshWork, TokenOutcome};
 use ig_domain::ports::{InstagramErrorKind, MockInstagram};
-use ig_domain::{AccountStatus, InstagramAccount, Owner, Profile, ReauthorizationReason};
+use ig_domain::{AccountStatus, InstagramAccount, OwnerScope, Profile, ReauthorizationReason};
 use ig_test_support::builders::{START, account, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
@@ -48,7 +48,10 @@ async fn a_ripe_token_is_renewed_and_the_profile_read() {
     let mut instagram = MockInstagram::new();
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(renamed())]);
-    let refreshed = use_case(&store, instagram, DAY).execute(linked().id, None).await.unwrap();
+    let refreshed = use_case(&store, instagram, DAY)
+        .execute(linked().id, &OwnerScope::everyone())
+        .await
+        .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
     let (account, token) = stored(&store, &linked()).await;
     assert_eq!(refreshed.view.account, account);
@@ -62,7 +65,10 @@ async fn a_profile_that_cannot_be_read_after_a_renewal_is_no_error() {
     let mut instagram = MockInstagram::new();
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Err(throttled())]);
-    let refreshed = use_case(&store, instagram, DAY).execute(linked().id, None).await.unwrap();
+    let refreshed = use_case(&store, instagram, DAY)
+        .execute(linked().id, &OwnerScope::everyone())
+        .await
+        .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
     assert_eq!(refreshed.view.account.profile_time, START);
 }
@@ -72,7 +78,10 @@ async fn a_young_token_is_left_alone_and_only_the_profile_read() {
     let store = store_with(&linked()).await;
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(renamed())]);
-    let refreshed = use_case(&store, instagram, DAY / 2).execute(linked().id, None).await.unwrap();
+    let refreshed = use_case(&store, instagram, DAY / 2)
+        .execute(linked().id, &OwnerScope::everyone())
+        .await
+        .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
     let (account, token) = stored(&store, &linked()).await;
     assert_eq!((token.as_str(), account.username.as_str()), ("IGAA-first", "renamed"));
@@ -93,7 +102,8 @@ async fn a_token_is_dead_once_instagram_has_said_so_twice(
         renews(&mut instagram, Err(refusal));
     }
     reads(&mut instagram, readings);
-    let refused = use_case(&store, instagram, age).execute(linked().id, None).await;
+    let refused =
+        use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone()).await;
     let Err(RefreshAccountError::ReauthorizationRequired(view)) = refused else {
         panic!("{refused:?}");
     };
@@ -128,7 +138,8 @@ async fn nothing_less_changes_an_account(
         renews(&mut instagram, Err(error));
     }
     reads(&mut instagram, readings);
-    let refused = use_case(&store, instagram, age).execute(linked().id, None).await;
+    let refused =
+        use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone()).await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
     let rejected = matches!(error.kind, InstagramErrorKind::TokenRejected(_));
     assert!(!rejected, "a refusal said once is an outage: {error:?}");
@@ -141,7 +152,8 @@ async fn an_unconfirmed_refusal_keeps_instagrams_code() {
     let mut instagram = MockInstagram::new();
     renews(&mut instagram, Err(refusal()));
     reads(&mut instagram, vec![Ok(renamed())]);
-    let refused = use_case(&store, instagram, DAY).execute(linked().id, None).await;
+    let refused =
+        use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone()).await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
     assert_eq!((error.kind, error.facts.code), (InstagramErrorKind::Unavailable, Some(190)));
 }
@@ -149,7 +161,9 @@ async fn an_unconfirmed_refusal_keeps_instagrams_code() {
 #[tokio::test]
 async fn past_its_expiry_nothing_is_asked() {
     let store = store_with(&linked()).await;
-    let refused = use_case(&store, MockInstagram::new(), 60 * DAY).execute(linked().id, None).await;
+    let refused = use_case(&store, MockInstagram::new(), 60 * DAY)
+        .execute(linked().id, &OwnerScope::everyone())
+        .await;
     let Err(RefreshAccountError::ReauthorizationRequired(view)) = refused else {
         panic!("{refused:?}");
     };
@@ -163,7 +177,10 @@ async fn a_cleared_checkpoint_heals_and_the_token_is_renewed() {
     let mut instagram = MockInstagram::new();
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(profile(1)), Ok(profile(1))]);
-    let refreshed = use_case(&store, instagram, DAY).execute(linked().id, None).await.unwrap();
+    let refreshed = use_case(&store, instagram, DAY)
+        .execute(linked().id, &OwnerScope::everyone())
+        .await
+        .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
     assert_eq!(refreshed.view.status, AccountStatus::Active);
 }
@@ -173,7 +190,10 @@ async fn a_young_token_that_heals_is_read_only_once() {
     let store = store_with(&dead(linked())).await;
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(profile(1))]);
-    let refreshed = use_case(&store, instagram, DAY / 2).execute(linked().id, None).await.unwrap();
+    let refreshed = use_case(&store, instagram, DAY / 2)
+        .execute(linked().id, &OwnerScope::everyone())
+        .await
+        .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
     assert_eq!(stored(&store, &linked()).await.0.refused, None);
 }
@@ -183,7 +203,8 @@ async fn a_dead_account_stays_dead_while_instagram_cannot_tell() {
     let store = store_with(&dead(linked())).await;
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Err(throttled())]);
-    let refused = use_case(&store, instagram, DAY).execute(linked().id, None).await;
+    let refused =
+        use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone()).await;
     assert!(matches!(refused, Err(RefreshAccountError::Instagram(_))), "{refused:?}");
     let refused = stored(&store, &linked()).await.0.refused;
     assert_eq!(refused, Some(ReauthorizationReason::Checkpoint));
@@ -195,7 +216,8 @@ async fn a_profile_of_another_account_is_not_taken_over() {
     let before = stored(&store, &linked()).await;
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(profile(2))]);
-    let refused = use_case(&store, instagram, DAY / 2).execute(linked().id, None).await;
+    let refused =
+        use_case(&store, instagram, DAY / 2).execute(linked().id, &OwnerScope::everyone()).await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
     assert_eq!(error.kind, InstagramErrorKind::Unreadable);
     assert_eq!(stored(&store, &linked()).await, before);
@@ -207,16 +229,19 @@ async fn a_token_stamped_by_a_clock_ahead_of_ours_is_not_taken_for_renewed() {
     let store = store_with(&ahead).await;
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(profile(1))]);
-    let refreshed = use_case(&store, instagram, DAY / 2).execute(ahead.id, None).await.unwrap();
+    let refreshed = use_case(&store, instagram, DAY / 2)
+        .execute(ahead.id, &OwnerScope::everyone())
+        .await
+        .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
 }
 
 #[tokio::test]
 async fn another_owners_account_is_not_found_and_nobody_is_asked() {
     let store = store_with(&linked()).await;
-    let other: Owner = "shop/8".parse().unwrap();
+    let other = OwnerScope::only("shop/8".parse().unwrap());
     let use_case = use_case(&store, MockInstagram::new(), DAY);
-    let refused = use_case.execute(linked().id, Some(&other)).await;
+    let refused = use_case.execute(linked().id, &other).await;
     assert!(matches!(refused, Err(RefreshAccountError::NotFound)), "{refused:?}");
 }
 
@@ -227,7 +252,10 @@ async fn calls_at_the_same_time_ask_instagram_once() {
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(profile(1))]);
     let use_case = use_case(&store, instagram, DAY);
-    let (one, other) =
-        tokio::join!(use_case.execute(linked().id, None), use_case.execute(linked().id, None));
+    let everyone = OwnerScope::everyone();
+    let (one, other) = tokio::join!(
+        use_case.execute(linked().id, &everyone),
+        use_case.execute(linked().id, &everyone)
+    );
     assert_eq!(one.unwrap().view, other.unwrap().view);
 }

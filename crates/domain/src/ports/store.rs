@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AccountId, CodeHash, InstagramAccount, InstagramId, LeaseHolder, LinkAttempt, LongLivedToken,
-    Owner, PendingLink, Phase, Scope, StateHash, Username,
+    OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
 };
 
 /// How long a lease lasts. Ours: longer than a step of its holder, which is a call to Instagram (below 10
@@ -94,8 +94,8 @@ pub enum StatusFilter {
 /// One page of a listing, newest `link_time` first, ties by descending id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPage {
-    /// Only this owner's accounts; `None` for all.
-    pub owner: Option<Owner>,
+    /// Only accounts of these owners.
+    pub owners: OwnerScope,
     /// Only accounts of this status; `None` for all.
     pub status: Option<StatusFilter>,
     /// The moment by which the status is judged.

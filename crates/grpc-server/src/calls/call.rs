@@ -1,28 +1,27 @@
 //! One call from its arrival to its answer, and its line in the log.
 
 use std::error::Error as _;
+use std::sync::Arc;
 
 use http::{Request, Response};
+use ig_domain::Caller;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tracing::Span;
 
+use super::context::Context;
 use super::request_id::{RequestId, RequestIds};
 use super::rpc::Rpc;
-use super::subject::Subject;
 use crate::chain::Chain;
 use crate::status::Reason;
-
-/// Who calls: callers are not told apart yet.
-const ANONYMOUS: &str = "anonymous";
 
 /// A call under way.
 pub(super) struct Call {
     rpc: Rpc,
     id: RequestId,
-    subject: Subject,
+    context: Context,
     arrival: Instant,
     ended: bool,
 }
@@ -32,8 +31,8 @@ macro_rules! line {
     ($level:ident, $call:expr, $reason:expr, $($rest:tt)+) => {
         tracing::$level!(
             rpc = $call.rpc.name(),
-            caller = ANONYMOUS,
-            account.id = $call.subject.account().map(tracing::field::display),
+            caller = $call.context.caller().name.as_str(),
+            account.id = $call.context.account().map(tracing::field::display),
             reason = $reason,
             elapsed_ms = $call.elapsed_ms(),
             request_id = $call.id.as_str(),
@@ -43,14 +42,18 @@ macro_rules! line {
 }
 
 impl Call {
-    /// Takes note of a call and leaves a place for the account that it is about.
-    pub(super) fn begin<B>(request: &mut Request<B>, request_ids: &RequestIds) -> Self {
-        let subject = Subject::default();
-        request.extensions_mut().insert(subject.clone());
+    /// Takes note of a call by `caller`, and gives its handler the context.
+    pub(super) fn begin<B>(
+        request: &mut Request<B>,
+        caller: Arc<Caller>,
+        request_ids: &RequestIds,
+    ) -> Self {
+        let context = Context::of(caller);
+        request.extensions_mut().insert(context.clone());
         Self {
             rpc: Rpc::of_path(request.uri().path()),
             id: RequestId::of(request.headers(), request_ids),
-            subject,
+            context,
             arrival: Instant::now(),
             ended: false,
         }
@@ -107,6 +110,7 @@ impl Call {
             (_, _) if reason == Reason::AppMisconfigured.as_str() => {
                 line!(warn, self, reason, facts, "call refused");
             }
+            (Code::PermissionDenied, _) => line!(warn, self, reason, facts, "call refused"),
             (_, _) if self.rpc.writes() => line!(info, self, reason, facts, "call refused"),
             (_, cause) => {
                 let cause = cause.map(|cause| Chain(cause).to_string());

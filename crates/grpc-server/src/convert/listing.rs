@@ -1,7 +1,8 @@
 //! The request and response of `List`.
 
-use ig_application::{ListAccountsQuery, ListedAccounts};
+use ig_application::{ListAccountsQuery, ListedAccounts, PagePosition};
 use ig_domain::ports::StatusFilter;
+use ig_domain::{Owner, OwnerScope};
 use ig_proto::v1;
 use prost::Message as _;
 
@@ -21,7 +22,30 @@ const LARGEST_PAGE: u32 = 500;
 const FULL_PAGE: usize = 3 * 1024 * 1024;
 
 /// What a `ListRequest` asks for.
-pub(crate) fn list(request: &v1::ListRequest) -> Result<ListAccountsQuery, InvalidRequest> {
+#[derive(Debug)]
+pub(crate) struct RequestedPage {
+    /// Whose accounts; `None` for those of everybody whom the caller may see.
+    pub(crate) owner: Option<Owner>,
+    status: Option<StatusFilter>,
+    after: Option<PagePosition>,
+    limit: u32,
+}
+
+impl RequestedPage {
+    /// The listing that it is a page of.
+    pub(crate) fn listing(&self) -> Listing {
+        Listing::of(self.owner.as_ref(), self.status)
+    }
+
+    /// The query for it, where the accounts of `owners` may be shown.
+    pub(crate) fn query(self, owners: OwnerScope) -> ListAccountsQuery {
+        let Self { owner: _, status, after, limit } = self;
+        ListAccountsQuery { owners, status, after, limit }
+    }
+}
+
+/// Reads a `ListRequest`.
+pub(crate) fn list(request: &v1::ListRequest) -> Result<RequestedPage, InvalidRequest> {
     let mut fields = Fields::default();
     let owner = fields.parse_given("owner", request.owner.as_deref());
     let status = status(&mut fields, request.status);
@@ -37,7 +61,7 @@ pub(crate) fn list(request: &v1::ListRequest) -> Result<ListAccountsQuery, Inval
         (_, _, token) => token.map(|_| None),
     };
     fields.finish(|| {
-        Ok(ListAccountsQuery { owner: owner?, status: status?, after: after?, limit: limit? })
+        Ok(RequestedPage { owner: owner?, status: status?, after: after?, limit: limit? })
     })
 }
 

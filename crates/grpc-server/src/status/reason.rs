@@ -25,6 +25,8 @@ pub(crate) enum Reason {
     OwnedByAnother,
     /// The code was sent and its answer lost.
     LinkInterrupted,
+    /// The caller may not do this, or not for this owner.
+    PermissionDenied,
     /// There is no such account of this owner.
     AccountNotFound,
     /// The token is dead.
@@ -59,6 +61,7 @@ impl Reason {
             Self::WrongAccount => "WRONG_ACCOUNT",
             Self::OwnedByAnother => "OWNED_BY_ANOTHER",
             Self::LinkInterrupted => "LINK_INTERRUPTED",
+            Self::PermissionDenied => "PERMISSION_DENIED",
             Self::AccountNotFound => "ACCOUNT_NOT_FOUND",
             Self::ReauthorizationRequired => "REAUTHORIZATION_REQUIRED",
             Self::AppMisconfigured => "APP_MISCONFIGURED",
@@ -85,6 +88,7 @@ impl Reason {
             | Self::AppMisconfigured => Code::FailedPrecondition,
             Self::OwnedByAnother => Code::AlreadyExists,
             Self::LinkInterrupted => Code::Aborted,
+            Self::PermissionDenied => Code::PermissionDenied,
             Self::AccountNotFound => Code::NotFound,
             Self::RateLimited => Code::ResourceExhausted,
             Self::InstagramUnavailable | Self::StoreUnavailable => Code::Unavailable,

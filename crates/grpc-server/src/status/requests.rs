@@ -1,7 +1,7 @@
 //! Bad requests, and the failures of `Get`, `Refresh` and `Unlink`.
 
 use ig_application::{GetAccountError, RefreshAccountError, UnlinkAccountError};
-use ig_domain::{AccountStatus, AccountView};
+use ig_domain::{AccountStatus, AccountView, OwnerNotAllowed};
 use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
@@ -14,6 +14,13 @@ impl ToStatus for InvalidRequest {
         let message = told.collect::<Vec<_>>().join("; ");
         let problem = Problem::new(Reason::InvalidField, message);
         problem.violations(self.violations.clone()).into_status()
+    }
+}
+
+impl ToStatus for OwnerNotAllowed {
+    fn to_status(&self) -> Status {
+        let message = "this caller may not act for the owner that the request names";
+        Problem::new(Reason::PermissionDenied, message).into_status()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One store, several Meta apps: each sees its own rows only. And the probe.
 
 use ig_domain::ports::{AccountKey, AccountPage};
-use ig_domain::{InstagramAccount, LinkAttempt, Phase};
+use ig_domain::{InstagramAccount, LinkAttempt, OwnerScope, Phase};
 
 use super::samples::{
     assert_conflict, assert_lease_lost, assert_same_phase, attempt, code, exchanged, full_account,
@@ -28,7 +28,13 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     ] {
         assert_eq!(other.accounts.find(&key).await.unwrap(), None, "{key:?}");
     }
-    let page = AccountPage { owner: None, status: None, now: START, after: None, limit: 9 };
+    let page = AccountPage {
+        owners: OwnerScope::everyone(),
+        status: None,
+        now: START,
+        after: None,
+        limit: 9,
+    };
     assert_eq!(other.accounts.list(&page).await.unwrap(), []);
     assert_eq!(other.stored(account.id).await, None);
     let revision = account.revision;

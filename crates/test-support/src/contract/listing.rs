@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ig_domain::ports::{AccountPage, StatusFilter};
-use ig_domain::{AccountId, InstagramAccount, Owner, ReauthorizationReason};
+use ig_domain::{AccountId, InstagramAccount, Owner, OwnerScope, ReauthorizationReason};
 use time::OffsetDateTime;
 
 use super::samples::id;
@@ -11,7 +11,13 @@ use super::{Ports, StoreUnderTest};
 use crate::builders::{self, START, parsed};
 
 fn all() -> AccountPage {
-    AccountPage { owner: None, status: None, now: START, after: None, limit: 500 }
+    AccountPage {
+        owners: OwnerScope::everyone(),
+        status: None,
+        now: START,
+        after: None,
+        limit: 500,
+    }
 }
 
 async fn ids(ports: &Ports, page: AccountPage) -> Vec<AccountId> {
@@ -77,12 +83,33 @@ pub async fn an_owner_sees_only_its_own(store: &dyn StoreUnderTest) {
         let account = builders::account(u32::from(number), owner, START);
         ports.link(number, &account, "token").await;
     }
-    let of = |owner: &str| AccountPage { owner: Some(parsed(owner)), ..all() };
+    let of = |owner: &str| AccountPage { owners: OwnerScope::only(parsed(owner)), ..all() };
     assert_eq!(ids(&ports, of("shop/1")).await, [4, 1].map(id));
     assert_eq!(ids(&ports, of("shop/3")).await, []);
-    let nobody = AccountPage { owner: Some(Owner::default()), ..all() };
+    let nobody = AccountPage { owners: OwnerScope::only(Owner::default()), ..all() };
     assert_eq!(ids(&ports, nobody).await, [id(3)]);
     assert_eq!(ids(&ports, all()).await.len(), 4);
+}
+
+/// Every owner whose name begins so, however its characters sort, and nobody else.
+pub async fn a_scope_shows_all_its_owners_and_no_other(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let owners =
+        ["shop/", "shop/a", "shop/B", "shop/\u{10ffff}z", "shop0", "Shop/a", "shop", "cafe"];
+    for (number, owner) in (1_u8..).zip(owners) {
+        let account = builders::account(u32::from(number), owner, START);
+        ports.link(number, &account, "token").await;
+    }
+    let of = |patterns: &[&str]| {
+        let patterns = patterns.iter().map(|pattern| parsed(pattern)).collect();
+        AccountPage { owners: OwnerScope::of(patterns), ..all() }
+    };
+    assert_eq!(ids(&ports, of(&["shop/*"])).await, [4, 3, 2, 1].map(id));
+    assert_eq!(ids(&ports, of(&["cafe", "Shop*", "nobody"])).await, [8, 6].map(id));
+    assert_eq!(ids(&ports, of(&["*", "shop"])).await.len(), owners.len());
+    assert_eq!(ids(&ports, of(&[])).await, []);
+    let second = AccountPage { limit: 2, after: Some((START, id(3))), ..of(&["shop/*", "cafe"]) };
+    assert_eq!(ids(&ports, second).await, [2, 1].map(id));
 }
 
 /// Instagram's word counts at any moment, the expiry from its own on.

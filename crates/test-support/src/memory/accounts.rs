@@ -42,7 +42,7 @@ impl Accounts for MemoryStore {
                 .accounts
                 .values()
                 .map(|(account, _)| account)
-                .filter(|account| page.owner.as_ref().is_none_or(|owner| account.owner == *owner))
+                .filter(|account| page.owners.contains(&account.owner))
                 .filter(|account| {
                     let active = account.status(page.now) == AccountStatus::Active;
                     page.status.is_none_or(|status| active == (status == StatusFilter::Active))

@@ -55,18 +55,17 @@ async fn a_lookup_goes_by_an_index(#[case] key: AccountKey, #[case] indexes: &[&
 }
 
 #[rstest]
-#[case::all(None, "account_link_time (app_id=? AND link_time<?)")]
-#[case::one_owners(Some("shop"), "account_owner (app_id=? AND owner=? AND link_time<?)")]
+#[case::all(OwnerScope::everyone(), "account_link_time (app_id=? AND link_time<?)")]
+#[case::one_owners(OwnerScope::only("shop".parse().unwrap()), "account_owner (app_id=? AND owner=? AND link_time<?)")]
 #[tokio::test]
 async fn a_page_is_found_and_ordered_by_an_index(
-    #[case] owner: Option<&str>,
+    #[case] owners: OwnerScope,
     #[case] index: &str,
     #[values(None, Some(StatusFilter::Active), Some(StatusFilter::ReauthorizationRequired))]
     status: Option<StatusFilter>,
 ) {
-    let owner = owner.map(|owner| owner.parse().unwrap());
     let after = Some((NOW, AccountId::from_uuid(Uuid::nil())));
-    let page = AccountPage { owner, status, now: NOW, after, limit: 50 };
+    let page = AccountPage { owners, status, now: NOW, after, limit: 50 };
     let plan = plan(|store| store.page(&page)).await;
     assert!(plan.contains(index), "{plan}");
     assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");

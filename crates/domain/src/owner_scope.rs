@@ -1,0 +1,157 @@
+//! Whose accounts somebody may see and change.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{InvalidOwner, Owner};
+
+/// Some owners: one exactly, or all whose name begins so.
+///
+/// Written as the owner, or as the beginning with a `*` behind it; `*` alone is every owner, and the empty text
+/// stands for accounts without owner. An owner whose name ends in `*` can only be named by its beginning.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OwnerPattern {
+    /// This one.
+    Exact(Owner),
+    /// Those whose name begins so.
+    Prefix(Owner),
+}
+
+impl OwnerPattern {
+    /// Whether `owner` is one of them.
+    #[must_use]
+    pub fn matches(&self, owner: &Owner) -> bool {
+        match self {
+            Self::Exact(exact) => owner == exact,
+            Self::Prefix(prefix) => owner.as_str().starts_with(prefix.as_str()),
+        }
+    }
+}
+
+impl FromStr for OwnerPattern {
+    type Err = InvalidOwner;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        match raw.strip_suffix('*') {
+            Some(prefix) => prefix.parse().map(Self::Prefix),
+            None => raw.parse().map(Self::Exact),
+        }
+    }
+}
+
+impl fmt::Display for OwnerPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(exact) => exact.fmt(formatter),
+            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
+        }
+    }
+}
+
+/// The owners whose accounts a call is about, or a caller may be concerned with. Accounts of any other owner are
+/// not there, as far as it can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OwnerScope(Arc<[OwnerPattern]>);
+
+/// A request names an owner that its caller has nothing to do with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the caller may not act for this owner")]
+pub struct OwnerNotAllowed;
+
+impl OwnerScope {
+    /// The owners that any of `patterns` matches; nobody where there is none.
+    #[must_use]
+    pub fn of(patterns: Vec<OwnerPattern>) -> Self {
+        Self(patterns.into())
+    }
+
+    /// Every owner, and accounts without one.
+    #[must_use]
+    pub fn everyone() -> Self {
+        Self(Arc::new([OwnerPattern::Prefix(Owner::default())]))
+    }
+
+    /// This owner alone; the empty one means accounts without owner.
+    #[must_use]
+    pub fn only(owner: Owner) -> Self {
+        Self(Arc::new([OwnerPattern::Exact(owner)]))
+    }
+
+    /// Whether `owner` is within.
+    #[must_use]
+    pub fn contains(&self, owner: &Owner) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(owner))
+    }
+
+    /// This scope, or of it the one `owner` that a request names.
+    ///
+    /// # Errors
+    ///
+    /// When that owner is outside.
+    pub fn narrowed(&self, owner: Option<Owner>) -> Result<Self, OwnerNotAllowed> {
+        match owner {
+            None => Ok(self.clone()),
+            Some(owner) if self.contains(&owner) => Ok(Self::only(owner)),
+            Some(_) => Err(OwnerNotAllowed),
+        }
+    }
+
+    /// What it is made of, for stores that look by it.
+    #[must_use]
+    pub fn patterns(&self) -> &[OwnerPattern] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn scope(patterns: &[&str]) -> OwnerScope {
+        OwnerScope::of(patterns.iter().map(|pattern| pattern.parse().unwrap()).collect())
+    }
+
+    #[rstest]
+    #[case::exact(&["shop/7"], "shop/7", true)]
+    #[case::exact_is_no_beginning(&["shop/7"], "shop/70", false)]
+    #[case::a_beginning(&["shop/*"], "shop/7", true)]
+    #[case::the_beginning_itself(&["shop/*"], "shop/", true)]
+    #[case::another_beginning(&["shop/*"], "shops/7", false)]
+    #[case::case_counts(&["shop/*"], "Shop/7", false)]
+    #[case::a_star_within_is_a_star(&["a*b"], "axb", false)]
+    #[case::a_star_within_is_itself(&["a*b"], "a*b", true)]
+    #[case::any_of_several(&["shop/1", "cafe/*"], "cafe/2", true)]
+    #[case::everyone(&["*"], "shop/7", true)]
+    #[case::everyone_and_nobody(&["*"], "", true)]
+    #[case::without_owner(&[""], "", true)]
+    #[case::only_without_owner(&[""], "shop/7", false)]
+    #[case::nothing(&[], "", false)]
+    fn an_owner_is_within(#[case] patterns: &[&str], #[case] owner: &str, #[case] within: bool) {
+        assert_eq!(scope(patterns).contains(&owner.parse().unwrap()), within);
+    }
+
+    #[test]
+    fn a_request_narrows_to_its_owner_and_never_widens() {
+        let shops = scope(&["shop/*"]);
+        let seven: Owner = "shop/7".parse().unwrap();
+        assert_eq!(shops.narrowed(None), Ok(shops.clone()));
+        assert_eq!(shops.narrowed(Some(seven.clone())), Ok(OwnerScope::only(seven)));
+        assert_eq!(shops.narrowed(Some(Owner::default())), Err(OwnerNotAllowed));
+        // A request names one owner, whatever it looks like.
+        let star: Owner = "shop/*".parse().unwrap();
+        let narrowed = shops.narrowed(Some(star)).unwrap();
+        assert!(!narrowed.contains(&"shop/7".parse().unwrap()));
+    }
+
+    #[rstest]
+    #[case("shop/7")]
+    #[case("shop/*")]
+    #[case("*")]
+    #[case("")]
+    fn a_pattern_is_shown_as_it_is_written(#[case] raw: &str) {
+        assert_eq!(raw.parse::<OwnerPattern>().unwrap().to_string(), raw);
+    }
+}

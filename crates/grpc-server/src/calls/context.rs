@@ -1,0 +1,64 @@
+//! What a call's layer and its handler tell each other.
+
+use std::sync::{Arc, OnceLock};
+
+use ig_domain::{AccountId, Caller, Owner, OwnerScope};
+use tonic::{Request, Status};
+
+use crate::status::{ToStatus as _, internal};
+
+/// Who calls, and a place for the account that the call turns out to be about. Shared by layer and handler.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    caller: Arc<Caller>,
+    account: Arc<OnceLock<AccountId>>,
+}
+
+/// A handler was reached past the layer.
+#[derive(Debug, thiserror::Error)]
+#[error("the call did not pass the layer that knows its caller")]
+struct NoContext;
+
+impl Context {
+    /// The context of a call by `caller`.
+    pub(super) fn of(caller: Arc<Caller>) -> Self {
+        Self { caller, account: Arc::default() }
+    }
+
+    /// The context that the layer gave this request, and the message.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` when there is none: nobody is served whom the layer has not let pass.
+    pub(crate) fn split<T>(mut request: Request<T>) -> Result<(Self, T), Status> {
+        let context =
+            request.extensions_mut().remove::<Self>().ok_or_else(|| internal(NoContext))?;
+        Ok((context, request.into_inner()))
+    }
+
+    /// The owners whose accounts the call may be about: all of its caller's, or the one that the request names.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED` when the request names an owner who is none of its caller's.
+    pub(crate) fn owners(&self, named: Option<Owner>) -> Result<OwnerScope, Status> {
+        self.caller.owners.narrowed(named).map_err(|error| error.to_status())
+    }
+
+    /// Says which account it is, if one; the first word counts.
+    pub(crate) fn is_about(&self, account: Option<AccountId>) {
+        if let Some(account) = account {
+            self.account.get_or_init(|| account);
+        }
+    }
+
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The account, if the handler came to one.
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.account.get().copied()
+    }
+}
