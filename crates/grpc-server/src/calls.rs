@@ -1,8 +1,9 @@
-//! The layer that every call passes: request id, deadline, panics and the log.
+//! The layer that every call passes: request id, deadline, panics, the log and what is counted.
 
 mod call;
 mod context;
 mod deadline;
+mod outcome;
 mod request_id;
 mod rpc;
 
@@ -15,13 +16,16 @@ use std::task::Poll;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use ig_domain::Caller;
+use ig_metrics::CallMeter;
 use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
 use self::call::Call;
 pub(crate) use self::context::Context;
+pub(crate) use self::outcome::Ended;
 pub use self::request_id::RequestIds;
+pub(crate) use self::rpc::Rpc;
 use crate::status::internal;
 
 /// Answers calls through `inner`.
@@ -31,6 +35,7 @@ pub(crate) struct Calls<S> {
     /// Who calls: callers are not told apart yet.
     anonymous: Arc<Caller>,
     request_ids: RequestIds,
+    meter: CallMeter<Rpc, Ended>,
 }
 
 /// A handler panicked; the panic hook has said where.
@@ -39,9 +44,9 @@ pub(crate) struct Calls<S> {
 struct Panicked;
 
 impl<S> Calls<S> {
-    /// Calls to `inner`; those without a request id get one from `request_ids`.
-    pub(crate) fn new(inner: S, request_ids: RequestIds) -> Self {
-        Self { inner, anonymous: Arc::new(Caller::anonymous()), request_ids }
+    /// Calls to `inner`, counted by `meter`; those without a request id get one from `request_ids`.
+    pub(crate) fn new(inner: S, request_ids: RequestIds, meter: CallMeter<Rpc, Ended>) -> Self {
+        Self { inner, anonymous: Arc::new(Caller::anonymous()), request_ids, meter }
     }
 }
 
@@ -64,6 +69,7 @@ where
         let passed = tokio::time::sleep(limit);
         let caller = Arc::clone(&self.anonymous);
         let call = Call::begin(&mut request, caller, &self.request_ids);
+        let metered = self.meter.begin(call.rpc());
         let span = call.span();
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let answered = async move {
@@ -76,6 +82,7 @@ where
                 },
                 () = passed => deadline::exceeded(limit).into_http(),
             };
+            metered.end(Ended::of(&response));
             Ok(call.end(response))
         };
         Box::pin(answered.instrument(span))

@@ -8,6 +8,7 @@ mod calls;
 mod chain;
 mod convert;
 mod health;
+mod meters;
 mod peer_names;
 mod readiness;
 mod server;
@@ -16,6 +17,7 @@ mod status;
 mod tls;
 
 pub use calls::RequestIds;
+pub use meters::ServerMeters;
 pub use peer_names::PeerNames;
 pub use readiness::Readiness;
 pub use server::{ServeError, ServerSettings, serve};

@@ -21,6 +21,7 @@ use self::connections::Connections;
 use self::ending::ending;
 use crate::calls::{Calls, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
+use crate::meters::ServerMeters;
 use crate::readiness::Readiness;
 use crate::service::UseCases;
 use crate::tls::CurrentTls;
@@ -41,6 +42,8 @@ pub struct ServerSettings {
     pub readiness: Readiness,
     /// What connections are encrypted with; `None` for plain ones.
     pub tls: Option<CurrentTls>,
+    /// Count what goes on.
+    pub meters: ServerMeters,
 }
 
 /// The server could not start.
@@ -67,7 +70,8 @@ pub async fn serve(
     probe: Arc<dyn StoreProbe>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let ServerSettings { reflection, drain_timeout, request_ids, readiness, tls } = settings;
+    let ServerSettings { reflection, drain_timeout, request_ids, readiness, tls, meters } =
+        settings;
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
     let monitor = HealthMonitor::new(probe, readiness).await;
@@ -76,7 +80,8 @@ pub async fn serve(
         add_reflection(&mut routes, reported.clone())?;
     }
     let routes = routes.routes().prepare();
-    let connections = Connections::new(Calls::new(routes, request_ids), tls);
+    let calls = Calls::new(routes, request_ids, meters.rpcs);
+    let connections = Connections::new(calls, tls, meters.connections);
     let accepting = async {
         connections.accept(listener, shutdown).await;
         stopping.cancel();

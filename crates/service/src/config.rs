@@ -32,7 +32,7 @@ pub(crate) struct ServeConfig {
     pub(crate) migrate_on_start: bool,
     /// Where to listen.
     pub(crate) listen: SocketAddr,
-    /// Where to answer probes; `None` for nowhere.
+    /// Where to answer probes and collectors; `None` for nowhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// The redirect URIs that may be used; empty for any.
     pub(crate) redirect_uris: Vec<RedirectUri>,

@@ -3,6 +3,7 @@
 mod config;
 mod healthcheck;
 mod keys;
+mod meters;
 mod migrate;
 mod preparation;
 mod probes;

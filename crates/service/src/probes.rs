@@ -1,46 +1,72 @@
-//! What probes ask over plain HTTP: whether the process lives, and whether it serves.
+//! What is asked over plain HTTP: whether the process lives, whether it serves, what it has counted.
 
 mod http;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ig_grpc_server::Readiness;
+use ig_metrics::Registry;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{error, info};
 
-/// Answers probes on `address` from now on until the process ends, through a stop as well; `None` for nowhere.
-///
-/// # Errors
-///
-/// When the address cannot be listened on.
-pub(crate) async fn start(address: Option<SocketAddr>, readiness: Readiness) -> anyhow::Result<()> {
-    let Some(address) = address else { return Ok(()) };
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "METRICS_LISTEN={address} cannot be listened on: choose another address, or none with METRICS_LISTEN="
-        )
-    })?;
-    info!(address = %listener.local_addr()?, "probes are answered");
-    tokio::spawn(http::serve(listener, routes(readiness)));
-    Ok(())
+/// What the answers are made of.
+#[derive(Clone)]
+pub(crate) struct Probes {
+    /// Whether calls are served.
+    pub(crate) readiness: Readiness,
+    /// What is counted.
+    pub(crate) registry: Arc<Registry>,
 }
 
-fn routes(readiness: Readiness) -> Router {
-    Router::new()
-        .route("/healthz", get("alive\n"))
-        .route("/readyz", get(serving))
-        .with_state(readiness)
+impl Probes {
+    /// Answers on `address` from now on until the process ends, through a stop as well; `None` for nowhere.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub(crate) async fn start(self, address: Option<SocketAddr>) -> anyhow::Result<()> {
+        let Some(address) = address else { return Ok(()) };
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!(
+                "METRICS_LISTEN={address} cannot be listened on: choose another address, or none with METRICS_LISTEN="
+            )
+        })?;
+        info!(address = %listener.local_addr()?, "probes are answered");
+        tokio::spawn(http::serve(listener, self.routes()));
+        Ok(())
+    }
+
+    fn routes(self) -> Router {
+        Router::new()
+            .route("/healthz", get("alive\n"))
+            .route("/readyz", get(readiness))
+            .route("/metrics", get(metrics))
+            .with_state(self)
+    }
 }
 
-async fn serving(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
-    if readiness.is_ready() {
+async fn readiness(State(probes): State<Probes>) -> (StatusCode, &'static str) {
+    if probes.readiness.is_ready() {
         (StatusCode::OK, "serving\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not serving\n")
+    }
+}
+
+async fn metrics(State(probes): State<Probes>) -> Response {
+    match probes.registry.text() {
+        Ok(text) => ([(CONTENT_TYPE, ig_metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            error!(%error, "what is counted cannot be written down");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
 }

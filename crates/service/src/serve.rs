@@ -10,7 +10,7 @@ use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::Sweep;
-use ig_grpc_server::{Readiness, ServeError, ServerSettings};
+use ig_grpc_server::{ServeError, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -20,8 +20,9 @@ use tracing::{error, info, warn};
 
 use crate::config::{InvalidSettings, ServeConfig};
 use crate::keys::Keys;
+use crate::meters::Meters;
 use crate::preparation::Preparation;
-use crate::probes;
+use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::tidying::tidy_forever;
 use crate::wiring::{self, Adapters};
@@ -41,8 +42,9 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     }
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);
-    let readiness = Readiness::default();
-    probes::start(config.metrics_listen, readiness.clone()).await?;
+    let Meters { registry, readiness, server: meters } = Meters::new();
+    let probes = Probes { readiness: readiness.clone(), registry: Arc::new(registry) };
+    probes.start(config.metrics_listen).await?;
 
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let preparation = Preparation {
@@ -66,6 +68,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness,
             tls: None,
+            meters,
         },
         adapters.probe(),
         stop.clone().cancelled_owned(),

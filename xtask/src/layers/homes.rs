@@ -10,6 +10,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
         &["ig-adapters", "ig-application", "ig-grpc-server", "ig-service", "ig-test-support"],
     ),
     ("ig-grpc-server", &["ig-service"]),
+    ("ig-metrics", &["ig-adapters", "ig-grpc-server", "ig-service"]),
     ("ig-migrations", &["ig-adapters"]),
     ("ig-proto", &["ig-grpc-server"]),
     // Everybody else's.
@@ -33,6 +34,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("minreq", &["xtask"]),
     ("mockall", &["ig-domain"]),
     ("nix", &["xtask"]),
+    ("prometheus-client", &["ig-metrics"]),
     ("prost", &["ig-grpc-server", "ig-proto"]),
     ("prost-types", &["ig-grpc-server", "ig-proto"]),
     ("protox", &["ig-proto"]),

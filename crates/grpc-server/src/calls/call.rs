@@ -59,6 +59,11 @@ impl Call {
         }
     }
 
+    /// The RPC that it is for.
+    pub(super) fn rpc(&self) -> Rpc {
+        self.rpc
+    }
+
     /// What all that is logged during the call belongs to.
     pub(super) fn span(&self) -> Span {
         tracing::debug_span!("call", rpc = self.rpc.name(), request_id = self.id.as_str())

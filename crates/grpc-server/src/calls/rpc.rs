@@ -1,8 +1,9 @@
 //! Which RPC a call is for.
 
+use ig_metrics::Label as _;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 
-/// An RPC, as far as the log tells them apart.
+/// An RPC, as far as log and metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rpc {
     BeginLink,
@@ -14,6 +15,16 @@ pub(crate) enum Rpc {
     /// Health, reflection, and whatever nobody serves.
     Other,
 }
+
+ig_metrics::label!(Rpc, "method", {
+    BeginLink => "BeginLink",
+    Link => "Link",
+    Get => "Get",
+    List => "List",
+    Refresh => "Refresh",
+    Unlink => "Unlink",
+    Other => "other",
+});
 
 impl Rpc {
     /// The RPC that a request's path names.
@@ -32,15 +43,7 @@ impl Rpc {
 
     /// The name in the log.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::BeginLink => "BeginLink",
-            Self::Link => "Link",
-            Self::Get => "Get",
-            Self::List => "List",
-            Self::Refresh => "Refresh",
-            Self::Unlink => "Unlink",
-            Self::Other => "other",
-        }
+        self.value()
     }
 
     /// Whether each call is worth a line, however it ends.
@@ -49,5 +52,26 @@ impl Rpc {
             Self::BeginLink | Self::Link | Self::Refresh | Self::Unlink => true,
             Self::Get | Self::List | Self::Other => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ig_metrics::Label;
+    use prost::Message as _;
+    use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+
+    use super::*;
+
+    #[test]
+    fn every_rpc_that_is_served_has_a_name_of_its_own() {
+        let served = FileDescriptorSet::decode(ig_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let services = served.file.iter().flat_map(|file| &file.service);
+        let methods: Vec<_> =
+            services.flat_map(|service| &service.method).map(MethodDescriptorProto::name).collect();
+        for method in &methods {
+            assert_eq!(Rpc::of_path(&format!("/{SERVICE_NAME}/{method}")).name(), *method);
+        }
+        assert_eq!(Rpc::ALL.len(), methods.len() + 1, "all but `other` are served");
     }
 }

@@ -11,6 +11,7 @@ use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use ig_metrics::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,7 @@ pub(super) struct Connections {
     http: Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
+    open: Gauge,
     /// Lets connections finish their calls and close.
     closing: CancellationToken,
     /// Ends them at once.
@@ -58,12 +60,12 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Connections whose calls `service` answers, at most [`MOST_CONNECTIONS`] at once.
-    pub(super) fn new(service: Calls<Routes>, tls: Option<CurrentTls>) -> Self {
-        Self::at_most(MOST_CONNECTIONS, service, tls)
+    /// Connections whose calls `service` answers, at most [`MOST_CONNECTIONS`] at once; `open` counts them.
+    pub(super) fn new(service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
+        Self::at_most(MOST_CONNECTIONS, service, tls, open)
     }
 
-    fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>) -> Self {
+    fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
         let mut http = Builder::new(TokioExecutor::new()).http2_only();
         http.http2()
             .timer(TokioTimer::new())
@@ -77,6 +79,7 @@ impl Connections {
             http,
             places: Arc::new(Semaphore::new(limit)),
             tasks: TaskTracker::new(),
+            open,
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
         }
@@ -117,9 +120,10 @@ impl Connections {
         let (service, http) = (self.service.clone(), self.http.clone());
         let (closing, cut) = (self.closing.clone(), self.cut.clone());
         let tls = self.tls.as_ref().map(|current| current());
+        let held = self.open.hold();
         self.tasks.spawn(async move {
             cut.run_until_cancelled(connection(stream, tls, service, http, closing)).await;
-            drop(place);
+            drop((place, held));
         });
     }
 }

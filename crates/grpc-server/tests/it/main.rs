@@ -8,6 +8,7 @@ mod errors;
 mod health;
 mod limits;
 mod log;
+mod metrics;
 mod reflection;
 mod stop;
 mod success;

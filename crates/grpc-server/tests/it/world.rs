@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +22,10 @@ use ig_domain::{
     AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
     ShortLivedToken, TokenLifetime,
 };
-use ig_grpc_server::{CurrentTls, Readiness, ServeError, ServerSettings, UseCases, serve};
+use ig_grpc_server::{
+    CurrentTls, Readiness, ServeError, ServerMeters, ServerSettings, UseCases, serve,
+};
+use ig_metrics::Registry;
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
@@ -54,6 +57,7 @@ pub(crate) struct World {
     pub(crate) drain_timeout: Duration,
     pub(crate) readiness: Readiness,
     pub(crate) tls: Option<CurrentTls>,
+    pub(crate) registry: Mutex<Registry>,
 }
 
 /// A server that runs.
@@ -72,6 +76,7 @@ impl World {
     /// An empty store and this Instagram.
     pub(crate) fn with(instagram: MockInstagram) -> Self {
         let store = MemoryStore::new(parsed("990602627938098"));
+        let mut registry = Registry::new("test", "1");
         Self {
             accounts: Arc::new(store.clone()),
             probe: Arc::new(store.clone()),
@@ -81,8 +86,9 @@ impl World {
             redirect_uris: Vec::new(),
             reflection: true,
             drain_timeout: Duration::from_secs(30),
-            readiness: Readiness::default(),
+            readiness: Readiness::register(&mut registry),
             tls: None,
+            registry: Mutex::new(registry),
         }
     }
 
@@ -145,6 +151,7 @@ impl World {
             }),
             readiness: self.readiness.clone(),
             tls: self.tls.clone(),
+            meters: ServerMeters::register(&mut self.registry.lock().unwrap()),
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

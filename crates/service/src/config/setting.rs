@@ -128,7 +128,7 @@ pub(super) static GRPC_LISTEN: Setting = Setting::new(
 
 pub(super) static METRICS_LISTEN: Setting = Setting::new(
     "METRICS_LISTEN",
-    "Address to answer probes on, over plain http; port 0 takes a free one, an empty value turns it off",
+    "Address to answer probes and collectors on, over plain http; port 0 takes a free one, an empty value turns it off",
     Default::Value("127.0.0.1:9090"),
 )
 .or_empty();

@@ -19,6 +19,7 @@ mod health;
 mod keeping;
 mod killed;
 mod listing;
+mod metrics;
 mod postgres;
 mod probes;
 mod readme;

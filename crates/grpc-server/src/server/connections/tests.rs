@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use http::Response;
+use ig_metrics::Registry;
 use ig_test_support::certificates::{self, Authority, Issued, Name};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
@@ -14,14 +15,19 @@ use tonic::transport::Endpoint;
 use tower::{Service, ServiceExt as _, service_fn};
 
 use super::*;
+use crate::meters::ServerMeters;
 use crate::peer_names::PeerNames;
 use crate::tls::TlsPem;
 
 /// What an HTTP/2 client begins with: its preface and empty settings.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-fn calls(routes: Routes) -> Calls<Routes> {
-    Calls::new(routes, Arc::new(String::new))
+/// Connections for so many clients to `routes`, and their count.
+fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
+    let ServerMeters { rpcs, connections: open } =
+        ServerMeters::register(&mut Registry::new("test", "1"));
+    let calls = Calls::new(routes, Arc::new(String::new), rpcs);
+    (Connections::at_most(limit, calls, tls, open.clone()), open)
 }
 
 /// Takes connections on a free port.
@@ -34,7 +40,8 @@ async fn accept(connections: Connections) -> SocketAddr {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_beyond_the_limit_waits_for_a_place() {
-    let address = accept(Connections::at_most(1, calls(Routes::default()), None)).await;
+    let (connections, open) = connections(1, Routes::default(), None);
+    let address = accept(connections).await;
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(GREETING).await.unwrap();
     first.read_u8().await.unwrap();
@@ -42,6 +49,7 @@ async fn a_connection_beyond_the_limit_waits_for_a_place() {
     second.write_all(GREETING).await.unwrap();
     let early = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
     assert!(early.is_err(), "the only place is taken");
+    assert_eq!(open.get(), 1);
     drop(first);
     second.read_u8().await.unwrap();
 }
@@ -88,7 +96,8 @@ async fn names_seen(
     let mut routes = Routes::builder();
     routes.add_service(Mirror);
     let current: CurrentTls = Arc::new(move || tls.clone());
-    let address = accept(Connections::new(calls(routes.routes()), Some(current))).await;
+    let (connections, _) = connections(1, routes.routes(), Some(current));
+    let address = accept(connections).await;
     let config = certificates::client(authority, shown);
     let dial = service_fn(move |_| {
         let shaken = certificates::shake_hands(address, config.clone());

@@ -21,8 +21,28 @@ impl Probes {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    /// What `/metrics` says now.
+    pub(crate) async fn metrics(&self) -> Metrics {
+        let answer = reqwest::get(format!("http://{}/metrics", self.address)).await.unwrap();
+        let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        assert_eq!(answer.headers()["content-type"], openmetrics);
+        Metrics(answer.text().await.unwrap())
+    }
+
     /// The status of `/readyz`.
     pub(crate) async fn readiness(&self) -> u16 {
         self.ask("/readyz").await.0
+    }
+}
+
+/// The text of `/metrics`.
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    /// The value of a sample, by its name without the common prefix and its labels as they are written.
+    pub(crate) fn value(&self, sample: &str) -> i64 {
+        let begin = format!("instagram_accounts_{sample} ");
+        let value = self.0.lines().find_map(|line| line.strip_prefix(&begin));
+        value.unwrap_or_else(|| panic!("no {sample} in\n{}", self.0)).parse().unwrap()
     }
 }

@@ -1,0 +1,116 @@
+//! The catalogue in the documentation and the registry agree, in both directions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const CATALOGUE: &str = include_str!("../../../../docs/METRICS.md");
+
+/// The labels of a metric, and the values that they may have; none where they are names that come as it runs.
+type Labels = BTreeMap<String, BTreeSet<String>>;
+
+/// A metric, as either side describes it.
+#[derive(Debug, Default, PartialEq)]
+struct Metric {
+    kind: String,
+    unit: String,
+    help: String,
+    labels: Labels,
+}
+
+/// The rows of the catalogue, by name.
+fn documented() -> BTreeMap<String, Metric> {
+    let (_, catalogue) = CATALOGUE.split_once("## Catalogue").unwrap();
+    let (catalogue, _) = catalogue.split_once("\n## ").unwrap();
+    let rows = catalogue.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, unit, labels, meaning] = cells[..] else { panic!("{row}") };
+        let (help, _) = meaning.split_once(['.', ';']).unwrap_or((meaning, ""));
+        let metric = Metric {
+            kind: kind.to_owned(),
+            unit: unit.to_owned(),
+            help: help.replace('`', ""),
+            labels: labels_of(labels),
+        };
+        (name.trim_matches('`').to_owned(), metric)
+    })
+    .collect()
+}
+
+/// Reads a cell such as "`code`: `OK`, `CANCELLED`; `method`: `Get`".
+fn labels_of(cell: &str) -> Labels {
+    let labels = cell.split("; ").filter(|label| label.starts_with('`'));
+    labels
+        .map(|label| {
+            let (name, values) = label.split_once(": ").unwrap_or_else(|| panic!("{label}"));
+            let values = values.split(", ").filter(|value| value.starts_with('`'));
+            let values = values.map(|value| value.trim_matches('`').to_owned()).collect();
+            (name.trim_matches('`').to_owned(), values)
+        })
+        .collect()
+}
+
+/// What the registry exposes, by the names that samples have (histograms: without the suffix).
+fn exposed(text: &str) -> BTreeMap<String, Metric> {
+    let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, help] => {
+                name.clone_into(&mut current);
+                let metric = metrics.entry(current.clone()).or_default();
+                help.trim_end_matches('.').clone_into(&mut metric.help);
+            }
+            ["#", "TYPE", _, kind] => {
+                kind.clone_into(&mut metrics.get_mut(&current).unwrap().kind);
+            }
+            ["#", "UNIT", _, unit] => {
+                unit.clone_into(&mut metrics.get_mut(&current).unwrap().unit);
+            }
+            ["#", "EOF"] => {}
+            _ => {
+                let labels = &mut metrics.get_mut(&current).unwrap().labels;
+                for (name, value) in sample_labels(line) {
+                    labels.entry(name).or_default().insert(value);
+                }
+            }
+        }
+    }
+    metrics.into_iter().map(|(name, metric)| (sample_name(&name, &metric.kind), metric)).collect()
+}
+
+fn sample_name(name: &str, kind: &str) -> String {
+    match kind {
+        "counter" => format!("{name}_total"),
+        "info" => format!("{name}_info"),
+        _ => name.to_owned(),
+    }
+}
+
+fn sample_labels(sample: &str) -> Vec<(String, String)> {
+    let Some((_, rest)) = sample.split_once('{') else { return Vec::new() };
+    let (labels, _) = rest.rsplit_once('}').unwrap();
+    let labels = labels.split(',').map(|label| label.split_once('=').unwrap());
+    let labels = labels.filter(|(name, _)| *name != "le");
+    labels.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+#[test]
+fn the_catalogue_and_the_registry_agree_in_both_directions() {
+    let documented = documented();
+    let mut exposed = exposed(&Meters::new().registry.text().unwrap());
+    // Its one value is another one in each release.
+    let build = exposed.get_mut("instagram_accounts_build_info").unwrap();
+    assert_eq!(build.labels["version"].len(), 1);
+    build.labels.insert("version".to_owned(), BTreeSet::new());
+    assert!(exposed.len() > 5, "{exposed:?}");
+    for (name, metric) in &exposed {
+        let row = documented.get(name).unwrap_or_else(|| panic!("docs/METRICS.md lacks {name}"));
+        assert_eq!(row, metric, "docs/METRICS.md differs in {name}");
+    }
+    for name in documented.keys() {
+        assert!(exposed.contains_key(name), "nothing exposes {name} of docs/METRICS.md");
+    }
+}
