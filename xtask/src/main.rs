@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer and CI run. One module per command.
 
+mod bench;
 mod ci;
 mod console;
 mod db;
@@ -38,6 +39,8 @@ enum Command {
     Db,
     /// Prove the direction of every dependency
     Layers,
+    /// Measure what `Get` costs on each store, beside a server that answers from memory
+    Bench(bench::Arguments),
     /// Make one call to the running service
     Grpc(grpc::Arguments),
 }
@@ -61,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ci => ci::run(&workspace),
         Command::Db => db::run(),
         Command::Layers => layers::run(&workspace),
+        Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Grpc(arguments) => grpc::run(&workspace, &arguments),
     }
 }

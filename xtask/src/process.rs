@@ -48,6 +48,11 @@ impl Group {
         self.0.try_wait().context("cannot look at a child process")
     }
 
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     fn signal(&self, signal: Signal) {
         if let Ok(id) = i32::try_from(self.0.id()) {
             // The group may be gone already, which is what we want.

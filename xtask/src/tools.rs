@@ -60,6 +60,16 @@ impl Tools {
         on_path(GRPCURL.name).map_or_else(|| self.grpcurl(), |_| Ok(GRPCURL.name.into()))
     }
 
+    /// nghttp2's load generator; on Debian as root its package is installed if it is missing.
+    pub(crate) fn h2load() -> Result<PathBuf> {
+        if on_path("h2load").is_none() {
+            install_debian(&["nghttp2-client"])?;
+        }
+        on_path("h2load").context(
+            "h2load is missing: install nghttp2's client (Debian: apt-get install nghttp2-client)",
+        )
+    }
+
     /// buf.
     pub(crate) fn buf(&self) -> Result<PathBuf> {
         BUF.fetch(&self.folder)

@@ -1,19 +1,19 @@
 //! `cargo xtask up`: the whole thing on one machine, with an account linked through the real flow.
 
-mod demo;
+pub(crate) mod demo;
 mod guide;
-mod stack;
+pub(crate) mod stack;
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, ensure};
 
 use self::demo::Demo;
 use self::guide::Guide;
-use self::stack::{Settings, Stack};
+use self::stack::{Settings, Stack, Store};
 use crate::console::{self, Step};
 use crate::grpc::{self, Client};
+use crate::postgres::Postgres;
 use crate::process;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Where the service answers probes, on loopback
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     metrics: SocketAddr,
+    /// Keep the accounts in PostgreSQL: the one of `TEST_DATABASE_URL`, else a throwaway one
+    #[arg(long)]
+    postgres: bool,
 }
 
 /// Builds, starts, links, prints, and serves until a stop is asked.
@@ -38,16 +41,21 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     check_free("--sandbox", arguments.sandbox)?;
     check_free("--metrics", arguments.metrics)?;
     let grpcurl = Tools::of(workspace).grpcurl_to_type()?;
+    let postgres = if arguments.postgres { Some(Postgres::obtain()?) } else { None };
     build(workspace)?;
 
     let settings = Settings {
         grpc: arguments.grpc,
         sandbox: arguments.sandbox,
         metrics: arguments.metrics,
+        store: postgres
+            .as_ref()
+            .map_or(Store::Sqlite, |postgres| Store::Postgres(postgres.url().to_owned())),
+        programs: workspace.target().join("debug"),
         folder: workspace.target().join("up").join(arguments.grpc.port().to_string()),
     };
-    empty(&settings)?;
-    let mut stack = Stack::start(workspace, &settings)?;
+    settings.empty_folder()?;
+    let mut stack = Stack::start(&settings)?;
 
     let step = Step::begin("linking a demo account");
     let client = Client::new(grpcurl, arguments.grpc);
@@ -75,15 +83,6 @@ fn check_free(flag: &str, address: SocketAddr) -> Result<()> {
 fn build(workspace: &Workspace) -> Result<()> {
     console::note("building the workspace ...");
     process::run(&mut workspace.cargo(&["build", "--workspace"]))
-}
-
-/// Makes an empty folder for the database and the logs: every start is a fresh one.
-fn empty(settings: &Settings) -> Result<()> {
-    let folder = &settings.folder;
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
 #[cfg(test)]

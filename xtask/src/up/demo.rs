@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 use crate::grpc::Client;
 
 /// Whose account the demo is.
-pub(super) const OWNER: &str = "demo";
+pub(crate) const OWNER: &str = "demo";
 
 /// How long the sandbox may take for an answer.
 const ANSWER_LIMIT_SECONDS: u64 = 10;
 
 /// A linked account, and the way to the next one.
-pub(super) struct Demo {
+pub(crate) struct Demo {
     /// As `Link` answered it.
-    pub(super) account: Value,
+    pub(crate) account: Value,
     /// Where a person consents; leads to the sandbox's redirect page.
-    pub(super) consent_url: String,
+    pub(crate) consent_url: String,
     /// Where the browser ends.
-    pub(super) redirect_uri: String,
+    pub(crate) redirect_uri: String,
 }
 
 impl Demo {
     /// `BeginLink`, the consent of a seeded business account, `Link`; then `BeginLink` for whoever tries it by hand.
-    pub(super) fn link(client: &Client, sandbox: &str) -> Result<Self> {
+    pub(crate) fn link(client: &Client, sandbox: &str) -> Result<Self> {
         let redirect_uri = format!("{sandbox}/redirect");
         let consent = consent(&begin(client, &redirect_uri)?, &business_account(sandbox)?)?;
         let request = json!({ "authorization_response": consent, "owner": OWNER });
@@ -35,7 +35,7 @@ impl Demo {
     }
 
     /// A field of the account, as text.
-    pub(super) fn field(&self, name: &str) -> Cow<'_, str> {
+    pub(crate) fn field(&self, name: &str) -> Cow<'_, str> {
         self.account.get(name).map(text).unwrap_or_default()
     }
 }
@@ -73,7 +73,7 @@ fn consent(authorization_url: &str, username: &str) -> Result<String> {
 }
 
 /// One GET to the sandbox, without following redirects; fails unless it is well.
-pub(super) fn get(url: &str) -> Result<minreq::Response> {
+pub(crate) fn get(url: &str) -> Result<minreq::Response> {
     let request = minreq::get(url).with_timeout(ANSWER_LIMIT_SECONDS).with_follow_redirects(false);
     let answer = request.send().context("the sandbox does not answer")?;
     let status = answer.status_code;

@@ -82,6 +82,7 @@ impl Guide<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::up::stack::Store;
 
     #[test]
     fn every_line_can_be_pasted() {
@@ -97,6 +98,8 @@ mod tests {
             grpc: "127.0.0.1:50051".parse().unwrap(),
             sandbox: "127.0.0.1:8090".parse().unwrap(),
             metrics: "127.0.0.1:9090".parse().unwrap(),
+            store: Store::Sqlite,
+            programs: "/work tree/debug".into(),
             folder: "/work tree/up".into(),
         };
         let client = Client::new("/work tree/grpcurl".into(), settings.grpc);

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use super::demo;
 use crate::console::{self, Step};
 use crate::process::{self, Group};
-use crate::workspace::Workspace;
 
 /// How long a process may take until it serves.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -27,23 +26,70 @@ const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 const KEPT: [&str; 7] =
     ["HOME", "PATH", "RUST_BACKTRACE", "RUST_LOG", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR"];
 
+/// Seals the tokens of the sandbox's accounts in PostgreSQL, beside which no key can be made.
+const TOKEN_KEYS: &str = "demo:ZGVtby1rZXktb2YtdGhlLWxvY2FsLXN0YWNrLW9ubHk=";
+
+/// Where the service keeps its accounts.
+#[derive(Clone)]
+pub(crate) enum Store {
+    /// In a file beside the logs.
+    Sqlite,
+    /// On the server with this URL.
+    Postgres(String),
+}
+
 /// Where everything is.
-pub(super) struct Settings {
-    pub(super) grpc: SocketAddr,
-    pub(super) sandbox: SocketAddr,
-    pub(super) metrics: SocketAddr,
-    /// Holds the database, its key and the logs.
-    pub(super) folder: PathBuf,
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) sandbox: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+    pub(crate) store: Store,
+    /// The folder of the programs: `debug` or another below `target`.
+    pub(crate) programs: PathBuf,
+    /// Holds the logs, and in SQLite the database and its key.
+    pub(crate) folder: PathBuf,
 }
 
 impl Settings {
     /// Where the sandbox answers.
-    pub(super) fn sandbox_url(&self) -> String {
+    pub(crate) fn sandbox_url(&self) -> String {
         format!("http://{}", self.sandbox)
     }
 
+    /// Makes the folder, or empties it: every start is a fresh one.
+    pub(crate) fn empty_folder(&self) -> Result<()> {
+        let folder = &self.folder;
+        if folder.exists() {
+            fs::remove_dir_all(folder)
+                .with_context(|| format!("cannot empty {}", folder.display()))?;
+        }
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+    }
+
+    /// A command of the service with these settings.
+    pub(crate) fn service(&self, name: &str) -> Command {
+        let mut command = self.program("instagram-accounts", self.of_service());
+        command.arg(name);
+        command
+    }
+
+    fn program(&self, name: &str, variables: Vec<(&'static str, String)>) -> Command {
+        let ours = std::env::vars_os();
+        let kept = ours.filter(|(name, _)| name.to_str().is_some_and(|name| KEPT.contains(&name)));
+        let mut command = Command::new(self.programs.join(name));
+        command.env_clear().envs(kept).envs(variables);
+        command
+    }
+
     fn of_sandbox(&self) -> Vec<(&'static str, String)> {
+        let seed = match self.store {
+            Store::Sqlite => 1,
+            // A database that stays remembers the codes of former seeds.
+            Store::Postgres(_) => std::process::id(),
+        };
         vec![
+            ("SANDBOX_SEED", seed.to_string()),
             ("SANDBOX_LISTEN", self.sandbox.to_string()),
             ("SANDBOX_APP_ID", APP_ID.to_owned()),
             ("SANDBOX_APP_SECRET", APP_SECRET.to_owned()),
@@ -55,60 +101,77 @@ impl Settings {
 
     fn of_service(&self) -> Vec<(&'static str, String)> {
         let sandbox = self.sandbox_url();
-        let database = self.folder.join("instagram-accounts.db");
-        vec![
+        let mut variables = self.of_store();
+        variables.extend([
             ("INSTAGRAM_APP_ID", APP_ID.to_owned()),
             ("INSTAGRAM_APP_SECRET", APP_SECRET.to_owned()),
             ("INSTAGRAM_AUTHORIZE_URL", format!("{sandbox}/oauth/authorize")),
             ("INSTAGRAM_API_URL", sandbox.clone()),
             ("INSTAGRAM_GRAPH_URL", sandbox.clone()),
             ("SANDBOX_CLOCK_URL", format!("{sandbox}/sandbox/clock")),
-            ("DATABASE_URL", format!("sqlite://{}?mode=rwc", database.display())),
             ("GRPC_LISTEN", self.grpc.to_string()),
             ("METRICS_LISTEN", self.metrics.to_string()),
             // The printed lines are to work hours later too.
             ("STATE_TTL", "30d".to_owned()),
             // Below the grace after which a child is killed.
             ("SHUTDOWN_TIMEOUT", "3s".to_owned()),
-        ]
+        ]);
+        variables
+    }
+
+    fn of_store(&self) -> Vec<(&'static str, String)> {
+        match &self.store {
+            Store::Sqlite => {
+                let database = self.folder.join("instagram-accounts.db");
+                vec![("DATABASE_URL", format!("sqlite://{}?mode=rwc", database.display()))]
+            }
+            Store::Postgres(url) => vec![
+                ("DATABASE_URL", url.clone()),
+                ("TOKEN_KEYS", TOKEN_KEYS.to_owned()),
+                ("MIGRATE_ON_START", "true".to_owned()),
+            ],
+        }
     }
 }
 
 /// What runs. Dropping it stops the service first, then what the service calls.
-pub(super) struct Stack {
+pub(crate) struct Stack {
     service: Part,
     sandbox: Part,
 }
 
 impl Stack {
     /// Starts both and waits until they serve.
-    pub(super) fn start(workspace: &Workspace, settings: &Settings) -> Result<Self> {
+    pub(crate) fn start(settings: &Settings) -> Result<Self> {
         let step = Step::begin(format!("starting the sandbox on {}", settings.sandbox));
-        let program = workspace.binary("instagram-sandbox");
-        let mut sandbox = Part::start("sandbox", &program, settings, settings.of_sandbox())?;
+        let mut command = settings.program("instagram-sandbox", settings.of_sandbox());
+        let mut sandbox = Part::start("sandbox", &settings.folder, &mut command)?;
         let clock = format!("{}/sandbox/clock", settings.sandbox_url());
         sandbox.wait_until(|| demo::get(&clock).is_ok())?;
         step.done();
 
         let step = Step::begin(format!("starting the service on {}", settings.grpc));
-        let program = workspace.binary("instagram-accounts");
-        let variables = settings.of_service();
-        let mut check = with_variables(&program, variables.clone());
-        check.arg("healthcheck").stdout(Stdio::null()).stderr(Stdio::null());
-        let mut service = Part::start("service", &program, settings, variables)?;
+        let mut check = settings.service("healthcheck");
+        check.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut service = Part::start("service", &settings.folder, &mut settings.service("serve"))?;
         service.wait_until(|| check.status().is_ok_and(|status| status.success()))?;
         step.done();
         Ok(Self { service, sandbox })
     }
 
     /// Fails when one has ended, with its last words.
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         self.sandbox.check()?;
         self.service.check()
     }
 
+    /// The service's process id.
+    pub(crate) fn service_process(&self) -> u32 {
+        self.service.group.id()
+    }
+
     /// Waits until a stop is asked or one ends.
-    pub(super) fn serve(mut self) -> Result<()> {
+    pub(crate) fn serve(mut self) -> Result<()> {
         while !process::stop_asked() {
             self.check()?;
             process::pause();
@@ -128,20 +191,11 @@ struct Part {
 }
 
 impl Part {
-    fn start(
-        name: &'static str,
-        program: &Path,
-        settings: &Settings,
-        variables: Vec<(&'static str, String)>,
-    ) -> Result<Self> {
-        let log = settings.folder.join(format!("{name}.log"));
+    fn start(name: &'static str, folder: &Path, command: &mut Command) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = with_variables(program, variables);
         command.stdout(file.try_clone().context("cannot share a log file")?).stderr(file);
-        if name == "service" {
-            command.arg("serve");
-        }
-        Ok(Self { name, log, group: Group::start(&mut command)? })
+        Ok(Self { name, log, group: Group::start(command)? })
     }
 
     fn check(&mut self) -> Result<()> {
@@ -172,14 +226,6 @@ impl Part {
     }
 }
 
-fn with_variables(program: &Path, variables: Vec<(&'static str, String)>) -> Command {
-    let ours = std::env::vars_os();
-    let kept = ours.filter(|(name, _)| name.to_str().is_some_and(|name| KEPT.contains(&name)));
-    let mut command = Command::new(program);
-    command.env_clear().envs(kept).envs(variables);
-    command
-}
-
 /// The last lines of a text.
 fn last_lines(text: &str, count: usize) -> String {
     let skipped = text.lines().count().saturating_sub(count);
@@ -203,14 +249,8 @@ mod tests {
     #[test]
     fn a_process_that_ends_is_reported_with_its_last_words() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            grpc: "127.0.0.1:1".parse().unwrap(),
-            sandbox: "127.0.0.1:2".parse().unwrap(),
-            metrics: "127.0.0.1:3".parse().unwrap(),
-            folder: folder.path().to_owned(),
-        };
         // `false` ends at once and without a word; its log stands in for what it would have said.
-        let mut part = Part::start("sandbox", Path::new("false"), &settings, Vec::new()).unwrap();
+        let mut part = Part::start("sandbox", folder.path(), &mut Command::new("false")).unwrap();
         fs::write(&part.log, "starting\nno such key\n").unwrap();
         let error = part.wait_until(|| false).unwrap_err().to_string();
         assert!(error.starts_with("the sandbox ended (exit status: 1)."), "{error}");

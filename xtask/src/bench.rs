@@ -1,0 +1,217 @@
+//! `cargo xtask bench`: what a `Get` costs on each store, beside a plain server that answers from memory.
+
+mod load;
+mod resources;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use self::load::{Load, Sample};
+use self::resources::Resources;
+use crate::console::{self, Step};
+use crate::grpc::Client;
+use crate::postgres::Postgres;
+use crate::process::{self, Group};
+use crate::tools::Tools;
+use crate::up::demo::{self, Demo};
+use crate::up::stack::{Settings, Stack, Store};
+use crate::workspace::Workspace;
+
+/// The profile that is measured: what ships, with the names that a profiler shows.
+const PROFILE: &str = "profiling";
+
+/// How long a server may take until it serves.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What `cargo xtask bench` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How many calls a measurement makes
+    #[arg(long, value_name = "NUMBER", default_value_t = 50_000)]
+    calls: u32,
+    /// How often everything is measured; the median is shown
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+}
+
+/// Builds, starts all servers, measures them in turn, and prints a table.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let tools = Tools::of(workspace);
+    let (h2load, grpcurl) = (Tools::h2load()?, tools.grpcurl()?);
+    let postgres = Postgres::throwaway()?;
+    console::note("building what ships, which takes a while ...");
+    let profile = ["build", "--profile", PROFILE, "--workspace", "--bins", "--examples"];
+    process::run(&mut workspace.cargo(&profile))?;
+
+    let sqlite = Measured::start(workspace, &grpcurl, "SQLite", Store::Sqlite)?;
+    let store = Store::Postgres(postgres.url().to_owned());
+    let postgres = Measured::start(workspace, &grpcurl, "PostgreSQL", store)?;
+    let memory = Bare::start(workspace, [&postgres, &sqlite])?;
+    let servers = [memory.target(&sqlite.request), sqlite.target(), postgres.target()];
+    for load in Load::ALL {
+        let measured = measure(&h2load, load, arguments, &servers)?;
+        console::say(format_args!(
+            "\n{load}, {} calls, median of {}",
+            arguments.calls, arguments.rounds
+        ));
+        console::say(table(&servers, &measured));
+    }
+    console::say("\nserver        start-up   memory (RSS) after the load");
+    for server in [&sqlite, &postgres] {
+        let (start_up, memory) = (server.start_up()?, Resources::of(server.target().process)?);
+        let milliseconds = start_up.as_secs_f64() * 1e3;
+        console::say(format_args!(
+            "{:<11} {milliseconds:>7.0} ms   {:>5.1} MiB",
+            server.name, memory.rss_mib
+        ));
+    }
+    Ok(())
+}
+
+/// One server as the load generator sees it.
+struct Target<'a> {
+    name: &'static str,
+    url: String,
+    /// The call as bytes, in a file.
+    request: &'a Path,
+    process: u32,
+}
+
+/// Each server's median at one load. They take turns, so that a slow minute of the machine hits all.
+fn measure(
+    h2load: &Path,
+    load: Load,
+    arguments: &Arguments,
+    servers: &[Target],
+) -> Result<Vec<Sample>> {
+    let step = Step::begin(load.to_string());
+    let mut samples: Vec<Vec<Sample>> = servers.iter().map(|_| Vec::new()).collect();
+    for _ in 0..arguments.rounds {
+        for (server, samples) in servers.iter().zip(&mut samples) {
+            samples.push(load.run(h2load, server, arguments.calls)?);
+        }
+    }
+    step.done();
+    samples.into_iter().map(Sample::median).collect()
+}
+
+fn table(servers: &[Target], measured: &[Sample]) -> String {
+    let mut lines =
+        vec!["server        calls/s  of memory   p50       p99    CPU per call".to_owned()];
+    let floor = measured.first().map_or(f64::NAN, |sample| sample.per_second);
+    lines.extend(servers.iter().zip(measured).map(|(server, sample)| {
+        let Sample { per_second, p50, p99, cpu } = sample;
+        let ratio = per_second / floor;
+        format!(
+            "{:<11} {per_second:>9.0} {ratio:>10.2} {p50:>6.0} us {p99:>6.0} us {cpu:>9.0} us",
+            server.name
+        )
+    }));
+    lines.join("\n")
+}
+
+/// The service on one store, with an account to get.
+struct Measured {
+    name: &'static str,
+    settings: Settings,
+    account_id: String,
+    request: PathBuf,
+    stack: Stack,
+}
+
+impl Measured {
+    fn start(
+        workspace: &Workspace,
+        grpcurl: &Path,
+        name: &'static str,
+        store: Store,
+    ) -> Result<Self> {
+        let folder = workspace.target().join("bench").join(name);
+        let settings = Settings {
+            grpc: free_address()?,
+            sandbox: free_address()?,
+            metrics: free_address()?,
+            store,
+            programs: workspace.target().join(PROFILE),
+            folder,
+        };
+        settings.empty_folder()?;
+        let stack = Stack::start(&settings)?;
+        let client = Client::new(grpcurl.to_owned(), settings.grpc);
+        let demo = Demo::link(&client, &settings.sandbox_url())?;
+        let account_id = demo.account.get("accountId").and_then(|id| id.as_str());
+        let account_id = account_id.context("the account has no id")?.to_owned();
+        let request = settings.folder.join("get.request");
+        Ok(Self { name, settings, account_id, request, stack })
+    }
+
+    fn target(&self) -> Target<'_> {
+        let url = format!("http://{}", self.settings.grpc);
+        Target {
+            name: self.name,
+            url,
+            request: &self.request,
+            process: self.stack.service_process(),
+        }
+    }
+
+    /// From the start of one more process on the same store until it is ready.
+    fn start_up(&self) -> Result<Duration> {
+        let settings =
+            Settings { grpc: free_address()?, metrics: free_address()?, ..self.settings.clone() };
+        let ready = format!("http://{}/readyz", settings.metrics);
+        let started = Instant::now();
+        let mut command = settings.service("serve");
+        let mut group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
+        while demo::get(&ready).is_err() {
+            ensure!(group.ended()?.is_none(), "a second service on {} ended", self.name);
+            ensure!(started.elapsed() < LIMIT, "{} never became ready", self.name);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(started.elapsed())
+    }
+}
+
+/// The floor: a server that only answers from memory.
+struct Bare {
+    address: SocketAddr,
+    group: Group,
+}
+
+impl Bare {
+    /// Starts it with what `services` answer; it goes on to answer as the last of them.
+    fn start(workspace: &Workspace, services: [&Measured; 2]) -> Result<Self> {
+        let address = free_address()?;
+        let program = workspace.target().join(PROFILE).join("examples").join("bare_server");
+        let mut command = Command::new(program);
+        command.arg(address.to_string());
+        for service in services {
+            command.arg(service.target().url).arg(&service.account_id).arg(&service.request);
+        }
+        let mut group = Group::start(&mut command)?;
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(group.ended()?.is_none(), "the server that answers from memory ended");
+            ensure!(
+                started.elapsed() < LIMIT,
+                "the server that answers from memory does not listen"
+            );
+            process::pause();
+        }
+        Ok(Self { address, group })
+    }
+
+    fn target<'a>(&self, request: &'a Path) -> Target<'a> {
+        let url = format!("http://{}", self.address);
+        Target { name: "memory", url, request, process: self.group.id() }
+    }
+}
+
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
+    listener.local_addr().context("no port is free")
+}

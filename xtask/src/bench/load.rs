@@ -1,0 +1,148 @@
+//! The load generator: nghttp2's h2load.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::NamedTempFile;
+
+use super::Target;
+use super::resources::Resources;
+use crate::grpc::SERVICE;
+
+/// How many calls go unmeasured before.
+const WARM_UP: u32 = 2_000;
+
+/// How calls come.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    connections: u32,
+    /// Calls under way on each.
+    streams: u32,
+}
+
+/// What one measurement found. Times are in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sample {
+    pub(super) per_second: f64,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    /// Processor time of the server alone, for each call.
+    pub(super) cpu: f64,
+}
+
+impl Load {
+    /// One caller that waits for each answer, and many at once.
+    pub(super) const ALL: [Self; 2] =
+        [Self { connections: 1, streams: 1 }, Self { connections: 8, streams: 16 }];
+
+    /// Makes `calls` calls and looks at every answer's size.
+    pub(super) fn run(self, h2load: &Path, server: &Target, calls: u32) -> Result<Sample> {
+        let one = Self { connections: 1, streams: 1 }.report(h2load, server, 1)?;
+        self.report(h2load, server, WARM_UP)?;
+        let before = Resources::of(server.process)?;
+        let report = self.report(h2load, server, calls)?;
+        let spent = Resources::of(server.process)?.cpu_seconds - before.cpu_seconds;
+        // An error has no message: only whole answers add up.
+        let whole = one.data > 0 && report.data == one.data * u64::from(calls);
+        ensure!(whole, "{} did not answer every call", server.name);
+        Ok(report.sample(spent / f64::from(calls) * 1e6))
+    }
+
+    fn report(self, h2load: &Path, server: &Target, calls: u32) -> Result<Report> {
+        let log = NamedTempFile::new().context("cannot make a file for latencies")?;
+        let number = |number: u32| number.to_string();
+        let mut command = Command::new(h2load);
+        command.args(["-n", &number(calls), "-c", &number(self.connections.min(calls))]);
+        command.args(["-m", &number(self.streams), "-H", "content-type: application/grpc"]);
+        command.args(["-H", "te: trailers", "-d"]).arg(server.request);
+        command.arg(format!("--log-file={}", log.path().display()));
+        command.arg(format!("{}/{SERVICE}/Get", server.url));
+        let output = command.stdin(Stdio::null()).output().context("cannot start h2load")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let log = std::fs::read_to_string(log.path()).context("h2load left no latencies")?;
+        Report::parse(&text, &log)
+            .with_context(|| format!("h2load says nothing that we know:\n{text}"))
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, streams } = self;
+        write!(formatter, "connections: {connections}, calls at once on each: {streams}")
+    }
+}
+
+/// What h2load says.
+struct Report {
+    per_second: f64,
+    /// Bytes of all bodies.
+    data: u64,
+    /// Of each call, in microseconds, ascending.
+    latencies: Vec<f64>,
+}
+
+impl Report {
+    fn parse(text: &str, log: &str) -> Option<Self> {
+        let finished = text.lines().find_map(|line| line.strip_prefix("finished in "))?;
+        let per_second = finished.split(", ").nth(1)?.strip_suffix(" req/s")?.parse().ok()?;
+        let traffic = text.lines().find_map(|line| line.strip_prefix("traffic: "))?;
+        let data = traffic.rsplit_once(") data")?.0.rsplit_once('(')?.1.parse().ok()?;
+        let latency = |line: &str| line.split('\t').nth(2)?.parse::<f64>().ok();
+        let mut latencies = log.lines().map(latency).collect::<Option<Vec<_>>>()?;
+        latencies.sort_by(f64::total_cmp);
+        Some(Self { per_second, data, latencies })
+    }
+
+    fn sample(&self, cpu: f64) -> Sample {
+        let at = |percent: usize| {
+            let index =
+                (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
+            self.latencies.get(index).copied().unwrap_or(f64::NAN)
+        };
+        Sample { per_second: self.per_second, p50: at(50), p99: at(99), cpu }
+    }
+}
+
+impl Sample {
+    /// The one in the middle by speed.
+    pub(super) fn median(mut samples: Vec<Self>) -> Result<Self> {
+        samples.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
+        samples.get(samples.len() / 2).copied().context("nothing was measured")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+finished in 1.23s, 8123.45 req/s, 3.20MB/s
+requests: 4 total, 4 started, 4 done, 4 succeeded, 0 failed, 0 errored, 0 timeout
+traffic: 3.20KB (3280) total, 40B (40) headers (space savings 95.12%), 3.05KB (3120) data
+";
+
+    #[test]
+    fn speed_bodies_and_latencies_are_read() {
+        let log = "1\t200\t400\n2\t200\t100\n3\t200\t300\n4\t200\t200\n";
+        let report = Report::parse(TEXT, log).unwrap();
+        assert_eq!(report.data, 3120);
+        let expected = Sample { per_second: 8123.45, p50: 300.0, p99: 400.0, cpu: 7.0 };
+        assert_eq!(report.sample(7.0), expected);
+    }
+
+    #[test]
+    fn anything_else_is_no_report() {
+        assert!(Report::parse("", "").is_none());
+        assert!(Report::parse(TEXT, "1\t200\n").is_none());
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        let sample = |per_second| Sample { per_second, p50: 0.0, p99: 0.0, cpu: 0.0 };
+        let median = Sample::median(vec![sample(9.0), sample(1.0), sample(5.0)]).unwrap();
+        assert_eq!(median, sample(5.0));
+        assert!(Sample::median(Vec::new()).is_err());
+    }
+}
