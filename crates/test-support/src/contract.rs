@@ -16,6 +16,7 @@ use crate::builders::parsed;
 pub mod accounts;
 pub mod attempts;
 pub mod completion;
+pub mod faulty;
 pub mod isolation;
 pub mod leases;
 pub mod listing;

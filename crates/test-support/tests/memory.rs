@@ -32,3 +32,4 @@ async fn fresh() -> Memory {
 }
 
 ig_test_support::store_contract!(fresh);
+ig_test_support::faults_are_seen!(fresh);

@@ -17,6 +17,7 @@ mod sqlite {
     }
 
     ig_test_support::store_contract!(fresh);
+    ig_test_support::faults_are_seen!(fresh);
 }
 
 mod postgres {
@@ -27,4 +28,5 @@ mod postgres {
     }
 
     ig_test_support::store_contract!(fresh);
+    ig_test_support::faults_are_seen!(fresh);
 }

@@ -1,0 +1,228 @@
+//! Stores that are broken on purpose: the contract must fail on each, else a promise is not kept watch over.
+//!
+//! A store's own tests hand the same way to make an empty one to [`faults_are_seen!`](crate::faults_are_seen), which
+//! makes one test of each fault: the named promises hold through a wrapper that does nothing, and break through the
+//! one with the fault.
+
+mod accounts;
+mod attempts;
+mod leases;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use ig_domain::{AppId, CodeHash, LeaseHolder};
+
+use super::{Ports, StoreUnderTest};
+use crate::builders::parsed;
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: the wrapper only passes on.
+    Nothing,
+    /// A guard is lost: a change of whichever revision is stored.
+    StaleWrites,
+    /// A guard is lost: who was replaced writes all the same.
+    LateHolders,
+    /// A guard is lost: a state serves many codes.
+    ReusedStates,
+    /// A conflict is told as success.
+    SilentConflicts,
+    /// Two hold one lease.
+    SharedLeases,
+    /// No lease ever ends.
+    EndlessLeases,
+    /// Rows are lost: pending links are not stored.
+    LostPendingLinks,
+    /// Rows are lost: a link ends without its account.
+    LostAccounts,
+    /// Rows are lost: an account keeps its former token.
+    LostTokens,
+    /// Rows come back: what was removed stays.
+    Undead,
+    /// That a code was sent is not stored.
+    LostSentMarks,
+    /// A link that could not be stored ends its attempt.
+    HalfLinks,
+    /// Nothing is tidied up.
+    NoSweep,
+    /// More is tidied up than was asked for.
+    BoundlessSweep,
+    /// Every app sees everything.
+    OneApp,
+    /// A listing heeds neither owner nor status, and leaves an account out between two pages.
+    LooseListings,
+}
+
+/// A store with a fault.
+pub struct Faulty<S> {
+    store: S,
+    fault: Fault,
+    holders: Holders,
+}
+
+/// Who holds which attempt, for the fault that needs to know.
+type Holders = Arc<Mutex<BTreeMap<CodeHash, LeaseHolder>>>;
+
+impl<S: StoreUnderTest> Faulty<S> {
+    /// `store`, with `fault` between it and whoever uses it.
+    pub fn new(store: S, fault: Fault) -> Self {
+        Self { store, fault, holders: Holders::default() }
+    }
+}
+
+#[async_trait]
+impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
+    fn of_app(&self, app: AppId) -> Ports {
+        let app = if self.fault == Fault::OneApp { parsed("990602627938098") } else { app };
+        let ports = self.store.of_app(app);
+        let probe = Arc::clone(&ports.probe);
+        let faulty =
+            Arc::new(FaultyPorts { ports, fault: self.fault, holders: Arc::clone(&self.holders) });
+        Ports {
+            accounts: faulty.clone(),
+            pending_links: faulty.clone(),
+            link_attempts: faulty.clone(),
+            renewal_leases: faulty,
+            probe,
+        }
+    }
+
+    async fn end_leases(&self) {
+        if self.fault != Fault::EndlessLeases {
+            self.store.end_leases().await;
+        }
+    }
+}
+
+/// The ports of one app, with a fault.
+struct FaultyPorts {
+    ports: Ports,
+    fault: Fault,
+    holders: Holders,
+}
+
+impl FaultyPorts {
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn holders(&self) -> MutexGuard<'_, BTreeMap<CodeHash, LeaseHolder>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether `promise` breaks on a store. Its panic is printed, as any is.
+pub async fn breaks<S, F>(store: S, promise: impl FnOnce(Arc<S>) -> F) -> bool
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let kept = tokio::spawn(promise(Arc::new(store))).await;
+    kept.is_err_and(|error| error.is_panic())
+}
+
+/// One `tokio::test` for each [`Fault`]. `$fresh` is an async function that makes an empty [`StoreUnderTest`].
+#[macro_export]
+macro_rules! faults_are_seen {
+    ($fresh:ident) => {
+        $crate::faults_are_seen!(@faults $fresh,
+            stale_writes: StaleWrites breaks {
+                accounts::a_stale_update_changes_nothing,
+                accounts::a_stale_removal_removes_nothing,
+                accounts::of_many_updates_of_one_revision_one_is_stored,
+                completion::a_changed_account_leaves_everything_as_it_was,
+                completion::a_changed_displaced_account_leaves_everything_as_it_was,
+            }
+            late_holders: LateHolders breaks {
+                leases::a_replaced_holder_changes_nothing,
+                completion::a_lost_lease_leaves_everything_as_it_was,
+            }
+            reused_states: ReusedStates breaks {
+                attempts::a_spent_state_creates_no_second_attempt,
+                attempts::of_many_codes_for_one_state_one_creates_an_attempt,
+            }
+            silent_conflicts: SilentConflicts breaks {
+                accounts::a_stale_update_changes_nothing,
+                accounts::an_account_that_is_gone_cannot_be_updated_or_removed,
+                pending_links::a_state_is_kept_once,
+                attempts::an_unknown_state_creates_nothing,
+                completion::a_taken_professional_id_leaves_everything_as_it_was,
+            }
+            shared_leases: SharedLeases breaks {
+                leases::a_held_attempt_is_not_claimed_by_another,
+                leases::a_claim_lasts_anew,
+                leases::of_many_claims_one_wins,
+                leases::one_at_a_time_renews_an_account,
+                leases::only_the_holder_gives_a_renewal_back,
+                leases::of_many_renewals_one_wins,
+            }
+            endless_leases: EndlessLeases breaks {
+                leases::a_lease_that_has_ended_is_taken_over,
+                leases::a_renewal_that_has_ended_is_taken_over,
+                sweep::what_lies_sent_or_unsent_ends_after_an_hour,
+            }
+            lost_pending_links: LostPendingLinks breaks {
+                pending_links::every_field_of_a_pending_link_survives,
+                attempts::creating_an_attempt_spends_its_state,
+            }
+            lost_accounts: LostAccounts breaks {
+                accounts::every_field_of_an_account_survives,
+                completion::a_first_link_stores_account_token_and_outcome,
+                completion::a_link_again_replaces_account_and_token,
+                completion::a_displaced_account_makes_room,
+            }
+            lost_tokens: LostTokens breaks {
+                accounts::an_update_stores_everything,
+                completion::a_link_again_replaces_account_and_token,
+            }
+            undead_accounts: Undead breaks {
+                accounts::a_removed_account_is_gone_with_its_token,
+            }
+            lost_sent_marks: LostSentMarks breaks {
+                attempts::every_field_of_an_attempt_survives_in_every_phase,
+                leases::a_lease_that_has_ended_is_taken_over,
+            }
+            half_links: HalfLinks breaks {
+                completion::a_changed_account_leaves_everything_as_it_was,
+                completion::a_taken_professional_id_leaves_everything_as_it_was,
+            }
+            no_sweep: NoSweep breaks {
+                sweep::a_stale_short_lived_token_ends_its_attempt,
+                sweep::what_served_is_forgotten_after_its_time,
+            }
+            boundless_sweep: BoundlessSweep breaks { sweep::at_most_the_limit_is_touched, }
+            one_app: OneApp breaks {
+                isolation::accounts_of_another_app_are_invisible,
+                isolation::one_instagram_account_may_be_linked_under_two_apps,
+                isolation::links_of_another_app_are_invisible,
+                isolation::leases_of_another_app_are_others,
+            }
+            loose_listings: LooseListings breaks {
+                listing::pages_join_without_gap_or_repetition,
+                listing::an_owner_sees_only_its_own,
+                listing::a_scope_shows_all_its_owners_and_no_other,
+                listing::a_status_is_judged_at_the_given_moment,
+            }
+        );
+    };
+    (@faults $fresh:ident, $($name:ident: $fault:ident breaks { $($group:ident::$promise:ident,)* })*) => {
+        mod faults_seen {
+            use $crate::contract::faulty::{Fault, Faulty, breaks};
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $(
+                    let promise = async |store: std::sync::Arc<Faulty<_>>| {
+                        $crate::contract::$group::$promise(&*store).await;
+                    };
+                    let well = Faulty::new(super::$fresh().await, Fault::Nothing);
+                    assert!(!breaks(well, promise).await, "{} of a store that is well", stringify!($promise));
+                    let ill = Faulty::new(super::$fresh().await, Fault::$fault);
+                    assert!(breaks(ill, promise).await, "{} is blind", stringify!($promise));
+                )*
+            })*
+        }
+    };
+}

@@ -1,0 +1,72 @@
+//! Accounts, with faults.
+
+use async_trait::async_trait;
+use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
+use ig_domain::{AccountId, InstagramAccount, LongLivedToken, OwnerScope};
+
+use super::{Fault, FaultyPorts};
+
+impl FaultyPorts {
+    /// The revision that is stored, whatever the caller knows of it.
+    pub(super) async fn stored_revision(&self, id: AccountId) -> Result<i64, StoreError> {
+        let found = self.ports.accounts.find(&AccountKey::Id(id)).await?;
+        found.map(|account| account.revision).ok_or(StoreError::Conflict)
+    }
+
+    pub(super) fn told(&self, written: Result<(), StoreError>) -> Result<(), StoreError> {
+        match written {
+            Err(StoreError::Conflict) if self.has(Fault::SilentConflicts) => Ok(()),
+            written => written,
+        }
+    }
+}
+
+#[async_trait]
+impl Accounts for FaultyPorts {
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        self.ports.accounts.find(key).await
+    }
+
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        if !self.has(Fault::LooseListings) {
+            return self.ports.accounts.list(page).await;
+        }
+        let owners = OwnerScope::everyone();
+        let whole = AccountPage { owners, status: None, ..page.clone() };
+        let mut listed = self.ports.accounts.list(&whole).await?;
+        listed.drain(..listed.len().min(usize::from(page.after.is_some())));
+        Ok(listed)
+    }
+
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.ports.accounts.find_with_token(id).await
+    }
+
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        mut former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        let token = token.filter(|_| !self.has(Fault::LostTokens));
+        loop {
+            let updated = self.ports.accounts.update(account, former_revision, token.clone()).await;
+            if !matches!(updated, Err(StoreError::Conflict)) || !self.has(Fault::StaleWrites) {
+                return self.told(updated);
+            }
+            former_revision = self.stored_revision(account.id).await?;
+        }
+    }
+
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
+        if self.has(Fault::Undead) {
+            return Ok(());
+        }
+        let stale = self.has(Fault::StaleWrites);
+        let revision = if stale { self.stored_revision(id).await? } else { revision };
+        self.told(self.ports.accounts.remove(id, revision).await)
+    }
+}

@@ -1,0 +1,19 @@
+//! Who renews which account, with faults.
+
+use async_trait::async_trait;
+use ig_domain::ports::{RenewalLeases, StoreError};
+use ig_domain::{AccountId, LeaseHolder};
+
+use super::{Fault, FaultyPorts};
+
+#[async_trait]
+impl RenewalLeases for FaultyPorts {
+    async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
+        let claimed = self.ports.renewal_leases.claim(account, holder).await?;
+        Ok(claimed || self.has(Fault::SharedLeases))
+    }
+
+    async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.ports.renewal_leases.release(account, holder).await
+    }
+}
