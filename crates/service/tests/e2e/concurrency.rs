@@ -2,16 +2,20 @@
 
 use futures_util::future::join_all;
 use ig_proto::v1::{LinkRequest, TokenOutcome};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::sandbox::BAKERY;
-use crate::support::{A_DAY_LATER, Stack};
+use crate::support::{A_DAY_LATER, On, Stack};
 
 const CALLERS: usize = 50;
 
+#[rstest]
 #[tokio::test]
-async fn one_code_presented_to_two_processes_by_many_callers_is_exchanged_once() {
-    let stack = Stack::start().await;
+async fn one_code_presented_to_two_processes_by_many_callers_is_exchanged_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let stack = Stack::start_on(on, &[]).await;
     let replica = stack.replica().await;
     let Stack { sandbox, service, .. } = &stack;
     // Long enough for every caller to come before there is an answer.
@@ -30,9 +34,12 @@ async fn one_code_presented_to_two_processes_by_many_callers_is_exchanged_once()
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_account_refreshed_at_two_processes_by_many_callers_is_renewed_once() {
-    let stack = Stack::start().await;
+async fn an_account_refreshed_at_two_processes_by_many_callers_is_renewed_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let stack = Stack::start_on(on, &[]).await;
     let replica = stack.replica().await;
     let Stack { sandbox, service, .. } = &stack;
     let account = service.linked(sandbox, "shop/7", BAKERY).await;

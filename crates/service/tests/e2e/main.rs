@@ -18,6 +18,7 @@ mod flow;
 mod health;
 mod keeping;
 mod killed;
+mod kills;
 mod listing;
 mod metrics;
 mod postgres;

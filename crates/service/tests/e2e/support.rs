@@ -2,7 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod grpcurl;
-pub(crate) mod postgres;
+pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod process;
 pub(crate) mod sandbox;
@@ -12,6 +12,7 @@ pub(crate) mod stub;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::place::{On, Place};
 pub(crate) use self::sandbox::Sandbox;
 pub(crate) use self::service::{Service, arrival, reason, refusal};
 
@@ -51,7 +52,7 @@ pub(crate) fn tool(variable: &str) -> PathBuf {
 pub(crate) struct Stack {
     pub(crate) sandbox: Sandbox,
     pub(crate) service: Service,
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: Place,
 }
 
 impl Stack {
@@ -61,15 +62,20 @@ impl Stack {
 
     /// A stack whose service has these settings besides the usual ones.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_on(On::Sqlite, settings).await
+    }
+
+    /// A stack on this database.
+    pub(crate) async fn start_on(on: On, settings: &[(&str, &str)]) -> Self {
+        let folder = Place::new(on).await;
         let sandbox = Sandbox::start().await;
-        let service = Service::start(&sandbox, folder.path(), settings).await;
+        let service = folder.serve(&sandbox, settings).await;
         Self { sandbox, service, folder }
     }
 
     /// One more replica on the same database, also after the first one ended.
     pub(crate) async fn replica(&self) -> Service {
-        Service::start(&self.sandbox, self.folder.path(), &[]).await
+        self.folder.serve(&self.sandbox, &[]).await
     }
 
     /// Lets time pass, and waits until the service knows.
