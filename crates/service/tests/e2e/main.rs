@@ -17,6 +17,7 @@ mod errors;
 mod flow;
 mod health;
 mod keeping;
+mod keys;
 mod killed;
 mod kills;
 mod listing;
