@@ -1,5 +1,6 @@
 //! The outside world behind the domain's ports: Instagram over HTTP, the store, sealing, clock and ids.
 
+pub mod callers;
 pub mod instagram;
 pub mod persistence;
 pub mod sealing;

@@ -5,13 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ig_domain::ports::{Clock, Ids, Timer};
-use ig_domain::{AccountId, LeaseHolder, StateToken};
+use ig_domain::{AccountId, BearerToken, LeaseHolder, StateToken};
 use time::OffsetDateTime;
 use uuid::{NoContext, Timestamp, Uuid};
+use zeroize::Zeroizing;
 
 mod sandbox_clock;
 
 pub use sandbox_clock::{SandboxClock, SandboxClockError};
+
+/// What every bearer token of a caller begins with.
+const BEARER_PREFIX: &str = "igacc_";
 
 /// The machine's clock, in whole microseconds: what every store can keep.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +50,18 @@ impl RandomIds {
     pub fn request_id(self) -> String {
         Uuid::new_v4().simple().to_string()
     }
+
+    /// A new bearer token of a caller: 256 random bits behind a prefix by which a leaked one is recognised.
+    ///
+    /// # Panics
+    ///
+    /// When the system gives no randomness.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "base64 is visible ASCII")]
+    pub fn bearer_token(self) -> BearerToken {
+        let token = Zeroizing::new(format!("{BEARER_PREFIX}{}", *random_text()));
+        token.parse().expect("base64 is a bearer token")
+    }
 }
 
 impl Ids for RandomIds {
@@ -58,18 +74,23 @@ impl Ids for RandomIds {
         )))
     }
 
-    #[expect(clippy::expect_used, reason = "without randomness nothing here may go on")]
+    #[expect(clippy::expect_used, reason = "base64 is visible ASCII")]
     fn state(&self) -> StateToken {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("the system has randomness");
-        let state = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        state.parse().expect("base64 of 32 bytes is a state")
+        random_text().parse().expect("base64 of 32 bytes is a state")
     }
 
     #[expect(clippy::disallowed_methods, reason = "these are the ids behind the port")]
     fn lease_holder(&self) -> LeaseHolder {
         LeaseHolder::from_uuid(Uuid::new_v4())
     }
+}
+
+/// 256 random bits as 43 characters.
+#[expect(clippy::expect_used, reason = "without randomness nothing here may go on")]
+fn random_text() -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(bytes.as_mut()).expect("the system has randomness");
+    Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
 #[cfg(test)]
@@ -108,5 +129,12 @@ mod tests {
         assert!(state.expose().bytes().all(safe));
         assert_ne!(RandomIds.state().expose(), state.expose());
         assert_ne!(RandomIds.lease_holder(), RandomIds.lease_holder());
+    }
+    #[test]
+    fn a_bearer_token_is_recognised_by_its_beginning_and_never_the_same() {
+        let token = RandomIds.bearer_token();
+        assert!(token.expose().starts_with("igacc_"));
+        assert_eq!(token.expose().len(), "igacc_".len() + 43);
+        assert_ne!(RandomIds.bearer_token().expose(), token.expose());
     }
 }

@@ -1,6 +1,6 @@
 //! What the store knows secrets by that it need not read back.
 //!
-//! Codes and states are long and random, so their hashes need no salt.
+//! Codes, states and callers' tokens are long and random, so their hashes need no salt.
 
 use std::fmt;
 
@@ -50,3 +50,16 @@ hash!(
     /// SHA-256 of a session binding: the only form in which one is stored.
     SessionBindingHash
 );
+hash!(
+    /// SHA-256 of a caller's bearer token: the only form in which one is kept. Compare its bytes in constant time.
+    BearerHash
+);
+
+impl BearerHash {
+    /// The 64 hexadecimal digits, in lower case.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    }
+}

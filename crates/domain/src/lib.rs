@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod authorization_response;
+mod bearer_token;
 mod caller;
 mod code;
 mod grant;
@@ -32,10 +33,11 @@ pub use attempt::{
 pub use authorization_response::{
     AuthorizationResponse, ConsentDenial, InvalidAuthorizationResponse,
 };
+pub use bearer_token::{BearerToken, InvalidBearerToken};
 pub use caller::{Caller, CallerName, InvalidCallerName, InvalidRole, Role};
 pub use code::{AuthorizationCode, InvalidAuthorizationCode};
 pub use grant::{MINIMUM_RENEWAL_AGE, TokenGrant, TokenLifetime};
-pub use hash::{CodeHash, SessionBindingHash, StateHash};
+pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash};
 pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
 pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
 pub use owner::{InvalidOwner, Owner};

@@ -2,11 +2,13 @@
 //!
 //! Everywhere `Ok(None)` means "not there", and `Err` means "could not tell".
 
+mod callers;
 mod instagram;
 mod sealing;
 mod store;
 mod system;
 
+pub use callers::{Callers, Credentials, NotAuthenticated};
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{

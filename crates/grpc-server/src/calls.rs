@@ -1,8 +1,11 @@
-//! The layer that every call passes: request id, deadline, panics, the log and what is counted.
+//! The layer that every call passes: who calls and may it, request id, deadline, panics, the log and what is counted.
 
+mod admission;
+mod bearer;
 mod call;
 mod context;
 mod deadline;
+mod in_flight;
 mod outcome;
 mod request_id;
 mod rpc;
@@ -15,14 +18,17 @@ use std::task::Poll;
 
 use futures_util::FutureExt as _;
 use http::{Request, Response};
-use ig_domain::Caller;
+use http_body_util::BodyExt as _;
+use ig_domain::ports::Callers;
 use ig_metrics::CallMeter;
 use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
+use self::admission::{Admission, Admitted, Refused};
 use self::call::Call;
 pub(crate) use self::context::Context;
+use self::in_flight::Place;
 pub(crate) use self::outcome::Ended;
 pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
@@ -32,8 +38,7 @@ use crate::status::internal;
 #[derive(Clone)]
 pub(crate) struct Calls<S> {
     inner: S,
-    /// Who calls: callers are not told apart yet.
-    anonymous: Arc<Caller>,
+    admission: Admission,
     request_ids: RequestIds,
     meter: CallMeter<Rpc, Ended>,
 }
@@ -44,9 +49,15 @@ pub(crate) struct Calls<S> {
 struct Panicked;
 
 impl<S> Calls<S> {
-    /// Calls to `inner`, counted by `meter`; those without a request id get one from `request_ids`.
-    pub(crate) fn new(inner: S, request_ids: RequestIds, meter: CallMeter<Rpc, Ended>) -> Self {
-        Self { inner, anonymous: Arc::new(Caller::anonymous()), request_ids, meter }
+    /// Calls to `inner` by whom `callers` know, counted by `meter`; those without a request id get one from
+    /// `request_ids`.
+    pub(crate) fn new(
+        inner: S,
+        callers: Arc<dyn Callers>,
+        request_ids: RequestIds,
+        meter: CallMeter<Rpc, Ended>,
+    ) -> Self {
+        Self { inner, admission: Admission::new(callers), request_ids, meter }
     }
 }
 
@@ -67,10 +78,22 @@ where
         // The time runs from here on, not from whenever the runtime first polls.
         let limit = deadline::limit(request.headers());
         let passed = tokio::time::sleep(limit);
-        let caller = Arc::clone(&self.anonymous);
-        let call = Call::begin(&mut request, caller, &self.request_ids);
+        let mut call = Call::begin(&request, &self.request_ids);
         let metered = self.meter.begin(call.rpc());
         let span = call.span();
+        let place = match self.admission.admit(call.rpc(), &mut request) {
+            Ok(admitted) => admitted.map(|Admitted { caller, place }| {
+                call.is_made_by(caller, &mut request);
+                place
+            }),
+            Err(Refused { caller, status }) => {
+                call.is_refused(caller);
+                let response = status.into_http();
+                metered.end(Ended::of(&response));
+                let response = span.in_scope(|| call.end(response));
+                return Box::pin(std::future::ready(Ok(response)));
+            }
+        };
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let answered = async move {
             // A stream has its head at once, so only the way to it has a deadline.
@@ -83,8 +106,19 @@ where
                 () = passed => deadline::exceeded(limit).into_http(),
             };
             metered.end(Ended::of(&response));
-            Ok(call.end(response))
+            Ok(holding(place, call.end(response)))
         };
         Box::pin(answered.instrument(span))
     }
+}
+
+/// The response, whose call keeps its place until the client has taken all of it.
+fn holding(place: Option<Place>, response: Response<Body>) -> Response<Body> {
+    let Some(place) = place else { return response };
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        }))
+    })
 }

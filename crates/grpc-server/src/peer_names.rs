@@ -33,6 +33,11 @@ impl PeerNames {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
+
+    /// The names, as they are kept.
+    pub(crate) fn as_slice(&self) -> &[String] {
+        &self.0
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use ig_domain::ports::StoreProbe;
+use ig_domain::ports::{Callers, StoreProbe};
 use ig_proto::v1::instagram_account_service_server::InstagramAccountServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ const LARGEST_REQUEST: usize = 64 * 1024;
 pub struct ServerSettings {
     /// Whether reflection is served.
     pub reflection: bool,
+    /// Knows who calls.
+    pub callers: Arc<dyn Callers>,
     /// How long calls under way may go on after the stop.
     pub drain_timeout: Duration,
     /// Makes ids for calls that come without.
@@ -70,7 +72,7 @@ pub async fn serve(
     probe: Arc<dyn StoreProbe>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let ServerSettings { reflection, drain_timeout, request_ids, readiness, tls, meters } =
+    let ServerSettings { reflection, callers, drain_timeout, request_ids, readiness, tls, meters } =
         settings;
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
@@ -80,7 +82,7 @@ pub async fn serve(
         add_reflection(&mut routes, reported.clone())?;
     }
     let routes = routes.routes().prepare();
-    let calls = Calls::new(routes, request_ids, meters.rpcs);
+    let calls = Calls::new(routes, callers, request_ids, meters.rpcs);
     let connections = Connections::new(calls, tls, meters.connections);
     let accepting = async {
         connections.accept(listener, shutdown).await;

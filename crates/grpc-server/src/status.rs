@@ -1,5 +1,6 @@
 //! Failures to statuses: a code, a stable reason, its facts, and words for the person who reads them.
 
+mod callers;
 mod instagram;
 mod link;
 mod problem;
@@ -9,6 +10,7 @@ mod store;
 
 use tonic::Status;
 
+pub(crate) use callers::{overloaded, role_missing};
 pub(crate) use problem::{Problem, internal};
 pub(crate) use reason::Reason;
 

@@ -9,6 +9,7 @@ mod tests;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
@@ -32,6 +33,8 @@ pub(crate) struct ServeConfig {
     pub(crate) migrate_on_start: bool,
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// Who may call; `None` for everybody.
+    pub(crate) callers_file: Option<PathBuf>,
     /// Where to answer probes and collectors; `None` for nowhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// The redirect URIs that may be used; empty for any.
@@ -65,6 +68,8 @@ impl ServeConfig {
         let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
         let migrate_on_start = reader.value(&setting::MIGRATE_ON_START, parse::boolean);
         let listen = listen(reader);
+        let callers_file = callers_file(reader);
+        let allow_anonymous = reader.value(&setting::ALLOW_ANONYMOUS, parse::boolean);
         let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
         let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
         let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
@@ -76,6 +81,7 @@ impl ServeConfig {
             token_keys: token_keys?,
             migrate_on_start: migrate_on_start?,
             listen: listen?,
+            callers_file: callers_file?,
             metrics_listen: metrics_listen?,
             redirect_uris: redirect_uris?.unwrap_or_default(),
             state_ttl: state_ttl?,
@@ -87,6 +93,11 @@ impl ServeConfig {
             let problem =
                 "is refused unless every Instagram URL is plain http, as the sandbox's are";
             reader.refuse(&setting::SANDBOX_CLOCK_URL, problem);
+        }
+        if config.callers_file.is_none() && !config.listen.ip().is_loopback() && !allow_anonymous? {
+            let problem = "is required where GRPC_LISTEN is not loopback, or ALLOW_ANONYMOUS=true to let \
+                           everybody who reaches it do everything";
+            reader.refuse(&setting::CALLERS_FILE, problem);
         }
         Some(config)
     }
@@ -124,6 +135,24 @@ fn database_url(reader: &mut Reader<'_>) -> Option<SecretString> {
 /// Where the server listens.
 fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     reader.value(&setting::GRPC_LISTEN, parse::address)
+}
+
+/// Who may call. Whoever opens the file checks it.
+#[expect(clippy::option_option, reason = "the outer says whether it is right")]
+fn callers_file(reader: &mut Reader<'_>) -> Option<Option<PathBuf>> {
+    reader.optional(&setting::CALLERS_FILE, |raw| Ok::<_, Infallible>(raw.into()))
+}
+
+/// What `caller` needs: the file, if one is named.
+///
+/// # Errors
+///
+/// [`InvalidSettings`].
+pub(crate) fn read_callers_file(
+    mut reader: Reader<'_>,
+) -> Result<Option<PathBuf>, InvalidSettings> {
+    let file = callers_file(&mut reader);
+    reader.finish(file)
 }
 
 /// What `migrate` needs: the database.

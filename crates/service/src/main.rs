@@ -1,5 +1,7 @@
 //! `instagram-accounts`: links Instagram professional accounts and serves them over gRPC.
 
+mod caller;
+mod callers;
 mod config;
 mod healthcheck;
 mod keys;
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 
+use self::caller::{CallerCommand, Outputs};
 use self::config::{Flags, InvalidSettings, LogConfig, Reader, ServeConfig};
 
 /// What a process exits with when a setting cannot be used, as for a wrong flag.
@@ -47,6 +50,9 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Adds services that may call
+    #[command(subcommand)]
+    Caller(CallerCommand),
     /// Exits with 0 when the running server is healthy and with 1 when not, within two seconds
     Healthcheck,
 }
@@ -74,6 +80,11 @@ fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<ExitCode> 
         Command::Migrate { check } => {
             let url = config::read_database_url(reader())?;
             runtime.block_on(migrate::run(&url, check, &mut io::stdout()))
+        }
+        Command::Caller(command) => {
+            let file = config::read_callers_file(reader())?;
+            let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
+            caller::run(command, file, &mut outputs).map(|()| ExitCode::SUCCESS)
         }
         Command::Healthcheck => {
             let listen = config::read_listen(reader())?;

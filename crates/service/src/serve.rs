@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::callers::Admitted;
 use crate::config::{InvalidSettings, ServeConfig};
 use crate::keys::Keys;
 use crate::meters::Meters;
@@ -40,6 +41,8 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     if !is_file && config.token_keys.is_none() {
         return Err(InvalidSettings::no_keys().into());
     }
+    let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
+    let callers = Admitted::read(config.callers_file.as_deref(), Arc::clone(&clock))?;
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);
     let Meters { registry, readiness, server: meters } = Meters::new();
@@ -54,7 +57,6 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
         keys: Arc::clone(&keys),
     };
     let store = SeaOrmStore::new(Arc::clone(&database), config.instagram.app_id.clone(), keys);
-    let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
     let adapters = Adapters::new(store, GraphApi::new(config.instagram.clone())?, clock);
     let ready = preparation.begin().await?;
 
@@ -64,6 +66,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
         adapters.use_cases(config.redirect_uris, config.state_ttl, &tracker),
         ServerSettings {
             reflection: config.reflection,
+            callers: callers.port(),
             drain_timeout: drain_timeout(config.shutdown_timeout),
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness,
@@ -76,6 +79,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
         unusable = background(preparation, ready, adapters.sweep()) => return Err(unusable),
+        never = callers.follow() => match never {},
         signal = signals.next() => info!(signal, "stopping"),
     }
     stop.cancel();
@@ -91,10 +95,14 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
     let (version, app_id) = (env!("CARGO_PKG_VERSION"), config.instagram.app_id.as_str());
     info!(version, %address, app.id = app_id, database, "instagram-accounts is listening");
-    if !address.ip().is_loopback() {
-        warn!(
-            "GRPC_LISTEN is not loopback, and callers are not told apart: whoever reaches it may do everything"
-        );
+    match (address.ip().is_loopback(), &config.callers_file) {
+        (true, _) => {}
+        (false, None) => warn!(
+            "ALLOW_ANONYMOUS: GRPC_LISTEN is not loopback, and whoever reaches it may do everything"
+        ),
+        (false, Some(_)) => warn!(
+            "GRPC_LISTEN is not loopback and has no TLS: the callers' tokens travel in the clear"
+        ),
     }
     if config.sandbox_clock_url.is_some() {
         warn!("SANDBOX: the time comes from SANDBOX_CLOCK_URL, so days may pass in a moment");

@@ -3,6 +3,7 @@
 //! A dev-dependency only; nothing here is shipped.
 
 pub mod builders;
+pub mod callers;
 pub mod certificates;
 mod clock;
 pub mod contract;

@@ -16,6 +16,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     // Everybody else's.
     ("aes-gcm-siv", &["ig-adapters"]),
     ("anyhow", &["ig-sandbox", "ig-service", "xtask"]),
+    ("arc-swap", &["ig-adapters"]),
     ("askama", &["ig-sandbox"]),
     ("async-trait", &["ig-adapters", "ig-domain", "ig-test-support"]),
     ("axum", &["ig-sandbox", "ig-service"]),
@@ -49,6 +50,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["ig-adapters", "ig-sandbox", "xtask"]),
     ("sha2", &["ig-domain", "ig-grpc-server", "ig-sandbox"]),
     ("shlex", &["xtask"]),
+    ("subtle", &["ig-adapters"]),
     ("tempfile", &["xtask"]),
     (
         "thiserror",
@@ -86,6 +88,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("tokio-rustls", &["ig-grpc-server", "ig-test-support"]),
     ("tokio-stream", &["ig-grpc-server"]),
     ("tokio-util", &["ig-application", "ig-grpc-server", "ig-service"]),
+    ("toml", &["ig-adapters"]),
     ("tonic", &["ig-grpc-server", "ig-proto", "ig-service"]),
     ("tonic-health", &["ig-grpc-server", "ig-service"]),
     ("tonic-prost", &["ig-proto"]),

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use ig_domain::Caller;
+use ig_domain::{AccountId, Caller, CallerName};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -21,7 +21,10 @@ use crate::status::Reason;
 pub(super) struct Call {
     rpc: Rpc,
     id: RequestId,
-    context: Context,
+    /// `None` where the call needs no caller, or where it was refused.
+    context: Option<Context>,
+    /// Whose call was refused, as far as that is known.
+    refused: Option<CallerName>,
     arrival: Instant,
     ended: bool,
 }
@@ -31,8 +34,8 @@ macro_rules! line {
     ($level:ident, $call:expr, $reason:expr, $($rest:tt)+) => {
         tracing::$level!(
             rpc = $call.rpc.name(),
-            caller = $call.context.caller().name.as_str(),
-            account.id = $call.context.account().map(tracing::field::display),
+            caller = $call.caller(),
+            account.id = $call.account().map(tracing::field::display),
             reason = $reason,
             elapsed_ms = $call.elapsed_ms(),
             request_id = $call.id.as_str(),
@@ -42,18 +45,13 @@ macro_rules! line {
 }
 
 impl Call {
-    /// Takes note of a call by `caller`, and gives its handler the context.
-    pub(super) fn begin<B>(
-        request: &mut Request<B>,
-        caller: Arc<Caller>,
-        request_ids: &RequestIds,
-    ) -> Self {
-        let context = Context::of(caller);
-        request.extensions_mut().insert(context.clone());
+    /// Takes note of a call.
+    pub(super) fn begin<B>(request: &Request<B>, request_ids: &RequestIds) -> Self {
         Self {
             rpc: Rpc::of_path(request.uri().path()),
             id: RequestId::of(request.headers(), request_ids),
-            context,
+            context: None,
+            refused: None,
             arrival: Instant::now(),
             ended: false,
         }
@@ -62,6 +60,18 @@ impl Call {
     /// The RPC that it is for.
     pub(super) fn rpc(&self) -> Rpc {
         self.rpc
+    }
+
+    /// Takes note of who calls, and gives its handler the context.
+    pub(super) fn is_made_by<B>(&mut self, caller: Arc<Caller>, request: &mut Request<B>) {
+        let context = Context::of(caller);
+        request.extensions_mut().insert(context.clone());
+        self.context = Some(context);
+    }
+
+    /// Takes note of whose call is refused, as far as that is known.
+    pub(super) fn is_refused(&mut self, caller: Option<CallerName>) {
+        self.refused = caller;
     }
 
     /// What all that is logged during the call belongs to.
@@ -115,13 +125,25 @@ impl Call {
             (_, _) if reason == Reason::AppMisconfigured.as_str() => {
                 line!(warn, self, reason, facts, "call refused");
             }
-            (Code::PermissionDenied, _) => line!(warn, self, reason, facts, "call refused"),
+            (Code::Unauthenticated | Code::PermissionDenied, cause) => {
+                let cause = cause.map(|cause| Chain(cause).to_string());
+                line!(warn, self, reason, facts, error = cause, "call refused");
+            }
             (_, _) if self.rpc.writes() => line!(info, self, reason, facts, "call refused"),
             (_, cause) => {
                 let cause = cause.map(|cause| Chain(cause).to_string());
                 line!(debug, self, reason, error = cause, "call refused");
             }
         }
+    }
+
+    fn caller(&self) -> Option<&str> {
+        let caller = self.context.as_ref().map(|context| &context.caller().name);
+        caller.or(self.refused.as_ref()).map(CallerName::as_str)
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.context.as_ref().and_then(Context::account)
     }
 
     fn elapsed_ms(&self) -> u64 {

@@ -1,9 +1,10 @@
 //! Which RPC a call is for.
 
+use ig_domain::Role;
 use ig_metrics::Label as _;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 
-/// An RPC, as far as log and metrics tell them apart.
+/// An RPC, as far as roles, log and metrics tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rpc {
     BeginLink,
@@ -44,6 +45,17 @@ impl Rpc {
     /// The name in the log.
     pub(crate) fn name(self) -> &'static str {
         self.value()
+    }
+
+    /// The roles of which a caller needs one. `None` where no caller is needed: nothing of ours answers there.
+    pub(crate) fn roles(self) -> Option<&'static [Role]> {
+        match self {
+            Self::BeginLink | Self::Link => Some(&[Role::Link]),
+            Self::Get | Self::List => Some(&[Role::Read]),
+            Self::Refresh => Some(&[Role::Link, Role::Token]),
+            Self::Unlink => Some(&[Role::Admin]),
+            Self::Other => None,
+        }
     }
 
     /// Whether each call is worth a line, however it ends.

@@ -25,6 +25,8 @@ pub(crate) enum Reason {
     OwnedByAnother,
     /// The code was sent and its answer lost.
     LinkInterrupted,
+    /// It is not known who calls.
+    Unauthenticated,
     /// The caller may not do this, or not for this owner.
     PermissionDenied,
     /// There is no such account of this owner.
@@ -35,6 +37,8 @@ pub(crate) enum Reason {
     AppMisconfigured,
     /// Instagram throttles us.
     RateLimited,
+    /// The caller has as many calls under way as it may.
+    Overloaded,
     /// Instagram cannot be reached or has trouble of its own.
     InstagramUnavailable,
     /// The store is away.
@@ -61,11 +65,13 @@ impl Reason {
             Self::WrongAccount => "WRONG_ACCOUNT",
             Self::OwnedByAnother => "OWNED_BY_ANOTHER",
             Self::LinkInterrupted => "LINK_INTERRUPTED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::AccountNotFound => "ACCOUNT_NOT_FOUND",
             Self::ReauthorizationRequired => "REAUTHORIZATION_REQUIRED",
             Self::AppMisconfigured => "APP_MISCONFIGURED",
             Self::RateLimited => "RATE_LIMITED",
+            Self::Overloaded => "OVERLOADED",
             Self::InstagramUnavailable => "INSTAGRAM_UNAVAILABLE",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
             Self::InstagramUnexpected => "INSTAGRAM_UNEXPECTED",
@@ -88,9 +94,10 @@ impl Reason {
             | Self::AppMisconfigured => Code::FailedPrecondition,
             Self::OwnedByAnother => Code::AlreadyExists,
             Self::LinkInterrupted => Code::Aborted,
+            Self::Unauthenticated => Code::Unauthenticated,
             Self::PermissionDenied => Code::PermissionDenied,
             Self::AccountNotFound => Code::NotFound,
-            Self::RateLimited => Code::ResourceExhausted,
+            Self::RateLimited | Self::Overloaded => Code::ResourceExhausted,
             Self::InstagramUnavailable | Self::StoreUnavailable => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::InstagramUnexpected | Self::Internal => Code::Internal,

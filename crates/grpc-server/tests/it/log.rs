@@ -3,9 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, Once};
 
+use ig_domain::Role;
 use ig_domain::ports::{Cause, MockAccounts, StoreError};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
+use ig_test_support::callers::{Known, caller};
+use rstest::rstest;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -13,6 +16,7 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::callers::by;
 use crate::world::{Stuck, World, willing_instagram};
 
 /// What was logged on this thread; tests run their whole server on it.
@@ -163,6 +167,30 @@ async fn a_fault_of_ours_is_told_once_with_its_chain() {
     let [line] = lines.as_slice() else { panic!("{lines:#?}") };
     assert!(line.contains("ERROR") && line.contains("request_id=\"made-1\""), "{line}");
     assert!(line.contains("error=a stored row cannot be read: no such key"), "{line}");
+}
+
+#[rstest]
+#[case::wrong("S3CRET", &["reason=\"UNAUTHENTICATED\"", "error=\"the credentials are no caller's\""])]
+#[case::expired("expired", &["caller=\"expired\"", "reason=\"UNAUTHENTICATED\""])]
+#[case::without_the_role("linker", &["caller=\"linker\"", "reason=\"PERMISSION_DENIED\""])]
+#[tokio::test]
+async fn who_is_turned_away_is_told_at_warn_and_no_token_at_any_level(
+    #[case] token: &str,
+    #[case] expected: &[&str],
+) {
+    let mut world = World::new();
+    world.callers = Known::of([caller("linker", &[Role::Link], "*")]);
+    let (log, _guard) = Log::at("trace");
+    let mut client = world.client().await;
+    client.get(by(token, get_request())).await.unwrap_err();
+    let lines = log.lines();
+    let [line] = lines.iter().filter(|line| line.contains(" WARN ")).collect::<Vec<_>>()[..] else {
+        panic!("{lines:#?}")
+    };
+    for part in expected {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(!log.text().contains("S3CRET"), "the token is in the log");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 mod behaviour;
+mod callers;
 mod comments;
 mod errors;
 mod health;

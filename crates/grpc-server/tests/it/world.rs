@@ -15,7 +15,7 @@ use ig_application::{
     UnlinkAccount,
 };
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, CodeExchange, Instagram, MockInstagram, StoreError,
+    AccountKey, AccountPage, Accounts, Callers, CodeExchange, Instagram, MockInstagram, StoreError,
     StoreProbe,
 };
 use ig_domain::{
@@ -28,6 +28,7 @@ use ig_grpc_server::{
 use ig_metrics::Registry;
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
+use ig_test_support::callers::Everybody;
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -53,6 +54,7 @@ pub(crate) struct World {
     pub(crate) instagram: Arc<dyn Instagram>,
     pub(crate) clock: FakeClock,
     pub(crate) redirect_uris: Vec<RedirectUri>,
+    pub(crate) callers: Arc<dyn Callers>,
     pub(crate) reflection: bool,
     pub(crate) drain_timeout: Duration,
     pub(crate) readiness: Readiness,
@@ -84,6 +86,7 @@ impl World {
             instagram: Arc::new(instagram),
             clock: FakeClock::at(START),
             redirect_uris: Vec::new(),
+            callers: Arc::new(Everybody),
             reflection: true,
             drain_timeout: Duration::from_secs(30),
             readiness: Readiness::register(&mut registry),
@@ -144,6 +147,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let count = AtomicU64::new(0);
         let settings = ServerSettings {
+            callers: self.callers.clone(),
             reflection: self.reflection,
             drain_timeout: self.drain_timeout,
             request_ids: Arc::new(move || {

@@ -35,6 +35,16 @@ impl InvalidSettings {
     pub(crate) fn no_keys() -> Self {
         Self(vec![describe(&setting::TOKEN_KEYS, &"is required with PostgreSQL")])
     }
+
+    /// A file is to be written, and none is named.
+    pub(crate) fn no_callers_file() -> Self {
+        Self(vec![describe(&setting::CALLERS_FILE, &"is required with --write")])
+    }
+
+    /// The file of callers is there to be read, and cannot be used.
+    pub(crate) fn callers_file(path: &Path, error: &dyn Display) -> Self {
+        Self(vec![format!("CALLERS_FILE ({}) cannot be used: {error}", path.display())])
+    }
 }
 
 impl From<InvalidDatabaseUrl> for InvalidSettings {

@@ -126,6 +126,19 @@ pub(super) static GRPC_LISTEN: Setting = Setting::new(
     Default::Value("127.0.0.1:50051"),
 );
 
+pub(super) static CALLERS_FILE: Setting = Setting::new(
+    "CALLERS_FILE",
+    "The TOML file of the services that may call, read again when it changes; see `caller add`",
+    Default::Unset("everybody may do everything: on loopback only, or with ALLOW_ANONYMOUS"),
+)
+.like("/etc/instagram-accounts/callers.toml");
+
+pub(super) static ALLOW_ANONYMOUS: Setting = Setting::new(
+    "ALLOW_ANONYMOUS",
+    "Lets everybody do everything without CALLERS_FILE, though GRPC_LISTEN is not loopback",
+    Default::Value("false"),
+);
+
 pub(super) static METRICS_LISTEN: Setting = Setting::new(
     "METRICS_LISTEN",
     "Address to answer probes and collectors on, over plain http; port 0 takes a free one, an empty value turns it off",
@@ -175,7 +188,7 @@ pub(super) static SANDBOX_CLOCK_URL: Setting = Setting::new(
 .like("http://127.0.0.1:8090/sandbox/clock");
 
 /// Every setting, in the order of the help.
-pub(super) static ALL: [&Setting; 18] = [
+pub(super) static ALL: &[&Setting] = &[
     &APP_ID,
     &APP_SECRET,
     &AUTHORIZE_URL,
@@ -186,6 +199,8 @@ pub(super) static ALL: [&Setting; 18] = [
     &TOKEN_KEYS,
     &MIGRATE_ON_START,
     &GRPC_LISTEN,
+    &CALLERS_FILE,
+    &ALLOW_ANONYMOUS,
     &METRICS_LISTEN,
     &REDIRECT_URIS,
     &STATE_TTL,

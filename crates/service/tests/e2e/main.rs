@@ -10,6 +10,7 @@
 )]
 
 mod browser;
+mod callers;
 mod concurrency;
 mod consent;
 mod describe;

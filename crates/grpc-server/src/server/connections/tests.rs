@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use http::Response;
 use ig_metrics::Registry;
+use ig_test_support::callers::Everybody;
 use ig_test_support::certificates::{self, Authority, Issued, Name};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
     let ServerMeters { rpcs, connections: open } =
         ServerMeters::register(&mut Registry::new("test", "1"));
-    let calls = Calls::new(routes, Arc::new(String::new), rpcs);
+    let calls = Calls::new(routes, Arc::new(Everybody), Arc::new(String::new), rpcs);
     (Connections::at_most(limit, calls, tls, open.clone()), open)
 }
 

@@ -1,0 +1,148 @@
+//! Adds to the file of callers, or leaves it as it was.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use ig_domain::BearerHash;
+
+use super::file::{self, CallersFileError};
+use super::stanza::{self, Stanza};
+use super::table::{InvalidCallers, Table};
+
+/// A changed file that waits beside the one it is to replace. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Addition {
+    file: PathBuf,
+    changed: PathBuf,
+    committed: bool,
+}
+
+/// Nothing was added; the file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum AdditionError {
+    /// There is a caller of this name.
+    #[error("there is a caller of this name already")]
+    Exists,
+    /// There is no caller of this name that has a token.
+    #[error("there is no caller of this name that has a token")]
+    Missing,
+    /// The file cannot be used as it is.
+    #[error(transparent)]
+    Unusable(#[from] CallersFileError),
+    /// What is to be added is not right.
+    #[error("with the addition, {0}")]
+    Invalid(InvalidCallers),
+    /// Somebody else is changing it, or left this file behind.
+    #[error("{0:?} is there: wait for whoever is adding a caller, or remove it")]
+    Busy(PathBuf),
+    /// It cannot be written.
+    #[error("it cannot be written")]
+    Io(#[source] io::Error),
+}
+
+impl Addition {
+    /// Prepares `path` with one more caller; makes it where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// All of [`AdditionError`] but [`Missing`](AdditionError::Missing).
+    pub fn of_caller(path: &Path, stanza: &Stanza) -> Result<Self, AdditionError> {
+        Self::prepare(path, |text, table| {
+            if table.has(&stanza.name) {
+                return Err(AdditionError::Exists);
+            }
+            let blank = match text {
+                "" => "",
+                text if text.ends_with('\n') => "\n",
+                _ => "\n\n",
+            };
+            let stanza = stanza.to_toml().map_err(AdditionError::Invalid)?;
+            Ok(format!("{text}{blank}{stanza}"))
+        })
+    }
+
+    /// Prepares `path` with one more token for a caller that has one.
+    ///
+    /// # Errors
+    ///
+    /// All of [`AdditionError`] but [`Exists`](AdditionError::Exists).
+    pub fn of_token(path: &Path, name: &str, token: &BearerHash) -> Result<Self, AdditionError> {
+        Self::prepare(path, |text, _| {
+            stanza::with_token(text, name, token).ok_or(AdditionError::Missing)
+        })
+    }
+
+    fn prepare(
+        path: &Path,
+        change: impl FnOnce(&str, &Table) -> Result<String, AdditionError>,
+    ) -> Result<Self, AdditionError> {
+        let known = fs::metadata(path).ok();
+        // Where it is a link, what it points to is replaced.
+        let file = match known {
+            Some(_) => fs::canonicalize(path).map_err(AdditionError::Io)?,
+            None => path.to_owned(),
+        };
+        let text = if known.is_some() { file::read(&file)? } else { String::new() };
+        let table = Table::parse(&text).map_err(CallersFileError::from)?;
+        let text = change(&text, &table)?;
+        if text.len() as u64 > file::LARGEST {
+            return Err(CallersFileError::TooLarge.into());
+        }
+        Table::parse(&text).map_err(AdditionError::Invalid)?;
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let changed = file.with_file_name(name);
+        let written = create(&changed, known.as_ref())?;
+        let addition = Self { file, changed, committed: false };
+        fill(written, &text, known.as_ref()).map_err(AdditionError::Io)?;
+        Ok(addition)
+    }
+
+    /// Puts the changed file into the place of the other, at once for every reader.
+    ///
+    /// # Errors
+    ///
+    /// [`AdditionError::Io`].
+    pub fn commit(mut self) -> Result<(), AdditionError> {
+        fs::rename(&self.changed, &self.file).map_err(AdditionError::Io)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Addition {
+    fn drop(&mut self) {
+        // After a commit a file of this name is somebody else's.
+        if !self.committed {
+            let _ = fs::remove_file(&self.changed);
+        }
+    }
+}
+
+/// Creates the changed file; that it must not be there keeps two additions apart.
+fn create(path: &Path, model: Option<&fs::Metadata>) -> Result<File, AdditionError> {
+    let mode = model.map_or(0o644, fs::Metadata::mode);
+    let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    created.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => AdditionError::Busy(path.to_owned()),
+        _ => AdditionError::Io(error),
+    })
+}
+
+/// Writes the text, for the same users as before.
+fn fill(mut file: File, text: &str, model: Option<&fs::Metadata>) -> io::Result<()> {
+    if let Some(model) = model {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (model.uid(), model.gid()) {
+            fchown(&file, Some(model.uid()), Some(model.gid()))?;
+        }
+        file.set_permissions(model.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! A caller as the file has it.
+
+use std::ops::Range;
+
+use ig_domain::BearerHash;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::value::Datetime;
+
+use super::table::{InvalidCallers, Table};
+
+/// The table of one caller, unchecked.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stanza {
+    /// What it is called; under mutual TLS one of its certificate's names.
+    pub name: String,
+    /// The SHA-256 of each of its tokens in hexadecimal digits. `None` for a caller with a certificate only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_sha256: Option<Vec<String>>,
+    /// What it may do.
+    pub roles: Vec<String>,
+    /// For whose accounts: exact, or a beginning with a `*` behind it.
+    pub owners: Vec<String>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_time: Option<Datetime>,
+    /// How many of its calls may run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    caller: Vec<Spanned<Stanza>>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    caller: [&'a Stanza; 1],
+}
+
+/// Where a caller's tokens stand.
+#[derive(Deserialize)]
+struct Tokens {
+    name: String,
+    token_sha256: Option<Spanned<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct TokensOfAll {
+    caller: Vec<Tokens>,
+}
+
+impl Stanza {
+    /// This caller with one token, known by `hash`.
+    #[must_use]
+    pub fn with_token(self, hash: &BearerHash) -> Self {
+        Self { token_sha256: Some(vec![hash.to_hex()]), ..self }
+    }
+
+    /// The text to put into the file.
+    ///
+    /// # Errors
+    ///
+    /// When it is no right caller.
+    pub fn to_toml(&self) -> Result<String, InvalidCallers> {
+        let refuse = |problem: String| InvalidCallers { line: 1, problem };
+        let text = toml::to_string(&Written { caller: [self] });
+        let text = text.map_err(|error| refuse(error.to_string()))?;
+        Table::parse(&text)?;
+        Ok(text)
+    }
+}
+
+/// Reads all stanzas of a file, each with its line.
+pub(super) fn read(text: &str) -> Result<Vec<(usize, Stanza)>, InvalidCallers> {
+    let file: File = toml::from_str(text).map_err(|error| InvalidCallers {
+        line: line(text, error.span()),
+        problem: told(error.message()),
+    })?;
+    let lined = |stanza: Spanned<Stanza>| (line(text, Some(stanza.span())), stanza.into_inner());
+    Ok(file.caller.into_iter().map(lined).collect())
+}
+
+/// The text of a file in which the caller of this name has one more token, if it has any. Everything else stays,
+/// comments too.
+pub(super) fn with_token(text: &str, name: &str, token: &BearerHash) -> Option<String> {
+    let TokensOfAll { caller } = toml::from_str(text).ok()?;
+    let tokens = caller.into_iter().find(|caller| caller.name == name)?.token_sha256?;
+    let (before, list) = text.split_at_checked(tokens.span().start)?;
+    let items = list.strip_prefix('[')?;
+    Some(format!("{before}[\"{}\", {}", token.to_hex(), items.trim_start_matches(' ')))
+}
+
+/// The line on which a span begins, counted from 1.
+fn line(text: &str, span: Option<Range<usize>>) -> usize {
+    let start = span.map_or(0, |span| span.start);
+    text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// What the library says, without what it quotes from the file: that may be a token in a wrong place.
+fn told(message: &str) -> String {
+    let (what, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
+    let what = match what.strip_prefix("missing field") {
+        Some(_) => what,
+        None => what.split([':', '`', '"', '\'']).next().unwrap_or_default().trim_end(),
+    };
+    if expected.is_empty() { what.to_owned() } else { format!("{what}, expected {expected}") }
+}

@@ -1,0 +1,72 @@
+//! Whether a call may go on: who makes it, what that caller may do, and whether it has room for one more.
+
+use std::sync::Arc;
+
+use http::Request;
+use ig_domain::ports::{Callers, Credentials, NotAuthenticated};
+use ig_domain::{Caller, CallerName};
+use tonic::Status;
+
+use super::bearer;
+use super::in_flight::{InFlight, Place};
+use super::rpc::Rpc;
+use crate::peer_names::PeerNames;
+use crate::status::{ToStatus as _, overloaded, role_missing};
+
+/// Lets calls in. Nothing of a refused call's message is read.
+#[derive(Clone)]
+pub(super) struct Admission {
+    callers: Arc<dyn Callers>,
+    in_flight: InFlight,
+}
+
+/// A call that may go on.
+pub(super) struct Admitted {
+    /// Who makes it.
+    pub(super) caller: Arc<Caller>,
+    /// Its place among the calls of its caller.
+    pub(super) place: Place,
+}
+
+/// A call that may not.
+pub(super) struct Refused {
+    /// Who makes it, as far as that is known.
+    pub(super) caller: Option<CallerName>,
+    /// Why not.
+    pub(super) status: Status,
+}
+
+impl Admission {
+    /// Lets in whom `callers` know.
+    pub(super) fn new(callers: Arc<dyn Callers>) -> Self {
+        Self { callers, in_flight: InFlight::default() }
+    }
+
+    /// Judges a call of `rpc`; `None` where it needs no caller. Takes its token away.
+    pub(super) fn admit<B>(
+        &self,
+        rpc: Rpc,
+        request: &mut Request<B>,
+    ) -> Result<Option<Admitted>, Refused> {
+        let bearer = bearer::take(request.headers_mut());
+        let Some(roles) = rpc.roles() else { return Ok(None) };
+        let bearer = bearer?;
+        let certificate_names = request.extensions().get().map(PeerNames::as_slice);
+        let caller = self.callers.authenticate(Credentials {
+            bearer: bearer.as_ref(),
+            certificate_names: certificate_names.unwrap_or_default(),
+        })?;
+        let refuse = |status| Refused { caller: Some(caller.name.clone()), status };
+        if !caller.has_any(roles) {
+            return Err(refuse(role_missing(rpc.name(), roles)));
+        }
+        let place = self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?;
+        Ok(Some(Admitted { caller, place }))
+    }
+}
+
+impl From<NotAuthenticated> for Refused {
+    fn from(error: NotAuthenticated) -> Self {
+        Self { status: error.to_status(), caller: error.caller().cloned() }
+    }
+}

@@ -1,0 +1,36 @@
+//! Refusals of callers, before anything is read of what they ask.
+
+use std::time::Duration;
+
+use ig_domain::Role;
+use ig_domain::ports::NotAuthenticated;
+use tonic::Status;
+
+use super::{Problem, Reason, ToStatus};
+
+/// When a caller that has too many calls under way may try again. Ours: most calls take less.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl ToStatus for NotAuthenticated {
+    /// One answer for all: it must not tell whoever tries tokens how near one is. The log has the difference.
+    fn to_status(&self) -> Status {
+        let message = "it is not known who calls: send `authorization: Bearer TOKEN` with the token that the \
+                       operator of this service gave you, or use your client certificate; it may be missing, \
+                       wrong, removed or expired";
+        Problem::new(Reason::Unauthenticated, message).caused_by(self.clone()).into_status()
+    }
+}
+
+/// The status of a caller that has none of the `roles` that `rpc` needs.
+pub(crate) fn role_missing(rpc: &str, roles: &[Role]) -> Status {
+    let roles: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+    let message = format!("{rpc} needs the role {}, which this caller has not", roles.join(" or "));
+    Problem::new(Reason::PermissionDenied, message).into_status()
+}
+
+/// The status of a caller that has as many calls under way as it may.
+pub(crate) fn overloaded() -> Status {
+    let message = "this caller has as many calls under way as it may; make the same call again once one of \
+                   them has ended";
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
+}

@@ -1,0 +1,163 @@
+//! The commands `caller add` and `caller token`: make a bearer token, and say or write what the server needs of it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand};
+use ig_adapters::callers::{Addition, AdditionError, Stanza};
+use ig_adapters::system::RandomIds;
+use ig_domain::BearerToken;
+
+use crate::config::InvalidSettings;
+
+/// What to do with callers.
+#[derive(Subcommand)]
+pub(crate) enum CallerCommand {
+    /// Makes a bearer token for a new caller, and prints it once with the stanza for `CALLERS_FILE`
+    Add(NewCaller),
+    /// Makes one more bearer token for a caller that is there, so that the former one can be replaced
+    Token {
+        /// Its name
+        name: String,
+        /// Put the token's hash into `CALLERS_FILE`; a running server takes it within two seconds
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+/// A caller to be.
+#[derive(Args)]
+pub(crate) struct NewCaller {
+    /// Its name: printable ASCII without blanks; under mutual TLS a DNS name or URI of its certificate
+    name: String,
+    /// What it may do: read, link, token or admin (everything); repeat it for several
+    #[arg(long = "role", required = true)]
+    roles: Vec<String>,
+    /// For whose accounts: an owner, or a beginning with a * behind it ('shop/*'; '*' is everybody); repeat it for
+    /// several
+    #[arg(long = "owner", required = true)]
+    owners: Vec<String>,
+    /// When it ends, such as 2027-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+    /// How many of its calls may be under way at once
+    #[arg(long, value_name = "CALLS")]
+    max_in_flight: Option<u32>,
+    /// Append the stanza to `CALLERS_FILE`; a running server takes it within two seconds
+    #[arg(long)]
+    write: bool,
+}
+
+/// Where the results go: standard output holds what is to be kept, standard error what is to be read.
+pub(crate) struct Outputs<'a> {
+    /// The token, and without `--write` what belongs into the file.
+    pub(crate) out: &'a mut dyn Write,
+    /// Words around it.
+    pub(crate) err: &'a mut dyn Write,
+}
+
+/// Does it. `file` is `CALLERS_FILE`, needed to write.
+///
+/// # Errors
+///
+/// When it cannot be done; then the file is as it was.
+pub(crate) fn run(
+    command: CallerCommand,
+    file: Option<PathBuf>,
+    outputs: &mut Outputs<'_>,
+) -> anyhow::Result<()> {
+    let token = RandomIds.bearer_token();
+    match command {
+        CallerCommand::Add(new) => add(new, file, &token, outputs),
+        CallerCommand::Token { name, write } => another(&name, write, file, &token, outputs),
+    }
+}
+
+fn add(
+    new: NewCaller,
+    file: Option<PathBuf>,
+    token: &BearerToken,
+    outputs: &mut Outputs<'_>,
+) -> anyhow::Result<()> {
+    let NewCaller { name, roles, owners, expires, max_in_flight, write } = new;
+    let expire_time = expires.map(|time| time.parse());
+    let expire_time =
+        expire_time.transpose().ok().context("--expires is no time, like 2027-01-01T00:00:00Z")?;
+    let stanza = Stanza { name, token_sha256: None, roles, owners, expire_time, max_in_flight };
+    let stanza = stanza.with_token(&token.hash());
+    let text = stanza.to_toml().map_err(|error| anyhow!("{}", error.problem()))?;
+    if write {
+        let file = file_to_write(file)?;
+        let refused = |error| match error {
+            AdditionError::Exists => anyhow!(
+                "CALLERS_FILE has a caller {0} already; `caller token {0} --write` gives it one more token",
+                stanza.name
+            ),
+            error => failed(&file, error),
+        };
+        let addition = Addition::of_caller(&file, &stanza).map_err(refused)?;
+        return put(addition, &file, &stanza.name, token, outputs);
+    }
+    print(&stanza.name, token, outputs)?;
+    writeln!(outputs.err, "\nThe stanza for CALLERS_FILE:\n")?;
+    Ok(write!(outputs.out, "{text}")?)
+}
+
+fn another(
+    name: &str,
+    write: bool,
+    file: Option<PathBuf>,
+    token: &BearerToken,
+    outputs: &mut Outputs<'_>,
+) -> anyhow::Result<()> {
+    if write {
+        let file = file_to_write(file)?;
+        let addition = Addition::of_token(&file, name, &token.hash());
+        let addition = addition.map_err(|error| failed(&file, error))?;
+        put(addition, &file, name, token, outputs)?;
+        return Ok(());
+    }
+    print(name, token, outputs)?;
+    writeln!(outputs.err, "\nPut its hash beside the former one, into token_sha256 of {name}:\n")?;
+    Ok(writeln!(outputs.out, "{}", token.hash().to_hex())?)
+}
+
+fn file_to_write(file: Option<PathBuf>) -> Result<PathBuf, InvalidSettings> {
+    file.ok_or_else(InvalidSettings::no_callers_file)
+}
+
+fn failed(file: &Path, error: AdditionError) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("CALLERS_FILE ({}) was not changed", file.display()))
+}
+
+/// Shows the token, and only then lets it count.
+fn put(
+    addition: Addition,
+    file: &Path,
+    name: &str,
+    token: &BearerToken,
+    outputs: &mut Outputs<'_>,
+) -> anyhow::Result<()> {
+    print(name, token, outputs)?;
+    addition
+        .commit()
+        .map_err(|error| failed(file, error).context("the token shown is of no use"))?;
+    Ok(writeln!(
+        outputs.err,
+        "\n{} has its hash; running servers take it within two seconds.",
+        file.display()
+    )?)
+}
+
+fn print(name: &str, token: &BearerToken, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
+    writeln!(
+        outputs.err,
+        "The token of {name}, shown only here; it is sent as `authorization: Bearer TOKEN`:\n"
+    )?;
+    writeln!(outputs.out, "{}", token.expose())?;
+    Ok(outputs.out.flush()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+use std::fs;
+
+use clap::Parser;
+use rstest::rstest;
+
+use super::*;
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: CallerCommand,
+}
+
+/// What a command prints, to be kept and to be read.
+fn ran(arguments: &[&str], file: Option<&Path>) -> anyhow::Result<(String, String)> {
+    let arguments = ["caller"].iter().chain(arguments);
+    let CommandLine { command } = CommandLine::try_parse_from(arguments)?;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut outputs = Outputs { out: &mut out, err: &mut err };
+    run(command, file.map(Path::to_owned), &mut outputs)?;
+    Ok((String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap()))
+}
+
+fn hash(token: &str) -> String {
+    token.parse::<BearerToken>().unwrap().hash().to_hex()
+}
+
+const PUBLISHER: [&str; 8] =
+    ["add", "publisher", "--role", "read", "--role", "token", "--owner", "shop/*"];
+
+#[test]
+fn a_token_is_printed_once_with_its_stanza() {
+    let more = ["--expires", "2027-01-01T00:00:00Z", "--max-in-flight", "7"];
+    let (out, err) = ran(&[PUBLISHER.as_slice(), &more].concat(), None).unwrap();
+    let (token, stanza) = out.split_once('\n').unwrap();
+    let expected = format!(
+        "[[caller]]\nname = \"publisher\"\ntoken_sha256 = [\"{}\"]\nroles = [\"read\", \"token\"]\n\
+         owners = [\"shop/*\"]\nexpire_time = 2027-01-01T00:00:00Z\nmax_in_flight = 7\n",
+        hash(token)
+    );
+    assert_eq!(stanza, expected);
+    assert!(!err.contains(token), "{err}");
+}
+
+#[test]
+fn what_is_written_is_the_stanza_and_never_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("callers.toml");
+    let (out, _) = ran(&[PUBLISHER.as_slice(), &["--write"]].concat(), Some(&file)).unwrap();
+    let first = out.trim_end();
+    let (out, _) = ran(&["token", "publisher", "--write"], Some(&file)).unwrap();
+    let second = out.trim_end();
+    let text = fs::read_to_string(&file).unwrap();
+    for token in [first, second] {
+        assert!(text.contains(&hash(token)) && !text.contains(token), "{text}");
+    }
+    let again = ran(&[PUBLISHER.as_slice(), &["--write"]].concat(), Some(&file)).unwrap_err();
+    let expected = "CALLERS_FILE has a caller publisher already; `caller token publisher --write` gives it one more token";
+    assert_eq!(again.to_string(), expected);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+#[test]
+fn a_further_token_is_printed_with_its_hash() {
+    let (out, _) = ran(&["token", "publisher"], None).unwrap();
+    let (token, printed) = out.trim_end().split_once('\n').unwrap();
+    assert_eq!(printed, hash(token));
+}
+
+#[rstest]
+#[case::no_role(&["add", "a", "--owner", "*"], "--role")]
+#[case::no_owner(&["add", "a", "--role", "read"], "--owner")]
+#[case::a_wrong_role(&["add", "a", "--role", "publish", "--owner", "*"], "caller a: roles, item 1: a role is one of read, link, token, admin")]
+#[case::a_wrong_name(&["add", "a b", "--role", "read", "--owner", "*"], "name: a caller's name is")]
+#[case::a_wrong_time(&["add", "a", "--role", "read", "--owner", "*", "--expires", "tomorrow"], "--expires is no time")]
+#[case::a_time_without_offset(&["add", "a", "--role", "read", "--owner", "*", "--expires", "2027-01-01"], "expire_time is no moment")]
+#[case::no_calls(&["add", "a", "--role", "read", "--owner", "*", "--max-in-flight", "0"], "max_in_flight is to be 1 or more")]
+#[case::nowhere_to_write(&["add", "a", "--role", "read", "--owner", "*", "--write"], "CALLERS_FILE is required with --write")]
+fn what_cannot_be_added_is_told(#[case] arguments: &[&str], #[case] expected: &str) {
+    let error = format!("{:#}", ran(arguments, None).unwrap_err());
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn nobody_gets_a_token_whom_the_file_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("callers.toml");
+    fs::write(&file, "").unwrap();
+    let error = format!("{:#}", ran(&["token", "a", "--write"], Some(&file)).unwrap_err());
+    assert!(
+        error.ends_with("was not changed: there is no caller of this name that has a token"),
+        "{error}"
+    );
+}
