@@ -36,7 +36,7 @@ enum Command {
     /// Check everything: the only definition of green
     Ci,
     /// Serve a throwaway PostgreSQL until Ctrl-C
-    Db,
+    Db(db::Arguments),
     /// Prove the direction of every dependency
     Layers,
     /// Measure what `Get` costs on each store, beside a server that answers from memory
@@ -62,7 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(arguments) => up::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
-        Command::Db => db::run(),
+        Command::Db(arguments) => db::run(&arguments),
         Command::Layers => layers::run(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Grpc(arguments) => grpc::run(&workspace, &arguments),

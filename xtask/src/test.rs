@@ -30,6 +30,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
         .env(postgres::VARIABLE, postgres.url())
-        .env("INSTAGRAM_SANDBOX_BIN", workspace.binary("instagram-sandbox"));
+        .env("INSTAGRAM_SANDBOX_BIN", workspace.binary("instagram-sandbox"))
+        // For tests that stop a PostgreSQL of their own.
+        .env("XTASK_BIN", workspace.binary("xtask"));
     process::run(&mut tests)
 }

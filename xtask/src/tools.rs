@@ -2,6 +2,7 @@
 //! `target/tools`; what cannot be had is an error that says what to install.
 
 mod browser;
+mod container;
 mod postgres;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 pub(crate) use self::browser::Browser;
+pub(crate) use self::container::ContainerEngine;
 pub(crate) use self::postgres::PostgresPrograms;
 use crate::workspace::Workspace;
 use crate::{console, process};

@@ -14,20 +14,19 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 pub(crate) struct PostgresPrograms(PathBuf);
 
 impl PostgresPrograms {
-    /// Those on `PATH`, else Debian's newest; on Debian as root, its package is installed if there are none.
-    pub(crate) fn obtain() -> Result<Self> {
-        if let Some(programs) = Self::find() {
-            return Ok(programs);
-        }
+    /// Debian's package, installed, which is said; an error with the remedy where that cannot be.
+    pub(crate) fn install() -> Result<Self> {
         install_debian(&["postgresql"])?;
         Self::find().context(
             "no PostgreSQL is found: install its server so that initdb and postgres are on PATH or below \
-             /usr/lib/postgresql (Debian: apt-get install postgresql), or set TEST_DATABASE_URL to a server \
-             on which schemas may be made, such as postgres://user:password@localhost/test",
+             /usr/lib/postgresql (Debian: apt-get install postgresql), start docker or podman, or set \
+             TEST_DATABASE_URL to a server on which schemas may be made, such as \
+             postgres://user:password@localhost/test",
         )
     }
 
-    fn find() -> Option<Self> {
+    /// Those on `PATH`, else Debian's newest.
+    pub(crate) fn find() -> Option<Self> {
         // Elsewhere than on `PATH`, `pg_isready` lies beside what a link there points to.
         let on_path = on_path("initdb").and_then(|initdb| fs::canonicalize(initdb).ok());
         let on_path = on_path.and_then(|initdb| Some(initdb.parent()?.to_owned()));
