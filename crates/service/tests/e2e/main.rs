@@ -23,6 +23,7 @@ mod killed;
 mod kills;
 mod listing;
 mod metrics;
+mod outages;
 mod postgres;
 mod probes;
 mod readme;

@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod grpcurl;
+pub(crate) mod outage;
 pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod process;
