@@ -6,6 +6,7 @@
 mod base_url;
 mod endpoint;
 mod envelope;
+mod meter;
 mod refusal;
 mod throttle;
 mod transport;
@@ -25,6 +26,7 @@ use self::transport::{Limits, Transport};
 use self::wire::Readable;
 
 pub use self::base_url::{BaseUrl, InvalidBaseUrl};
+pub use self::meter::InstagramMeter;
 pub use self::transport::HttpClientError;
 
 /// What is read of a profile. `id` comes unasked, too; `user_id` does not.
@@ -59,7 +61,7 @@ pub struct GraphApi {
 }
 
 impl GraphApi {
-    /// Makes the one HTTP client of a process; its connections are reused.
+    /// Makes the one HTTP client of a process; its connections are reused, and `meter` counts its requests.
     ///
     /// The process must have installed a `rustls` crypto provider before, also where it speaks plain HTTP
     /// only.
@@ -67,8 +69,8 @@ impl GraphApi {
     /// # Errors
     ///
     /// [`HttpClientError`] when no crypto provider is installed, or the system has no root certificates.
-    pub fn new(settings: GraphApiSettings) -> Result<Self, HttpClientError> {
-        let transport = Transport::new(Limits::USUAL)?;
+    pub fn new(settings: GraphApiSettings, meter: InstagramMeter) -> Result<Self, HttpClientError> {
+        let transport = Transport::new(Limits::USUAL, meter)?;
         Ok(Self { settings, transport })
     }
 
@@ -122,7 +124,7 @@ impl Instagram for GraphApi {
             ("redirect_uri", redirect_uri.as_str()),
             ("code", code.expose()),
         ]);
-        let answer = transport::send(Endpoint::CodeExchange, request).await?;
+        let answer = self.transport.send(Endpoint::CodeExchange, request).await?;
         wire::CodeAnswer::read(answer)
     }
 

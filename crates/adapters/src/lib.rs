@@ -2,6 +2,7 @@
 
 pub mod callers;
 pub mod instagram;
+pub mod outcomes;
 pub mod persistence;
 pub mod sealing;
 pub mod system;

@@ -12,6 +12,7 @@ use ig_domain::ports::TokenCipher;
 mod account_row;
 mod accounts;
 mod attempt_row;
+mod calls;
 mod columns;
 mod database;
 mod database_url;
@@ -27,6 +28,7 @@ mod sqlite;
 mod sweep;
 mod tokens;
 
+pub use calls::StoreMeter;
 pub use database::Database;
 pub use database_url::InvalidDatabaseUrl;
 
@@ -36,12 +38,18 @@ pub struct SeaOrmStore {
     database: Arc<Database>,
     app: AppId,
     cipher: Arc<dyn TokenCipher>,
+    meter: StoreMeter,
 }
 
 impl SeaOrmStore {
-    /// The rows of `app` in `database`, their tokens sealed by `cipher`.
+    /// The rows of `app` in `database`, their tokens sealed by `cipher`, and calls counted by `meter`.
     #[must_use]
-    pub fn new(database: Arc<Database>, app: AppId, cipher: Arc<dyn TokenCipher>) -> Self {
-        Self { database, app, cipher }
+    pub fn new(
+        database: Arc<Database>,
+        app: AppId,
+        cipher: Arc<dyn TokenCipher>,
+        meter: StoreMeter,
+    ) -> Self {
+        Self { database, app, cipher, meter }
     }
 }

@@ -1,5 +1,10 @@
 //! All that this process counts.
 
+use std::sync::Arc;
+
+use ig_adapters::instagram::InstagramMeter;
+use ig_adapters::outcomes::{LinkCounts, RenewalCounts};
+use ig_adapters::persistence::StoreMeter;
 use ig_grpc_server::{Readiness, ServerMeters};
 use ig_metrics::Registry;
 
@@ -9,11 +14,19 @@ const PREFIX: &str = "instagram_accounts";
 /// All that this process counts.
 pub(crate) struct Meters {
     /// Everything below, for whoever collects it.
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     /// Whether it serves.
     pub(crate) readiness: Readiness,
     /// The server's calls and connections.
     pub(crate) server: ServerMeters,
+    /// Calls to the store.
+    pub(crate) store: StoreMeter,
+    /// Requests to Instagram.
+    pub(crate) instagram: InstagramMeter,
+    /// Links.
+    pub(crate) links: LinkCounts,
+    /// Renewals.
+    pub(crate) renewals: RenewalCounts,
 }
 
 impl Meters {
@@ -23,7 +36,11 @@ impl Meters {
         Self {
             readiness: Readiness::register(&mut registry),
             server: ServerMeters::register(&mut registry),
-            registry,
+            store: StoreMeter::register(&mut registry),
+            instagram: InstagramMeter::register(&mut registry),
+            links: LinkCounts::register(&mut registry),
+            renewals: RenewalCounts::register(&mut registry),
+            registry: Arc::new(registry),
         }
     }
 }

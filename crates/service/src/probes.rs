@@ -17,16 +17,21 @@ use ig_metrics::Registry;
 use tokio::net::TcpListener;
 use tracing::{error, info};
 
+use crate::meters::Meters;
+
 /// What the answers are made of.
 #[derive(Clone)]
 pub(crate) struct Probes {
-    /// Whether calls are served.
-    pub(crate) readiness: Readiness,
-    /// What is counted.
-    pub(crate) registry: Arc<Registry>,
+    readiness: Readiness,
+    registry: Arc<Registry>,
 }
 
 impl Probes {
+    /// Answers made of these.
+    pub(crate) fn of(meters: &Meters) -> Self {
+        Self { readiness: meters.readiness.clone(), registry: Arc::clone(&meters.registry) }
+    }
+
     /// Answers on `address` from now on until the process ends, through a stop as well; `None` for nowhere.
     ///
     /// # Errors

@@ -45,9 +45,8 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     let callers = Admitted::read(config.callers_file.as_deref(), Arc::clone(&clock))?;
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);
-    let Meters { registry, readiness, server: meters } = Meters::new();
-    let probes = Probes { readiness: readiness.clone(), registry: Arc::new(registry) };
-    probes.start(config.metrics_listen).await?;
+    let meters = Meters::new();
+    Probes::of(&meters).start(config.metrics_listen).await?;
 
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let preparation = Preparation {
@@ -56,8 +55,10 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
         migrates: is_file || config.migrate_on_start,
         keys: Arc::clone(&keys),
     };
-    let store = SeaOrmStore::new(Arc::clone(&database), config.instagram.app_id.clone(), keys);
-    let adapters = Adapters::new(store, GraphApi::new(config.instagram.clone())?, clock);
+    let app_id = config.instagram.app_id.clone();
+    let store = SeaOrmStore::new(Arc::clone(&database), app_id, keys, meters.store.clone());
+    let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
+    let adapters = Adapters::new(store, instagram, clock, &meters);
     let ready = preparation.begin().await?;
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -69,9 +70,9 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
             callers: callers.port(),
             drain_timeout: drain_timeout(config.shutdown_timeout),
             request_ids: Arc::new(|| RandomIds.request_id()),
-            readiness,
+            readiness: meters.readiness,
             tls: None,
-            meters,
+            meters: meters.server,
         },
         adapters.probe(),
         stop.clone().cancelled_owned(),

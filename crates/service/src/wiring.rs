@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
+use ig_adapters::outcomes::{
+    CountedAccounts, CountedAttempts, CountedInstagram, LinkCounts, RenewalCounts,
+};
 use ig_adapters::persistence::SeaOrmStore;
 use ig_adapters::system::{RandomIds, SandboxClock, SystemClock, TokioTimer};
 use ig_application::{
@@ -16,6 +19,8 @@ use ig_domain::ports::{Clock, Ids, Instagram, StoreProbe, Timer};
 use ig_grpc_server::UseCases;
 use tokio_util::task::TaskTracker;
 
+use crate::meters::Meters;
+
 /// What the use cases stand on.
 pub(crate) struct Adapters {
     store: Arc<SeaOrmStore>,
@@ -23,6 +28,8 @@ pub(crate) struct Adapters {
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
     ids: Arc<dyn Ids>,
+    links: LinkCounts,
+    renewals: RenewalCounts,
 }
 
 /// Business time: the machine's, or the sandbox's where `sandbox_url` says so.
@@ -37,14 +44,21 @@ pub(crate) async fn clock(sandbox_url: Option<&str>) -> anyhow::Result<Arc<dyn C
 }
 
 impl Adapters {
-    /// The adapters of one process.
-    pub(crate) fn new(store: SeaOrmStore, instagram: GraphApi, clock: Arc<dyn Clock>) -> Self {
+    /// The adapters of one process, counted by `meters`.
+    pub(crate) fn new(
+        store: SeaOrmStore,
+        instagram: GraphApi,
+        clock: Arc<dyn Clock>,
+        meters: &Meters,
+    ) -> Self {
         Self {
             store: Arc::new(store),
             instagram: Arc::new(instagram),
             clock,
             timer: Arc::new(TokioTimer),
             ids: Arc::new(RandomIds),
+            links: meters.links.clone(),
+            renewals: meters.renewals.clone(),
         }
     }
 
@@ -91,7 +105,7 @@ impl Adapters {
         LinkWork {
             accounts: self.store.clone(),
             pending_links: self.store.clone(),
-            attempts: self.store.clone(),
+            attempts: Arc::new(CountedAttempts::new(self.store.clone(), self.links.clone())),
             instagram: self.instagram.clone(),
             clock: self.clock.clone(),
             timer: self.timer.clone(),
@@ -100,10 +114,12 @@ impl Adapters {
     }
 
     fn refresh_work(&self) -> RefreshWork {
+        let accounts = CountedAccounts::new(self.store.clone(), self.renewals.clone());
+        let instagram = CountedInstagram::new(self.instagram.clone(), self.renewals.clone());
         RefreshWork {
-            accounts: self.store.clone(),
+            accounts: Arc::new(accounts),
             leases: self.store.clone(),
-            instagram: self.instagram.clone(),
+            instagram: Arc::new(instagram),
             clock: self.clock.clone(),
             timer: self.timer.clone(),
             ids: self.ids.clone(),

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// What Instagram is asked; named in logs, where no URL may stand.
+use ig_metrics::Label as _;
+
+/// What Instagram is asked; named in logs and metrics, where no URL may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// A code for a short-lived token.
@@ -15,13 +17,15 @@ pub(super) enum Endpoint {
     Profile,
 }
 
+ig_metrics::label!(Endpoint, "endpoint", {
+    CodeExchange => "code_exchange",
+    TokenExtension => "token_extension",
+    TokenRenewal => "token_renewal",
+    Profile => "profile",
+});
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::CodeExchange => "code_exchange",
-            Self::TokenExtension => "token_extension",
-            Self::TokenRenewal => "token_renewal",
-            Self::Profile => "profile",
-        })
+        formatter.write_str(self.value())
     }
 }

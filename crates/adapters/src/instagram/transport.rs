@@ -11,6 +11,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::endpoint::Endpoint;
+use super::meter::{Ended, InstagramMeter};
 use super::refusal;
 
 #[cfg(test)]
@@ -62,11 +63,12 @@ pub enum HttpClientError {
 pub(super) struct Transport {
     client: Client,
     limits: Limits,
+    meter: InstagramMeter,
 }
 
 impl Transport {
-    /// Makes the client.
-    pub(super) fn new(limits: Limits) -> Result<Self, HttpClientError> {
+    /// Makes the client, whose requests `meter` counts.
+    pub(super) fn new(limits: Limits, meter: InstagramMeter) -> Result<Self, HttpClientError> {
         // Without a provider `build` panics instead of failing.
         if CryptoProvider::get_default().is_none() {
             return Err(HttpClientError::NoCryptoProvider);
@@ -81,7 +83,7 @@ impl Transport {
             .no_proxy()
             .build()
             .map_err(|error| HttpClientError::Setup(Cause::new(error.without_url())))?;
-        Ok(Self { client, limits })
+        Ok(Self { client, limits, meter })
     }
 
     /// Begins a `GET`.
@@ -105,11 +107,26 @@ impl Transport {
             .with_min_delay(Duration::from_millis(150))
             .with_max_times(2)
             .with_jitter();
-        let tries = (|| send(endpoint, request().timeout(self.limits.attempt)))
+        let tries = (|| self.send(endpoint, request().timeout(self.limits.attempt)))
             .retry(pauses)
             .when(|error: &InstagramError| may_mend(error.kind));
         let ended = tokio::time::timeout(self.limits.call, tries).await;
         ended.unwrap_or_else(|_| Err(InstagramErrorKind::NoAnswer.into()))
+    }
+
+    /// Sends a request once, and returns the JSON of an answer that accepts it.
+    ///
+    /// Logs one line: never a URL, for it may hold secrets.
+    #[tracing::instrument(name = "instagram", level = "debug", skip_all, fields(%endpoint))]
+    pub(super) async fn send(
+        &self,
+        endpoint: Endpoint,
+        request: RequestBuilder,
+    ) -> Result<Value, InstagramError> {
+        let metered = self.meter.begin(endpoint);
+        let answer = ask(endpoint, request).await;
+        metered.end(answer.as_ref().map_or_else(|error| error.kind.into(), |_| Ended::Ok));
+        answer
     }
 }
 
@@ -119,14 +136,8 @@ fn may_mend(kind: InstagramErrorKind) -> bool {
     matches!(kind, NotSent | NoAnswer | Unavailable)
 }
 
-/// Sends a request once, and returns the JSON of an answer that accepts it.
-///
-/// Logs one line: never a URL, for it may hold secrets.
-#[tracing::instrument(name = "instagram", level = "debug", skip_all, fields(%endpoint))]
-pub(super) async fn send(
-    endpoint: Endpoint,
-    request: RequestBuilder,
-) -> Result<Value, InstagramError> {
+/// Sends a request and judges its answer.
+async fn ask(endpoint: Endpoint, request: RequestBuilder) -> Result<Value, InstagramError> {
     let started = Instant::now();
     let answer = Answer::receive(request).await;
     let elapsed_ms = started.elapsed().as_millis();

@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 
 use super::SeaOrmStore;
 use super::account_row::{to_domain, to_row};
+use super::calls::Operation;
 use super::columns::micros;
-use super::database::bounded;
 use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity};
 use super::error::{corrupt, translate};
@@ -22,7 +22,7 @@ use super::tokens::{open_long_lived, seal_long_lived};
 #[async_trait]
 impl Accounts for SeaOrmStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        bounded(async {
+        self.call(Operation::FindAccount, async {
             for lookup in self.lookups(key) {
                 let found = lookup.one(self.database.reading()).await;
                 if let Some(row) = found.map_err(|error| translate(&error))? {
@@ -39,7 +39,7 @@ impl Accounts for SeaOrmStore {
         if page.owners.patterns().is_empty() {
             return Ok(Vec::new());
         }
-        bounded(async {
+        self.call(Operation::ListAccounts, async {
             let found = self.page(page).all(self.database.reading()).await;
             found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
         })
@@ -50,7 +50,7 @@ impl Accounts for SeaOrmStore {
         &self,
         id: AccountId,
     ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
-        bounded(async {
+        self.call(Operation::FindToken, async {
             let joined = self.identified(id).find_also_related(account_token::Entity);
             let found = joined.one(self.database.reading()).await;
             let Some((account, token)) = found.map_err(|error| translate(&error))? else {
@@ -68,7 +68,7 @@ impl Accounts for SeaOrmStore {
         former_revision: i64,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::UpdateAccount, async {
             let write = self.database.begin_write().await?;
             self.replace_account(write.on(), account, former_revision).await?;
             if let Some(token) = token {
@@ -80,7 +80,7 @@ impl Accounts for SeaOrmStore {
     }
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::RemoveAccount, async {
             let write = self.database.begin_write().await?;
             self.delete_account(write.on(), id, revision).await?;
             write.commit().await

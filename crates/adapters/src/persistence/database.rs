@@ -15,6 +15,7 @@ use sea_orm::{
 use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
 use super::error::{translate, unavailable};
 use super::sqlite::SqliteFile;
@@ -185,7 +186,7 @@ pub(super) async fn bounded<T>(
 #[async_trait]
 impl StoreProbe for SeaOrmStore {
     async fn check(&self) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::Probe, async {
             // A store that can be read and not written serves no link.
             let write = self.database.begin_write().await?;
             let takes_writes = self.database.takes_writes(write.on()).await;

@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Update
 use time::OffsetDateTime;
 
 use super::attempt_row::{ENDED, ended_columns, phase_columns, to_domain, to_row};
-use super::database::bounded;
+use super::calls::Operation;
 use super::entity::link_attempt::{ActiveModel, Column, Entity};
 use super::entity::pending_link;
 use super::error::translate;
@@ -18,7 +18,7 @@ use super::{SeaOrmStore, lease};
 #[async_trait]
 impl LinkAttempts for SeaOrmStore {
     async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
-        bounded(async {
+        self.call(Operation::FindAttempt, async {
             let found = Entity::find().filter(self.key(code)).one(self.database.reading()).await;
             let found = found.map_err(|error| translate(&error))?;
             found.map(|row| to_domain(&*self.cipher, &row)).transpose()
@@ -27,7 +27,7 @@ impl LinkAttempts for SeaOrmStore {
     }
 
     async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::CreateAttempt, async {
             let write = self.database.begin_write().await?;
             self.spend(write.on(), attempt).await?;
             let row = to_row(&*self.cipher, &self.app, attempt)?;
@@ -45,7 +45,7 @@ impl LinkAttempts for SeaOrmStore {
         code: &CodeHash,
         holder: LeaseHolder,
     ) -> Result<Option<LinkAttempt>, StoreError> {
-        bounded(async {
+        self.call(Operation::ClaimAttempt, async {
             let write = self.database.begin_write().await?;
             let claim = self
                 .leased_to(code, holder)
@@ -69,7 +69,7 @@ impl LinkAttempts for SeaOrmStore {
         if let Phase::Ended { .. } = phase {
             return self.release(code, holder, phase).await;
         }
-        bounded(async {
+        self.call(Operation::AdvanceAttempt, async {
             let columns = phase_columns(&*self.cipher, code, phase)?;
             let write = self.database.begin_write().await?;
             let step = self.leased_to(code, holder).set(columns);
@@ -85,7 +85,7 @@ impl LinkAttempts for SeaOrmStore {
         holder: LeaseHolder,
         phase: &Phase,
     ) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::ReleaseAttempt, async {
             let columns = phase_columns(&*self.cipher, code, phase)?;
             let write = self.database.begin_write().await?;
             let step = self.leased_to_nobody(code, columns);
@@ -101,7 +101,7 @@ impl LinkAttempts for SeaOrmStore {
         holder: LeaseHolder,
         link: &CompletedLink,
     ) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::CompleteLink, async {
             let write = self.database.begin_write().await?;
             let step = self.leased_to_nobody(code, ended_columns(&outcome(link), link.end_time));
             self.step(write.on(), holder, step).await?;
@@ -112,7 +112,7 @@ impl LinkAttempts for SeaOrmStore {
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
-        bounded(self.tidy_up(now, limit)).await
+        self.call(Operation::Sweep, self.tidy_up(now, limit)).await
     }
 }
 

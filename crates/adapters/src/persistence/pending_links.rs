@@ -6,15 +6,15 @@ use ig_domain::{AccountId, AppId, CodeHash, PendingLink, SessionBindingHash, Sta
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 
 use super::SeaOrmStore;
+use super::calls::Operation;
 use super::columns::{hash, instant, micros, parse, requested_scopes, scope_list};
-use super::database::bounded;
 use super::entity::pending_link::{Entity, Model};
 use super::error::translate;
 
 #[async_trait]
 impl PendingLinks for SeaOrmStore {
     async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::InsertState, async {
             let write = self.database.begin_write().await?;
             let row = to_row(&self.app, pending).into_active_model().reset_all();
             let inserted = Entity::insert(row).exec_without_returning(write.on()).await;
@@ -25,7 +25,7 @@ impl PendingLinks for SeaOrmStore {
     }
 
     async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError> {
-        bounded(async {
+        self.call(Operation::FindState, async {
             let key = (self.app.as_str().to_owned(), state.as_bytes().to_vec());
             let found = Entity::find_by_id(key).one(self.database.reading()).await;
             found.map_err(|error| translate(&error))?.map(to_domain).transpose()

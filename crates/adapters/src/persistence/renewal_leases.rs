@@ -6,7 +6,7 @@ use ig_domain::{AccountId, LeaseHolder};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::database::bounded;
+use super::calls::Operation;
 use super::entity::renewal_lease::{Column, Entity};
 use super::error::translate;
 use super::{SeaOrmStore, lease};
@@ -31,7 +31,7 @@ impl RenewalLeases for SeaOrmStore {
             .values_panic([app, account, Expr::value(holder), lease::end(self.backend())])
             .on_conflict(taking_over)
             .to_owned();
-        bounded(async {
+        self.call(Operation::ClaimRenewal, async {
             let write = self.database.begin_write().await?;
             let claimed = write.on().execute(&claim).await.map_err(|error| translate(&error))?;
             write.commit().await?;
@@ -41,7 +41,7 @@ impl RenewalLeases for SeaOrmStore {
     }
 
     async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
-        bounded(async {
+        self.call(Operation::ReleaseRenewal, async {
             let write = self.database.begin_write().await?;
             let held = Entity::delete_many()
                 .filter(Column::AppId.eq(self.app.as_str()))

@@ -7,9 +7,10 @@ mod answers;
 mod requests;
 mod secrets;
 
-use ig_adapters::instagram::{BaseUrl, GraphApi, GraphApiSettings};
+use ig_adapters::instagram::{BaseUrl, GraphApi, GraphApiSettings, InstagramMeter};
 use ig_domain::ports::{Instagram, InstagramError};
 use ig_domain::{AuthorizationCode, LongLivedToken, RedirectUri, ShortLivedToken, TokenText};
+use ig_metrics::Registry;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -25,14 +26,15 @@ fn client_of(base: &str) -> GraphApi {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = |path: &str| BaseUrl::parse(&format!("{base}{path}"), false).unwrap();
-    GraphApi::new(GraphApiSettings {
+    let settings = GraphApiSettings {
         app_id: APP_ID.parse().unwrap(),
         app_secret: APP_SECRET.into(),
         authorize_url: url("/oauth/authorize"),
         api_url: url("/api"),
         graph_url: url("/v25.0"),
-    })
-    .unwrap()
+    };
+    let meter = InstagramMeter::register(&mut Registry::new("test", "1"));
+    GraphApi::new(settings, meter).unwrap()
 }
 
 /// A server that gives one answer to everything, and a client that asks it.

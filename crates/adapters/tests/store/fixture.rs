@@ -6,10 +6,11 @@ mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ig_adapters::persistence::{Database, SeaOrmStore};
+use ig_adapters::persistence::{Database, SeaOrmStore, StoreMeter};
 use ig_adapters::sealing::KeyRing;
 use ig_domain::AppId;
 use ig_domain::ports::StoreError;
+use ig_metrics::Registry;
 use ig_test_support::contract::{Ports, StoreUnderTest};
 
 pub(crate) use self::postgres::Postgres;
@@ -83,7 +84,8 @@ pub(crate) fn key(number: u8) -> String {
 /// The store of `app` in `database`, sealing under `keys`.
 pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
     let cipher: KeyRing = keys.parse().unwrap();
-    let store = Arc::new(SeaOrmStore::new(database, app, Arc::new(cipher)));
+    let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+    let store = Arc::new(SeaOrmStore::new(database, app, Arc::new(cipher), meter));
     Ports {
         accounts: store.clone(),
         pending_links: store.clone(),

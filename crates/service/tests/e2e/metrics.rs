@@ -1,33 +1,75 @@
 //! What happened is in `/metrics`, to the number.
 
 use ig_proto::v1::get_request::Key;
+use serde_json::json;
 
 use crate::support::probes::Probes;
-use crate::support::sandbox::BAKERY;
-use crate::support::{Stack, reason};
+use crate::support::sandbox::{BAKERY, CREATOR, Decision};
+use crate::support::{A_DAY_LATER, Stack, arrival, reason};
 
 #[tokio::test]
 async fn what_was_called_is_counted_as_it_ended() {
-    let Stack { sandbox, service, .. } = &Stack::start().await;
+    let stack = Stack::start().await;
+    let Stack { sandbox, service, .. } = &stack;
     let probes = Probes::of(service);
-    let account = service.linked(sandbox, "shop/7", BAKERY).await;
+    let request = service.consent(sandbox, "shop/7", BAKERY).await;
+    let account = service.link(request.clone()).await.unwrap().account.unwrap();
+    service.link(request).await.unwrap();
     for _ in 0..3 {
         service.get(Key::AccountId(account.account_id.clone())).await.unwrap();
     }
     let nobody = service.get(Key::Username("nobody".to_owned())).await;
     assert_eq!(reason(nobody), "ACCOUNT_NOT_FOUND");
+    assert_counted(
+        &probes,
+        &[
+            (r#"rpcs_total{method="Link",code="OK"}"#, 2),
+            (r#"rpcs_total{method="Get",code="OK"}"#, 3),
+            (r#"rpcs_total{method="Get",code="NOT_FOUND"}"#, 1),
+            (r#"rpc_duration_seconds_count{method="Get"}"#, 4),
+            ("rpcs_in_flight", 0),
+            ("grpc_connections", 1),
+            ("ready", 1),
+            (r#"links_total{outcome="created"}"#, 1),
+            (r#"instagram_requests_total{endpoint="code_exchange",outcome="ok"}"#, 1),
+            (r#"instagram_requests_total{endpoint="profile",outcome="ok"}"#, 1),
+            (r#"instagram_request_duration_seconds_count{endpoint="profile"}"#, 1),
+            (r#"store_calls_total{operation="complete_link",outcome="ok"}"#, 1),
+            (r#"store_call_duration_seconds_count{operation="complete_link"}"#, 1),
+        ],
+    )
+    .await;
 
+    stack.advance(A_DAY_LATER).await;
+    sandbox.fault(json!({ "endpoint": "refresh", "times": 3, "status": 503, "body": "" })).await;
+    service.refresh(&account.account_id).await.unwrap_err();
+    service.refresh(&account.account_id).await.unwrap();
+    let begun = service.begin("shop/7").await;
+    let without = Decision::AllowOnly("instagram_business_content_publish");
+    let arrived = sandbox.decide(&begun.authorization_url, CREATOR, without).await;
+    assert_eq!(reason(service.link(arrival(arrived, "shop/7")).await), "SCOPE_MISSING");
+    sandbox.revoke(BAKERY, "password_changed").await;
+    assert_eq!(reason(service.refresh(&account.account_id).await), "REAUTHORIZATION_REQUIRED");
+    assert_counted(
+        &probes,
+        &[
+            (r#"links_total{outcome="created"}"#, 1),
+            (r#"links_total{outcome="scope_missing"}"#, 1),
+            (r#"renewals_total{outcome="unavailable"}"#, 1),
+            (r#"renewals_total{outcome="renewed"}"#, 1),
+            (r#"renewals_total{outcome="rejected"}"#, 0),
+            (r#"refused_accounts_total{reason="password_changed"}"#, 1),
+            (r#"instagram_requests_total{endpoint="token_renewal",outcome="unavailable"}"#, 3),
+            (r#"instagram_requests_total{endpoint="token_renewal",outcome="ok"}"#, 1),
+            (r#"rpcs_total{method="Refresh",code="FAILED_PRECONDITION"}"#, 1),
+        ],
+    )
+    .await;
+}
+
+async fn assert_counted(probes: &Probes, expected: &[(&str, i64)]) {
     let metrics = probes.metrics().await;
-    for (sample, expected) in [
-        (r#"rpcs_total{method="BeginLink",code="OK"}"#, 1),
-        (r#"rpcs_total{method="Link",code="OK"}"#, 1),
-        (r#"rpcs_total{method="Get",code="OK"}"#, 3),
-        (r#"rpcs_total{method="Get",code="NOT_FOUND"}"#, 1),
-        (r#"rpc_duration_seconds_count{method="Get"}"#, 4),
-        ("rpcs_in_flight", 0),
-        ("grpc_connections", 1),
-        ("ready", 1),
-    ] {
-        assert_eq!(metrics.value(sample), expected, "{sample}");
+    for (sample, expected) in expected {
+        assert_eq!(metrics.value(sample), *expected, "{sample}");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ig_domain::ports::InstagramErrorKind::{NoAnswer, NotSent, Unavailable, Unreadable};
+use ig_metrics::Registry;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -102,14 +103,21 @@ async fn serve(peer: Peer) -> (Url, Arc<AtomicUsize>) {
 }
 
 fn transport(limits: Limits) -> Transport {
+    counted_transport(limits).0
+}
+
+/// A transport, and where its requests are counted.
+fn counted_transport(limits: Limits) -> (Transport, Registry) {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Transport::new(limits).unwrap()
+    let mut registry = Registry::new("test", "1");
+    let meter = InstagramMeter::register(&mut registry);
+    (Transport::new(limits, meter).unwrap(), registry)
 }
 
 async fn exchange(transport: &Transport, url: Url) -> Result<Value, InstagramErrorKind> {
     let request = transport.post(url).form(&[("code", "AQD1")]);
-    send(Endpoint::CodeExchange, request).await.map_err(|error| error.kind)
+    transport.send(Endpoint::CodeExchange, request).await.map_err(|error| error.kind)
 }
 
 async fn closed_port() -> Url {
@@ -279,4 +287,24 @@ async fn a_body_is_read_up_to_its_bound(
         let _ = stream.write_all(answer.as_bytes()).await;
     });
     assert_eq!(exchange(&transport(Limits::USUAL), url).await.map(|_| ()), expected);
+}
+
+#[tokio::test]
+async fn every_try_is_counted_by_how_it_ended() {
+    let (transport, registry) = counted_transport(SHORT);
+    let (url, _) = serve(Peer::CloseAfterRequest).await;
+    let request = || transport.get(url.clone());
+    transport.repeat(Endpoint::Profile, request).await.unwrap_err();
+    let (url, _) = serve(Peer::Serve).await;
+    exchange(&transport, url).await.unwrap();
+    let text = registry.text().unwrap();
+    let requests = text.lines().filter(|line| line.starts_with("test_instagram_requests_total"));
+    let counted: Vec<_> = requests.filter(|line| !line.ends_with(" 0")).collect();
+    for expected in [
+        "test_instagram_requests_total{endpoint=\"profile\",outcome=\"no_answer\"} 3",
+        "test_instagram_requests_total{endpoint=\"code_exchange\",outcome=\"ok\"} 1",
+    ] {
+        assert!(counted.contains(&expected), "{expected} is not in {counted:#?}");
+    }
+    assert_eq!(counted.len(), 2, "{counted:#?}");
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ig_domain::AppId;
+use ig_metrics::Registry;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
 use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
-use crate::persistence::Database;
+use crate::persistence::{Database, StoreMeter};
 use crate::sealing::KeyRing;
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
@@ -23,7 +24,8 @@ async fn plan(query: impl FnOnce(&SeaOrmStore) -> Select<Entity>) -> String {
     let app: AppId = "1".parse().unwrap();
     let keys = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let cipher: KeyRing = keys.parse().unwrap();
-    let store = SeaOrmStore::new(database, app, Arc::new(cipher));
+    let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+    let store = SeaOrmStore::new(database, app, Arc::new(cipher), meter);
     let Statement { sql, values, .. } = query(&store).build(DbBackend::Sqlite);
     let explained = Statement {
         sql: format!("EXPLAIN QUERY PLAN {sql}"),

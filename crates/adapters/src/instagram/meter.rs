@@ -1,0 +1,78 @@
+//! Requests to Instagram, counted by what they ask and how they end.
+
+use ig_domain::ports::InstagramErrorKind;
+use ig_metrics::{CallMeter, MeteredCall, Outcome, Registry};
+
+use super::endpoint::Endpoint;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Ok,
+    NotSent,
+    NoAnswer,
+    Unavailable,
+    RateLimited,
+    TokenRejected,
+    SessionUnknown,
+    CodeRejected,
+    RedirectUriRejected,
+    AppMisconfigured,
+    Unreadable,
+    Unexpected,
+    GivenUp,
+}
+
+ig_metrics::label!(Ended, "outcome", {
+    Ok => "ok",
+    NotSent => "not_sent",
+    NoAnswer => "no_answer",
+    Unavailable => "unavailable",
+    RateLimited => "rate_limited",
+    TokenRejected => "token_rejected",
+    SessionUnknown => "session_unknown",
+    CodeRejected => "code_rejected",
+    RedirectUriRejected => "redirect_uri_rejected",
+    AppMisconfigured => "app_misconfigured",
+    Unreadable => "unreadable",
+    Unexpected => "unexpected",
+    GivenUp => "given_up",
+});
+
+impl Outcome for Ended {
+    const GIVEN_UP: Self = Self::GivenUp;
+}
+
+impl From<InstagramErrorKind> for Ended {
+    fn from(kind: InstagramErrorKind) -> Self {
+        match kind {
+            InstagramErrorKind::NotSent => Self::NotSent,
+            InstagramErrorKind::NoAnswer => Self::NoAnswer,
+            InstagramErrorKind::Unavailable => Self::Unavailable,
+            InstagramErrorKind::RateLimited { .. } => Self::RateLimited,
+            InstagramErrorKind::TokenRejected(_) => Self::TokenRejected,
+            InstagramErrorKind::SessionUnknown => Self::SessionUnknown,
+            InstagramErrorKind::CodeRejected => Self::CodeRejected,
+            InstagramErrorKind::RedirectUriRejected => Self::RedirectUriRejected,
+            InstagramErrorKind::AppMisconfigured => Self::AppMisconfigured,
+            InstagramErrorKind::Unreadable => Self::Unreadable,
+            InstagramErrorKind::Unexpected => Self::Unexpected,
+        }
+    }
+}
+
+/// Counts and times the requests to Instagram, each try for itself.
+#[derive(Clone)]
+pub struct InstagramMeter(CallMeter<Endpoint, Ended>);
+
+impl InstagramMeter {
+    /// Everything at zero.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        Self(CallMeter::register(registry, "instagram_request", "requests to Instagram"))
+    }
+
+    pub(super) fn begin(&self, endpoint: Endpoint) -> MeteredCall<Endpoint, Ended> {
+        self.0.begin(endpoint)
+    }
+}

@@ -1,0 +1,10 @@
+//! Counts what becomes of links and renewals, between the use cases and what they stand on.
+//!
+//! A link or a renewal counts when the store has confirmed what became of it, however many callers and replicas
+//! waited for that.
+
+mod links;
+mod renewals;
+
+pub use links::{CountedAttempts, LinkCounts};
+pub use renewals::{CountedAccounts, CountedInstagram, RenewalCounts};

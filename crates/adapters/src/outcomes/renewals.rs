@@ -1,0 +1,208 @@
+//! What becomes of renewals, and of accounts whose token Instagram refuses.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ig_domain::ports::{
+    AccountKey, AccountPage, Accounts, CodeExchange, Instagram, InstagramError, InstagramErrorKind,
+    StoreError,
+};
+use ig_domain::{
+    AccountId, AuthorizationCode, InstagramAccount, LongLivedToken, Profile, ReauthorizationReason,
+    RedirectUri, RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+};
+use ig_metrics::{Counts, Registry};
+
+/// What became of a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Renewal {
+    Renewed,
+    Rejected,
+    RateLimited,
+    Unavailable,
+    AppMisconfigured,
+    Unexpected,
+}
+
+ig_metrics::label!(Renewal, "outcome", {
+    Renewed => "renewed",
+    Rejected => "rejected",
+    RateLimited => "rate_limited",
+    Unavailable => "unavailable",
+    AppMisconfigured => "app_misconfigured",
+    Unexpected => "unexpected",
+});
+
+impl From<InstagramErrorKind> for Renewal {
+    fn from(kind: InstagramErrorKind) -> Self {
+        match kind {
+            InstagramErrorKind::TokenRejected(_) => Self::Rejected,
+            InstagramErrorKind::RateLimited { .. } => Self::RateLimited,
+            InstagramErrorKind::NotSent
+            | InstagramErrorKind::NoAnswer
+            | InstagramErrorKind::Unavailable => Self::Unavailable,
+            InstagramErrorKind::AppMisconfigured => Self::AppMisconfigured,
+            InstagramErrorKind::SessionUnknown
+            | InstagramErrorKind::CodeRejected
+            | InstagramErrorKind::RedirectUriRejected
+            | InstagramErrorKind::Unreadable
+            | InstagramErrorKind::Unexpected => Self::Unexpected,
+        }
+    }
+}
+
+/// Why an account needs the person again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    TokenExpired,
+    PasswordChanged,
+    Checkpoint,
+    TokenRevoked,
+}
+
+ig_metrics::label!(Reason, "reason", {
+    TokenExpired => "token_expired",
+    PasswordChanged => "password_changed",
+    Checkpoint => "checkpoint",
+    TokenRevoked => "token_revoked",
+});
+
+impl From<ReauthorizationReason> for Reason {
+    fn from(reason: ReauthorizationReason) -> Self {
+        match reason {
+            ReauthorizationReason::TokenExpired => Self::TokenExpired,
+            ReauthorizationReason::PasswordChanged => Self::PasswordChanged,
+            ReauthorizationReason::Checkpoint => Self::Checkpoint,
+            ReauthorizationReason::TokenRevoked => Self::TokenRevoked,
+        }
+    }
+}
+
+/// Counts renewals, and the accounts whose token Instagram refused.
+#[derive(Clone)]
+pub struct RenewalCounts {
+    renewals: Counts<Renewal>,
+    refused: Counts<Reason>,
+}
+
+impl RenewalCounts {
+    /// Everything at zero.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let refused = "Accounts that were marked because Instagram refused their token twice";
+        Self {
+            renewals: Counts::register(registry, "renewals", "Renewals by what became of them"),
+            refused: Counts::register(registry, "refused_accounts", refused),
+        }
+    }
+}
+
+/// Accounts whose renewed tokens and whose refusals are counted.
+pub struct CountedAccounts {
+    inner: Arc<dyn Accounts>,
+    counts: RenewalCounts,
+}
+
+impl CountedAccounts {
+    /// The accounts of `inner`, for those who renew.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Accounts>, counts: RenewalCounts) -> Self {
+        Self { inner, counts }
+    }
+}
+
+#[async_trait]
+impl Accounts for CountedAccounts {
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        self.inner.find(key).await
+    }
+
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        self.inner.list(page).await
+    }
+
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.inner.find_with_token(id).await
+    }
+
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        let renewed = token.is_some();
+        self.inner.update(account, former_revision, token).await?;
+        if renewed {
+            self.counts.renewals.count(Renewal::Renewed);
+        }
+        if let Some(reason) = account.refused {
+            self.counts.refused.count(reason.into());
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
+        self.inner.remove(id, revision).await
+    }
+}
+
+/// An Instagram whose refusals to renew are counted.
+pub struct CountedInstagram {
+    inner: Arc<dyn Instagram>,
+    counts: RenewalCounts,
+}
+
+impl CountedInstagram {
+    /// What `inner` asks, for those who renew.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Instagram>, counts: RenewalCounts) -> Self {
+        Self { inner, counts }
+    }
+}
+
+#[async_trait]
+impl Instagram for CountedInstagram {
+    fn authorization_url(
+        &self,
+        redirect_uri: &RedirectUri,
+        scopes: &RequestedScopes,
+        state: &StateToken,
+        force_reauth: bool,
+    ) -> String {
+        self.inner.authorization_url(redirect_uri, scopes, state, force_reauth)
+    }
+
+    async fn exchange_code(
+        &self,
+        code: &AuthorizationCode,
+        redirect_uri: &RedirectUri,
+    ) -> Result<CodeExchange, InstagramError> {
+        self.inner.exchange_code(code, redirect_uri).await
+    }
+
+    async fn extend_token(
+        &self,
+        token: &ShortLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        self.inner.extend_token(token).await
+    }
+
+    async fn renew_token(
+        &self,
+        token: &LongLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        let renewed = self.inner.renew_token(token).await;
+        if let Err(error) = &renewed {
+            self.counts.renewals.count(error.kind.into());
+        }
+        renewed
+    }
+
+    async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
+        self.inner.profile(token).await
+    }
+}

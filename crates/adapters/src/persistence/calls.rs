@@ -1,0 +1,114 @@
+//! Calls to the store, counted by what they do and how they end.
+
+use ig_domain::ports::StoreError;
+use ig_metrics::{CallMeter, Outcome, Registry};
+
+use super::SeaOrmStore;
+use super::database::bounded;
+
+/// What the store is asked to do: a method of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    FindAccount,
+    ListAccounts,
+    FindToken,
+    UpdateAccount,
+    RemoveAccount,
+    InsertState,
+    FindState,
+    FindAttempt,
+    CreateAttempt,
+    ClaimAttempt,
+    AdvanceAttempt,
+    ReleaseAttempt,
+    CompleteLink,
+    ClaimRenewal,
+    ReleaseRenewal,
+    Sweep,
+    Probe,
+}
+
+ig_metrics::label!(Operation, "operation", {
+    FindAccount => "find_account",
+    ListAccounts => "list_accounts",
+    FindToken => "find_token",
+    UpdateAccount => "update_account",
+    RemoveAccount => "remove_account",
+    InsertState => "insert_state",
+    FindState => "find_state",
+    FindAttempt => "find_attempt",
+    CreateAttempt => "create_attempt",
+    ClaimAttempt => "claim_attempt",
+    AdvanceAttempt => "advance_attempt",
+    ReleaseAttempt => "release_attempt",
+    CompleteLink => "complete_link",
+    ClaimRenewal => "claim_renewal",
+    ReleaseRenewal => "release_renewal",
+    Sweep => "sweep",
+    Probe => "probe",
+});
+
+/// How a call to the store ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Ok,
+    Conflict,
+    LeaseLost,
+    Unavailable,
+    Corrupt,
+    Internal,
+    GivenUp,
+}
+
+ig_metrics::label!(Ended, "outcome", {
+    Ok => "ok",
+    Conflict => "conflict",
+    LeaseLost => "lease_lost",
+    Unavailable => "unavailable",
+    Corrupt => "corrupt",
+    Internal => "internal",
+    GivenUp => "given_up",
+});
+
+impl Outcome for Ended {
+    const GIVEN_UP: Self = Self::GivenUp;
+}
+
+impl Ended {
+    fn of<T>(done: &Result<T, StoreError>) -> Self {
+        match done {
+            Ok(_) => Self::Ok,
+            Err(StoreError::Conflict) => Self::Conflict,
+            Err(StoreError::LeaseLost) => Self::LeaseLost,
+            Err(StoreError::Unavailable(_)) => Self::Unavailable,
+            Err(StoreError::Corrupt(_)) => Self::Corrupt,
+            Err(StoreError::Internal(_)) => Self::Internal,
+        }
+    }
+}
+
+/// Counts and times the calls to a store.
+#[derive(Clone)]
+pub struct StoreMeter(CallMeter<Operation, Ended>);
+
+impl StoreMeter {
+    /// Everything at zero.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        Self(CallMeter::register(registry, "store_call", "calls to the store"))
+    }
+}
+
+impl SeaOrmStore {
+    /// Does `work` within the limit of calls, and counts it.
+    pub(super) async fn call<T>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let call = self.meter.0.begin(operation);
+        let done = bounded(work).await;
+        call.end(Ended::of(&done));
+        done
+    }
+}
