@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::postgres::{self, Postgres};
-use crate::tools::{Browser, Tools};
+use crate::tools::{self, Browser, Tools};
 use crate::workspace::Workspace;
 use crate::{console, process};
 
@@ -18,6 +18,7 @@ pub(crate) struct Arguments {
 /// Gets the tools, builds everything, and runs the tests.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let grpcurl = Tools::of(workspace).grpcurl()?;
+    let openssl = tools::openssl()?;
     let browser = Browser::obtain()?;
     let postgres = Postgres::obtain()?;
     // The tests start binaries of other packages, which `cargo test` alone does not promise to build.
@@ -27,6 +28,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     tests
         .args(&arguments.cargo)
         .env("GRPCURL", grpcurl)
+        .env("OPENSSL", openssl)
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
         .env(postgres::VARIABLE, postgres.url())

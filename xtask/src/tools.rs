@@ -88,6 +88,16 @@ impl Tools {
     }
 }
 
+/// openssl, which makes certificates; on Debian as root, its package is installed if it is not on `PATH`.
+pub(crate) fn openssl() -> Result<PathBuf> {
+    if on_path("openssl").is_none() {
+        install_debian(&["openssl"])?;
+    }
+    on_path("openssl").context(
+        "openssl is missing: install OpenSSL 3 so that it is on PATH (Debian: apt-get install openssl)",
+    )
+}
+
 /// A tool that a package manager can fetch.
 struct Tool {
     name: &'static str,

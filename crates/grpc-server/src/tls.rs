@@ -81,6 +81,7 @@ impl Tls {
     /// Reads certificate, key and authorities, and sees to it that they fit.
     ///
     /// TLS 1.2 and 1.3, for HTTP/2 only. A client may come without a certificate; one that it shows must be good.
+    /// Clients are told the authorities, and many do not show a certificate of another one.
     /// No session is resumed: certificates are judged with each connection.
     ///
     /// # Errors
@@ -140,9 +141,7 @@ fn clients(
         added.map_err(|_| refuse(TlsProblem::UnreadableCertificate))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
-        .allow_unauthenticated()
-        // A client that is told which authorities count keeps a foreign certificate to itself, and looks anonymous.
-        .clear_root_hint_subjects();
+        .allow_unauthenticated();
     verifier.build().map_err(|_| refuse(TlsProblem::NoCertificate))
 }
 

@@ -6,6 +6,7 @@ mod reader;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::flags::Flags;
 pub(crate) use self::reader::{InvalidSettings, Reader};
+pub(crate) use self::tls::variable as tls_variable;
+use crate::tls::TlsFiles;
 
 /// What `serve` needs.
 pub(crate) struct ServeConfig {
@@ -35,6 +38,8 @@ pub(crate) struct ServeConfig {
     pub(crate) listen: SocketAddr,
     /// Who may call; `None` for everybody.
     pub(crate) callers_file: Option<PathBuf>,
+    /// The files of TLS; `None` for none.
+    pub(crate) tls: Option<TlsFiles>,
     /// Where to answer probes and collectors; `None` for nowhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// The redirect URIs that may be used; empty for any.
@@ -70,6 +75,7 @@ impl ServeConfig {
         let listen = listen(reader);
         let callers_file = callers_file(reader);
         let allow_anonymous = reader.value(&setting::ALLOW_ANONYMOUS, parse::boolean);
+        let tls = tls::files(reader);
         let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
         let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
         let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
@@ -82,6 +88,7 @@ impl ServeConfig {
             migrate_on_start: migrate_on_start?,
             listen: listen?,
             callers_file: callers_file?,
+            tls: tls?,
             metrics_listen: metrics_listen?,
             redirect_uris: redirect_uris?.unwrap_or_default(),
             state_ttl: state_ttl?,
@@ -165,14 +172,17 @@ pub(crate) fn read_database_url(mut reader: Reader<'_>) -> Result<SecretString, 
     reader.finish(url)
 }
 
-/// What `healthcheck` needs: where the server listens.
+/// What `healthcheck` needs: where the server listens, and the file of its certificate where it speaks TLS.
 ///
 /// # Errors
 ///
 /// [`InvalidSettings`].
-pub(crate) fn read_listen(mut reader: Reader<'_>) -> Result<SocketAddr, InvalidSettings> {
+pub(crate) fn read_server(
+    mut reader: Reader<'_>,
+) -> Result<(SocketAddr, Option<PathBuf>), InvalidSettings> {
     let listen = listen(&mut reader);
-    reader.finish(listen)
+    let certificate = tls::certificate(&mut reader);
+    reader.finish(listen.zip(certificate))
 }
 
 /// How log lines look.

@@ -1,25 +1,34 @@
 //! Asks the running server whether it is healthy, for containers.
 
+mod pinned;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, anyhow, ensure};
+use hyper_util::rt::TokioIo;
+use ig_grpc_server::TlsPart;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tower::service_fn;
+
+use self::pinned::Pinned;
+use crate::tls;
 
 /// Two seconds for everything, less what it takes to start.
 const LIMIT: Duration = Duration::from_millis(1800);
 
-/// Asks the server that listens on `listen`.
+/// Asks the server that listens on `listen`, over TLS where the file of its certificate is given.
 ///
 /// # Errors
 ///
-/// When it is not reached, does not answer in time, or is not serving.
-pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
+/// When it is not reached, does not answer in time, shows another certificate, or is not serving.
+pub(crate) async fn run(listen: SocketAddr, certificate: Option<&Path>) -> anyhow::Result<()> {
     let server = reachable(listen);
-    let status = tokio::time::timeout(LIMIT, ask(server)).await;
+    let status = tokio::time::timeout(LIMIT, ask(server, certificate)).await;
     let status = status
         .with_context(|| format!("the server at {server} does not answer within two seconds"))?
         .with_context(|| format!("the server at {server} cannot be asked"))?;
@@ -28,8 +37,19 @@ pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(server: SocketAddr) -> anyhow::Result<ServingStatus> {
-    let channel = Endpoint::try_from(format!("http://{server}"))?.connect().await;
+async fn ask(server: SocketAddr, certificate: Option<&Path>) -> anyhow::Result<ServingStatus> {
+    let endpoint = Endpoint::try_from(format!("http://{server}"))?;
+    let channel = match certificate {
+        None => endpoint.connect().await,
+        Some(path) => {
+            let pinned = Pinned::to(&tls::read(TlsPart::Certificate, path).await?)?;
+            let dial = service_fn(move |_| {
+                let connected = pinned.clone().connect(server);
+                async { connected.await.map(TokioIo::new) }
+            });
+            endpoint.connect_with_connector(dial).await
+        }
+    };
     // Its own text and those in between only say that it is an error.
     let channel = channel.map_err(|error| anyhow!("{}", Error::from(error).root_cause()))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
@@ -67,10 +87,10 @@ mod tests {
     async fn nobody_and_somebody_silent_are_not_healthy() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let silent = format!("{:#}", run(address).await.unwrap_err());
+        let silent = format!("{:#}", run(address, None).await.unwrap_err());
         assert!(silent.contains("does not answer within two seconds"), "{silent}");
         drop(listener);
-        let nobody = format!("{:#}", run(address).await.unwrap_err());
+        let nobody = format!("{:#}", run(address, None).await.unwrap_err());
         assert!(nobody.contains("cannot be asked"), "{nobody}");
     }
 }

@@ -13,6 +13,7 @@ mod serve;
 mod stop_signals;
 mod telemetry;
 mod tidying;
+mod tls;
 mod wiring;
 
 use std::env;
@@ -87,8 +88,9 @@ fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<ExitCode> 
             caller::run(command, file, &mut outputs).map(|()| ExitCode::SUCCESS)
         }
         Command::Healthcheck => {
-            let listen = config::read_listen(reader())?;
-            runtime.block_on(healthcheck::run(listen)).map(|()| ExitCode::SUCCESS)
+            let (listen, certificate) = config::read_server(reader())?;
+            let healthy = runtime.block_on(healthcheck::run(listen, certificate.as_deref()));
+            healthy.map(|()| ExitCode::SUCCESS)
         }
     };
     // What a stop had to leave behind must not hold the process.

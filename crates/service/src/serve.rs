@@ -26,6 +26,7 @@ use crate::preparation::Preparation;
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::tidying::tidy_forever;
+use crate::tls::{self, FollowedTls, TlsFiles};
 use crate::wiring::{self, Adapters};
 
 /// Serves until SIGTERM or SIGINT. `FAILURE` when something under way had to be given up.
@@ -43,6 +44,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     }
     let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
     let callers = Admitted::read(config.callers_file.as_deref(), Arc::clone(&clock))?;
+    let tls = FollowedTls::start(config.tls.clone()).await.map_err(InvalidSettings::from)?;
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);
     let meters = Meters::new();
@@ -71,8 +73,8 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
             drain_timeout: drain_timeout(config.shutdown_timeout),
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness: meters.readiness,
-            tls: None,
             meters: meters.server,
+            tls: tls.as_ref().map(FollowedTls::current),
         },
         adapters.probe(),
         stop.clone().cancelled_owned(),
@@ -81,6 +83,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
         served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
         unusable = background(preparation, ready, adapters.sweep()) => return Err(unusable),
         never = callers.follow() => match never {},
+        never = tls::follow(tls) => never,
         signal = signals.next() => info!(signal, "stopping"),
     }
     stop.cancel();
@@ -95,14 +98,16 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// The first lines of the log. `address` is the one that is bound.
 fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
     let (version, app_id) = (env!("CARGO_PKG_VERSION"), config.instagram.app_id.as_str());
-    info!(version, %address, app.id = app_id, database, "instagram-accounts is listening");
+    let tls = config.tls.as_ref().map_or("none", TlsFiles::name);
+    info!(version, %address, app.id = app_id, database, tls, "instagram-accounts is listening");
     match (address.ip().is_loopback(), &config.callers_file) {
         (true, _) => {}
         (false, None) => warn!(
             "ALLOW_ANONYMOUS: GRPC_LISTEN is not loopback, and whoever reaches it may do everything"
         ),
+        (false, Some(_)) if config.tls.is_some() => {}
         (false, Some(_)) => warn!(
-            "GRPC_LISTEN is not loopback and has no TLS: the callers' tokens travel in the clear"
+            "GRPC_LISTEN is not loopback and has no TLS: the callers' tokens travel in the clear until GRPC_TLS_CERT and GRPC_TLS_KEY are given"
         ),
     }
     if config.sandbox_clock_url.is_some() {

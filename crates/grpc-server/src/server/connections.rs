@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,9 +141,10 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets of a connection will be late");
     }
+    let address = stream.peer_addr();
     let (stream, names) = match closing.run_until_cancelled(greeted(stream, tls)).await {
         Some(Ok(greeted)) => greeted,
-        Some(Err(error)) => return tracing::debug!(%error, "a connection sent no greeting"),
+        Some(Err(error)) => return tell(&error, address),
         None => return,
     };
     let leave = leave(closing, names.is_some());
@@ -163,6 +166,17 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection broke");
+    }
+}
+
+/// Says why a connection did not come about. A certificate that is refused is a caller that is refused.
+fn tell(error: &io::Error, address: io::Result<SocketAddr>) {
+    let address = address.map(tracing::field::display).ok();
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    if let Some(rustls::Error::InvalidCertificate(_)) = cause {
+        tracing::warn!(%error, address, "a client's certificate is refused");
+    } else {
+        tracing::debug!(%error, address, "a connection sent no greeting");
     }
 }
 

@@ -33,7 +33,12 @@ pub(crate) struct InvalidSettings(Vec<String>);
 impl InvalidSettings {
     /// No keys are given, and beside this database there is no place for a file with them.
     pub(crate) fn no_keys() -> Self {
-        Self(vec![describe(&setting::TOKEN_KEYS, &"is required with PostgreSQL")])
+        Self::of(&setting::TOKEN_KEYS, "is required with PostgreSQL")
+    }
+
+    /// One setting cannot be used. `problem` continues the variable's name.
+    pub(super) fn of(setting: &Setting, problem: impl Display) -> Self {
+        Self(vec![describe(setting, &problem)])
     }
 
     /// A file is to be written, and none is named.

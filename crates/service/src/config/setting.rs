@@ -146,6 +146,27 @@ pub(super) static METRICS_LISTEN: Setting = Setting::new(
 )
 .or_empty();
 
+pub(super) static GRPC_TLS_CERT: Setting = Setting::new(
+    "GRPC_TLS_CERT",
+    "A PEM file with the server's certificate and those that lead to its authority; read again when it changes",
+    Default::Unset("no TLS"),
+)
+.like("/etc/instagram-accounts/tls.crt");
+
+pub(super) static GRPC_TLS_KEY: Setting = Setting::new(
+    "GRPC_TLS_KEY",
+    "A PEM file with the key of that certificate",
+    Default::Unset("no TLS"),
+)
+.like("/etc/instagram-accounts/tls.key");
+
+pub(super) static GRPC_TLS_CLIENT_CA: Setting = Setting::new(
+    "GRPC_TLS_CLIENT_CA",
+    "A PEM file with the authorities of clients' certificates, by whose DNS and URI names callers are known",
+    Default::Unset("no certificate is asked for"),
+)
+.like("/etc/instagram-accounts/clients.crt");
+
 pub(super) static REDIRECT_URIS: Setting = Setting::new(
     "REDIRECT_URIS",
     "Redirect URIs that BeginLink accepts, to the letter, comma-separated",
@@ -202,6 +223,9 @@ pub(super) static ALL: &[&Setting] = &[
     &CALLERS_FILE,
     &ALLOW_ANONYMOUS,
     &METRICS_LISTEN,
+    &GRPC_TLS_CERT,
+    &GRPC_TLS_KEY,
+    &GRPC_TLS_CLIENT_CA,
     &REDIRECT_URIS,
     &STATE_TTL,
     &SHUTDOWN_TIMEOUT,

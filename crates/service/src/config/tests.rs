@@ -169,6 +169,35 @@ fn an_empty_address_turns_probes_off_and_outranks_like_any_other() {
     assert_eq!(config.metrics_listen, None);
 }
 
+#[rstest]
+#[case::certificate(&["GRPC_TLS_CERT"], "GRPC_TLS_CERT is given without GRPC_TLS_KEY: give both")]
+#[case::key(&["GRPC_TLS_KEY"], "GRPC_TLS_KEY is given without GRPC_TLS_CERT: give both")]
+#[case::authorities(
+    &["GRPC_TLS_CLIENT_CA"],
+    "GRPC_TLS_CLIENT_CA is given without GRPC_TLS_CERT and GRPC_TLS_KEY: give all three"
+)]
+#[case::no_key(&["GRPC_TLS_CERT", "GRPC_TLS_CLIENT_CA"], "GRPC_TLS_CERT is given without GRPC_TLS_KEY")]
+#[case::no_certificate(&["GRPC_TLS_KEY", "GRPC_TLS_CLIENT_CA"], "GRPC_TLS_KEY is given without")]
+fn half_of_tls_is_refused(#[case] given: &[&str], #[case] problem: &str) {
+    let variables: Vec<_> = given.iter().map(|name| (*name, "/etc/tls.pem")).collect();
+    let text = refused(&variables);
+    assert!(text.starts_with(problem), "{text}");
+    assert!(text.contains(", for example GRPC_TLS_"), "{text}");
+}
+
+#[test]
+fn tls_needs_no_authorities_of_clients() {
+    assert_eq!(serve(&[]).unwrap().tls, None);
+    let pair = [("GRPC_TLS_CERT", "a.crt"), ("GRPC_TLS_KEY", "a.key")];
+    let tls = serve(&pair).unwrap().tls.unwrap();
+    assert_eq!((tls.certificate.to_str(), tls.key.to_str()), (Some("a.crt"), Some("a.key")));
+    assert_eq!(tls.client_ca, None);
+    let all = [&pair[..], &[("GRPC_TLS_CLIENT_CA", "ca.crt")]].concat();
+    assert_eq!(serve(&all).unwrap().tls.unwrap().client_ca, Some("ca.crt".into()));
+    let (_, certificate) = with(&[], &pair, read_server).unwrap();
+    assert_eq!(certificate, Some("a.crt".into()));
+}
+
 #[test]
 fn the_sandboxs_clock_needs_the_sandbox() {
     assert!(serve(&SANDBOX).unwrap().sandbox_clock_url.is_some());

@@ -31,3 +31,4 @@ mod rows;
 mod secrets;
 mod stop;
 mod support;
+mod tls;

@@ -1,0 +1,220 @@
+//! Follows the files of TLS, so that a renewed certificate needs no restart and ends no connection.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_grpc_server::{CurrentTls, Tls};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::{Contents, TlsFileError, TlsFiles};
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// TLS that follows its files.
+pub(crate) struct FollowedTls {
+    files: TlsFiles,
+    /// What the last look found.
+    seen: Result<Contents, TlsFileError>,
+    /// What is wrong with it, until that is told.
+    untold: Option<TlsFileError>,
+    current: watch::Sender<Tls>,
+}
+
+impl FollowedTls {
+    /// TLS as the files are now; `None` where there are to be none.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsFileError`] when one cannot be used, or does not fit another.
+    pub(crate) async fn start(files: Option<TlsFiles>) -> Result<Option<Self>, TlsFileError> {
+        let Some(files) = files else { return Ok(None) };
+        let contents = files.read().await?;
+        let current = watch::Sender::new(files.tls_of(&contents)?);
+        Ok(Some(Self { files, seen: Ok(contents), untold: None, current }))
+    }
+
+    /// What new connections use, as of the latest look.
+    pub(crate) fn current(&self) -> CurrentTls {
+        let current = self.current.subscribe();
+        Arc::new(move || current.borrow().clone())
+    }
+
+    /// Looks at the files again. `Some` when there is something to tell: new ones are used, or cannot be.
+    ///
+    /// Files are seldom replaced all at once, so what does not fit is told only when the next look finds it still.
+    async fn look(&mut self) -> Option<Result<(), TlsFileError>> {
+        let found = self.files.read().await;
+        if found == self.seen {
+            return self.untold.take().map(Err);
+        }
+        let made = found.as_ref().map_err(Clone::clone);
+        let made = made.and_then(|contents| self.files.tls_of(contents));
+        self.seen = found;
+        match made {
+            Ok(tls) => {
+                self.untold = None;
+                self.current.send_replace(tls);
+                Some(Ok(()))
+            }
+            Err(error) => {
+                self.untold = Some(error);
+                None
+            }
+        }
+    }
+}
+
+/// Looks at the files each second, until dropped.
+pub(crate) async fn follow(tls: Option<FollowedTls>) -> ! {
+    let Some(mut tls) = tls else { pending().await };
+    loop {
+        sleep(EVERY).await;
+        match tls.look().await {
+            None => {}
+            Some(Ok(())) => info!("the files of TLS changed: new connections use them"),
+            Some(Err(error)) => {
+                warn!(%error, "the files of TLS changed and cannot be used: the former ones are still");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use ig_grpc_server::TlsPart;
+    use ig_test_support::certificates::{Authority, Issued, Name};
+    use rstest::rstest;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Folder(TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            let folder = Self(tempfile::tempdir().unwrap());
+            let Issued { pem, key, .. } = localhost();
+            folder.put("certificate", &pem);
+            folder.put("key", &key);
+            folder.put("clients", &Authority::new().pem);
+            folder
+        }
+
+        fn put(&self, name: &str, content: &str) {
+            fs::write(self.0.path().join(name), content).unwrap();
+        }
+
+        fn files(&self) -> TlsFiles {
+            let path = |name: &str| self.0.path().join(name);
+            let (certificate, key) = (path("certificate"), path("key"));
+            TlsFiles { certificate, key, client_ca: Some(path("clients")) }
+        }
+
+        async fn follow(&self) -> FollowedTls {
+            FollowedTls::start(Some(self.files())).await.unwrap().unwrap()
+        }
+
+        async fn refused(&self) -> TlsFileError {
+            FollowedTls::start(Some(self.files())).await.err().unwrap()
+        }
+    }
+
+    fn localhost() -> Issued {
+        Authority::new().issue(&[Name::Dns("localhost")])
+    }
+
+    #[rstest]
+    #[case::certificate("certificate", "GRPC_TLS_CERT", TlsPart::Certificate)]
+    #[case::key("key", "GRPC_TLS_KEY", TlsPart::Key)]
+    #[case::client_ca("clients", "GRPC_TLS_CLIENT_CA", TlsPart::ClientCa)]
+    #[tokio::test]
+    async fn a_file_that_will_not_do_is_named_with_its_variable(
+        #[case] name: &str,
+        #[case] variable: &str,
+        #[case] part: TlsPart,
+    ) {
+        let folder = Folder::new();
+        let path = folder.0.path().join(name).display().to_string();
+        for (content, which) in [("", "is empty"), ("planted", "holds no")] {
+            folder.put(name, content);
+            let error = folder.refused().await;
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("{variable} names {path}, which {which}")), "{text}");
+            assert_eq!((error.part, text.contains("planted")), (part, false));
+        }
+        folder.put(name, &"x".repeat(1024 * 1024 + 1));
+        assert!(folder.refused().await.problem.ends_with("which is larger than 1048576 bytes"));
+        fs::remove_file(folder.0.path().join(name)).unwrap();
+        let problem = folder.refused().await.problem;
+        assert!(problem.contains("which is not readable (No such file"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_key_of_another_certificate_stops_the_start() {
+        let folder = Folder::new();
+        folder.put("key", &localhost().key);
+        let text = folder.refused().await.to_string();
+        assert!(text.ends_with("which holds the private key of another certificate"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn new_files_are_taken_once_certificate_and_key_fit() {
+        let folder = Folder::new();
+        let mut tls = folder.follow().await;
+        let current = tls.current.subscribe();
+        assert_eq!(tls.look().await, None);
+        let Issued { pem, key, .. } = localhost();
+        folder.put("certificate", &pem);
+        assert_eq!(tls.look().await, None, "the key is to come still");
+        assert!(!current.has_changed().unwrap());
+        folder.put("key", &key);
+        assert_eq!(tls.look().await, Some(Ok(())));
+        assert!(current.has_changed().unwrap());
+        assert_eq!(tls.look().await, None);
+    }
+
+    #[tokio::test]
+    async fn other_authorities_of_clients_are_taken_alone() {
+        let folder = Folder::new();
+        let mut tls = folder.follow().await;
+        folder.put("clients", &Authority::new().pem);
+        assert_eq!(tls.look().await, Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn files_that_stay_broken_are_told_once_and_the_former_stay() {
+        let folder = Folder::new();
+        let mut tls = folder.follow().await;
+        let current = tls.current.subscribe();
+        let told = async |tls: &mut FollowedTls| {
+            assert_eq!(tls.look().await, None);
+            let error = tls.look().await.unwrap().unwrap_err();
+            assert_eq!(tls.look().await, None);
+            error
+        };
+        let certificate = folder.0.path().join("certificate");
+        let former = fs::read_to_string(&certificate).unwrap();
+        folder.put("certificate", "planted");
+        let error = told(&mut tls).await;
+        assert_eq!(
+            (error.part, error.to_string().contains("planted")),
+            (TlsPart::Certificate, false)
+        );
+        remove(&certificate);
+        assert!(told(&mut tls).await.problem.contains("is not readable"));
+        assert!(!current.has_changed().unwrap());
+        folder.put("certificate", &former);
+        assert_eq!(tls.look().await, Some(Ok(())), "well again");
+    }
+
+    fn remove(file: &Path) {
+        fs::remove_file(file).unwrap();
+    }
+}
