@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use ig_domain::Role;
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
+use ig_test_support::callers::{Known, caller};
 use rstest::rstest;
 use tonic::Request;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::callers::by;
 use crate::world::{Stuck, TonicClient, World};
 
 fn get_request(username: &str) -> Request<v1::GetRequest> {
@@ -58,6 +61,20 @@ async fn a_call_whose_deadline_passed_is_counted_so() {
     client.get(request).await.unwrap_err();
     let expected = ["rpcs_total{method=\"Get\",code=\"DEADLINE_EXCEEDED\"} 1"];
     assert_eq!(world.counted("rpcs_total"), expected);
+}
+
+#[rstest]
+#[case::nobody("nobody", "UNAUTHENTICATED")]
+#[case::without_the_role("clerk", "PERMISSION_DENIED")]
+#[tokio::test]
+async fn a_call_that_is_not_let_in_is_counted_as_refused(#[case] token: &str, #[case] code: &str) {
+    let mut world = World::new();
+    world.callers = Known::of([caller("clerk", &[Role::Link], "*")]);
+    let mut client = world.client().await;
+    client.list(by(token, v1::ListRequest::default())).await.unwrap_err();
+    let expected = format!("rpcs_total{{method=\"List\",code=\"{code}\"}} 1");
+    assert_eq!(world.counted("rpcs_total"), [expected]);
+    assert_eq!(world.counted("rpcs_in_flight"), [""; 0]);
 }
 
 #[tokio::test]
