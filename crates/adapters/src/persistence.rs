@@ -12,6 +12,8 @@ use ig_domain::ports::TokenCipher;
 mod account_row;
 mod accounts;
 mod attempt_row;
+mod audit;
+mod batch;
 mod calls;
 mod columns;
 mod database;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ig_domain::ports::{Clock, Ids, Timer};
-use ig_domain::{AccountId, BearerToken, LeaseHolder, StateToken};
+use ig_domain::{AccountId, AuditId, BearerToken, LeaseHolder, StateToken};
 use time::OffsetDateTime;
 use uuid::{NoContext, Timestamp, Uuid};
 use zeroize::Zeroizing;
@@ -66,12 +66,11 @@ impl RandomIds {
 
 impl Ids for RandomIds {
     fn account_id(&self, now: OffsetDateTime) -> AccountId {
-        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
-        AccountId::from_uuid(Uuid::new_v7(Timestamp::from_unix(
-            NoContext,
-            seconds,
-            now.nanosecond(),
-        )))
+        AccountId::from_uuid(uuid_of(now))
+    }
+
+    fn audit_id(&self, now: OffsetDateTime) -> AuditId {
+        AuditId::from_uuid(uuid_of(now))
     }
 
     #[expect(clippy::expect_used, reason = "base64 is visible ASCII")]
@@ -91,6 +90,12 @@ fn random_text() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut()).expect("the system has randomness");
     Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A `UUIDv7` of the moment `now`, or of 1970 where that is earlier.
+fn uuid_of(now: OffsetDateTime) -> Uuid {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.nanosecond()))
 }
 
 #[cfg(test)]
@@ -115,6 +120,7 @@ mod tests {
         assert_eq!(i64::try_from(seconds).unwrap(), moment.unix_timestamp());
         assert_eq!(nanoseconds, 123_000_000);
         assert_ne!(RandomIds.account_id(moment), id);
+        assert_eq!(RandomIds.audit_id(moment).as_uuid().get_version_num(), 7);
         assert_eq!(
             RandomIds.account_id(datetime!(1969-12-31 0:00 UTC)).as_uuid().get_version_num(),
             7

@@ -5,7 +5,9 @@
 //! all who ask for the same at the same time.
 
 mod begin_link;
+mod fetch_access_token;
 mod get_account;
+mod get_accounts;
 mod link_account;
 mod list_accounts;
 mod persistence;
@@ -15,7 +17,12 @@ mod sweep;
 mod unlink_account;
 
 pub use begin_link::{BeginLink, BeginLinkCommand, BeginLinkError, BegunLink};
+pub use fetch_access_token::{
+    FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
+    NotRenewed,
+};
 pub use get_account::{GetAccount, GetAccountError};
+pub use get_accounts::{FoundAccounts, GetAccounts};
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts, PagePosition};
 pub use refresh_account::{

@@ -5,6 +5,7 @@
 
 mod account;
 mod attempt;
+mod audit;
 mod authorization_response;
 mod bearer_token;
 mod caller;
@@ -29,6 +30,9 @@ pub use account::{
 pub use attempt::{
     Consent, LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase, REPLAY_WINDOW,
     SHORT_LIVED_LIFETIME, ShortLivedGrant,
+};
+pub use audit::{
+    AuditEntry, AuditId, InvalidPurpose, InvalidRequestId, Purpose, Recipient, RequestId,
 };
 pub use authorization_response::{
     AuthorizationResponse, ConsentDenial, InvalidAuthorizationResponse,

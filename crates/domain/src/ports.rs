@@ -2,12 +2,14 @@
 //!
 //! Everywhere `Ok(None)` means "not there", and `Err` means "could not tell".
 
+mod audit;
 mod callers;
 mod instagram;
 mod sealing;
 mod store;
 mod system;
 
+pub use audit::{AuditLog, AuditPage};
 pub use callers::{Callers, Credentials, NotAuthenticated};
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
 pub use sealing::{SealContext, SealError, TokenCipher};
@@ -17,6 +19,8 @@ pub use store::{
 };
 pub use system::{Clock, Ids, Timer};
 
+#[cfg(feature = "mocks")]
+pub use audit::MockAuditLog;
 #[cfg(feature = "mocks")]
 pub use instagram::MockInstagram;
 #[cfg(feature = "mocks")]

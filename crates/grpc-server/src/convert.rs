@@ -1,15 +1,19 @@
 //! Wire to domain, naming every bad field, and back.
 
 mod account;
+mod batch;
 mod fields;
 mod link;
 mod listing;
 mod page_token;
 mod requests;
+mod tokens;
 
 pub(crate) use account::{account, reauthorization_reason, timestamp};
+pub(crate) use batch::{batch_get, found_accounts};
 pub(crate) use fields::InvalidRequest;
 pub(crate) use link::{NotPresented, link, linked_account};
 pub(crate) use listing::{list, listed_accounts};
 pub(crate) use page_token::Listing;
 pub(crate) use requests::{begin_link, begun_link, get, refresh, refreshed_account, unlink};
+pub(crate) use tokens::{fetch_access_token, fetched_access_token};

@@ -1,8 +1,10 @@
 //! The RPCs: parse, execute, convert.
 
+use std::sync::Arc;
+
 use ig_application::{
-    BeginLink, GetAccount, LinkAccount, ListAccounts, RefreshAccount, UnlinkAccount,
-    UnlinkAccountError,
+    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, ListAccounts,
+    RefreshAccount, UnlinkAccount, UnlinkAccountError,
 };
 use ig_proto::v1;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountService;
@@ -20,10 +22,14 @@ pub struct UseCases {
     pub link: LinkAccount,
     /// `Get`.
     pub get: GetAccount,
+    /// `BatchGet`.
+    pub batch_get: GetAccounts,
     /// `List`.
     pub list: ListAccounts,
     /// `Refresh`.
-    pub refresh: RefreshAccount,
+    pub refresh: Arc<RefreshAccount>,
+    /// `FetchAccessToken`.
+    pub fetch_access_token: FetchAccessToken,
     /// `Unlink`.
     pub unlink: UnlinkAccount,
 }
@@ -67,6 +73,18 @@ impl InstagramAccountService for UseCases {
         Ok(Response::new(v1::GetResponse { account: Some(convert::account(view)) }))
     }
 
+    async fn batch_get(
+        &self,
+        request: Request<v1::BatchGetRequest>,
+    ) -> Result<Response<v1::BatchGetResponse>, Status> {
+        let (context, request) = Context::split(request)?;
+        let mut requested = convert::batch_get(&request).map_err(|error| error.to_status())?;
+        let owners = context.owners(requested.owner.take())?;
+        let found = self.batch_get.execute(requested.keys(), &owners).await;
+        let found = found.map_err(|error| error.to_status())?;
+        Ok(Response::new(convert::found_accounts(found, &requested)))
+    }
+
     async fn list(
         &self,
         request: Request<v1::ListRequest>,
@@ -91,6 +109,21 @@ impl InstagramAccountService for UseCases {
         let refreshed = self.refresh.execute(id, &owners).await;
         let refreshed = refreshed.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::refreshed_account(refreshed)))
+    }
+
+    async fn fetch_access_token(
+        &self,
+        request: Request<v1::FetchAccessTokenRequest>,
+    ) -> Result<Response<v1::FetchAccessTokenResponse>, Status> {
+        let (context, request) = Context::split(request)?;
+        let requested = convert::fetch_access_token(&request, context.request_id());
+        let mut requested = requested.map_err(|error| error.to_status())?;
+        context.is_about(Some(requested.account));
+        let owners = context.owners(requested.owner.take())?;
+        let command = requested.command(context.caller(), owners);
+        let fetched = self.fetch_access_token.execute(command).await;
+        let fetched = fetched.map_err(|error| error.to_status())?;
+        Ok(Response::new(convert::fetched_access_token(&fetched)))
     }
 
     async fn unlink(

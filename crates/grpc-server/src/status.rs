@@ -7,6 +7,7 @@ mod problem;
 mod reason;
 mod requests;
 mod store;
+mod tokens;
 
 use tonic::Status;
 

@@ -1,4 +1,6 @@
-//! The gRPC messages and service, generated from `proto/`; nothing here is written by hand.
+//! The gRPC messages and service, generated from `proto/`. Only what must not show a secret is written by hand.
+
+use std::fmt;
 
 /// Package `instagram.accounts.v1`.
 pub mod v1 {
@@ -7,3 +9,40 @@ pub mod v1 {
 
 /// The encoded descriptors of the whole package, comments included: what reflection serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+impl fmt::Debug for v1::FetchAccessTokenResponse {
+    /// Shows everything but the token.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            access_token: _,
+            professional_account_id,
+            expire_time,
+            granted_scopes,
+            granted_scopes_known,
+        } = self;
+        formatter
+            .debug_struct("FetchAccessTokenResponse")
+            .field("access_token", &"[REDACTED]")
+            .field("professional_account_id", professional_account_id)
+            .field("expire_time", expire_time)
+            .field("granted_scopes", granted_scopes)
+            .field("granted_scopes_known", granted_scopes_known)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_all_of_a_handed_out_token_but_the_token() {
+        let response = v1::FetchAccessTokenResponse {
+            access_token: "IGAA-secret".to_owned(),
+            professional_account_id: "17841400000000001".to_owned(),
+            ..v1::FetchAccessTokenResponse::default()
+        };
+        let shown = format!("{response:?}");
+        assert!(!shown.contains("IGAA") && shown.contains("17841400000000001"), "{shown}");
+    }
+}

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
 use ig_adapters::sealing::KeyRing;
-use ig_domain::RedirectUri;
+use ig_domain::{AppId, RedirectUri};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -170,6 +170,28 @@ pub(crate) fn read_callers_file(
 pub(crate) fn read_database_url(mut reader: Reader<'_>) -> Result<SecretString, InvalidSettings> {
     let url = database_url(&mut reader);
     reader.finish(url)
+}
+
+/// What `audit` needs.
+pub(crate) struct AuditConfig {
+    /// The database. May hold a password.
+    pub(crate) database_url: SecretString,
+    /// Whose entries are shown; `None` for those of every app.
+    pub(crate) app_id: Option<AppId>,
+}
+
+impl AuditConfig {
+    /// Reads the settings of `audit`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`] names every setting that cannot be used.
+    pub(crate) fn read(mut reader: Reader<'_>) -> Result<Self, InvalidSettings> {
+        let database_url = database_url(&mut reader);
+        let app_id = reader.optional(&setting::APP_ID, parse::app_id);
+        let config = database_url.zip(app_id);
+        reader.finish(config.map(|(database_url, app_id)| Self { database_url, app_id }))
+    }
 }
 
 /// What `healthcheck` needs: where the server listens, and the file of its certificate where it speaks TLS.

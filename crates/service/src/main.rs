@@ -1,5 +1,6 @@
 //! `instagram-accounts`: links Instagram professional accounts and serves them over gRPC.
 
+mod audit;
 mod caller;
 mod callers;
 mod config;
@@ -23,8 +24,9 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 
+use self::audit::AuditArgs;
 use self::caller::{CallerCommand, Outputs};
-use self::config::{Flags, InvalidSettings, LogConfig, Reader, ServeConfig};
+use self::config::{AuditConfig, Flags, InvalidSettings, LogConfig, Reader, ServeConfig};
 
 /// What a process exits with when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
@@ -54,6 +56,10 @@ enum Command {
     /// Adds services that may call
     #[command(subcommand)]
     Caller(CallerCommand),
+    /// Says who was handed which token, when, and what for, newest first
+    ///
+    /// Reads the database itself. Where an app id is set, only the entries of that app are shown.
+    Audit(AuditArgs),
     /// Exits with 0 when the running server is healthy and with 1 when not, within two seconds
     Healthcheck,
 }
@@ -86,6 +92,10 @@ fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<ExitCode> 
             let file = config::read_callers_file(reader())?;
             let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
             caller::run(command, file, &mut outputs).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Audit(args) => {
+            let config = AuditConfig::read(reader())?;
+            runtime.block_on(audit::run(&config, args, &mut io::stdout()))
         }
         Command::Healthcheck => {
             let (listen, certificate) = config::read_server(reader())?;

@@ -11,8 +11,8 @@ use ig_adapters::outcomes::{
 use ig_adapters::persistence::SeaOrmStore;
 use ig_adapters::system::{RandomIds, SandboxClock, SystemClock, TokioTimer};
 use ig_application::{
-    BeginLink, GetAccount, LinkAccount, LinkWork, ListAccounts, RefreshAccount, RefreshWork, Sweep,
-    UnlinkAccount,
+    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, LinkWork, ListAccounts,
+    RefreshAccount, RefreshWork, Sweep, UnlinkAccount,
 };
 use ig_domain::RedirectUri;
 use ig_domain::ports::{Clock, Ids, Instagram, StoreProbe, Timer};
@@ -79,12 +79,15 @@ impl Adapters {
         state_ttl: Duration,
         tracker: &TaskTracker,
     ) -> UseCases {
+        let refresh = Arc::new(RefreshAccount::new(self.refresh_work(), tracker.clone()));
         UseCases {
             begin_link: self.begin_link(redirect_uris, state_ttl),
             link: LinkAccount::new(self.link_work(), tracker.clone()),
             get: GetAccount { accounts: self.store.clone(), clock: self.clock.clone() },
+            batch_get: GetAccounts { accounts: self.store.clone(), clock: self.clock.clone() },
             list: ListAccounts { accounts: self.store.clone(), clock: self.clock.clone() },
-            refresh: RefreshAccount::new(self.refresh_work(), tracker.clone()),
+            fetch_access_token: self.fetch_access_token(Arc::clone(&refresh)),
+            refresh,
             unlink: UnlinkAccount { accounts: self.store.clone() },
         }
     }
@@ -98,6 +101,16 @@ impl Adapters {
             ids: self.ids.clone(),
             redirect_uris,
             state_ttl,
+        }
+    }
+
+    fn fetch_access_token(&self, refresh: Arc<RefreshAccount>) -> FetchAccessToken {
+        FetchAccessToken {
+            accounts: self.store.clone(),
+            audit: self.store.clone(),
+            refresh,
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
         }
     }
 

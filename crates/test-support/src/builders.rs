@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ig_domain::{
-    AccountId, AccountType, Consent, GrantedScopes, InstagramAccount, LongLivedToken, PendingLink,
-    Presentation, Profile, RequestedScopes, Scope, SessionBinding, StateToken, TokenGrant,
-    TokenLifetime,
+    AccountId, AccountType, AuditEntry, AuditId, Consent, GrantedScopes, InstagramAccount,
+    LongLivedToken, PendingLink, Presentation, Profile, Recipient, RequestedScopes, Scope,
+    SessionBinding, StateToken, TokenGrant, TokenLifetime,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -81,6 +81,18 @@ pub fn account(number: u32, owner: &str, now: OffsetDateTime) -> InstagramAccoun
         &consent(now),
         &grant("IGAA-first", now),
     )
+}
+
+/// The entry that the token of `account` was handed out so many microseconds after [`START`].
+#[must_use]
+pub fn audit_entry(account: &InstagramAccount, after: u64) -> AuditEntry {
+    let id = AuditId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, after));
+    let recipient = Recipient {
+        caller: parsed("publisher"),
+        purpose: parsed("publish"),
+        request_id: parsed("req-7"),
+    };
+    AuditEntry::of(id, recipient, account, START + Duration::from_micros(after))
 }
 
 /// A link that began at `now` under `state`, with an hour to go.

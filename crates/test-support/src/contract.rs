@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ig_domain::AppId;
-use ig_domain::ports::{Accounts, LinkAttempts, PendingLinks, RenewalLeases, StoreProbe};
+use ig_domain::ports::{Accounts, AuditLog, LinkAttempts, PendingLinks, RenewalLeases, StoreProbe};
 
 use crate::builders::parsed;
 
 pub mod accounts;
 pub mod attempts;
+pub mod audit;
 pub mod completion;
 pub mod faulty;
 pub mod isolation;
@@ -32,6 +33,7 @@ pub struct Ports {
     pub pending_links: Arc<dyn PendingLinks>,
     pub link_attempts: Arc<dyn LinkAttempts>,
     pub renewal_leases: Arc<dyn RenewalLeases>,
+    pub audit: Arc<dyn AuditLog>,
     pub probe: Arc<dyn StoreProbe>,
 }
 
@@ -64,6 +66,7 @@ macro_rules! store_contract {
                 an_unknown_key_finds_nothing,
                 a_professional_id_outranks_an_app_scoped_one_and_that_an_alias,
                 of_two_accounts_with_one_username_the_newer_reading_is_found,
+                many_keys_find_what_each_would_find_by_itself,
                 an_update_stores_everything,
                 an_update_without_a_token_keeps_the_stored_one,
                 a_newer_reading_alone_is_stored_under_the_same_revision,
@@ -121,6 +124,13 @@ macro_rules! store_contract {
                 a_taken_professional_id_leaves_everything_as_it_was,
                 a_lost_lease_leaves_everything_as_it_was,
             }
+            audit::{
+                every_field_of_an_entry_survives,
+                the_newest_entry_comes_first_and_pages_join,
+                entries_are_found_by_account_caller_owner_and_time,
+                an_entry_outlives_its_account,
+                an_entry_is_recorded_once,
+            }
             sweep::{
                 a_stale_short_lived_token_ends_its_attempt,
                 what_lies_sent_or_unsent_ends_after_an_hour,
@@ -133,6 +143,7 @@ macro_rules! store_contract {
                 one_instagram_account_may_be_linked_under_two_apps,
                 links_of_another_app_are_invisible,
                 leases_of_another_app_are_others,
+                the_audit_of_another_app_is_invisible,
                 a_store_that_is_well_says_so,
             }
         );

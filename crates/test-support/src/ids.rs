@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ig_domain::ports::Ids;
-use ig_domain::{AccountId, LeaseHolder, StateToken};
+use ig_domain::{AccountId, AuditId, LeaseHolder, StateToken};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,6 +20,10 @@ impl SequentialIds {
 impl Ids for SequentialIds {
     fn account_id(&self, _now: OffsetDateTime) -> AccountId {
         AccountId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, self.next()))
+    }
+
+    fn audit_id(&self, _now: OffsetDateTime) -> AuditId {
+        AuditId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, self.next()))
     }
 
     #[expect(clippy::expect_used, reason = "digits are a valid state")]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod attempts;
+mod audit;
 mod leases;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{Cause, StoreError, StoreProbe};
 use ig_domain::{
-    AccountId, AppId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt, LongLivedToken,
-    PendingLink, StateHash,
+    AccountId, AppId, AuditEntry, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
+    LongLivedToken, PendingLink, StateHash,
 };
 
 /// What keeps a store right. One that lacks a guard must be caught by the tests that use it.
@@ -47,6 +48,7 @@ struct Rows {
     pending_links: BTreeMap<StateHash, PendingLink>,
     attempts: BTreeMap<CodeHash, AttemptRow>,
     renewals: HashMap<AccountId, Lease>,
+    audit: Vec<AuditEntry>,
 }
 
 struct AttemptRow {
@@ -104,6 +106,12 @@ impl MemoryStore {
     #[must_use]
     pub fn attempts(&self) -> Vec<LinkAttempt> {
         self.read(|rows| rows.attempts.values().map(|row| row.attempt.clone()).collect())
+    }
+
+    /// All audit entries, oldest first.
+    #[must_use]
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.read(|rows| rows.audit.clone())
     }
 
     fn lacks(&self, guard: Guard) -> bool {

@@ -18,6 +18,7 @@ impl StoreUnderTest for Memory {
             pending_links: store.clone(),
             link_attempts: store.clone(),
             renewal_leases: store.clone(),
+            audit: store.clone(),
             probe: store,
         }
     }

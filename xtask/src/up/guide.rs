@@ -55,6 +55,7 @@ impl Guide<'_> {
         let account_id = json!({ "account_id": demo.field("accountId") });
         let professional = json!({ "instagram_id": demo.field("professionalAccountId") });
         let app_scoped = json!({ "instagram_id": demo.field("appScopedUserId") });
+        let token = json!({ "account_id": demo.field("accountId"), "purpose": "publish" });
         let username = json!({ "username": demo.field("username") });
         let begin = json!({ "redirect_uri": demo.redirect_uri, "owner": demo::OWNER });
         vec![
@@ -65,6 +66,7 @@ impl Guide<'_> {
             ("by the username", call("Get", username)),
             ("all accounts of an owner", call("List", json!({ "owner": demo::OWNER }))),
             ("renew its token: too young on the first day", call("Refresh", account_id.clone())),
+            ("get its token, to publish with", call("FetchAccessToken", token)),
             ("let a day pass in the sandbox", self.let_a_day_pass()),
             ("renew its token, a moment later", call("Refresh", account_id.clone())),
             ("begin another link (JSON writes an & as \\u0026)", call("BeginLink", begin)),

@@ -117,6 +117,13 @@ impl Accounts for CountedAccounts {
         self.inner.find(key).await
     }
 
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.inner.find_many(keys).await
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         self.inner.list(page).await
     }

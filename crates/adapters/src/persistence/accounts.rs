@@ -34,6 +34,13 @@ impl Accounts for SeaOrmStore {
         .await
     }
 
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.call(Operation::FindAccounts, self.find_each(keys)).await
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         // A condition without alternatives would be true.
         if page.owners.patterns().is_empty() {

@@ -10,6 +10,7 @@ use super::database::bounded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     FindAccount,
+    FindAccounts,
     ListAccounts,
     FindToken,
     UpdateAccount,
@@ -24,12 +25,14 @@ pub(super) enum Operation {
     CompleteLink,
     ClaimRenewal,
     ReleaseRenewal,
+    RecordAudit,
     Sweep,
     Probe,
 }
 
 ig_metrics::label!(Operation, "operation", {
     FindAccount => "find_account",
+    FindAccounts => "find_accounts",
     ListAccounts => "list_accounts",
     FindToken => "find_token",
     UpdateAccount => "update_account",
@@ -44,6 +47,7 @@ ig_metrics::label!(Operation, "operation", {
     CompleteLink => "complete_link",
     ClaimRenewal => "claim_renewal",
     ReleaseRenewal => "release_renewal",
+    RecordAudit => "record_audit",
     Sweep => "sweep",
     Probe => "probe",
 });

@@ -91,6 +91,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         pending_links: store.clone(),
         link_attempts: store.clone(),
         renewal_leases: store.clone(),
+        audit: store.clone(),
         probe: store,
     }
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 mod begin_link;
+mod fetch_access_token;
+mod get_accounts;
 mod instagram_script;
 mod link_account;
 mod list_accounts;

@@ -7,12 +7,15 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ig_application::{
-    LinkAccountError, LinkWork, LinkedAccount, RefreshAccountError, RefreshWork, RefreshedAccount,
+    FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
+    LinkAccountError, LinkWork, LinkedAccount, RefreshAccount, RefreshAccountError, RefreshWork,
+    RefreshedAccount,
 };
 use ig_domain::ports::{Accounts as _, Clock as _, LEASE, LinkAttempts as _, PendingLinks as _};
-use ig_domain::{AccountId, Phase, Presentation};
+use ig_domain::{AccountId, OwnerScope, Phase, Presentation, Recipient};
 use ig_test_support::Guard;
-use ig_test_support::builders::{pending_link, presentation};
+use ig_test_support::builders::{parsed, pending_link, presentation};
+use tokio_util::task::TaskTracker;
 
 use crate::invariants::Invariants;
 use crate::ports::Ports;
@@ -29,6 +32,7 @@ type Task = Pin<Box<dyn Future<Output = Answer>>>;
 enum Answer {
     Linked(String, Result<LinkedAccount, LinkAccountError>),
     Refreshed(Result<RefreshedAccount, RefreshAccountError>),
+    Fetched(Result<FetchedAccessToken, FetchAccessTokenError>),
 }
 
 /// One history of the world.
@@ -135,11 +139,13 @@ impl History {
         }
         let replica = self.world.roll(REPLICAS);
         let accounts = self.world.store.accounts();
-        let refresh = !accounts.is_empty() && self.world.roll(2) == 0;
-        let task = if refresh {
+        let of_an_account = !accounts.is_empty() && self.world.roll(2) == 0;
+        let task = if of_an_account {
             let (account, _) = &accounts[self.world.roll(accounts.len())];
-            self.world.note(format!("replica {replica}: refresh {}", account.id));
-            self.refresh(account.id)
+            let fetch = self.world.roll(3) == 0;
+            let what = if fetch { "fetch the token of" } else { "refresh" };
+            self.world.note(format!("replica {replica}: {what} {}", account.id));
+            if fetch { self.fetch(account.id) } else { self.refresh(account.id) }
         } else {
             let recent = self.presentations.len().min(4);
             let index = self.presentations.len() - 1 - self.world.roll(recent);
@@ -165,16 +171,40 @@ impl History {
     }
 
     fn refresh(&self, id: AccountId) -> Task {
+        let work = self.refresh_work();
+        Box::pin(async move { Answer::Refreshed(work.run(id).await) })
+    }
+
+    fn refresh_work(&self) -> RefreshWork {
         let ports = Arc::new(Ports(Arc::clone(&self.world)));
-        let work = RefreshWork {
+        RefreshWork {
             accounts: ports.clone(),
             leases: ports.clone(),
             instagram: ports.clone(),
             clock: ports.clone(),
             timer: ports.clone(),
             ids: ports,
+        }
+    }
+
+    /// Fetches a token of any life: renewing needs a runtime, and is what `refresh` is for.
+    fn fetch(&self, id: AccountId) -> Task {
+        let ports = Arc::new(Ports(Arc::clone(&self.world)));
+        let fetch = FetchAccessToken {
+            accounts: ports.clone(),
+            audit: ports.clone(),
+            refresh: Arc::new(RefreshAccount::new(self.refresh_work(), TaskTracker::new())),
+            clock: ports.clone(),
+            ids: ports,
         };
-        Box::pin(async move { Answer::Refreshed(work.run(id).await) })
+        let recipient = Recipient {
+            caller: parsed("publisher"),
+            purpose: parsed("publish"),
+            request_id: parsed("req-7"),
+        };
+        let (owners, min_ttl) = (OwnerScope::everyone(), Duration::ZERO);
+        let command = FetchAccessTokenCommand { account: id, owners, min_ttl, recipient };
+        Box::pin(async move { Answer::Fetched(fetch.execute(command).await) })
     }
 
     fn poll_any(&mut self) {
@@ -211,6 +241,11 @@ impl History {
                 self.world.note(format!("refreshed: {:?}", refreshed.token_outcome));
             }
             Answer::Refreshed(Err(error)) => self.world.note(format!("not refreshed: {error:?}")),
+            Answer::Fetched(Ok(fetched)) => {
+                self.world.note("handed out");
+                self.invariants.check_handed_out(&self.world, &fetched);
+            }
+            Answer::Fetched(Err(error)) => self.world.note(format!("not handed out: {error:?}")),
             Answer::Linked(call, Err(error)) => {
                 self.world.note(format!("{call} not linked: {error:?}"));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ig_application::FetchedAccessToken;
 use ig_domain::ports::Clock as _;
 use ig_domain::{AccountId, AccountStatus, InstagramAccount};
 
@@ -11,6 +12,8 @@ use crate::world::World;
 #[derive(Default)]
 pub(crate) struct Invariants {
     before: BTreeMap<AccountId, (InstagramAccount, String)>,
+    /// The token that belonged to each revision.
+    tokens: BTreeMap<(AccountId, i64), String>,
 }
 
 impl Invariants {
@@ -36,9 +39,31 @@ impl Invariants {
             if account.refused.is_some() && !refused_before && !refused_twice(world, &token) {
                 world.violate("an account needs re-authorisation, and Instagram said so only once");
             }
+            self.tokens.insert((account.id, account.revision), token.clone());
             after.insert(account.id, (account.clone(), token));
         }
         self.before = after;
+    }
+
+    /// Holds a token that leaves against what is written down of it.
+    pub(crate) fn check_handed_out(&self, world: &World, fetched: &FetchedAccessToken) {
+        let FetchedAccessToken { token, account } = fetched;
+        let token = token.text().expose();
+        let entries = world.store.audit();
+        let named = entries.iter().find(|entry| {
+            (entry.account, entry.revision, entry.token_issue_time)
+                == (account.id, account.revision, account.token_issue_time)
+        });
+        match named {
+            None => world.violate(format!("{token} left and is not in the audit")),
+            Some(entry) if entry.token_expire_time <= entry.time => {
+                world.violate(format!("{token} left though it was dead"));
+            }
+            Some(_) => {}
+        }
+        if self.tokens.get(&(account.id, account.revision)).is_none_or(|other| other != token) {
+            world.violate(format!("{token} left, and the audit names another token"));
+        }
     }
 }
 

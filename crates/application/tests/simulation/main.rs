@@ -86,6 +86,8 @@ fn histories_reach_what_matters() {
         "ReauthorizationRequired",
         "StateRejected",
         "the replica stops",
+        "handed out",
+        "not handed out: Store",
     ] {
         let reached = traces.iter().flatten().any(|line| line.contains(mark));
         assert!(reached, "no history reached {mark:?}");

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, Cause, Clock, CompletedLink, Ids, LinkAttempts,
-    PendingLinks, RenewalLeases, StoreError, Timer,
+    AccountKey, AccountPage, Accounts, AuditLog, AuditPage, Cause, Clock, CompletedLink, Ids,
+    LinkAttempts, PendingLinks, RenewalLeases, StoreError, Timer,
 };
 use ig_domain::{
-    AccountId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt, LongLivedToken, PendingLink,
-    Phase, StateHash, StateToken,
+    AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
+    LongLivedToken, PendingLink, Phase, StateHash, StateToken,
 };
 use time::OffsetDateTime;
 
@@ -49,6 +49,13 @@ impl Ports {
 impl Accounts for Ports {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.store("find account", Accounts::find(&self.0.store, key)).await
+    }
+
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.store("find accounts", self.0.store.find_many(keys)).await
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
@@ -149,6 +156,17 @@ impl RenewalLeases for Ports {
     }
 }
 
+#[async_trait]
+impl AuditLog for Ports {
+    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.store("record", self.0.store.record(entry)).await
+    }
+
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store("find audit entries", self.0.store.entries(page)).await
+    }
+}
+
 impl Clock for Ports {
     fn now(&self) -> OffsetDateTime {
         self.0.clock.now()
@@ -165,6 +183,10 @@ impl Timer for Ports {
 impl Ids for Ports {
     fn account_id(&self, now: OffsetDateTime) -> AccountId {
         self.0.ids.account_id(now)
+    }
+
+    fn audit_id(&self, now: OffsetDateTime) -> AuditId {
+        self.0.ids.audit_id(now)
     }
 
     fn state(&self) -> StateToken {

@@ -117,6 +117,18 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError>;
 
+    /// For each of `keys` the account that [`find`](Self::find) would find, in their order. Reads no token.
+    ///
+    /// Takes a number of round trips that does not depend on how many keys there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError>;
+
     /// One page of accounts. Reads no token.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{AccountId, LeaseHolder, StateToken};
+use crate::{AccountId, AuditId, LeaseHolder, StateToken};
 
 /// Business time: what tokens, states and codes are judged by.
 #[cfg_attr(feature = "mocks", mockall::automock)]
@@ -27,6 +27,9 @@ pub trait Timer: Send + Sync {
 pub trait Ids: Send + Sync {
     /// A new account id: a `UUIDv7` of the moment `now`.
     fn account_id(&self, now: OffsetDateTime) -> AccountId;
+
+    /// A new id of an audit entry: a `UUIDv7` of the moment `now`.
+    fn audit_id(&self, now: OffsetDateTime) -> AuditId;
 
     /// A new state: 256 random bits as text.
     fn state(&self) -> StateToken;

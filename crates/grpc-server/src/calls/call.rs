@@ -64,7 +64,7 @@ impl Call {
 
     /// Takes note of who calls, and gives its handler the context.
     pub(super) fn is_made_by<B>(&mut self, caller: Arc<Caller>, request: &mut Request<B>) {
-        let context = Context::of(caller);
+        let context = Context::of(caller, self.id.clone());
         request.extensions_mut().insert(context.clone());
         self.context = Some(context);
     }
@@ -115,6 +115,9 @@ impl Call {
         let info = status.get_details_error_info();
         let code = format!("{:?}", status.code());
         let reason = info.as_ref().map_or(code.as_str(), |info| info.reason.as_str());
+        let because = info.as_ref().and_then(|info| info.metadata.get("cause"));
+        let app = Reason::AppMisconfigured.as_str();
+        let app_refused = reason == app || because.is_some_and(|because| because == app);
         let facts = info.as_ref().map(|info| &info.metadata).filter(|facts| !facts.is_empty());
         let facts = facts.map(tracing::field::debug);
         match (status.code(), status.source()) {
@@ -122,9 +125,7 @@ impl Call {
                 line!(error, self, reason, facts, error = %Chain(cause), "call failed");
             }
             // The one refusal that only the operator can mend.
-            (_, _) if reason == Reason::AppMisconfigured.as_str() => {
-                line!(warn, self, reason, facts, "call refused");
-            }
+            (_, _) if app_refused => line!(warn, self, reason, facts, "call refused"),
             (Code::Unauthenticated | Code::PermissionDenied, cause) => {
                 let cause = cause.map(|cause| Chain(cause).to_string());
                 line!(warn, self, reason, facts, error = cause, "call refused");

@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use ig_domain::{AccountId, Caller, Owner, OwnerScope};
 use tonic::{Request, Status};
 
+use super::request_id::RequestId;
 use crate::status::{ToStatus as _, internal};
 
-/// Who calls, and a place for the account that the call turns out to be about. Shared by layer and handler.
+/// Who calls, under which id, and a place for the account that the call turns out to be about. Shared by layer and handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     caller: Arc<Caller>,
+    request_id: RequestId,
     account: Arc<OnceLock<AccountId>>,
 }
 
@@ -21,8 +23,8 @@ struct NoContext;
 
 impl Context {
     /// The context of a call by `caller`.
-    pub(super) fn of(caller: Arc<Caller>) -> Self {
-        Self { caller, account: Arc::default() }
+    pub(super) fn of(caller: Arc<Caller>, request_id: RequestId) -> Self {
+        Self { caller, request_id, account: Arc::default() }
     }
 
     /// The context that the layer gave this request, and the message.
@@ -53,8 +55,13 @@ impl Context {
     }
 
     /// Who calls.
-    pub(super) fn caller(&self) -> &Caller {
+    pub(crate) fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The id under which the call is logged.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.as_str()
     }
 
     /// The account, if the handler came to one.

@@ -10,8 +10,10 @@ pub(crate) enum Rpc {
     BeginLink,
     Link,
     Get,
+    BatchGet,
     List,
     Refresh,
+    FetchAccessToken,
     Unlink,
     /// Health, reflection, and whatever nobody serves.
     Other,
@@ -21,8 +23,10 @@ ig_metrics::label!(Rpc, "method", {
     BeginLink => "BeginLink",
     Link => "Link",
     Get => "Get",
+    BatchGet => "BatchGet",
     List => "List",
     Refresh => "Refresh",
+    FetchAccessToken => "FetchAccessToken",
     Unlink => "Unlink",
     Other => "other",
 });
@@ -35,8 +39,10 @@ impl Rpc {
             Some("/BeginLink") => Self::BeginLink,
             Some("/Link") => Self::Link,
             Some("/Get") => Self::Get,
+            Some("/BatchGet") => Self::BatchGet,
             Some("/List") => Self::List,
             Some("/Refresh") => Self::Refresh,
+            Some("/FetchAccessToken") => Self::FetchAccessToken,
             Some("/Unlink") => Self::Unlink,
             _ => Self::Other,
         }
@@ -51,8 +57,9 @@ impl Rpc {
     pub(crate) fn roles(self) -> Option<&'static [Role]> {
         match self {
             Self::BeginLink | Self::Link => Some(&[Role::Link]),
-            Self::Get | Self::List => Some(&[Role::Read]),
+            Self::Get | Self::BatchGet | Self::List => Some(&[Role::Read]),
             Self::Refresh => Some(&[Role::Link, Role::Token]),
+            Self::FetchAccessToken => Some(&[Role::Token]),
             Self::Unlink => Some(&[Role::Admin]),
             Self::Other => None,
         }
@@ -61,8 +68,12 @@ impl Rpc {
     /// Whether each call is worth a line, however it ends.
     pub(crate) fn writes(self) -> bool {
         match self {
-            Self::BeginLink | Self::Link | Self::Refresh | Self::Unlink => true,
-            Self::Get | Self::List | Self::Other => false,
+            Self::BeginLink
+            | Self::Link
+            | Self::Refresh
+            | Self::FetchAccessToken
+            | Self::Unlink => true,
+            Self::Get | Self::BatchGet | Self::List | Self::Other => false,
         }
     }
 }

@@ -16,11 +16,16 @@ pub(super) const CHECK_THE_APP: &str = "check app id, app secret, the account's 
 
 impl ToStatus for InstagramError {
     fn to_status(&self) -> Status {
-        problem(self).graph_facts(&self.facts).into_status()
+        problem(self).into_status()
     }
 }
 
-fn problem(error: &InstagramError) -> Problem {
+/// The failure with Instagram's own numbers.
+pub(super) fn problem(error: &InstagramError) -> Problem {
+    by_kind(error).graph_facts(&error.facts)
+}
+
+fn by_kind(error: &InstagramError) -> Problem {
     match error.kind {
         InstagramErrorKind::NotSent
         | InstagramErrorKind::NoAnswer

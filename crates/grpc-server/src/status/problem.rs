@@ -60,6 +60,13 @@ impl Problem {
         self
     }
 
+    /// The same trouble as the cause of a wider one: `reason` and `message` are the wider one's.
+    pub(crate) fn causing(self, reason: Reason, message: &str) -> Self {
+        let cause = self.reason.as_str();
+        let message = format!("{message}: {}", self.message);
+        Self { reason, message, ..self }.fact("cause", Some(cause))
+    }
+
     /// Keeps the error behind it for the log. Callers never see it.
     pub(crate) fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(error));

@@ -33,6 +33,8 @@ pub(crate) enum Reason {
     AccountNotFound,
     /// The token is dead.
     ReauthorizationRequired,
+    /// The token lives shorter than asked and cannot be renewed now.
+    MinTtlUnmet,
     /// The operator must act; the account is fine.
     AppMisconfigured,
     /// Instagram throttles us.
@@ -69,6 +71,7 @@ impl Reason {
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::AccountNotFound => "ACCOUNT_NOT_FOUND",
             Self::ReauthorizationRequired => "REAUTHORIZATION_REQUIRED",
+            Self::MinTtlUnmet => "MIN_TTL_UNMET",
             Self::AppMisconfigured => "APP_MISCONFIGURED",
             Self::RateLimited => "RATE_LIMITED",
             Self::Overloaded => "OVERLOADED",
@@ -91,6 +94,7 @@ impl Reason {
             | Self::ScopeMissing
             | Self::WrongAccount
             | Self::ReauthorizationRequired
+            | Self::MinTtlUnmet
             | Self::AppMisconfigured => Code::FailedPrecondition,
             Self::OwnedByAnother => Code::AlreadyExists,
             Self::LinkInterrupted => Code::Aborted,

@@ -8,10 +8,17 @@ use tonic::Status;
 use super::{Problem, Reason, ToStatus, internal};
 use crate::convert::{InvalidRequest, reauthorization_reason};
 
+/// How many bad fields a message tells of; the details name them all.
+const MOST_TOLD: usize = 10;
+
 impl ToStatus for InvalidRequest {
     fn to_status(&self) -> Status {
         let told = self.violations.iter().map(|one| format!("{}: {}", one.field, one.description));
-        let message = told.collect::<Vec<_>>().join("; ");
+        let mut told: Vec<_> = told.take(MOST_TOLD).collect();
+        if let Some(more @ 1..) = self.violations.len().checked_sub(MOST_TOLD) {
+            told.push(format!("and {more} more"));
+        }
+        let message = told.join("; ");
         let problem = Problem::new(Reason::InvalidField, message);
         problem.violations(self.violations.clone()).into_status()
     }
@@ -60,7 +67,8 @@ pub(super) fn account_not_found() -> Status {
     Problem::new(Reason::AccountNotFound, message).into_status()
 }
 
-fn reauthorization_required(view: &AccountView) -> Status {
+/// The status where a token is dead.
+pub(super) fn reauthorization_required(view: &AccountView) -> Status {
     let reason = match view.status {
         AccountStatus::Active => None,
         AccountStatus::ReauthorizationRequired(reason) => {

@@ -76,6 +76,12 @@ impl Town {
                 let answer = client.get(by("clerk", request)).await?.into_inner();
                 Ok(answer.account.into_iter().map(|account| account.account_id).collect())
             }
+            "BatchGet" => {
+                let account_ids = vec![account_id];
+                let request = v1::BatchGetRequest { account_ids, owner, ..Default::default() };
+                let answer = client.batch_get(by("clerk", request)).await?.into_inner();
+                Ok(answer.accounts.into_iter().map(|account| account.account_id).collect())
+            }
             "List" => {
                 let request = v1::ListRequest { owner, ..Default::default() };
                 let answer = client.list(by("clerk", request)).await?.into_inner();
@@ -85,6 +91,11 @@ impl Town {
                 let request = v1::RefreshRequest { account_id, owner };
                 let answer = client.refresh(by("clerk", request)).await?.into_inner();
                 Ok(answer.account.into_iter().map(|account| account.account_id).collect())
+            }
+            "FetchAccessToken" => {
+                let request =
+                    v1::FetchAccessTokenRequest { account_id, owner, ..Default::default() };
+                client.fetch_access_token(by("clerk", request)).await.map(|_| Vec::new())
             }
             "Unlink" => {
                 let request = v1::UnlinkRequest { account_id, owner, allow_missing: false };
@@ -123,6 +134,7 @@ fn link_request(state: &str, owner: &str) -> v1::LinkRequest {
 
 const READ: &[Role] = &[Role::Read, Role::Admin];
 const LINK: &[Role] = &[Role::Link, Role::Admin];
+const TOKEN: &[Role] = &[Role::Token, Role::Admin];
 const LINK_OR_TOKEN: &[Role] = &[Role::Link, Role::Token, Role::Admin];
 const ADMIN: &[Role] = &[Role::Admin];
 
@@ -131,8 +143,10 @@ const RIGHTS: &[(&str, &[Role], Option<&str>)] = &[
     ("BeginLink", LINK, Some("PERMISSION_DENIED")),
     ("Link", LINK, Some("PERMISSION_DENIED")),
     ("Get", READ, Some("ACCOUNT_NOT_FOUND")),
+    ("BatchGet", READ, None),
     ("List", READ, None),
     ("Refresh", LINK_OR_TOKEN, Some("ACCOUNT_NOT_FOUND")),
+    ("FetchAccessToken", TOKEN, Some("ACCOUNT_NOT_FOUND")),
     ("Unlink", ADMIN, Some("ACCOUNT_NOT_FOUND")),
 ];
 

@@ -215,7 +215,10 @@ async fn no_log_holds_a_code_a_state_or_a_token_at_any_level() {
     world.begin("S3CRET-STATE", "shop/7").await;
     let (log, _guard) = Log::at("trace");
     let mut client = world.client().await;
-    client.link(link_request("S3CRET-CODE")).await.unwrap();
+    let linked = client.link(link_request("S3CRET-CODE")).await.unwrap().into_inner();
+    let account_id = linked.account.unwrap().account_id;
+    let request = v1::FetchAccessTokenRequest { account_id, ..Default::default() };
+    client.fetch_access_token(request).await.unwrap();
     let mut broken = link_request("S3CRET-CODE").into_inner();
     broken.authorization_response = "code=S3CRET-CODE&state=S3CRET-STATE".to_owned();
     let status = client.link(broken).await.unwrap_err();

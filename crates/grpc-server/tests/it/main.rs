@@ -14,4 +14,5 @@ mod reflection;
 mod stop;
 mod success;
 mod tls;
+mod tokens;
 mod world;

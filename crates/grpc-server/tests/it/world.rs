@@ -11,8 +11,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ig_application::{
-    BeginLink, GetAccount, LinkAccount, LinkWork, ListAccounts, RefreshAccount, RefreshWork,
-    UnlinkAccount,
+    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, LinkWork, ListAccounts,
+    RefreshAccount, RefreshWork, UnlinkAccount,
 };
 use ig_domain::ports::{
     AccountKey, AccountPage, Accounts, Callers, CodeExchange, Instagram, MockInstagram, StoreError,
@@ -123,20 +123,29 @@ impl World {
             timer: Arc::new(ImmediateTimer),
             ids: ids.clone(),
         };
+        let refresh = Arc::new(RefreshAccount::new(refresh, tracker.clone()));
         UseCases {
             begin_link: BeginLink {
                 accounts: self.accounts.clone(),
-                pending_links: store,
+                pending_links: store.clone(),
                 instagram: self.instagram.clone(),
                 clock: clock.clone(),
-                ids,
+                ids: ids.clone(),
                 redirect_uris: self.redirect_uris.clone(),
                 state_ttl: Duration::from_mins(15),
             },
-            link: LinkAccount::new(link, tracker.clone()),
+            link: LinkAccount::new(link, tracker),
             get: GetAccount { accounts: self.accounts.clone(), clock: clock.clone() },
-            list: ListAccounts { accounts: self.accounts.clone(), clock },
-            refresh: RefreshAccount::new(refresh, tracker),
+            batch_get: GetAccounts { accounts: self.accounts.clone(), clock: clock.clone() },
+            list: ListAccounts { accounts: self.accounts.clone(), clock: clock.clone() },
+            fetch_access_token: FetchAccessToken {
+                accounts: self.accounts.clone(),
+                audit: store,
+                refresh: refresh.clone(),
+                clock,
+                ids,
+            },
+            refresh,
             unlink: UnlinkAccount { accounts: self.accounts.clone() },
         }
     }
@@ -230,6 +239,13 @@ impl Accounts for Stuck {
         self.entered.notify_one();
         self.released.notified().await;
         Ok(None)
+    }
+
+    async fn find_many(
+        &self,
+        _keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        panic!("a planted panic")
     }
 
     async fn list(&self, _page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {

@@ -25,7 +25,8 @@ async fn grpcurl_shows_a_comment_on_every_symbol() {
     assert!(services.contains(&SERVICE) && services.contains(&"grpc.health.v1.Health"));
     let methods = grpcurl(&["-plaintext", address, "list", SERVICE]);
     let methods: Vec<_> = methods.lines().collect();
-    let expected = ["BeginLink", "Get", "Link", "List", "Refresh", "Unlink"];
+    let expected =
+        ["BatchGet", "BeginLink", "FetchAccessToken", "Get", "Link", "List", "Refresh", "Unlink"];
     assert_eq!(methods, expected.map(|name| format!("{SERVICE}.{name}")));
 
     let files = files(address).await;

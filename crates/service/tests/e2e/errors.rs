@@ -16,7 +16,7 @@ use crate::support::grpcurl::{self, Printed};
 const OWNER: &str = "shop/7";
 
 /// Every reason: its code, and what comes with it besides `ErrorInfo` and `RequestInfo`.
-const REASONS: [(&str, &str, &[&str]); 19] = [
+const REASONS: [(&str, &str, &[&str]); 20] = [
     ("INVALID_FIELD", "InvalidArgument", &["BadRequest"]),
     ("REDIRECT_URI_REJECTED", "InvalidArgument", &[]),
     ("CONSENT_DENIED", "FailedPrecondition", &[]),
@@ -29,6 +29,7 @@ const REASONS: [(&str, &str, &[&str]); 19] = [
     ("LINK_INTERRUPTED", "Aborted", &[]),
     ("ACCOUNT_NOT_FOUND", "NotFound", &[]),
     ("REAUTHORIZATION_REQUIRED", "FailedPrecondition", &[]),
+    ("MIN_TTL_UNMET", "FailedPrecondition", &["RetryInfo"]),
     ("APP_MISCONFIGURED", "FailedPrecondition", &[]),
     ("RATE_LIMITED", "ResourceExhausted", &["RetryInfo"]),
     ("INSTAGRAM_UNAVAILABLE", "Unavailable", &["RetryInfo"]),

@@ -32,3 +32,4 @@ mod secrets;
 mod stop;
 mod support;
 mod tls;
+mod tokens;

@@ -109,6 +109,56 @@ pub async fn a_professional_id_outranks_an_app_scoped_one_and_that_an_alias(
     }
 }
 
+/// In any order, repeated or unknown, in each sense of an id, and however many.
+pub async fn many_keys_find_what_each_would_find_by_itself(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let [alias, app_scoped, older, newer] = four_that_share_ids();
+    for (number, account) in (1_u8..).zip([&alias, &app_scoped, &older, &newer]) {
+        ports.link(number, account, "token").await;
+    }
+    let instagram = |id: &str| AccountKey::Instagram(parsed(id));
+    let (alias, app_scoped, older, newer) =
+        (Some(alias), Some(app_scoped), Some(older), Some(newer));
+    let mut expected = vec![
+        (AccountKey::Id(id(3)), older.clone()),
+        (instagram("9007199254740993"), app_scoped.clone()),
+        (AccountKey::Id(id(99)), None),
+        (instagram("8"), newer.clone()),
+        (instagram(&builders::profile(1).professional_account_id.to_string()), alias),
+        (instagram("7"), app_scoped.clone()),
+        (AccountKey::Username(parsed("account_3")), newer),
+        (instagram("9007199254740993"), app_scoped),
+        (instagram("123"), None),
+        (AccountKey::Id(id(3)), older),
+    ];
+    expected.extend((100..190).map(|number| (AccountKey::Id(id(number)), None)));
+    let (keys, expected): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
+    assert_eq!(ports.accounts.find_many(&keys).await.unwrap(), expected);
+    for (key, expected) in keys.iter().zip(expected) {
+        assert_eq!(ports.accounts.find(key).await.unwrap(), expected, "{key:?}");
+    }
+    assert_eq!(ports.accounts.find_many(&[]).await.unwrap(), []);
+}
+
+/// The second has as app-scoped id what is the first's alias; the last two share app-scoped id and username.
+fn four_that_share_ids() -> [InstagramAccount; 4] {
+    let account = |number| builders::account(number, "", START);
+    [
+        InstagramAccount { exchange_user_id: Some(parsed("9007199254740993")), ..account(1) },
+        InstagramAccount {
+            app_scoped_user_id: Some(parsed("9007199254740993")),
+            exchange_user_id: Some(parsed("7")),
+            ..account(2)
+        },
+        InstagramAccount { app_scoped_user_id: Some(parsed("8")), ..account(3) },
+        InstagramAccount {
+            app_scoped_user_id: Some(parsed("8")),
+            username: parsed("account_3"),
+            ..account(4)
+        },
+    ]
+}
+
 /// A handle that was given up may be another's now.
 pub async fn of_two_accounts_with_one_username_the_newer_reading_is_found(
     store: &dyn StoreUnderTest,

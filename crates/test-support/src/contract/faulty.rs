@@ -6,6 +6,7 @@
 
 mod accounts;
 mod attempts;
+mod audit;
 mod leases;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,12 @@ pub enum Fault {
     BoundlessSweep,
     /// Every app sees everything.
     OneApp,
+    /// Of many keys only those that are found are answered.
+    GappyBatches,
+    /// Rows are lost: what was handed out is not written down.
+    LostEntries,
+    /// The audit heeds nothing that was asked for.
+    LooseAudits,
     /// A listing heeds neither owner nor status, and leaves an account out between two pages.
     LooseListings,
 }
@@ -85,7 +92,8 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             accounts: faulty.clone(),
             pending_links: faulty.clone(),
             link_attempts: faulty.clone(),
-            renewal_leases: faulty,
+            renewal_leases: faulty.clone(),
+            audit: faulty,
             probe,
         }
     }
@@ -147,6 +155,7 @@ macro_rules! faults_are_seen {
                 accounts::a_stale_update_changes_nothing,
                 accounts::an_account_that_is_gone_cannot_be_updated_or_removed,
                 pending_links::a_state_is_kept_once,
+                audit::an_entry_is_recorded_once,
                 attempts::an_unknown_state_creates_nothing,
                 completion::a_taken_professional_id_leaves_everything_as_it_was,
             }
@@ -198,6 +207,19 @@ macro_rules! faults_are_seen {
                 isolation::one_instagram_account_may_be_linked_under_two_apps,
                 isolation::links_of_another_app_are_invisible,
                 isolation::leases_of_another_app_are_others,
+                isolation::the_audit_of_another_app_is_invisible,
+            }
+            gappy_batches: GappyBatches breaks {
+                accounts::many_keys_find_what_each_would_find_by_itself,
+            }
+            lost_entries: LostEntries breaks {
+                audit::every_field_of_an_entry_survives,
+                audit::an_entry_outlives_its_account,
+                audit::an_entry_is_recorded_once,
+            }
+            loose_audits: LooseAudits breaks {
+                audit::the_newest_entry_comes_first_and_pages_join,
+                audit::entries_are_found_by_account_caller_owner_and_time,
             }
             loose_listings: LooseListings breaks {
                 listing::pages_join_without_gap_or_repetition,

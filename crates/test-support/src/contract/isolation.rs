@@ -1,6 +1,6 @@
 //! One store, several Meta apps: each sees its own rows only. And the probe.
 
-use ig_domain::ports::{AccountKey, AccountPage};
+use ig_domain::ports::{AccountKey, AccountPage, AuditPage};
 use ig_domain::{InstagramAccount, LinkAttempt, OwnerScope, Phase};
 
 use super::samples::{
@@ -8,7 +8,7 @@ use super::samples::{
     holder, id, state,
 };
 use super::{Ports, StoreUnderTest};
-use crate::builders::{START, long_lived, parsed};
+use crate::builders::{self, START, long_lived, parsed};
 
 fn another_app(store: &dyn StoreUnderTest) -> Ports {
     store.of_app(parsed("1"))
@@ -27,6 +27,7 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
         AccountKey::Username(account.username.clone()),
     ] {
         assert_eq!(other.accounts.find(&key).await.unwrap(), None, "{key:?}");
+        assert_eq!(other.accounts.find_many(&[key]).await.unwrap(), [None]);
     }
     let page = AccountPage {
         owners: OwnerScope::everyone(),
@@ -78,6 +79,16 @@ pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
     assert!(other.renewal_leases.claim(id(1), holder(2)).await.unwrap());
     other.renewal_leases.release(id(1), holder(1)).await.unwrap();
     assert!(!ports.renewal_leases.claim(id(1), holder(2)).await.unwrap());
+}
+
+/// What was handed out of one app's accounts concerns no other.
+pub async fn the_audit_of_another_app_is_invisible(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), another_app(store));
+    let entry = builders::audit_entry(&full_account(1), 1);
+    ports.audit.record(&entry).await.unwrap();
+    let page = AuditPage { limit: 9, ..AuditPage::default() };
+    assert_eq!(other.audit.entries(&page).await.unwrap(), []);
+    assert_eq!(ports.audit.entries(&page).await.unwrap(), [entry]);
 }
 
 /// A store that can serve passes its own check.

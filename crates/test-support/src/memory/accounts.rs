@@ -14,25 +14,14 @@ type AccountRows = BTreeMap<AccountId, (InstagramAccount, LongLivedToken)>;
 #[async_trait]
 impl Accounts for MemoryStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        self.transact(|rows, _| {
-            let all = || rows.accounts.values().map(|(account, _)| account);
-            let found = match key {
-                AccountKey::Id(id) => all().find(|account| account.id == *id),
-                AccountKey::Username(username) => all()
-                    .filter(|account| account.username == *username)
-                    .max_by_key(|account| (account.profile_time, account.id)),
-                AccountKey::Instagram(id) => {
-                    let is = |scoped: &Option<AppScopedUserId>| {
-                        scoped.as_ref().is_some_and(|scoped| scoped.as_str() == id.as_str())
-                    };
-                    all()
-                        .find(|account| account.professional_account_id.as_str() == id.as_str())
-                        .or_else(|| all().find(|account| is(&account.app_scoped_user_id)))
-                        .or_else(|| all().find(|account| is(&account.exchange_user_id)))
-                }
-            };
-            Ok(found.cloned())
-        })
+        self.transact(|rows, _| Ok(find(&rows.accounts, key)))
+    }
+
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.transact(|rows, _| Ok(keys.iter().map(|key| find(&rows.accounts, key)).collect()))
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
@@ -79,6 +68,27 @@ impl Accounts for MemoryStore {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, _| remove(&mut rows.accounts, id, revision, guarded))
     }
+}
+
+fn find(accounts: &AccountRows, key: &AccountKey) -> Option<InstagramAccount> {
+    let all = || accounts.values().map(|(account, _)| account);
+    let found = match key {
+        AccountKey::Id(id) => all().find(|account| account.id == *id),
+        AccountKey::Username(username) => all()
+            .filter(|account| account.username == *username)
+            .max_by_key(|account| (account.profile_time, account.id)),
+        AccountKey::Instagram(id) => {
+            let is = |scoped: &Option<AppScopedUserId>| {
+                scoped.as_ref().is_some_and(|scoped| scoped.as_str() == id.as_str())
+            };
+            // Of several the one with the highest id, which comes last.
+            all()
+                .find(|account| account.professional_account_id.as_str() == id.as_str())
+                .or_else(|| all().rfind(|account| is(&account.app_scoped_user_id)))
+                .or_else(|| all().rfind(|account| is(&account.exchange_user_id)))
+        }
+    };
+    found.cloned()
 }
 
 pub(super) fn update(

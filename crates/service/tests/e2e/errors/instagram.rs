@@ -42,17 +42,27 @@ pub(super) async fn refused() -> Refusals {
     // None of this was the account's fault.
     service.refresh(&account.account_id).await.unwrap();
 
-    stack.advance(A_DAY_LATER).await;
+    stack.advance(20 * A_DAY_LATER).await;
+    sandbox.fault(json!({"endpoint": "refresh", "status": 503, "body": ""})).await;
+    let fetch = json!({"account_id": account.account_id, "min_ttl": "4320000s"});
+    let printed = refusals.call(service, "FetchAccessToken", &fetch);
+    assert_eq!(printed.reason(), "MIN_TTL_UNMET");
+    assert_eq!(printed.facts()["cause"], "INSTAGRAM_UNAVAILABLE");
+    assert_same_moment(printed.facts()["expire_time"], account.token_expire_time.unwrap());
+    sandbox.clear_faults().await;
+
     sandbox.revoke(BAKERY, "password_changed").await;
     let printed = refusals.call(service, "Refresh", &refresh);
     assert_eq!(printed.reason(), "REAUTHORIZATION_REQUIRED");
     assert_eq!(printed.facts()["reauthorization_reason"], "PASSWORD_CHANGED");
-    let end = time::OffsetDateTime::parse(
-        printed.facts()["expire_time"],
-        &time::format_description::well_known::Rfc3339,
-    );
-    assert_eq!(end.unwrap().unix_timestamp(), account.token_expire_time.unwrap().seconds);
+    assert_same_moment(printed.facts()["expire_time"], account.token_expire_time.unwrap());
     refusals
+}
+
+/// To the second.
+fn assert_same_moment(text: &str, moment: prost_types::Timestamp) {
+    let parsed = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
+    assert_eq!(parsed.unwrap().unix_timestamp(), moment.seconds);
 }
 
 async fn restrict(stack: &Stack, state: &str) {

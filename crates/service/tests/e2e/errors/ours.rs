@@ -24,7 +24,7 @@ pub(super) async fn refused() -> Refusals {
 
     let (database, away) = (stack.folder.path().join("accounts.db"), stack.folder.path().join("a"));
     std::fs::rename(&database, &away).unwrap();
-    for method in ["Get", "Refresh", "Unlink"] {
+    for method in ["Get", "Refresh", "FetchAccessToken", "Unlink"] {
         let printed = refusals.call(&stack.service, method, &request);
         assert_eq!(printed.reason(), "STORE_UNAVAILABLE");
     }

@@ -24,7 +24,7 @@ pub(super) async fn refused() -> Refusals {
 /// Every field that can be bad is named, all at once.
 fn bad_fields(refusals: &mut Refusals, stack: &Stack) {
     let long = "x".repeat(257);
-    let calls: [(&str, Value, &[&str]); 12] = [
+    let calls: [(&str, Value, &[&str]); 15] = [
         (
             "BeginLink",
             json!({"owner": long, "redirect_uri": "http://example.com/", "scopes": ["fine", "Not"],
@@ -54,6 +54,17 @@ fn bad_fields(refusals: &mut Refusals, stack: &Stack) {
         ),
         ("Refresh", json!({"account_id": "7", "owner": long}), &["account_id", "owner"]),
         ("Unlink", json!({"owner": long}), &["account_id", "owner"]),
+        ("BatchGet", json!({"owner": long}), &["instagram_ids", "account_ids", "owner"]),
+        (
+            "BatchGet",
+            json!({"instagram_ids": ["1", "x"], "account_ids": ["7"]}),
+            &["instagram_ids[1]", "account_ids[0]"],
+        ),
+        (
+            "FetchAccessToken",
+            json!({"owner": long, "min_ttl": "4320000.1s", "purpose": "a\nb"}),
+            &["account_id", "owner", "min_ttl", "purpose"],
+        ),
     ];
     for (method, request, fields) in calls {
         let printed = refusals.call(&stack.service, method, &request);
@@ -99,7 +110,7 @@ async fn not_found(refusals: &mut Refusals, stack: &Stack) {
     let account = service.linked(sandbox, OWNER, BAKERY).await;
     let fenced = json!({"account_id": account.account_id, "owner": "shop/8"});
     for request in [json!({"account_id": NOBODY}), fenced] {
-        for method in ["Get", "Refresh", "Unlink"] {
+        for method in ["Get", "Refresh", "FetchAccessToken", "Unlink"] {
             let printed = refusals.call(service, method, &request);
             assert_eq!(printed.reason(), "ACCOUNT_NOT_FOUND");
         }

@@ -113,6 +113,13 @@ impl Sandbox {
         self.control(Method::POST, "revoke", Some(body)).await;
     }
 
+    /// What Instagram answers to who calls with this token.
+    pub(crate) async fn me(&self, token: &str) -> Value {
+        let url = format!("{}/me?fields=user_id", self.url);
+        let answer = self.client.get(url).bearer_auth(token).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
     /// The account as Instagram knows it.
     pub(crate) async fn account(&self, username: &str) -> Value {
         let accounts = self.control(Method::GET, "accounts", None).await;

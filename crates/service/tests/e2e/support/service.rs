@@ -6,9 +6,9 @@ use std::process::Command;
 
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_proto::v1::{
-    BeginLinkRequest, BeginLinkResponse, GetRequest, GetResponse, InstagramAccount, LinkRequest,
-    LinkResponse, ListRequest, ListResponse, RefreshRequest, RefreshResponse, UnlinkRequest,
-    UnlinkResponse, get_request,
+    BeginLinkRequest, BeginLinkResponse, FetchAccessTokenRequest, FetchAccessTokenResponse,
+    GetRequest, GetResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
+    ListResponse, RefreshRequest, RefreshResponse, UnlinkRequest, UnlinkResponse, get_request,
 };
 use tonic::transport::Channel;
 use tonic::{Response, Status};
@@ -16,7 +16,7 @@ use tonic_types::{ErrorInfo, StatusExt as _};
 
 use super::process::Process;
 use super::sandbox::Decision;
-use super::{REDIRECT_URI, Sandbox, eventually};
+use super::{HOUR, REDIRECT_URI, Sandbox, eventually};
 
 /// The key that tests seal under.
 pub(crate) const TOKEN_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -46,6 +46,16 @@ pub(crate) fn reason<T: Debug>(answer: Result<T, Status>) -> String {
 /// What to call `Link` with when a browser arrived at this URL.
 pub(crate) fn arrival(url: String, owner: &str) -> LinkRequest {
     LinkRequest { authorization_response: url, owner: owner.to_owned(), ..Default::default() }
+}
+
+/// A request for a token that lives for so many days more.
+pub(crate) fn fetch(account_id: &str, days: i64) -> FetchAccessTokenRequest {
+    FetchAccessTokenRequest {
+        account_id: account_id.to_owned(),
+        owner: None,
+        min_ttl: Some(prost_types::Duration { seconds: days * 24 * HOUR, nanos: 0 }),
+        purpose: "publish post 7".to_owned(),
+    }
 }
 
 impl Service {
@@ -165,6 +175,19 @@ impl Service {
     pub(crate) async fn refresh(&self, account_id: &str) -> Result<RefreshResponse, Status> {
         let request = RefreshRequest { account_id: account_id.to_owned(), owner: None };
         self.client.clone().refresh(request).await.map(Response::into_inner)
+    }
+
+    /// Asks for a token that lives for so many days more.
+    pub(crate) async fn fetch(
+        &self,
+        account_id: &str,
+        days: i64,
+    ) -> Result<FetchAccessTokenResponse, Status> {
+        self.client
+            .clone()
+            .fetch_access_token(fetch(account_id, days))
+            .await
+            .map(Response::into_inner)
     }
 
     pub(crate) async fn list(&self, request: ListRequest) -> Result<ListResponse, Status> {

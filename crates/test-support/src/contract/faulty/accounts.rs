@@ -27,6 +27,15 @@ impl Accounts for FaultyPorts {
         self.ports.accounts.find(key).await
     }
 
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let mut found = self.ports.accounts.find_many(keys).await?;
+        found.retain(|account| account.is_some() || !self.has(Fault::GappyBatches));
+        Ok(found)
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         if !self.has(Fault::LooseListings) {
             return self.ports.accounts.list(page).await;

@@ -1,0 +1,142 @@
+//! Which token was handed to whom.
+
+use async_trait::async_trait;
+use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+use ig_domain::{AccountId, AppId, AuditEntry, AuditId};
+use sea_orm::sea_query::Condition;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+use time::OffsetDateTime;
+
+use super::calls::Operation;
+use super::columns::{instant, micros, parse};
+use super::database::bounded;
+use super::entity::token_audit::{Column, Entity, Model};
+use super::error::translate;
+use super::{Database, SeaOrmStore};
+
+#[async_trait]
+impl AuditLog for SeaOrmStore {
+    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.call(Operation::RecordAudit, async {
+            let write = self.database.begin_write().await?;
+            let row = to_row(&self.app, entry).into_active_model().reset_all();
+            let inserted = Entity::insert(row).exec_without_returning(write.on()).await;
+            inserted.map_err(|error| translate(&error))?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+        self.database.audit_entries(Some(&self.app), page).await
+    }
+}
+
+impl Database {
+    /// One page of audit entries, of `app` or of every app.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn audit_entries(
+        &self,
+        app: Option<&AppId>,
+        page: &AuditPage,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        bounded(async {
+            let found = select(app, page).all(self.reading()).await;
+            found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
+        })
+        .await
+    }
+}
+
+fn select(app: Option<&AppId>, page: &AuditPage) -> Select<Entity> {
+    let AuditPage { account, caller, owner, since, after, limit } = page;
+    let met = Condition::all()
+        .add_option(app.map(|app| Column::AppId.eq(app.as_str())))
+        .add_option(account.map(|account| Column::AccountId.eq(*account.as_uuid())))
+        .add_option(caller.as_ref().map(|caller| Column::Caller.eq(caller.as_str())))
+        .add_option(owner.as_ref().map(|owner| Column::Owner.eq(owner.as_str())))
+        .add_option(since.map(|since| Column::HandOutTime.gte(micros(since))))
+        .add_option(after.map(|(time, id)| behind(time, id)));
+    Entity::find()
+        .filter(met)
+        .order_by_desc(Column::HandOutTime)
+        .order_by_desc(Column::Id)
+        .limit(*limit)
+}
+
+/// What comes behind this entry. The first half alone lets the index find the place.
+fn behind(time: OffsetDateTime, id: AuditId) -> Condition {
+    let time = micros(time);
+    let earlier =
+        Condition::any().add(Column::HandOutTime.lt(time)).add(Column::Id.lt(*id.as_uuid()));
+    Condition::all().add(Column::HandOutTime.lte(time)).add(earlier)
+}
+
+fn to_row(app: &AppId, entry: &AuditEntry) -> Model {
+    let AuditEntry {
+        id,
+        time,
+        caller,
+        purpose,
+        request_id,
+        account,
+        professional_account_id,
+        owner,
+        token_issue_time,
+        token_expire_time,
+        revision,
+    } = entry;
+    Model {
+        id: *id.as_uuid(),
+        app_id: app.as_str().to_owned(),
+        hand_out_time: micros(*time),
+        caller: caller.to_string(),
+        purpose: purpose.as_str().to_owned(),
+        request_id: request_id.as_str().to_owned(),
+        account_id: *account.as_uuid(),
+        professional_account_id: professional_account_id.to_string(),
+        owner: owner.to_string(),
+        token_issue_time: micros(*token_issue_time),
+        token_expire_time: micros(*token_expire_time),
+        revision: *revision,
+    }
+}
+
+fn to_domain(row: Model) -> Result<AuditEntry, StoreError> {
+    let Model {
+        id,
+        app_id: _,
+        hand_out_time,
+        caller,
+        purpose,
+        request_id,
+        account_id,
+        professional_account_id,
+        owner,
+        token_issue_time,
+        token_expire_time,
+        revision,
+    } = row;
+    Ok(AuditEntry {
+        id: AuditId::from_uuid(id),
+        time: instant("hand_out_time", hand_out_time)?,
+        caller: parse("caller", &caller)?,
+        purpose: parse("purpose", &purpose)?,
+        request_id: parse("request_id", &request_id)?,
+        account: AccountId::from_uuid(account_id),
+        professional_account_id: parse("professional_account_id", &professional_account_id)?,
+        owner: parse("owner", &owner)?,
+        token_issue_time: instant("token_issue_time", token_issue_time)?,
+        token_expire_time: instant("token_expire_time", token_expire_time)?,
+        revision,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Answers what is stored of many accounts at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ig_domain::ports::{AccountKey, Accounts, Clock, StoreError};
+use ig_domain::{AccountView, OwnerScope};
+
+/// Reads many accounts.
+pub struct GetAccounts {
+    /// Where accounts are kept.
+    pub accounts: Arc<dyn Accounts>,
+    /// Business time, by which the status is judged.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What was found under many keys.
+#[derive(Clone, Debug)]
+pub struct FoundAccounts {
+    /// The accounts, each once, by ascending id.
+    pub accounts: Vec<AccountView>,
+    /// The keys under which nothing was found, in the order in which they came.
+    pub not_found: Vec<AccountKey>,
+}
+
+impl GetAccounts {
+    /// The accounts with these keys, as far as they are `owners`'.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn execute(
+        &self,
+        keys: Vec<AccountKey>,
+        owners: &OwnerScope,
+    ) -> Result<FoundAccounts, StoreError> {
+        let found = self.accounts.find_many(&keys).await?;
+        let now = self.clock.now();
+        let (mut accounts, mut not_found) = (BTreeMap::new(), Vec::new());
+        for (key, account) in keys.into_iter().zip(found) {
+            match account.filter(|account| owners.contains(&account.owner)) {
+                Some(account) => drop(accounts.insert(account.id, account.view(now))),
+                None => not_found.push(key),
+            }
+        }
+        Ok(FoundAccounts { accounts: accounts.into_values().collect(), not_found })
+    }
+}

@@ -1,0 +1,256 @@
+//! When a token leaves, when it is renewed before, and that it is written down first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_application::{
+    FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
+    NotRenewed, RefreshAccount, RefreshWork,
+};
+use ig_domain::ports::{
+    Accounts, AuditLog, AuditPage, Cause, Ids as _, InstagramErrorKind, MockInstagram,
+    RenewalLeases as _, StoreError,
+};
+use ig_domain::{
+    AccountStatus, AuditEntry, InstagramAccount, OwnerScope, ReauthorizationReason, Recipient,
+};
+use ig_test_support::builders::{START, account, parsed, profile};
+use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use rstest::rstest;
+use tokio_util::task::TaskTracker;
+
+use crate::instagram_script::{Readings, failure, reads, refusal, renews, throttled};
+use crate::{store_with, stored};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn linked() -> InstagramAccount {
+    account(1, "shop/7", START)
+}
+
+fn use_case(store: &MemoryStore, instagram: MockInstagram, age: Duration) -> FetchAccessToken {
+    use_case_of(store, Arc::new(store.clone()), instagram, age)
+}
+
+fn use_case_of(
+    store: &MemoryStore,
+    audit: Arc<dyn AuditLog>,
+    instagram: MockInstagram,
+    age: Duration,
+) -> FetchAccessToken {
+    let clock = FakeClock::at(START);
+    clock.advance(age);
+    let (clock, ids) = (Arc::new(clock), Arc::new(SequentialIds::default()));
+    let accounts: Arc<dyn Accounts> = Arc::new(store.clone());
+    let work = RefreshWork {
+        accounts: accounts.clone(),
+        leases: Arc::new(store.clone()),
+        instagram: Arc::new(instagram),
+        clock: clock.clone(),
+        timer: Arc::new(ImmediateTimer),
+        ids: ids.clone(),
+    };
+    let refresh = Arc::new(RefreshAccount::new(work, TaskTracker::new()));
+    FetchAccessToken { accounts, audit, refresh, clock, ids }
+}
+
+fn asks_for(min_ttl: Duration) -> FetchAccessTokenCommand {
+    FetchAccessTokenCommand {
+        account: linked().id,
+        owners: OwnerScope::everyone(),
+        min_ttl,
+        recipient: Recipient {
+            caller: parsed("publisher"),
+            purpose: parsed("publish post 7"),
+            request_id: parsed("req-7"),
+        },
+    }
+}
+
+fn text(fetched: &FetchedAccessToken) -> &str {
+    fetched.token.text().expose()
+}
+
+/// The only entry, which must be about this token.
+fn assert_audited(store: &MemoryStore, fetched: &FetchedAccessToken, now: Duration) {
+    let [entry] = store.audit().try_into().unwrap();
+    let FetchedAccessToken { account, .. } = fetched;
+    let expected = AuditEntry {
+        id: entry.id,
+        time: START + now,
+        caller: parsed("publisher"),
+        purpose: parsed("publish post 7"),
+        request_id: parsed("req-7"),
+        account: account.id,
+        professional_account_id: account.professional_account_id.clone(),
+        owner: parsed("shop/7"),
+        token_issue_time: account.token_issue_time,
+        token_expire_time: account.token_expire_time,
+        revision: account.revision,
+    };
+    assert_eq!(entry, expected);
+}
+
+#[rstest]
+#[case::any_life(Duration::ZERO)]
+#[case::exactly_what_it_has(Duration::from_secs(5_183_999 - 30 * 24 * 60 * 60))]
+#[tokio::test]
+async fn a_token_that_lives_long_enough_leaves_though_another_renews_it(#[case] min_ttl: Duration) {
+    let store = store_with(&linked()).await;
+    let renewing = SequentialIds::default().lease_holder();
+    assert!(store.claim(linked().id, renewing).await.unwrap());
+    let use_case = use_case(&store, MockInstagram::new(), 30 * DAY);
+    let fetched = use_case.execute(asks_for(min_ttl)).await.unwrap();
+    assert_eq!((text(&fetched), &fetched.account), ("IGAA-first", &linked()));
+    assert_audited(&store, &fetched, 30 * DAY);
+}
+
+#[tokio::test]
+async fn a_token_with_too_little_life_is_renewed_and_the_new_one_leaves() {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Ok(()));
+    reads(&mut instagram, vec![Ok(profile(1))]);
+    let use_case = use_case(&store, instagram, 30 * DAY);
+    let fetched = use_case.execute(asks_for(50 * DAY)).await.unwrap();
+    let (account, token) = stored(&store, &linked()).await;
+    assert_eq!((text(&fetched), token.as_str()), ("IGAA-renewed", "IGAA-renewed"));
+    assert_eq!(fetched.account, account);
+    assert_audited(&store, &fetched, 30 * DAY);
+}
+
+#[tokio::test]
+async fn callers_at_the_same_time_renew_once_and_each_is_written_down() {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Ok(()));
+    reads(&mut instagram, vec![Ok(profile(1))]);
+    let use_case = use_case(&store, instagram, 30 * DAY);
+    let fetch = || use_case.execute(asks_for(50 * DAY));
+    let (one, other, third) = tokio::join!(fetch(), fetch(), fetch());
+    for fetched in [one, other, third] {
+        assert_eq!(text(&fetched.unwrap()), "IGAA-renewed");
+    }
+    assert_eq!(store.audit().len(), 3);
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_young_is_not_renewed_and_nobody_is_asked() {
+    let short = InstagramAccount { token_expire_time: START + 30 * DAY, ..linked() };
+    let store = store_with(&short).await;
+    let use_case = use_case(&store, MockInstagram::new(), DAY / 4);
+    let refused = use_case.execute(asks_for(40 * DAY)).await;
+    let Err(FetchAccessTokenError::MinTtlUnmet { expire_time, cause }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(expire_time, START + 30 * DAY);
+    let NotRenewed::TooYoung { wait } = cause else { panic!("{cause:?}") };
+    assert_eq!(wait, DAY * 3 / 4);
+    assert_eq!(store.audit(), []);
+}
+
+#[rstest]
+#[case::throttled(throttled(), vec![])]
+#[case::unavailable(failure(InstagramErrorKind::Unavailable, 2), vec![])]
+#[case::app_refused(failure(InstagramErrorKind::AppMisconfigured, 100), vec![])]
+#[case::refused_but_well(refusal(), vec![Ok(profile(1))])]
+#[tokio::test]
+async fn a_living_token_whose_renewal_fails_stays_and_is_too_short(
+    #[case] renewal: ig_domain::ports::InstagramError,
+    #[case] readings: Readings,
+) {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    let expected = renewal.facts.code;
+    renews(&mut instagram, Err(renewal));
+    reads(&mut instagram, readings);
+    let use_case = use_case(&store, instagram, 30 * DAY);
+    let refused = use_case.execute(asks_for(50 * DAY)).await;
+    let Err(FetchAccessTokenError::MinTtlUnmet { cause: NotRenewed::Instagram(error), .. }) =
+        refused
+    else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(error.facts.code, expected);
+    assert_eq!(store.audit(), []);
+    // It is still there for whoever asks for less.
+    let fetched = use_case.execute(asks_for(20 * DAY)).await.unwrap();
+    assert_eq!(text(&fetched), "IGAA-first");
+}
+
+#[tokio::test]
+async fn a_renewal_that_finds_the_token_dead_says_so() {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Err(refusal()));
+    reads(&mut instagram, vec![Err(refusal())]);
+    let use_case = use_case(&store, instagram, 30 * DAY);
+    // The second call finds it dead in the store.
+    for _ in 0..2 {
+        let refused = use_case.execute(asks_for(50 * DAY)).await;
+        let Err(FetchAccessTokenError::ReauthorizationRequired(view)) = refused else {
+            panic!("{refused:?}");
+        };
+        let reason = ReauthorizationReason::PasswordChanged;
+        assert_eq!(view.status, AccountStatus::ReauthorizationRequired(reason));
+    }
+    assert_eq!(store.audit(), []);
+}
+
+#[rstest]
+#[case::expired(linked(), 60 * DAY)]
+#[case::refused(
+    InstagramAccount { refused: Some(ReauthorizationReason::Checkpoint), ..linked() },
+    DAY
+)]
+#[tokio::test]
+async fn a_dead_token_never_leaves(#[case] account: InstagramAccount, #[case] age: Duration) {
+    let store = store_with(&account).await;
+    let refused = use_case(&store, MockInstagram::new(), age).execute(asks_for(DAY)).await;
+    let Err(FetchAccessTokenError::ReauthorizationRequired(view)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_ne!(view.status, AccountStatus::Active);
+    assert_eq!(store.audit(), []);
+}
+
+#[rstest]
+#[case::another_owners(FetchAccessTokenCommand {
+    owners: OwnerScope::only(parsed("shop/8")),
+    ..asks_for(Duration::ZERO)
+})]
+#[case::nobodys(FetchAccessTokenCommand {
+    account: account(2, "shop/7", START).id,
+    ..asks_for(Duration::ZERO)
+})]
+#[tokio::test]
+async fn what_is_not_the_callers_is_not_there(#[case] command: FetchAccessTokenCommand) {
+    let store = store_with(&linked()).await;
+    let refused = use_case(&store, MockInstagram::new(), DAY).execute(command).await;
+    assert!(matches!(refused, Err(FetchAccessTokenError::NotFound)), "{refused:?}");
+    assert_eq!(store.audit(), []);
+}
+
+/// An audit that cannot be written.
+struct Full;
+
+#[async_trait]
+impl AuditLog for Full {
+    async fn record(&self, _entry: &AuditEntry) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable(Cause::new("the disk is full")))
+    }
+
+    async fn entries(&self, _page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn no_token_leaves_that_is_not_written_down() {
+    let store = store_with(&linked()).await;
+    let use_case = use_case_of(&store, Arc::new(Full), MockInstagram::new(), DAY);
+    let refused = use_case.execute(asks_for(Duration::ZERO)).await;
+    let Err(FetchAccessTokenError::Store(error)) = refused else { panic!("{refused:?}") };
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}

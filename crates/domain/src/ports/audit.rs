@@ -1,0 +1,43 @@
+//! The audit of tokens that were handed out.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::StoreError;
+use crate::{AccountId, AuditEntry, AuditId, CallerName, Owner};
+
+/// Some audit entries, newest first, ties by descending id. Every limit that is given must be met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// Only tokens of this account.
+    pub account: Option<AccountId>,
+    /// Only tokens handed to this caller.
+    pub caller: Option<CallerName>,
+    /// Only tokens of accounts that were this owner's when they were handed out.
+    pub owner: Option<Owner>,
+    /// Only tokens handed out at this moment or later.
+    pub since: Option<OffsetDateTime>,
+    /// Begins behind the entry with this time and id; `None` at the newest.
+    pub after: Option<(OffsetDateTime, AuditId)>,
+    /// How many entries at most.
+    pub limit: u64,
+}
+
+/// Remembers which token was handed to whom. Entries outlive their accounts.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Keeps an entry for good. Only once it has returned may the token leave.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may have been kept all the same.
+    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+
+    /// One page of entries.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError>;
+}

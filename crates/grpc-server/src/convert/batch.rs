@@ -1,0 +1,92 @@
+//! The request and response of `BatchGet`.
+
+use ig_application::FoundAccounts;
+use ig_domain::Owner;
+use ig_domain::ports::AccountKey;
+use ig_proto::v1;
+
+use super::account;
+use super::fields::{Fields, InvalidRequest};
+
+/// How many keys a request may have.
+const MOST_KEYS: usize = 100;
+
+/// What a `BatchGetRequest` asks for.
+#[derive(Debug)]
+pub(crate) struct RequestedAccounts {
+    /// Whose they must be; `None` for anybody whom the caller may see.
+    pub(crate) owner: Option<Owner>,
+    /// The keys, each once, beside the text that was sent.
+    keys: Vec<(AccountKey, String)>,
+}
+
+impl RequestedAccounts {
+    /// The keys, each once.
+    pub(crate) fn keys(&self) -> Vec<AccountKey> {
+        self.keys.iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    fn as_sent(&self, key: &AccountKey) -> Option<String> {
+        self.keys.iter().find(|(one, _)| one == key).map(|(_, raw)| raw.clone())
+    }
+}
+
+/// Reads a `BatchGetRequest`.
+pub(crate) fn batch_get(
+    request: &v1::BatchGetRequest,
+) -> Result<RequestedAccounts, InvalidRequest> {
+    let v1::BatchGetRequest { instagram_ids, account_ids, owner } = request;
+    let mut fields = Fields::default();
+    let mut keys = Vec::new();
+    let wrong_number = match instagram_ids.len() + account_ids.len() {
+        0 => Some("a key is required, in instagram_ids or in account_ids"),
+        1..=MOST_KEYS => None,
+        _ => Some("at most 100 keys, instagram_ids and account_ids together"),
+    };
+    if let Some(description) = wrong_number {
+        fields.refuse("instagram_ids", description);
+        fields.refuse("account_ids", description);
+    } else {
+        take(&mut fields, &mut keys, "instagram_ids", instagram_ids, |raw| {
+            raw.parse().map(AccountKey::Instagram).map_err(|_| "not 1 to 20 digits")
+        });
+        take(&mut fields, &mut keys, "account_ids", account_ids, |raw| {
+            raw.parse().map(AccountKey::Id).map_err(|_| "not a UUID")
+        });
+    }
+    let owner = fields.parse_given("owner", owner.as_deref());
+    fields.finish(|| Ok(RequestedAccounts { owner: owner?, keys }))
+}
+
+/// Takes the keys of one list, and names every bad one. The words are short, since a hundred of them must fit
+/// where clients take 8 KiB.
+fn take(
+    fields: &mut Fields,
+    keys: &mut Vec<(AccountKey, String)>,
+    field: &str,
+    raw: &[String],
+    parse: impl Fn(&str) -> Result<AccountKey, &'static str>,
+) {
+    for (index, raw) in raw.iter().enumerate() {
+        match parse(raw) {
+            Ok(key) if keys.iter().any(|(known, _)| *known == key) => {}
+            Ok(key) => keys.push((key, raw.clone())),
+            Err(description) => drop(fields.refuse(&format!("{field}[{index}]"), description)),
+        }
+    }
+}
+
+/// What was found, on the wire. A hundred of the largest accounts fit into what clients take as one message.
+pub(crate) fn found_accounts(
+    found: FoundAccounts,
+    requested: &RequestedAccounts,
+) -> v1::BatchGetResponse {
+    let FoundAccounts { accounts, not_found } = found;
+    v1::BatchGetResponse {
+        accounts: accounts.into_iter().map(account).collect(),
+        not_found: not_found.iter().filter_map(|key| requested.as_sent(key)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The audit: what was recorded is found, in order, by whatever one asks for, and outlives its account.
+
+use std::time::Duration;
+
+use ig_domain::ports::AuditPage;
+use ig_domain::{AuditEntry, AuditId};
+use uuid::Uuid;
+
+use super::samples::{full_account, id};
+use super::{Ports, StoreUnderTest};
+use crate::builders::{self, START, parsed};
+
+/// Entry `number`, recorded so many microseconds after the start.
+fn entry(number: u32, after: u64, owner: &str, caller: &str) -> AuditEntry {
+    AuditEntry {
+        id: AuditId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, u64::from(number))),
+        caller: parsed(caller),
+        owner: parsed(owner),
+        ..builders::audit_entry(&builders::account(number, owner, START), after)
+    }
+}
+
+async fn record(ports: &Ports, entries: &[AuditEntry]) {
+    for entry in entries {
+        ports.audit.record(entry).await.unwrap();
+    }
+}
+
+async fn found(ports: &Ports, page: AuditPage) -> Vec<AuditEntry> {
+    ports.audit.entries(&page).await.unwrap()
+}
+
+fn all() -> AuditPage {
+    AuditPage { limit: 500, ..AuditPage::default() }
+}
+
+/// To the last digit, microsecond and character.
+pub async fn every_field_of_an_entry_survives(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let full = AuditEntry {
+        caller: parsed("spiffe://prod/ns/shop/sa/publisher"),
+        purpose: parsed("публикация «7» 🛍 'quoted'; --"),
+        request_id: parsed(&"~".repeat(128)),
+        ..builders::audit_entry(&full_account(1), 1)
+    };
+    let bare = AuditEntry { id: entry(2, 0, "", "c").id, purpose: parsed(""), ..full.clone() };
+    record(&ports, &[full.clone(), bare.clone()]).await;
+    let mut kept = found(&ports, all()).await;
+    kept.sort_by_key(|entry| entry.purpose.as_str().len());
+    assert_eq!(kept, [bare, full]);
+}
+
+/// By descending time, then by descending id; every size of page yields the same list.
+pub async fn the_newest_entry_comes_first_and_pages_join(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let entries = [(1, 5), (2, 9), (3, 5), (4, 1), (5, 9)];
+    record(&ports, &entries.map(|(number, after)| entry(number, after, "", "c"))).await;
+    let whole = [5, 2, 3, 1, 4].map(|number| entry(number, 0, "", "c").id);
+    for limit in 1..=6 {
+        let mut joined = Vec::new();
+        let mut after = None;
+        loop {
+            let page = found(&ports, AuditPage { after, limit, ..all() }).await;
+            assert!(page.len() as u64 <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some((last.time, last.id));
+            joined.extend(page.into_iter().map(|entry| entry.id));
+        }
+        assert_eq!(joined, whole, "pages of {limit}");
+    }
+}
+
+/// Each by itself, and all together.
+pub async fn entries_are_found_by_account_caller_owner_and_time(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let entries = [
+        entry(1, 1, "shop/1", "publisher"),
+        entry(2, 2, "shop/1", "reporter"),
+        entry(3, 3, "", "publisher"),
+        AuditEntry { id: entry(4, 0, "", "c").id, ..entry(1, 4, "shop/2", "reporter") },
+    ];
+    record(&ports, &entries).await;
+    let [first, second, third, fourth] = entries;
+    let account = Some(id(1));
+    let (caller, owner) = (Some(parsed("publisher")), Some(parsed("shop/1")));
+    let since = Some(START + Duration::from_micros(3));
+    for (page, expected) in [
+        (all(), vec![&fourth, &third, &second, &first]),
+        (AuditPage { account, ..all() }, vec![&fourth, &first]),
+        (AuditPage { account: Some(id(9)), ..all() }, vec![]),
+        (AuditPage { caller: caller.clone(), ..all() }, vec![&third, &first]),
+        (AuditPage { caller: Some(parsed("publish")), ..all() }, vec![]),
+        (AuditPage { owner: owner.clone(), ..all() }, vec![&second, &first]),
+        (AuditPage { owner: Some(parsed("")), ..all() }, vec![&third]),
+        (AuditPage { since, ..all() }, vec![&fourth, &third]),
+        (AuditPage { account, caller: caller.clone(), owner, ..all() }, vec![&first]),
+        (AuditPage { account, caller, since, ..all() }, vec![]),
+    ] {
+        let kept = found(&ports, page.clone()).await;
+        assert_eq!(kept.iter().collect::<Vec<_>>(), expected, "{page:?}");
+    }
+}
+
+/// To know afterwards who has the token of an account that is gone is what the audit is for.
+pub async fn an_entry_outlives_its_account(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "shop/7", START);
+    ports.link(1, &account, "token").await;
+    let entry = builders::audit_entry(&account, 1);
+    record(&ports, std::slice::from_ref(&entry)).await;
+    ports.accounts.remove(account.id, 1).await.unwrap();
+    assert_eq!(ports.stored(account.id).await, None);
+    assert_eq!(found(&ports, all()).await, [entry]);
+}
+
+/// Nothing is overwritten.
+pub async fn an_entry_is_recorded_once(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let first = entry(1, 1, "shop/1", "publisher");
+    let second = AuditEntry { caller: parsed("reporter"), ..first.clone() };
+    record(&ports, std::slice::from_ref(&first)).await;
+    super::samples::assert_conflict(ports.audit.record(&second).await);
+    assert_eq!(found(&ports, all()).await, [first]);
+}

@@ -1,0 +1,28 @@
+//! The audit, with faults.
+
+use async_trait::async_trait;
+use ig_domain::AuditEntry;
+use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+
+use super::{Fault, FaultyPorts};
+
+#[async_trait]
+impl AuditLog for FaultyPorts {
+    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        if self.has(Fault::LostEntries) {
+            return Ok(());
+        }
+        self.told(self.ports.audit.record(entry).await)
+    }
+
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+        if !self.has(Fault::LooseAudits) {
+            return self.ports.audit.entries(page).await;
+        }
+        let AuditPage { after, limit, .. } = *page;
+        let loose = AuditPage { after, limit, ..AuditPage::default() };
+        let mut entries = self.ports.audit.entries(&loose).await?;
+        entries.reverse();
+        Ok(entries)
+    }
+}

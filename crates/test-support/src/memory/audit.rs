@@ -1,0 +1,40 @@
+//! Which token was handed to whom.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use ig_domain::AuditEntry;
+use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+
+use super::MemoryStore;
+
+#[async_trait]
+impl AuditLog for MemoryStore {
+    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.transact(|rows, _| {
+            if rows.audit.iter().any(|kept| kept.id == entry.id) {
+                return Err(StoreError::Conflict);
+            }
+            rows.audit.push(entry.clone());
+            Ok(())
+        })
+    }
+
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+        self.transact(|rows, _| {
+            let place = |entry: &AuditEntry| (entry.time, entry.id);
+            let AuditPage { account, caller, owner, since, after, limit } = page;
+            let met = |entry: &&AuditEntry| {
+                account.is_none_or(|account| entry.account == account)
+                    && caller.as_ref().is_none_or(|caller| entry.caller == *caller)
+                    && owner.as_ref().is_none_or(|owner| entry.owner == *owner)
+                    && since.is_none_or(|since| entry.time >= since)
+                    && after.is_none_or(|after| place(entry) < after)
+            };
+            let mut entries: Vec<_> = rows.audit.iter().filter(met).cloned().collect();
+            entries.sort_by_key(|entry| Reverse(place(entry)));
+            entries.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+            Ok(entries)
+        })
+    }
+}
