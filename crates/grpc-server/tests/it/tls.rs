@@ -9,7 +9,7 @@ use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClien
 use ig_test_support::certificates::{self, Authority, Issued, Name, shake_hands};
 use rstest::rstest;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::transport::{self, Endpoint};
@@ -75,8 +75,26 @@ async fn both_versions_are_spoken(#[case] version: &'static SupportedProtocolVer
     let server = serve(tls(&localhost(&authority), None)).await;
     let builder = ClientConfig::builder_with_protocol_versions(&[version]);
     let config = builder.with_root_certificates(authority.roots()).with_no_client_auth();
-    let mut client = client(&server, config).await.unwrap();
-    client.list(v1::ListRequest::default()).await.unwrap();
+    is_served(&server, config).await;
+}
+
+#[rstest]
+#[case::tls_1_3(&TLS13)]
+#[case::tls_1_2(&TLS12)]
+#[tokio::test]
+async fn a_client_that_comes_again_has_to_prove_itself_again(
+    #[case] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new();
+    let server = serve(tls(&localhost(&authority), None)).await;
+    let builder = ClientConfig::builder_with_protocol_versions(&[version]);
+    // Its clones share what they remember of sessions.
+    let config = builder.with_root_certificates(authority.roots()).with_no_client_auth();
+    is_served(&server, config.clone()).await;
+    let stream = shake_hands(server.address, config).await.unwrap();
+    let (_, session) = stream.get_ref();
+    let full = [HandshakeKind::Full, HandshakeKind::FullWithHelloRetryRequest];
+    assert!(full.contains(&session.handshake_kind().unwrap()), "{:?}", session.handshake_kind());
 }
 
 #[tokio::test]
