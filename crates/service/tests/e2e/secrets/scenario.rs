@@ -193,6 +193,8 @@ impl Scenario {
         }
         Answers::usual().plan(&self.stub);
         self.service.refresh(&account.account_id).await.unwrap();
+        let handed = self.service.fetch(&account.account_id, 0).await.unwrap();
+        assert!(handed.access_token == RENEWED, "the token is handed out");
         self.stub.advance(A_DAY_LATER);
         self.service.clock_reaches(self.stub.now_seconds()).await;
         let twice = Answers::usual().but(Endpoint::Refresh, vec![dead()]);
@@ -225,6 +227,8 @@ impl Scenario {
             &["migrate"],
             &["migrate", "--check"],
             &["healthcheck"],
+            &["audit"],
+            &["audit", "--json"],
             &["--app-secret", APP_SECRET],
             &["serve", "--state-ttl", APP_SECRET],
         ] {
