@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod console;
 mod db;
+mod examples;
 mod grpc;
 mod layers;
 mod postgres;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::postgres::{self, Postgres};
 use crate::tools::{self, Browser, Tools};
 use crate::workspace::Workspace;
-use crate::{console, process};
+use crate::{console, examples, process};
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args, Default)]
@@ -21,6 +21,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let openssl = tools::openssl()?;
     let browser = Browser::obtain()?;
     let postgres = Postgres::obtain()?;
+    let examples = examples::build(workspace)?;
     // The tests start binaries of other packages, which `cargo test` alone does not promise to build.
     console::note("building the workspace ...");
     process::run(&mut workspace.cargo(&["build", "--workspace", "--all-targets"]))?;
@@ -31,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .env("OPENSSL", openssl)
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
+        .env("EXAMPLES", examples)
         .env(postgres::VARIABLE, postgres.url())
         .env("INSTAGRAM_SANDBOX_BIN", workspace.binary("instagram-sandbox"))
         // For tests that stop a PostgreSQL of their own.

@@ -188,6 +188,12 @@ impl Source {
     }
 }
 
+/// Fails with the remedy when a program that something needs is not on `PATH`.
+pub(crate) fn require(program: &str, needed_by: &str, remedy: &str) -> Result<()> {
+    ensure!(on_path(program).is_some(), "{needed_by} needs {program}, which is missing: {remedy}");
+    Ok(())
+}
+
 /// Where a program is on `PATH`.
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -210,7 +216,8 @@ fn apt_get() -> Command {
     command
 }
 
-fn remove_folder(folder: &Path) -> Result<()> {
+/// Removes a folder, if it is there.
+pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
@@ -246,5 +253,8 @@ mod tests {
     fn a_program_that_is_nowhere_is_not_found() {
         assert_eq!(on_path("no-such-program"), None);
         assert!(on_path("sh").is_some());
+        let error = require("no-such-program", "the example", "install it").unwrap_err();
+        let expected = "the example needs no-such-program, which is missing: install it";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -41,6 +41,12 @@ impl Display for Guide<'_> {
         for (what, command) in self.calls() {
             writeln!(out, "  # {what}\n  {command}\n")?;
         }
+        writeln!(
+            out,
+            "Callers to copy from, in Go, Python and TypeScript, are in examples/. Where to call:\n"
+        )?;
+        let (grpc, sandbox) = (settings.grpc, settings.sandbox_url());
+        writeln!(out, "  export ACCOUNTS_ADDRESS={grpc} SANDBOX_URL={sandbox}\n")?;
         writeln!(out, "Database and logs, new at every start: {}", settings.folder.display())?;
         write!(out, "Serving until Ctrl-C.")
     }
@@ -114,6 +120,7 @@ mod tests {
         let printed = guide.to_string();
         for expected in [
             "state=s",
+            "export ACCOUNTS_ADDRESS=127.0.0.1:50051 SANDBOX_URL=http://127.0.0.1:8090",
             "export PATH='/work tree':\"$PATH\"",
             r#"'{"account_id":"0193"}'"#,
             r#"'{"instagram_id":"9007"}'"#,

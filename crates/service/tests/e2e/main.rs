@@ -15,6 +15,7 @@ mod concurrency;
 mod consent;
 mod describe;
 mod errors;
+mod examples;
 mod flow;
 mod health;
 mod keeping;
