@@ -31,6 +31,8 @@ const ENDPOINTS: [&str; 4] = ["token", "exchange", "me", "refresh"];
 
 /// Within what time a dead holder is taken over.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
+/// Before what time nobody is: a lease lasts 14 seconds from the last write of its holder, a moment before it died.
+const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
 /// What the work itself and a busy machine may need besides.
 const WORKED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -157,9 +159,9 @@ impl Lane {
                 Instant::now()
             }
         );
-        let answered = [last(&links[survivor]), last(&refreshes[survivor])];
-        let took = answered.map(|at| at.saturating_duration_since(killed)).into_iter().max();
-        let took = took.unwrap();
+        let linking = last(&links[survivor]).saturating_duration_since(killed);
+        let refreshing = last(&refreshes[survivor]).saturating_duration_since(killed);
+        let took = linking.max(refreshing);
         assert!(took < TAKEN_OVER_WITHIN + WORKED_WITHIN, "{took:?}");
         self.replicas[victim].process.ended().await;
         self.replicas[victim] = self.place.serve(&self.sandbox, &[]).await;
@@ -167,8 +169,12 @@ impl Lane {
         tally.rounds += 1;
         tally.slowest = tally.slowest.max(took);
         tally.taken_over += u64::from(took > WORKED_WITHIN);
-        tally.interrupted += u64::from(self.judge_links(links, survivor, request).await);
-        tally.renewed_twice += u64::from(self.judge_refreshes(refreshes, survivor).await);
+        let interrupted = self.judge_links(links, survivor, request).await;
+        assert!(!interrupted || linking > LEFT_ALONE_FOR, "interrupted after {linking:?}");
+        let twice = self.judge_refreshes(refreshes, survivor).await;
+        assert!(!twice || refreshing > LEFT_ALONE_FOR, "renewed again after {refreshing:?}");
+        tally.interrupted += u64::from(interrupted);
+        tally.renewed_twice += u64::from(twice);
         if !self.is_linked(&username).await {
             let again = self.replicas[survivor].linked(&self.sandbox, OWNER, &username).await;
             self.linked.insert(again.account_id);
