@@ -3,6 +3,7 @@
 mod connections;
 mod ending;
 mod greeting;
+mod lingering;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -40,6 +40,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 /// How long it may take to say so.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a stop waits for clients that have connected to greet. Whoever connects to call does so at once.
+const LAST_GREETINGS: Duration = Duration::from_millis(500);
+
 /// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -105,6 +108,26 @@ impl Connections {
             () = shutdown => {}
             () = accepting => {}
         }
+        if let Err(error) = self.accept_made(listener) {
+            tracing::warn!(%error, "connections that were just made are lost");
+        }
+    }
+
+    /// Takes the connections that are made already. Closing the listener would break them, and their clients, who
+    /// could not know of the stop, may have sent their calls.
+    fn accept_made(&self, listener: TcpListener) -> io::Result<()> {
+        // Asks the system itself: the runtime may not have been told of them yet.
+        let listener = listener.into_std()?;
+        while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(none) if none.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            stream.set_nonblocking(true)?;
+            self.open(TcpStream::from_std(stream)?, place);
+        }
+        Ok(())
     }
 
     /// Lets calls under way finish within `limit`, then cuts what is left.
@@ -142,10 +165,13 @@ async fn connection(
         tracing::debug!(%error, "small packets of a connection will be late");
     }
     let address = stream.peer_addr();
-    let (stream, names) = match closing.run_until_cancelled(greeted(stream, tls)).await {
-        Some(Ok(greeted)) => greeted,
-        Some(Err(error)) => return tell(&error, address),
-        None => return,
+    let greeted = tokio::select! {
+        greeted = greeted(stream, tls) => greeted,
+        () = last_greetings(&closing) => return,
+    };
+    let (stream, names) = match greeted {
+        Ok(greeted) => greeted,
+        Err(error) => return tell(&error, address),
     };
     let leave = leave(closing, names.is_some());
     let service = MapRequest::new(service, move |mut request: Request<_>| {
@@ -167,6 +193,12 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection broke");
     }
+}
+
+/// Waits until a client that has not greeted yet is not waited for any more.
+async fn last_greetings(closing: &CancellationToken) {
+    closing.cancelled().await;
+    tokio::time::sleep(LAST_GREETINGS).await;
 }
 
 /// Says why a connection did not come about. A certificate that is refused is a caller that is refused.

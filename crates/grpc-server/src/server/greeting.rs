@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
+use super::lingering::Lingering;
 use crate::peer_names::PeerNames;
 use crate::tls::Tls;
 
@@ -33,7 +34,8 @@ pub(super) async fn greeted(
         let (mut reader, writer, names) = opened(stream, tls).await?;
         let mut preface = [0; PREFACE];
         reader.read_exact(&mut preface).await?;
-        Ok((tokio::io::join(Cursor::new(preface).chain(reader), writer), names))
+        let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
+        Ok((Lingering::new(stream), names))
     };
     tokio::time::timeout(PATIENCE, greeted).await?
 }

@@ -1,10 +1,12 @@
 //! How the server ends.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -13,6 +15,14 @@ use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 
 use crate::health::{comes, watch};
 use crate::world::{Stuck, World, assert_refused};
+
+/// What an HTTP/2 client begins with: its preface and empty settings.
+const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// The type of the frame that an HTTP/2 server begins with.
+///
+/// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-6.5>.
+const SETTINGS: u8 = 4;
 
 fn get_request() -> v1::GetRequest {
     v1::GetRequest { key: Some(Key::Username("account_1".to_owned())), owner: None }
@@ -36,6 +46,22 @@ async fn a_stop_turns_health_away_and_lets_calls_finish() {
     stuck.released.notify_one();
     let status = waiting.await.unwrap().unwrap_err();
     assert_refused(&status, Code::NotFound, "ACCOUNT_NOT_FOUND", &[]);
+    server.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_was_made_before_the_stop_is_served() {
+    let server = World::new().serve().await;
+    // Without a chance for the server to take it before it is told to stop.
+    let mut made = std::net::TcpStream::connect(server.address).unwrap();
+    made.write_all(GREETING).unwrap();
+    server.stop.cancel();
+    made.set_nonblocking(true).unwrap();
+    let mut made = TcpStream::from_std(made).unwrap();
+    let mut frame = [0; 9];
+    made.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[3], SETTINGS, "{frame:?}");
+    drop(made);
     server.task.await.unwrap().unwrap();
 }
 
