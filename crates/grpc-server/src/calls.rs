@@ -20,7 +20,6 @@ use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use ig_domain::ports::Callers;
-use ig_metrics::CallMeter;
 use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
@@ -32,6 +31,7 @@ use self::in_flight::Place;
 pub(crate) use self::outcome::Ended;
 pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
+use crate::meters::ServerMeters;
 use crate::status::internal;
 
 /// Answers calls through `inner`.
@@ -40,7 +40,7 @@ pub(crate) struct Calls<S> {
     inner: S,
     admission: Admission,
     request_ids: RequestIds,
-    meter: CallMeter<Rpc, Ended>,
+    meters: ServerMeters,
 }
 
 /// A handler panicked; the panic hook has said where.
@@ -49,15 +49,15 @@ pub(crate) struct Calls<S> {
 struct Panicked;
 
 impl<S> Calls<S> {
-    /// Calls to `inner` by whom `callers` know, counted by `meter`; those without a request id get one from
+    /// Calls to `inner` by whom `callers` know, counted by `meters`; those without a request id get one from
     /// `request_ids`.
     pub(crate) fn new(
         inner: S,
         callers: Arc<dyn Callers>,
         request_ids: RequestIds,
-        meter: CallMeter<Rpc, Ended>,
+        meters: ServerMeters,
     ) -> Self {
-        Self { inner, admission: Admission::new(callers), request_ids, meter }
+        Self { inner, admission: Admission::new(callers), request_ids, meters }
     }
 }
 
@@ -79,7 +79,7 @@ where
         let limit = deadline::limit(request.headers());
         let passed = tokio::time::sleep(limit);
         let mut call = Call::begin(&request, &self.request_ids);
-        let metered = self.meter.begin(call.rpc());
+        let metered = self.meters.rpcs.begin(call.rpc());
         let span = call.span();
         let place = match self.admission.admit(call.rpc(), &mut request) {
             Ok(admitted) => admitted.map(|Admitted { caller, place }| {
@@ -94,6 +94,7 @@ where
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
+        let tokens = (call.rpc() == Rpc::FetchAccessToken).then(|| self.meters.tokens.clone());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let answered = async move {
             // A stream has its head at once, so only the way to it has a deadline.
@@ -105,7 +106,11 @@ where
                 },
                 () = passed => deadline::exceeded(limit).into_http(),
             };
-            metered.end(Ended::of(&response));
+            let ended = Ended::of(&response);
+            metered.end(ended);
+            if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), call.caller()) {
+                tokens.count(caller);
+            }
             Ok(holding(place, call.end(response)))
         };
         Box::pin(answered.instrument(span))

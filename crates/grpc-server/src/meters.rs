@@ -1,6 +1,7 @@
 //! What the server counts.
 
-use ig_metrics::{CallMeter, Gauge, Registry};
+use ig_domain::Caller;
+use ig_metrics::{CallMeter, Gauge, NamedCounts, Registry};
 
 use crate::calls::{Ended, Rpc};
 
@@ -9,6 +10,8 @@ use crate::calls::{Ended, Rpc};
 pub struct ServerMeters {
     /// Calls of RPCs.
     pub(crate) rpcs: CallMeter<Rpc, Ended>,
+    /// Tokens that were handed out, by caller. Callers are as many as the operator has named.
+    pub(crate) tokens: NamedCounts,
     /// Connections that are open.
     pub(crate) connections: Gauge,
 }
@@ -19,6 +22,12 @@ impl ServerMeters {
     pub fn register(registry: &mut Registry) -> Self {
         Self {
             rpcs: CallMeter::register(registry, "rpc", "RPCs"),
+            tokens: NamedCounts::register(
+                registry,
+                "tokens_handed_out",
+                "Access tokens that were handed out",
+                ("caller", Caller::anonymous().name.as_str()),
+            ),
             connections: Gauge::register(
                 registry,
                 "grpc_connections",

@@ -83,8 +83,9 @@ pub async fn serve(
         add_reflection(&mut routes, reported.clone())?;
     }
     let routes = routes.routes().prepare();
-    let calls = Calls::new(routes, callers, request_ids, meters.rpcs);
-    let connections = Connections::new(calls, tls, meters.connections);
+    let open = meters.connections.clone();
+    let calls = Calls::new(routes, callers, request_ids, meters);
+    let connections = Connections::new(calls, tls, open);
     let accepting = async {
         connections.accept(listener, shutdown).await;
         stopping.cancel();

@@ -49,11 +49,18 @@ pub struct NamedCounts {
 }
 
 impl NamedCounts {
-    /// Makes `{name}_total`.
+    /// Makes `{name}_total` by `label`, whose value `first` is there from the start.
     #[must_use]
-    pub fn register(registry: &mut Registry, name: &str, help: &str, label: &'static str) -> Self {
-        let family = Family::default();
-        registry.inner().register(name, help, Family::clone(&family));
+    pub fn register(
+        registry: &mut Registry,
+        name: &str,
+        help: &str,
+        (label, first): (&'static str, &str),
+    ) -> Self {
+        let family = Family::<[(&'static str, String); 1], Counter>::default();
+        // A family without any value is left out of the text.
+        drop(family.get_or_create(&[(label, first.to_owned())]));
+        registry.inner().register(name, help, family.clone());
         Self { label, family }
     }
 

@@ -138,7 +138,7 @@ impl Call {
         }
     }
 
-    fn caller(&self) -> Option<&str> {
+    pub(super) fn caller(&self) -> Option<&str> {
         let caller = self.context.as_ref().map(|context| &context.caller().name);
         caller.or(self.refused.as_ref()).map(CallerName::as_str)
     }

@@ -64,6 +64,11 @@ impl Outcome for Ended {
 }
 
 impl Ended {
+    /// Whether there is an answer.
+    pub(super) fn is_ok(self) -> bool {
+        self.0 == Code::Ok
+    }
+
     /// What a response says at its head: a failure, or that there is an answer.
     pub(crate) fn of<B>(response: &Response<B>) -> Self {
         if let Some(status) = response.extensions().get::<Status>() {

@@ -18,6 +18,7 @@ async fn what_was_called_is_counted_as_it_ended() {
     for _ in 0..3 {
         service.get(Key::AccountId(account.account_id.clone())).await.unwrap();
     }
+    let handed = service.fetch(&account.account_id, 0).await.unwrap();
     let nobody = service.get(Key::Username("nobody".to_owned())).await;
     assert_eq!(reason(nobody), "ACCOUNT_NOT_FOUND");
     assert_counted(
@@ -27,6 +28,7 @@ async fn what_was_called_is_counted_as_it_ended() {
             (r#"rpcs_total{method="Get",code="OK"}"#, 3),
             (r#"rpcs_total{method="Get",code="NOT_FOUND"}"#, 1),
             (r#"rpc_duration_seconds_count{method="Get"}"#, 4),
+            (r#"tokens_handed_out_total{caller="anonymous"}"#, 1),
             ("rpcs_in_flight", 0),
             ("grpc_connections", 1),
             ("ready", 1),
@@ -50,6 +52,7 @@ async fn what_was_called_is_counted_as_it_ended() {
     assert_eq!(reason(service.link(arrival(arrived, "shop/7")).await), "SCOPE_MISSING");
     sandbox.revoke(BAKERY, "password_changed").await;
     assert_eq!(reason(service.refresh(&account.account_id).await), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(reason(service.fetch(&account.account_id, 0).await), "REAUTHORIZATION_REQUIRED");
     assert_counted(
         &probes,
         &[
@@ -62,9 +65,15 @@ async fn what_was_called_is_counted_as_it_ended() {
             (r#"instagram_requests_total{endpoint="token_renewal",outcome="unavailable"}"#, 3),
             (r#"instagram_requests_total{endpoint="token_renewal",outcome="ok"}"#, 1),
             (r#"rpcs_total{method="Refresh",code="FAILED_PRECONDITION"}"#, 1),
+            (r#"rpcs_total{method="FetchAccessToken",code="FAILED_PRECONDITION"}"#, 1),
+            (r#"tokens_handed_out_total{caller="anonymous"}"#, 1),
         ],
     )
     .await;
+    let (_, text) = probes.ask("/metrics").await;
+    for secret in [&handed.access_token, &account.account_id, &account.professional_account_id] {
+        assert!(!text.contains(secret.as_str()), "{text}");
+    }
 }
 
 async fn assert_counted(probes: &Probes, expected: &[(&str, i64)]) {

@@ -25,9 +25,9 @@ const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Connections for so many clients to `routes`, and their count.
 fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
-    let ServerMeters { rpcs, connections: open } =
-        ServerMeters::register(&mut Registry::new("test", "1"));
-    let calls = Calls::new(routes, Arc::new(Everybody), Arc::new(String::new), rpcs);
+    let meters = ServerMeters::register(&mut Registry::new("test", "1"));
+    let open = meters.connections.clone();
+    let calls = Calls::new(routes, Arc::new(Everybody), Arc::new(String::new), meters);
     (Connections::at_most(limit, calls, tls, open.clone()), open)
 }
 
