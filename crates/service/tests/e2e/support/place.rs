@@ -41,6 +41,11 @@ impl Place {
         self.folder.path()
     }
 
+    /// The URL of the schema, where there is one.
+    pub(crate) fn schema_url(&self) -> Option<Url> {
+        self.schema.as_ref().map(Schema::url)
+    }
+
     /// The binary and its settings, still without a command.
     pub(crate) fn settings(&self, sandbox: &Sandbox) -> Command {
         let mut command =

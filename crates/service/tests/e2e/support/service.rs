@@ -102,10 +102,14 @@ impl Service {
     /// Starts this command and waits until it listens.
     pub(crate) async fn run(command: Command) -> Self {
         let process = Process::start(command);
-        let line = process.line_with("listening");
-        let (_, rest) = line.split_once("127.0.0.1:").expect("the line names the address");
-        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        let address = format!("127.0.0.1:{port}");
+        // Not a wait that would hold up what else the test has under way.
+        let address = eventually("it listens", async || {
+            let printed = process.printed();
+            let (_, line) = printed.split_once(" is listening ")?;
+            let (_, address) = line.split_once("address=")?;
+            address.split_whitespace().next().map(str::to_owned)
+        })
+        .await;
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
         Self { address, process, client: InstagramAccountServiceClient::new(channel) }

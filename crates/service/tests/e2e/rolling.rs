@@ -1,0 +1,89 @@
+//! Both replicas are restarted, one after the other, while callers work through the stack's own proxy.
+
+mod load;
+
+use futures_util::future::join_all;
+use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
+use reqwest::Method;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use self::load::{Caller, Tally, work};
+use crate::support::compose::{ComposeStack, REPLICAS};
+use crate::support::{A_DAY_LATER, Service};
+
+const CALLERS: usize = 8;
+
+/// How many accounts each caller can renew.
+const AGED: usize = 8;
+
+/// How often each replica is restarted.
+const ROUNDS: usize = 3;
+
+/// How long Instagram takes for each answer, in milliseconds: long enough for links and renewals to be under way
+/// at every stop.
+const SLOW: u32 = 300;
+
+#[tokio::test]
+async fn a_rolling_restart_fails_no_call() {
+    let (stack, mut replicas) = ComposeStack::start().await;
+    let sandbox = &stack.sandbox;
+    let callers =
+        join_all((0..CALLERS).map(|caller| caller_of(&stack, &replicas[0], caller))).await;
+    sandbox.advance(A_DAY_LATER).await;
+    for service in &replicas {
+        service.clock_follows(sandbox).await;
+    }
+    sandbox.fault(json!({ "endpoint": "all", "delay_ms": SLOW })).await;
+
+    let stop = CancellationToken::new();
+    let restarts = async {
+        let mut stopped = String::new();
+        for replica in (0..REPLICAS.len()).cycle().take(ROUNDS * REPLICAS.len()) {
+            let printed = stack.restart(&mut replicas[replica], REPLICAS[replica]).await;
+            let (_, since_the_stop) = printed.split_once("stopping").expect("it was told to stop");
+            stopped.push_str(since_the_stop);
+        }
+        stop.cancel();
+        stopped
+    };
+    let (tally, stopped) = tokio::join!(work(callers, &stop), restarts);
+    report(&stack, &tally).await;
+    assert_eq!(*tally.failures.borrow(), [""; 0]);
+    assert!(tally.links.get() > 0 && tally.renewals.get() > 0, "{tally:?}");
+    for rpc in ["Link", "Refresh"] {
+        let answered = format!("call answered rpc=\"{rpc}\"");
+        assert!(stopped.contains(&answered), "no {rpc} was under way at a stop:\n{stopped}");
+    }
+}
+
+/// A caller with accounts to renew, linked at a replica itself.
+async fn caller_of<'a>(stack: &'a ComposeStack, replica: &Service, caller: usize) -> Caller<'a> {
+    let sandbox = &stack.sandbox;
+    let owner = format!("caller/{caller}");
+    let add = async |username: &str| {
+        let account = Some(json!({ "username": username }));
+        sandbox.control(Method::POST, "accounts", account).await;
+    };
+    let mut aged = Vec::new();
+    for number in 0..AGED {
+        let username = format!("aged_{caller}_{number}");
+        add(&username).await;
+        aged.push(replica.linked(sandbox, &owner, &username).await);
+    }
+    let username = format!("fresh_{caller}");
+    add(&username).await;
+    let channel = Channel::from_shared(stack.proxy.url.clone()).unwrap().connect().await.unwrap();
+    let client = InstagramAccountServiceClient::new(channel);
+    Caller { client, sandbox, owner, username, aged }
+}
+
+/// Shows the figures of the run where a test's output is shown.
+#[expect(clippy::print_stderr, reason = "how many calls were made again is worth knowing")]
+async fn report(stack: &ComposeStack, tally: &Tally) {
+    eprintln!("{tally:?}");
+    for replica in REPLICAS {
+        eprintln!("{}", stack.proxy.counted(replica).await);
+    }
+}

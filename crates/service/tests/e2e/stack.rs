@@ -1,0 +1,130 @@
+//! What can be said of the stack without an engine: `docker-compose.yml` is what Compose understands and keeps its
+//! promises, and HAProxy takes its configuration.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::compose::{REPLICAS, environment, model, root};
+use crate::support::tool;
+
+/// The services that run a program of ours.
+const OURS: [&str; 4] = ["accounts-1", "accounts-2", "migrate", "sandbox"];
+
+/// The words of a program's help, among them the variables that it reads.
+fn help_of(program: &str) -> BTreeSet<String> {
+    let help = Command::new(program).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let word = |text: &str| text.trim_matches(|letter: char| !letter.is_alphanumeric()).to_owned();
+    help.split_whitespace().map(word).collect()
+}
+
+#[test]
+fn ports_are_published_on_loopback_only() {
+    let model = model();
+    let mut published = Vec::new();
+    for (name, service) in model["services"].as_object().unwrap() {
+        for port in service["ports"].as_array().into_iter().flatten() {
+            assert_eq!(port["host_ip"], "127.0.0.1", "{name}: {port}");
+            published.push((name.as_str(), port["published"].as_str().unwrap()));
+        }
+        assert_eq!(service["network_mode"], Value::Null, "{name} has ports of its own");
+    }
+    assert_eq!(published, [("proxy", "50051"), ("sandbox", "8090")]);
+}
+
+#[test]
+fn our_programs_and_the_proxy_can_write_nothing_and_gain_nothing() {
+    let model = model();
+    for name in OURS.into_iter().chain(["proxy"]) {
+        let service = &model["services"][name];
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(service["cap_drop"], json!(["ALL"]), "{name}");
+        assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]), "{name}");
+    }
+}
+
+#[test]
+fn each_starts_after_what_it_needs() {
+    let services = &model()["services"];
+    let after =
+        |name: &str, needed: &str| services[name]["depends_on"][needed]["condition"].clone();
+    assert_eq!(after("migrate", "postgres"), "service_healthy");
+    for replica in REPLICAS {
+        assert_eq!(after(replica, "migrate"), "service_completed_successfully");
+        assert_eq!(after(replica, "sandbox"), "service_healthy");
+        assert_eq!(after("proxy", replica), "service_healthy");
+        // Longer than SHUTDOWN_TIMEOUT's default.
+        assert_eq!(services[replica]["stop_grace_period"], "40s");
+    }
+    for name in ["postgres", "sandbox"] {
+        assert!(services[name]["healthcheck"]["test"].is_array(), "{name} is never healthy");
+    }
+    assert_eq!(services["postgres"]["volumes"][0]["type"], "volume");
+}
+
+#[test]
+fn every_setting_is_one_that_its_program_reads() {
+    let (model, known) = (model(), help_of(env!("CARGO_BIN_EXE_instagram-accounts")));
+    for name in ["accounts-1", "accounts-2", "migrate"] {
+        for setting in environment(&model, name).keys() {
+            assert!(known.contains(setting), "{name}: {setting} is no setting");
+        }
+    }
+    let known = help_of(tool("INSTAGRAM_SANDBOX_BIN").to_str().unwrap());
+    for setting in model["services"]["sandbox"]["environment"].as_object().unwrap().keys() {
+        assert!(known.contains(setting), "sandbox: {setting} is no setting");
+    }
+}
+
+#[test]
+fn the_replicas_listen_where_the_proxy_reaches_them() {
+    let model = model();
+    let proxy = std::fs::read_to_string(root().join("deploy/haproxy.cfg")).unwrap();
+    for replica in REPLICAS {
+        let environment = environment(&model, replica);
+        assert_eq!(environment["GRPC_LISTEN"], "0.0.0.0:50051");
+        assert!(proxy.contains(&format!("server {replica} {replica}:50051\n")));
+        assert_eq!(environment["METRICS_LISTEN"], "0.0.0.0:9090");
+        assert!(proxy.contains("http-check connect port 9090 "));
+        // Without it, or callers, the service does not start where it does not listen on loopback.
+        assert_eq!(environment["ALLOW_ANONYMOUS"], "true");
+    }
+}
+
+#[test]
+fn each_image_is_a_stage_of_the_dockerfile_and_the_sandbox_is_in_no_other() {
+    let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let stages: Vec<_> = dockerfile.split("\nFROM ").skip(1).collect();
+    let services = &model()["services"];
+    for name in ["migrate", "sandbox"] {
+        let target = services[name]["build"]["target"].as_str().unwrap();
+        let named =
+            |stage: &&&str| stage.lines().next().unwrap().ends_with(&format!(" AS {target}"));
+        let stage = stages.iter().find(named).expect("a stage");
+        let copied: Vec<_> = stage.lines().filter(|line| line.starts_with("COPY ")).collect();
+        let program = format!(
+            "/programs/instagram-{}",
+            ["accounts", "sandbox"][usize::from(name == "sandbox")]
+        );
+        assert_eq!(copied, [format!("COPY --from=build {program} /usr/local/bin/")]);
+    }
+    assert!(stages.last().unwrap().contains(" AS service\n"), "a plain build is the service's");
+    for replica in REPLICAS {
+        assert_eq!(services[replica]["image"], services["migrate"]["image"]);
+    }
+}
+
+#[test]
+fn haproxy_takes_the_configuration_as_it_is() {
+    let configuration = root().join("deploy/haproxy.cfg");
+    let check = Command::new(tool("HAPROXY")).arg("-c").arg("-f").arg(configuration).output();
+    let check = check.unwrap();
+    let said = String::from_utf8([check.stdout, check.stderr].concat()).unwrap();
+    assert!(check.status.success(), "{said}");
+    // Only that the containers' names are known nowhere else.
+    let warnings = said.lines().filter(|line| line.contains("[WARNING]"));
+    let others: Vec<_> = warnings.filter(|line| !line.contains("could not resolve")).collect();
+    assert_eq!(others, [""; 0]);
+}

@@ -1,0 +1,136 @@
+//! The stack of `docker-compose.yml` without containers: the same programs, settings and proxy, each on a loopback
+//! address of its own in place of its host name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::proxy::Proxy;
+use super::{On, Place, Sandbox, Service, eventually, tool};
+
+/// The two replicas, as the stack calls them.
+pub(crate) const REPLICAS: [&str; 2] = ["accounts-1", "accounts-2"];
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// `docker-compose.yml` as the Compose project's own parser reads it, with nothing set outside of it.
+pub(crate) fn model() -> Value {
+    let mut parser = Command::new(tool("COMPOSE_GO"));
+    parser.current_dir(root()).env_clear().args(["-format", "json", "docker-compose.yml"]);
+    let read = parser.output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    serde_json::from_slice(&read.stdout).unwrap()
+}
+
+/// What a service's container finds in its environment: what the image sets, and over it the stack.
+pub(crate) fn environment(model: &Value, service: &str) -> BTreeMap<String, String> {
+    let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let (_, stage) = dockerfile.rsplit_once(" AS service\n").expect("it is the last stage");
+    let image = stage.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='));
+    let image = image.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let stack = model["services"][service]["environment"].as_object().unwrap().iter();
+    let stack = stack.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+    image.chain(stack).collect()
+}
+
+/// A loopback address for each host of one stack, in no other stack's way.
+///
+/// The machine takes all of 127.0.0.0/8 for its own on Linux; other systems need an alias for each address.
+pub(crate) struct Addresses([u8; 2]);
+
+impl Addresses {
+    fn new() -> Self {
+        static STACKS: AtomicU8 = AtomicU8::new(0);
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let stack = STACKS.fetch_add(1, Ordering::Relaxed);
+        Self([64 | high >> 2, low.wrapping_add(stack << 4)])
+    }
+
+    /// Where the host of this name is.
+    pub(crate) fn of(&self, host: &str) -> String {
+        let hosts = [REPLICAS[0], REPLICAS[1], "proxy", "migrate"];
+        let host = hosts.iter().position(|known| *known == host).expect("a host of the stack");
+        let Self([high, low]) = self;
+        format!("127.{high}.{low}.{}", host + 1)
+    }
+}
+
+/// The running stack.
+pub(crate) struct ComposeStack {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) proxy: Proxy,
+    hosts: Hosts,
+}
+
+impl ComposeStack {
+    /// Starts it and its replicas, in the order in which its services wait for one another.
+    pub(crate) async fn start() -> (Self, [Service; 2]) {
+        let (place, sandbox) = (Place::new(On::Postgres).await, Sandbox::start().await);
+        let hosts = Hosts { model: model(), place, addresses: Addresses::new() };
+        let migrated = hosts.program(&sandbox, "migrate", "migrate").output().unwrap();
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        let run = |replica| Service::run(hosts.program(&sandbox, replica, "serve"));
+        let [one, other] = REPLICAS.map(run);
+        let replicas = [one.await, other.await];
+        let proxy = Proxy::start(&hosts.addresses).await;
+        let stack = Self { sandbox, proxy, hosts };
+        for replica in REPLICAS {
+            stack.ready(replica).await;
+        }
+        (stack, replicas)
+    }
+
+    /// Stops this replica as an engine does, makes it anew, and waits until it may serve; returns what the stopped
+    /// one had printed.
+    pub(crate) async fn restart(&self, replica: &mut Service, name: &str) -> String {
+        replica.process.signal(Signal::SIGTERM);
+        let status = replica.process.ended().await;
+        let printed = replica.process.printed();
+        assert!(status.success(), "{status}");
+        *replica = Service::run(self.hosts.program(&self.sandbox, name, "serve")).await;
+        self.ready(name).await;
+        printed
+    }
+
+    /// Waits for the container's own check, and for the proxy's.
+    async fn ready(&self, replica: &str) {
+        eventually(&format!("{replica} is healthy"), async || {
+            let mut check = self.hosts.program(&self.sandbox, replica, "healthcheck");
+            check.output().unwrap().status.success().then_some(())
+        })
+        .await;
+        self.proxy.sees_up(replica).await;
+    }
+}
+
+/// What is behind the names in the stack's settings.
+struct Hosts {
+    model: Value,
+    place: Place,
+    addresses: Addresses,
+}
+
+impl Hosts {
+    /// What a service's container runs, with addresses in place of host names.
+    fn program(&self, sandbox: &Sandbox, service: &str, command: &str) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
+        program.env_clear().current_dir(self.place.path()).arg(command);
+        for (name, value) in environment(&self.model, service) {
+            let value = value
+                .replace("http://sandbox:8090", &sandbox.url)
+                .replace("http://127.0.0.1:8090", &sandbox.url);
+            let port = value.strip_prefix("0.0.0.0:").map(str::to_owned);
+            let listen = port.map(|port| format!("{}:{port}", self.addresses.of(service)));
+            program.env(name, listen.unwrap_or(value));
+        }
+        program.env("DATABASE_URL", self.place.schema_url().expect("a schema").as_str());
+        program
+    }
+}

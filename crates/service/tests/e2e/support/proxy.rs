@@ -1,0 +1,81 @@
+//! The stack's proxy: HAProxy with the stack's own configuration, in which only addresses stand in for host names.
+
+use std::collections::HashMap;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::compose::{Addresses, REPLICAS, root};
+use super::process::Process;
+use super::{eventually, tool};
+
+/// A running proxy.
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    process: Process,
+    folder: TempDir,
+}
+
+impl Proxy {
+    pub(crate) async fn start(addresses: &Addresses) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (stack, eyes) = (folder.path().join("haproxy.cfg"), folder.path().join("eyes.cfg"));
+        std::fs::write(&stack, configuration(addresses)).unwrap();
+        let socket = folder.path().join("socket");
+        // A file of its own, so that the stack's stays as it is.
+        std::fs::write(&eyes, format!("global\n    stats socket {}\n", socket.display())).unwrap();
+        let mut command = Command::new(tool("HAPROXY"));
+        command.env_clear().arg("-db").arg("-f").arg(stack).arg("-f").arg(eyes);
+        let process = Process::start(command);
+        let proxy =
+            Self { url: format!("http://{}:50051", addresses.of("proxy")), process, folder };
+        eventually("the proxy runs", async || socket.exists().then_some(())).await;
+        proxy
+    }
+
+    /// Waits until the proxy's own check of this replica has gone well.
+    pub(crate) async fn sees_up(&self, replica: &str) {
+        eventually(&format!("the proxy sees {replica}"), async || {
+            (self.row(replica).await["status"] == "UP").then_some(())
+        })
+        .await;
+    }
+
+    /// What it counted of this replica since its own start: calls that it passed on, and calls that it sent to the
+    /// other one because this one could not be connected to.
+    pub(crate) async fn counted(&self, replica: &str) -> String {
+        let row = self.row(replica).await;
+        format!("{replica}: {} calls, {} of them sent on", row["stot"], row["wredis"])
+    }
+
+    /// A server's row of the proxy's statistics.
+    ///
+    /// Source: <https://docs.haproxy.org/2.6/management.html#9.1>.
+    async fn row(&self, server: &str) -> HashMap<String, String> {
+        let mut socket = UnixStream::connect(self.folder.path().join("socket")).await.unwrap();
+        socket.write_all(b"show stat\n").await.unwrap();
+        let mut table = String::new();
+        socket.read_to_string(&mut table).await.unwrap();
+        let mut rows = table.lines().map(|line| line.split(',').map(str::to_owned));
+        let names: Vec<_> = rows.next().expect("a line of names").collect();
+        let mut rows = rows.map(|row| names.iter().cloned().zip(row).collect());
+        rows.find(|row: &HashMap<_, _>| row.get("svname").is_some_and(|name| name == server))
+            .unwrap_or_else(|| panic!("no {server} in {table}\n{}", self.process.printed()))
+    }
+}
+
+/// The stack's configuration with addresses in place of its host names.
+fn configuration(addresses: &Addresses) -> String {
+    let mut configuration = std::fs::read_to_string(root().join("deploy/haproxy.cfg")).unwrap();
+    let mut replace = |name: String, address: String| {
+        assert_eq!(configuration.matches(&name).count(), 1, "{name} in {configuration}");
+        configuration = configuration.replace(&name, &address);
+    };
+    replace("bind :".to_owned(), format!("bind {}:", addresses.of("proxy")));
+    for replica in REPLICAS {
+        replace(format!(" {replica}:"), format!(" {}:", addresses.of(replica)));
+    }
+    configuration
+}
