@@ -5,26 +5,29 @@ mod needles;
 mod scenario;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use nix::sys::signal::Signal;
 use rstest::rstest;
 
 use self::needles::Needles;
 use self::scenario::Scenario;
+use crate::support::place::On;
 
 #[rstest]
-#[case::as_text("text")]
-#[case::as_json("json")]
 #[tokio::test]
-async fn no_secret_is_in_any_output_error_or_plain_column(#[case] format: &str) {
-    let mut scenario = Scenario::start(format).await;
+async fn no_secret_is_in_any_output_error_or_plain_column(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+    #[values("text", "json")] format: &str,
+) {
+    let mut scenario = Scenario::start(on, format).await;
     scenario.links().await;
     scenario.refusals().await;
     scenario.faults().await;
     scenario.refreshes().await;
+    scenario.callers().await;
     scenario.commands();
-    let stored_while_serving = stored(scenario.folder());
+    scenario.numbers().await;
+    let stored_while_serving = scenario.place.everything().await;
     scenario.service.process.signal(Signal::SIGTERM);
     assert!(scenario.service.process.ended().await.success());
 
@@ -33,7 +36,8 @@ async fn no_secret_is_in_any_output_error_or_plain_column(#[case] format: &str) 
         ("the output of commands", scenario.printed.join("\n")),
         ("the errors", scenario.errors.join("\n")),
         ("the database while serving", stored_while_serving),
-        ("the database afterwards", stored(scenario.folder())),
+        ("the database afterwards", scenario.place.everything().await),
+        ("the numbers", scenario.metrics.join("\n")),
     ];
     let needles = scenario.needles();
     // A panic while it lives would print all that the service did.
@@ -45,8 +49,8 @@ async fn no_secret_is_in_any_output_error_or_plain_column(#[case] format: &str) 
 }
 
 /// The search is worth nothing where little was logged, refused or stored.
-fn everything_was_there_to_be_found(format: &str, places: &[String; 5]) {
-    let [output, printed, errors, stored, stored_afterwards] = places;
+fn everything_was_there_to_be_found(format: &str, places: &[String; 6]) {
+    let [output, printed, errors, stored, stored_afterwards, metrics] = places;
     let span_end = match format {
         "json" => r#""message":"close""#,
         _ => ": close ",
@@ -54,7 +58,15 @@ fn everything_was_there_to_be_found(format: &str, places: &[String; 5]) {
     for mark in ["TRACE", span_end, "hyper", "h2::", "ig_adapters", "ig_grpc_server"] {
         assert!(output.contains(mark), "{mark} is not in the output");
     }
-    assert!(printed.contains("INSTAGRAM_APP_SECRET"), "{printed}");
+    for mark in ["INSTAGRAM_APP_SECRET", "publish post 7", "CALLERS_FILE"] {
+        assert!(printed.contains(mark), "{mark} is not in the output of commands");
+    }
+    for sample in [
+        "method=\"FetchAccessToken\",code=\"OK\"} 2",
+        "method=\"List\",code=\"UNAUTHENTICATED\"} 5",
+    ] {
+        assert!(metrics.contains(sample), "{sample} is not in the numbers");
+    }
     for reason in [
         "CONSENT_DENIED",
         "STATE_REJECTED",
@@ -66,24 +78,14 @@ fn everything_was_there_to_be_found(format: &str, places: &[String; 5]) {
         "APP_MISCONFIGURED",
         "RATE_LIMITED",
         "REAUTHORIZATION_REQUIRED",
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
     ] {
         assert!(errors.contains(reason), "{reason} is not in the errors");
     }
     for stored in [stored, stored_afterwards] {
         assert!(stored.contains("lotte.bakes"), "the account is stored");
     }
-}
-
-/// All bytes of the database and of its journals, as text.
-fn stored(folder: &Path) -> String {
-    let mut text = String::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("accounts.db") {
-            text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
-        }
-    }
-    text
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The whole flow, and everything that can go wrong in it.
 
-use std::path::Path;
 use std::process::Command;
 
 use futures_util::future::join_all;
@@ -9,16 +8,22 @@ use ig_proto::v1::{
     BeginLinkRequest, BeginLinkResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
     UnlinkRequest,
 };
-use tonic::Status;
+use sha2::{Digest as _, Sha256};
+use tonic::{Request, Status};
 
 use super::needles::Needles;
 use crate::rows::answers::{Answers, LONG, RENEWED, SHORT, usual};
+use crate::support::place::{On, Place};
+use crate::support::probes::Probes;
+use crate::support::service::fetch;
 use crate::support::stub::{Endpoint, Reply, Stub};
 use crate::support::{A_DAY_LATER, Service};
 
 const OWNER: &str = "bakery/4";
 const APP_SECRET: &str = "9f1c4e7ab2d05836planted4e7ab2d05";
 const SESSION: &str = "planted-session-binding-8c1f0d2e7b";
+const CALLER_TOKEN: &str = "igacc_planted-caller-token-4Vb8Rn2Ks6Tq";
+const OTHER_TOKEN: &str = "igacc_planted-wrong-token-9Hd3Wp7Xc1Zm";
 const DATABASE_PASSWORD: &str = "planted-database-password-Zt5Kw1";
 /// The bytes of the sealing key are text, so that they are found as text.
 const KEY: &str = "planted-sealing-key-Xq7Zt3Lm9Wb1";
@@ -31,34 +36,33 @@ pub(super) struct Scenario {
     pub(super) printed: Vec<String>,
     /// What callers were told of their failures.
     pub(super) errors: Vec<String>,
+    /// What `/metrics` said.
+    pub(super) metrics: Vec<String>,
+    pub(super) place: Place,
     stub: Stub,
-    folder: tempfile::TempDir,
     format: String,
     /// Codes and states, as they come up.
     passing: Vec<String>,
 }
 
 impl Scenario {
-    pub(super) async fn start(format: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(super) async fn start(on: On, format: &str) -> Self {
+        let place = Place::new(on).await;
         let stub = Stub::start();
         Answers::usual().plan(&stub);
-        let mut command = command(&stub.url, folder.path(), format);
+        let mut command = command(&stub.url, &place, format);
         command.arg("serve");
         let service = Service::run(command).await;
         Self {
             service,
             printed: Vec::new(),
             errors: Vec::new(),
+            metrics: Vec::new(),
+            place,
             stub,
-            folder,
             format: format.to_owned(),
             passing: Vec::new(),
         }
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// All that must not be found.
@@ -73,6 +77,8 @@ impl Scenario {
             ("the sealing key as it is configured", KEY_BASE64),
             ("the database password", DATABASE_PASSWORD),
             ("the session binding", SESSION),
+            ("a caller's token", CALLER_TOKEN),
+            ("a wrong token", OTHER_TOKEN),
         ] {
             needles.plant(what, secret);
         }
@@ -89,6 +95,8 @@ impl Scenario {
         self.service.link(request).await.unwrap();
         self.service.get(Key::AccountId(account.account_id.clone())).await.unwrap();
         self.service.list(ListRequest::default()).await.unwrap();
+        let handed = self.service.fetch(&account.account_id, 50).await.unwrap();
+        assert!(handed.access_token == LONG, "the token is handed out");
         let apart = self.apart().await;
         self.service.link(apart).await.unwrap();
         self.unlink(account).await;
@@ -169,7 +177,7 @@ impl Scenario {
     /// Instagram cannot be reached at all.
     async fn nobody_there(&mut self) {
         let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = command(&self.stub.url, self.folder.path(), &self.format);
+        let mut command = command(&self.stub.url, &self.place, &self.format);
         command.arg("serve");
         command.env("INSTAGRAM_API_URL", format!("http://{gone}"));
         let other = Service::run(command).await;
@@ -201,6 +209,60 @@ impl Scenario {
         twice.but(Endpoint::Me, vec![dead()]).plan(&self.stub);
         let refused = self.service.refresh(&account.account_id).await;
         self.errors.push(told(&refused.unwrap_err()));
+        let refused = self.service.fetch(&account.account_id, 0).await;
+        self.errors.push(told(&refused.unwrap_err()));
+    }
+
+    /// Callers that are told apart, by a token that counts and by such as do not.
+    pub(super) async fn callers(&mut self) {
+        let file = self.place.path().join("callers.toml");
+        let hash: String =
+            Sha256::digest(CALLER_TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
+        let stanza = format!(
+            "[[caller]]\nname = \"planted\"\ntoken_sha256 = [\"{hash}\"]\nroles = [\"read\"]\nowners = [\"*\"]\n"
+        );
+        std::fs::write(&file, stanza).unwrap();
+        let mut serving = command(&self.stub.url, &self.place, &self.format);
+        serving.env("CALLERS_FILE", &file).arg("serve");
+        let service = Service::run(serving).await;
+        let with = |header: String| {
+            let mut request = Request::new(ListRequest::default());
+            request.metadata_mut().insert("authorization", header.parse().unwrap());
+            request
+        };
+        let right = format!("Bearer {CALLER_TOKEN}");
+        service.client.clone().list(with(right.clone())).await.unwrap();
+        for header in [
+            format!("Bearer {OTHER_TOKEN}"),
+            format!("Bearer {CALLER_TOKEN} {CALLER_TOKEN}"),
+            format!("Basic {CALLER_TOKEN}"),
+            CALLER_TOKEN.to_owned(),
+            format!("Bearer {}", CALLER_TOKEN.repeat(99)),
+        ] {
+            let refused = service.client.clone().list(with(header)).await;
+            self.errors.push(told(&refused.unwrap_err()));
+        }
+        let mut request = Request::new(fetch(&"0".repeat(36), 0));
+        request.metadata_mut().insert("authorization", right.parse().unwrap());
+        let refused = service.client.clone().fetch_access_token(request).await;
+        self.errors.push(told(&refused.unwrap_err()));
+        // Whoever writes the token itself in place of its hash.
+        std::fs::write(
+            &file,
+            format!("[[caller]]\nname = \"{CALLER_TOKEN}\"\ntoken_sha256 = [\"{CALLER_TOKEN}\"]\n"),
+        )
+        .unwrap();
+        service.process.line_with("CALLERS_FILE cannot be used");
+        self.metrics.push(Probes::of(&service).ask("/metrics").await.1);
+        self.printed.push(service.process.printed());
+        let mut starting = command(&self.stub.url, &self.place, &self.format);
+        self.run(starting.arg("serve").env("CALLERS_FILE", &file));
+    }
+
+    /// What `/metrics` says of all that.
+    pub(super) async fn numbers(&mut self) {
+        let text = Probes::of(&self.service).ask("/metrics").await.1;
+        self.metrics.push(text);
     }
 
     /// What the binary's other commands say, and a start that fails.
@@ -215,11 +277,11 @@ impl Scenario {
             ("TOKEN_KEYS", format!("k1:{KEY_BASE64}x")),
         ];
         for (name, value) in wrong {
-            let mut command = command(&self.stub.url, self.folder.path(), &self.format);
+            let mut command = command(&self.stub.url, &self.place, &self.format);
             self.run(command.arg("serve").env(name, value));
         }
         let away = format!("postgres://planted:{DATABASE_PASSWORD}@127.0.0.1:1/accounts");
-        let mut migrate = command(&self.stub.url, self.folder.path(), &self.format);
+        let mut migrate = command(&self.stub.url, &self.place, &self.format);
         self.run(migrate.arg("migrate").env("DATABASE_URL", away));
         for arguments in [
             &["--help"][..],
@@ -232,7 +294,7 @@ impl Scenario {
             &["--app-secret", APP_SECRET],
             &["serve", "--state-ttl", APP_SECRET],
         ] {
-            let mut command = command(&self.stub.url, self.folder.path(), &self.format);
+            let mut command = command(&self.stub.url, &self.place, &self.format);
             command.env("GRPC_LISTEN", &self.service.address);
             self.run(command.args(arguments));
         }
@@ -295,8 +357,15 @@ fn empty() -> LinkRequest {
 }
 
 /// The binary with every secret planted and everything logged, still without a command.
-fn command(url: &str, folder: &Path, format: &str) -> Command {
-    let mut command = Service::settings(url, ["880000000000041", APP_SECRET], folder);
+fn command(url: &str, place: &Place, format: &str) -> Command {
+    let mut command = Service::settings(url, ["880000000000041", APP_SECRET], place.path());
+    if let Some(mut database) = place.server() {
+        // A server that trusts everybody takes any password; one that does not has its own.
+        if database.password().is_none() {
+            database.set_password(Some(DATABASE_PASSWORD)).unwrap();
+        }
+        command.env("DATABASE_URL", database.as_str()).env("MIGRATE_ON_START", "true");
+    }
     command.env("TOKEN_KEYS", format!("planted:{KEY_BASE64}"));
     command.env("RUST_LOG", "trace").env("LOG_FORMAT", format);
     command

@@ -11,8 +11,10 @@ impl Probes {
     /// As the service's log says.
     pub(crate) fn of(service: &Service) -> Self {
         let line = service.process.line_with("probes are answered");
-        let (_, address) = line.split_once("address=").expect("the line names the address");
-        Self { address: address.split_whitespace().next().unwrap().to_owned() }
+        let (_, rest) = line.split_once("127.0.0.1:").expect("the line names the address");
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        Self { address: format!("127.0.0.1:{port}") }
     }
 
     /// Asks for this path; the status and the body.
