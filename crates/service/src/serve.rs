@@ -10,6 +10,7 @@ use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::Sweep;
+use ig_domain::ports::Clock;
 use ig_grpc_server::{ServeError, ServerSettings};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -36,12 +37,7 @@ use crate::wiring::{self, Adapters};
 /// When the server cannot start, or its store turns out to be unusable for good.
 pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
-    let url = config.database_url.expose_secret();
-    let database = Arc::new(Database::open(url).map_err(InvalidSettings::from)?);
-    let is_file = database.key_file().is_some();
-    if !is_file && config.token_keys.is_none() {
-        return Err(InvalidSettings::no_keys().into());
-    }
+    let database = Arc::new(open(&config)?);
     let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
     let callers = Admitted::read(config.callers_file.as_deref(), Arc::clone(&clock))?;
     let tls = FollowedTls::start(config.tls.clone()).await.map_err(InvalidSettings::from)?;
@@ -50,17 +46,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     let meters = Meters::new();
     Probes::of(&meters).start(config.metrics_listen).await?;
 
-    let keys = Arc::new(Keys::new(config.token_keys.take()));
-    let preparation = Preparation {
-        database: Arc::clone(&database),
-        // A file is nobody else's to migrate.
-        migrates: is_file || config.migrate_on_start,
-        keys: Arc::clone(&keys),
-    };
-    let app_id = config.instagram.app_id.clone();
-    let store = SeaOrmStore::new(Arc::clone(&database), app_id, keys, meters.store.clone());
-    let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
-    let adapters = Adapters::new(store, instagram, clock, &meters);
+    let (preparation, adapters) = wire(&mut config, &database, clock, &meters)?;
     let ready = preparation.begin().await?;
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -88,6 +74,33 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     }
     stop.cancel();
     Ok(end(serving, &tracker, &database, config.shutdown_timeout, &mut signals).await?)
+}
+
+/// The database of the settings, which is connected to when it is first needed.
+fn open(config: &ServeConfig) -> Result<Database, InvalidSettings> {
+    let database = Database::open(config.database_url.expose_secret())?;
+    let has_keys = config.token_keys.is_some() || database.key_file().is_some();
+    if has_keys { Ok(database) } else { Err(InvalidSettings::no_keys()) }
+}
+
+/// What makes the database usable, and everything that the use cases stand on.
+fn wire(
+    config: &mut ServeConfig,
+    database: &Arc<Database>,
+    clock: Arc<dyn Clock>,
+    meters: &Meters,
+) -> anyhow::Result<(Preparation, Adapters)> {
+    let keys = Arc::new(Keys::new(config.token_keys.take()));
+    let preparation = Preparation {
+        database: Arc::clone(database),
+        // A file is nobody else's to migrate.
+        migrates: config.migrate_on_start || database.key_file().is_some(),
+        keys: Arc::clone(&keys),
+    };
+    let app_id = config.instagram.app_id.clone();
+    let store = SeaOrmStore::new(Arc::clone(database), app_id, keys, meters.store.clone());
+    let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
+    Ok((preparation, Adapters::new(store, instagram, clock, meters)))
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -216,8 +216,8 @@ impl Scenario {
     /// Callers that are told apart, by a token that counts and by such as do not.
     pub(super) async fn callers(&mut self) {
         let file = self.place.path().join("callers.toml");
-        let hash: String =
-            Sha256::digest(CALLER_TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::digest(CALLER_TOKEN);
+        let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let stanza = format!(
             "[[caller]]\nname = \"planted\"\ntoken_sha256 = [\"{hash}\"]\nroles = [\"read\"]\nowners = [\"*\"]\n"
         );

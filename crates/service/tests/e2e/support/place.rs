@@ -71,18 +71,14 @@ impl Place {
     /// All that is stored, as text: the bytes of the file and its journals, or every row of every table, in which
     /// bytes are hexadecimal digits.
     pub(crate) async fn everything(&self) -> String {
-        match &self.schema {
-            Some(schema) => schema.rows().await,
-            None => {
-                let files =
-                    std::fs::read_dir(self.path()).unwrap().map(|file| file.unwrap().path());
-                let ours = |path: &PathBuf| {
-                    path.file_name().unwrap().to_string_lossy().starts_with("accounts.db")
-                };
-                let bytes = files.filter(ours).map(|path| std::fs::read(path).unwrap());
-                bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
-            }
+        if let Some(schema) = &self.schema {
+            return schema.rows().await;
         }
+        let files = std::fs::read_dir(self.path()).unwrap().map(|file| file.unwrap().path());
+        let ours =
+            |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("accounts.db");
+        let bytes = files.filter(ours).map(|path| std::fs::read(path).unwrap());
+        bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
     }
 
     /// Runs a statement beside the service.
