@@ -1,6 +1,6 @@
 //! Labels with few values, all known when the program is built.
 
-/// An enum without data whose variants are the values of a label. [`label!`](crate::label) makes it one.
+/// An enum without data whose variants are the values of a label. [`label!`](crate::label!) makes it one.
 pub trait Label: Copy + 'static {
     /// The label's name.
     const NAME: &'static str;
