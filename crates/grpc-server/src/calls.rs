@@ -24,10 +24,9 @@ use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
-use self::admission::{Admission, Admitted, Refused};
+use self::admission::{Admission, Admitted, Held, Refused};
 use self::call::Call;
 pub(crate) use self::context::Context;
-use self::in_flight::Place;
 pub(crate) use self::outcome::Ended;
 pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
@@ -81,10 +80,10 @@ where
         let mut call = Call::begin(&request, &self.request_ids);
         let metered = self.meters.rpcs.begin(call.rpc());
         let span = call.span();
-        let place = match self.admission.admit(call.rpc(), &mut request) {
-            Ok(admitted) => admitted.map(|Admitted { caller, place }| {
+        let held = match self.admission.admit(call.rpc(), &mut request) {
+            Ok(admitted) => admitted.map(|Admitted { caller, held }| {
                 call.is_made_by(caller, &mut request);
-                place
+                held
             }),
             Err(Refused { caller, status }) => {
                 call.is_refused(caller);
@@ -111,18 +110,18 @@ where
             if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), call.caller()) {
                 tokens.count(caller);
             }
-            Ok(holding(place, call.end(response)))
+            Ok(holding(held, call.end(response)))
         };
         Box::pin(answered.instrument(span))
     }
 }
 
-/// The response, whose call keeps its place until the client has taken all of it.
-fn holding(place: Option<Place>, response: Response<Body>) -> Response<Body> {
-    let Some(place) = place else { return response };
+/// The response, whose call holds what it holds until the client has taken all of it.
+fn holding(held: Option<Held>, response: Response<Body>) -> Response<Body> {
+    let Some(held) = held else { return response };
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {
-            let _held = &place;
+            let _until_the_last = &held;
             frame
         }))
     })

@@ -4,6 +4,7 @@
 //! layer, which gives it a request id and a deadline, survives its panics and writes its log line; every
 //! failure leaves as a status with a stable reason.
 
+mod activity;
 mod calls;
 mod chain;
 mod convert;

@@ -4,6 +4,7 @@ mod connections;
 mod ending;
 mod greeting;
 mod lingering;
+mod stay;
 
 use std::sync::Arc;
 use std::time::Duration;

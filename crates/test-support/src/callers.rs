@@ -1,5 +1,6 @@
 //! Callers for tests.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use ig_domain::ports::{Callers, Credentials, NotAuthenticated};
@@ -13,7 +14,8 @@ pub struct Everybody;
 
 impl Callers for Everybody {
     fn authenticate(&self, _: Credentials<'_>) -> Result<Arc<Caller>, NotAuthenticated> {
-        Ok(Arc::new(Caller::anonymous()))
+        let max_in_flight = NonZeroU32::new(1024);
+        Ok(Arc::new(Caller { max_in_flight, ..Caller::anonymous() }))
     }
 }
 

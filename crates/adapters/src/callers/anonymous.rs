@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ig_domain::Caller;
 use ig_domain::ports::{Callers, Credentials, NotAuthenticated};
 
-/// How many calls all of them together may have under way. Ours: four times as many as one known caller.
+/// How many calls all of them together may have under way. Ours: many times as many as one
+/// known caller.
 const MOST_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 
 /// One caller, the same whoever calls and whatever it shows; it may do everything.

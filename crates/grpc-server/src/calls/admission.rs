@@ -10,6 +10,7 @@ use tonic::Status;
 use super::bearer;
 use super::in_flight::{InFlight, Place};
 use super::rpc::Rpc;
+use crate::activity::{Activity, Busy};
 use crate::peer_names::PeerNames;
 use crate::status::{ToStatus as _, overloaded, role_missing};
 
@@ -24,9 +25,12 @@ pub(super) struct Admission {
 pub(super) struct Admitted {
     /// Who makes it.
     pub(super) caller: Arc<Caller>,
-    /// Its place among the calls of its caller.
-    pub(super) place: Place,
+    /// What it holds until its answer is taken.
+    pub(super) held: Held,
 }
+
+/// A call's place among those of its caller, and what keeps its connection.
+pub(super) type Held = (Place, Option<Busy>);
 
 /// A call that may not.
 pub(super) struct Refused {
@@ -61,7 +65,8 @@ impl Admission {
             return Err(refuse(role_missing(rpc.name(), roles)));
         }
         let place = self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?;
-        Ok(Some(Admitted { caller, place }))
+        let busy = request.extensions().get().map(Activity::begin);
+        Ok(Some(Admitted { caller, held: (place, busy) }))
     }
 }
 

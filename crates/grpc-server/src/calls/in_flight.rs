@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ig_domain::{Caller, CallerName};
 
-/// How many calls a caller may have under way that is given no limit of its own. Ours: as many as one of its
-/// connections carries, and few enough for others to get through the store's ten in milliseconds.
-pub(crate) const USUAL_LIMIT: NonZeroU32 = NonZeroU32::new(256).unwrap();
+/// How many calls a caller may have under way that is given no limit of its own. Ours: enough to keep the store busy,
+/// and few enough for others, who wait behind them at the store, not to notice.
+pub(crate) const USUAL_LIMIT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// The calls under way, counted by name, so that a caller that is read anew keeps its count.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,7 @@ mod tests {
     fn without_a_limit_the_usual_one_holds_and_nothing_is_kept_of_who_is_gone() {
         let (in_flight, one) = (InFlight::default(), caller("a", 0));
         let places: Vec<_> = std::iter::from_fn(|| in_flight.enter(&one)).take(1000).collect();
-        assert_eq!(places.len(), 256);
+        assert_eq!(places.len(), 64);
         drop(places);
         assert!(in_flight.counts().is_empty());
     }

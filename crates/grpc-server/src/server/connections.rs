@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use ig_metrics::Gauge;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,10 +23,13 @@ use tonic::service::Routes;
 use tower::util::MapRequest;
 
 use super::greeting::greeted;
+use super::stay::{FAREWELL, Stay};
+use crate::activity::Activities;
 use crate::calls::Calls;
+use crate::peer_names::PeerNames;
 use crate::tls::{CurrentTls, Tls};
 
-/// How many connections there may be at once; further ones wait to be accepted.
+/// How many connections there may be at once; further ones wait until one of them makes room.
 const MOST_CONNECTIONS: usize = 1024;
 
 /// How many calls one connection may carry at once.
@@ -46,16 +50,13 @@ const LAST_GREETINGS: Duration = Duration::from_millis(500);
 /// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// For how long what a client's certificate proved is believed. It may expire, or its authority be dropped, so the
-/// client is then asked to connect anew; its calls under way go on.
-const PROOF_LASTS: Duration = Duration::from_hours(1);
-
 /// All connections of a server.
 pub(super) struct Connections {
     service: Calls<Routes>,
     tls: Option<CurrentTls>,
     http: Builder<TokioExecutor>,
     places: Arc<Semaphore>,
+    activities: Activities,
     tasks: TaskTracker,
     open: Gauge,
     /// Lets connections finish their calls and close.
@@ -83,6 +84,7 @@ impl Connections {
             tls,
             http,
             places: Arc::new(Semaphore::new(limit)),
+            activities: Activities::default(),
             tasks: TaskTracker::new(),
             open,
             closing: CancellationToken::new(),
@@ -93,9 +95,9 @@ impl Connections {
     /// Takes connections from `listener` until `shutdown` is ready, and closes it.
     pub(super) async fn accept(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let accepting = async {
-            while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+            loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => self.open(stream, place),
+                    Ok((stream, _)) => self.open(stream, self.place().await),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -125,9 +127,24 @@ impl Connections {
                 Err(error) => return Err(error),
             };
             stream.set_nonblocking(true)?;
-            self.open(TcpStream::from_std(stream)?, place);
+            self.open(TcpStream::from_std(stream)?, Some(place));
         }
         Ok(())
+    }
+
+    /// A place for one more connection. Where all are taken, those that serve no caller are asked to go, one
+    /// after the other.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        loop {
+            self.activities.make_room();
+            let place = Arc::clone(&self.places).acquire_owned();
+            if let Ok(place) = tokio::time::timeout(FAREWELL, place).await {
+                return place.ok();
+            }
+        }
     }
 
     /// Lets calls under way finish within `limit`, then cuts what is left.
@@ -141,40 +158,30 @@ impl Connections {
         }
     }
 
-    fn open(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn open(&self, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
         let (service, http) = (self.service.clone(), self.http.clone());
-        let (closing, cut) = (self.closing.clone(), self.cut.clone());
+        let stay = Stay { closing: self.closing.clone(), activity: self.activities.enter() };
         let tls = self.tls.as_ref().map(|current| current());
-        let held = self.open.hold();
+        let (held, cut) = (self.open.hold(), self.cut.clone());
         self.tasks.spawn(async move {
-            cut.run_until_cancelled(connection(stream, tls, service, http, closing)).await;
+            cut.run_until_cancelled(connection(stream, tls, service, http, stay)).await;
             drop((place, held));
         });
     }
 }
 
-/// Serves one connection until its client leaves, or until `closing` and its last call.
+/// Serves one connection until its client leaves, or until its stay is over and its last call has ended.
 async fn connection(
     stream: TcpStream,
     tls: Option<Tls>,
     service: Calls<Routes>,
     http: Builder<TokioExecutor>,
-    closing: CancellationToken,
+    stay: Stay,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small packets of a connection will be late");
-    }
-    let address = stream.peer_addr();
-    let greeted = tokio::select! {
-        greeted = greeted(stream, tls) => greeted,
-        () = last_greetings(&closing) => return,
-    };
-    let (stream, names) = match greeted {
-        Ok(greeted) => greeted,
-        Err(error) => return tell(&error, address),
-    };
-    let leave = leave(closing, names.is_some());
+    let Some((stream, names)) = welcomed(stream, tls, &stay).await else { return };
+    let (proved, activity) = (names.is_some(), stay.activity.clone());
     let service = MapRequest::new(service, move |mut request: Request<_>| {
+        request.extensions_mut().insert(activity.clone());
         if let Some(names) = names.clone() {
             request.extensions_mut().insert(names);
         }
@@ -185,9 +192,12 @@ async fn connection(
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = leave => {
+        () = stay.is_over(proved) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = stay.is_overdrawn() => return,
+            }
         }
     };
     if let Err(error) = ended {
@@ -201,6 +211,23 @@ async fn last_greetings(closing: &CancellationToken) {
     tokio::time::sleep(LAST_GREETINGS).await;
 }
 
+/// The connection once its client has greeted, and who that is; `None` where none comes about.
+async fn welcomed(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    stay: &Stay,
+) -> Option<(impl AsyncRead + AsyncWrite + Unpin + use<>, Option<PeerNames>)> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small packets of a connection will be late");
+    }
+    let address = stream.peer_addr();
+    tokio::select! {
+        () = stay.activity.leaving() => None,
+        () = last_greetings(&stay.closing) => None,
+        greeted = greeted(stream, tls) => greeted.inspect_err(|error| tell(error, address)).ok(),
+    }
+}
+
 /// Says why a connection did not come about. A certificate that is refused is a caller that is refused.
 fn tell(error: &io::Error, address: io::Result<SocketAddr>) {
     let address = address.map(tracing::field::display).ok();
@@ -209,14 +236,5 @@ fn tell(error: &io::Error, address: io::Result<SocketAddr>) {
         tracing::warn!(%error, address, "a client's certificate is refused");
     } else {
         tracing::debug!(%error, address, "a connection sent no greeting");
-    }
-}
-
-/// Waits until a connection is to be left: at `closing`, or when what its client proved is too old.
-async fn leave(closing: CancellationToken, proved: bool) {
-    if proved {
-        tokio::time::timeout(PROOF_LASTS, closing.cancelled()).await.unwrap_or_default();
-    } else {
-        closing.cancelled().await;
     }
 }

@@ -25,7 +25,7 @@ const CALLERS: &str = r#"
 [[caller]]
 name = "publisher"
 roles = ["read"]
-owners = ["*"]
+owners = ["shop/*"]
 
 [[caller]]
 name = "spiffe://shop/admin"
@@ -131,6 +131,13 @@ async fn a_caller_is_known_by_a_name_of_its_certificate() {
     server.call(&PUBLISHER, LIST).unwrap();
     let beyond = server.call(&PUBLISHER, UNLINK).unwrap_err();
     assert!(beyond.contains("PERMISSION_DENIED"), "{beyond}");
+    let of = |owner: &str| {
+        let request = format!("{{\"owner\":\"{owner}\"}}");
+        server.call(&[PUBLISHER.as_slice(), &["-d", &request]].concat(), LIST)
+    };
+    of("shop/7").unwrap();
+    let others = of("cafe/1").unwrap_err();
+    assert!(others.contains("PERMISSION_DENIED"), "{others}");
     let nobody = server.call(&CA, LIST).unwrap_err();
     assert!(nobody.contains("UNAUTHENTICATED"), "{nobody}");
 

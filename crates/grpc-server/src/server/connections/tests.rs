@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use http::Response;
 use ig_metrics::Registry;
+use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 use ig_test_support::callers::Everybody;
 use ig_test_support::certificates::{self, Authority, Issued, Name};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,7 +41,7 @@ async fn accept(connections: Connections) -> SocketAddr {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_beyond_the_limit_waits_for_a_place() {
+async fn an_idle_connection_makes_room_for_one_beyond_the_limit() {
     let (connections, open) = connections(1, Routes::default(), None);
     let address = accept(connections).await;
     let mut first = TcpStream::connect(address).await.unwrap();
@@ -48,11 +49,57 @@ async fn a_connection_beyond_the_limit_waits_for_a_place() {
     first.read_u8().await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
     second.write_all(GREETING).await.unwrap();
-    let early = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
-    assert!(early.is_err(), "the only place is taken");
+    let served = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
+    served.expect("it need not wait until the first one is given up").unwrap();
     assert_eq!(open.get(), 1);
-    drop(first);
-    second.read_u8().await.unwrap();
+    // What was sent to it before, and then its end.
+    first.read_to_end(&mut Vec::new()).await.unwrap();
+}
+
+/// Takes our calls, says so, and never answers.
+#[derive(Clone, Default)]
+struct Hanging(Arc<tokio::sync::Notify>);
+
+impl NamedService for Hanging {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+impl Service<Request<Body>> for Hanging {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Pending<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        self.0.notify_one();
+        std::future::pending()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_with_a_callers_call_stays_whoever_comes() {
+    let hanging = Hanging::default();
+    let mut routes = Routes::builder();
+    routes.add_service(hanging.clone());
+    let address = accept(connections(2, routes.routes(), None).0).await;
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await;
+    let request = Request::post(format!("http://{address}/{SERVICE_NAME}/Get"));
+    let request = request.body(Body::empty()).unwrap();
+    let call = tokio::spawn(channel.unwrap().oneshot(request));
+    hanging.0.notified().await;
+    let mut former: Option<TcpStream> = None;
+    for _ in 0..3 {
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(GREETING).await.unwrap();
+        next.read_u8().await.unwrap();
+        if let Some(mut former) = former.replace(next) {
+            former.read_to_end(&mut Vec::new()).await.unwrap();
+        }
+    }
+    assert!(!call.is_finished());
 }
 
 /// Answers with the names that its request carries.
@@ -127,12 +174,13 @@ async fn requests_carry_the_names_that_their_client_proved() {
 #[tokio::test(start_paused = true)]
 async fn a_proof_lasts_an_hour_and_a_connection_without_one_stays() {
     let closing = CancellationToken::new();
+    let stay = Stay { closing: closing.clone(), activity: Activities::default().enter() };
     let begin = Instant::now();
-    leave(closing.clone(), true).await;
+    stay.is_over(true).await;
     assert_eq!(begin.elapsed().as_secs(), 60 * 60);
     let day = Duration::from_hours(24);
-    tokio::time::timeout(day, leave(closing.clone(), false)).await.unwrap_err();
+    tokio::time::timeout(day, stay.is_over(false)).await.unwrap_err();
     closing.cancel();
-    leave(closing.clone(), true).await;
-    leave(closing, false).await;
+    stay.is_over(true).await;
+    stay.is_over(false).await;
 }
