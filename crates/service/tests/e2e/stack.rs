@@ -117,6 +117,20 @@ fn each_image_is_a_stage_of_the_dockerfile_and_the_sandbox_is_in_no_other() {
 }
 
 #[test]
+fn the_build_is_given_every_member_of_the_workspace() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let (manifest, given) = (read("Cargo.toml"), read(".dockerignore"));
+    let (_, members) = manifest.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let members: Vec<_> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.contains(&"crates/service"), "{members:?}");
+    for member in members {
+        let (folder, _) = member.split_once('/').unwrap_or((member, ""));
+        assert!(given.lines().any(|line| line == format!("!{folder}")), "{folder} is left out");
+    }
+}
+
+#[test]
 fn haproxy_takes_the_configuration_as_it_is() {
     let configuration = root().join("deploy/haproxy.cfg");
     let check = Command::new(tool("HAPROXY")).arg("-c").arg("-f").arg(configuration).output();
