@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use ig_domain::ports::{Cause, CompletedLink, LinkAttempts, StoreError};
 use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, UpdateMany};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, LockBehavior, LockType};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, UpdateMany,
+};
 use time::OffsetDateTime;
 
 use super::attempt_row::{ENDED, ended_columns, phase_columns, to_domain, to_row};
@@ -47,10 +49,17 @@ impl LinkAttempts for SeaOrmStore {
     ) -> Result<Option<LinkAttempt>, StoreError> {
         self.call(Operation::ClaimAttempt, async {
             let write = self.database.begin_write().await?;
-            let claim = self
-                .leased_to(code, holder)
+            // Whoever has the row locked is writing under its lease: there is nothing to claim, and none to wait for.
+            let claimable = Entity::find()
+                .select_only()
+                .column(Column::CodeHash)
+                .filter(self.key(code))
                 .filter(Column::Phase.ne(ENDED))
-                .filter(self.is_free().add(Column::LeaseHolder.eq(*holder.as_uuid())));
+                .filter(self.is_free().add(Column::LeaseHolder.eq(*holder.as_uuid())))
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .into_query();
+            let claim =
+                self.leased_to(code, holder).filter(Column::CodeHash.in_subquery(claimable));
             let claimed = claim.exec_with_returning(write.on()).await;
             let claimed = claimed.map_err(|error| translate(&error))?;
             let attempt = claimed.first().map(|row| to_domain(&*self.cipher, row)).transpose()?;

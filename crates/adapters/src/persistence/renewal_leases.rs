@@ -3,8 +3,12 @@
 use async_trait::async_trait;
 use ig_domain::ports::{RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{
+    Condition, Expr, ExprTrait, InsertStatement, LockBehavior, LockType, OnConflict, Query,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, UpdateMany,
+};
 
 use super::calls::Operation;
 use super::entity::renewal_lease::{Column, Entity};
@@ -14,28 +18,16 @@ use super::{SeaOrmStore, lease};
 #[async_trait]
 impl RenewalLeases for SeaOrmStore {
     async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
-        let account = Expr::value(*account.as_uuid());
-        let holder = *holder.as_uuid();
-        let stored = |column| Expr::col((Entity, column));
-        let free = stored(Column::LeaseEnd)
-            .lte(lease::now(self.backend()))
-            .or(stored(Column::LeaseHolder).eq(holder));
-        let taking_over = OnConflict::columns([Column::AppId, Column::AccountId])
-            .update_columns([Column::LeaseHolder, Column::LeaseEnd])
-            .action_and_where(free)
-            .to_owned();
-        let app = Expr::value(self.app.as_str());
-        let claim = Query::insert()
-            .into_table(Entity)
-            .columns([Column::AppId, Column::AccountId, Column::LeaseHolder, Column::LeaseEnd])
-            .values_panic([app, account, Expr::value(holder), lease::end(self.backend())])
-            .on_conflict(taking_over)
-            .to_owned();
         self.call(Operation::ClaimRenewal, async {
             let write = self.database.begin_write().await?;
-            let claimed = write.on().execute(&claim).await.map_err(|error| translate(&error))?;
+            let first = write.on().execute(&self.first_claim(account, holder)).await;
+            let mut claimed = first.map_err(|error| translate(&error))?.rows_affected();
+            if claimed == 0 {
+                let taken_over = self.take_over(account, holder).exec(write.on()).await;
+                claimed = taken_over.map_err(|error| translate(&error))?.rows_affected;
+            }
             write.commit().await?;
-            Ok(claimed.rows_affected() > 0)
+            Ok(claimed > 0)
         })
         .await
     }
@@ -44,12 +36,51 @@ impl RenewalLeases for SeaOrmStore {
         self.call(Operation::ReleaseRenewal, async {
             let write = self.database.begin_write().await?;
             let held = Entity::delete_many()
-                .filter(Column::AppId.eq(self.app.as_str()))
-                .filter(Column::AccountId.eq(*account.as_uuid()))
+                .filter(self.lease_on(account))
                 .filter(Column::LeaseHolder.eq(*holder.as_uuid()));
             held.exec(write.on()).await.map_err(|error| translate(&error))?;
             write.commit().await
         })
         .await
+    }
+}
+
+impl SeaOrmStore {
+    fn lease_on(&self, account: AccountId) -> Condition {
+        Condition::all()
+            .add(Column::AppId.eq(self.app.as_str()))
+            .add(Column::AccountId.eq(*account.as_uuid()))
+    }
+
+    /// A lease where there is none; nothing where there is one, whoever holds it.
+    fn first_claim(&self, account: AccountId, holder: LeaseHolder) -> InsertStatement {
+        let (app, account) = (Expr::value(self.app.as_str()), Expr::value(*account.as_uuid()));
+        let (holder, end) = (Expr::value(*holder.as_uuid()), lease::end(self.backend()));
+        let leased =
+            OnConflict::columns([Column::AppId, Column::AccountId]).do_nothing().to_owned();
+        Query::insert()
+            .into_table(Entity)
+            .columns([Column::AppId, Column::AccountId, Column::LeaseHolder, Column::LeaseEnd])
+            .values_panic([app, account, holder, end])
+            .on_conflict(leased)
+            .to_owned()
+    }
+
+    /// The lease of `holder` itself, or one that has ended. A row that somebody has locked is being written by its
+    /// holder: it is passed by, not waited for.
+    fn take_over(&self, account: AccountId, holder: LeaseHolder) -> UpdateMany<Entity> {
+        let ended = Expr::col(Column::LeaseEnd).lte(lease::now(self.backend()));
+        let claimable = Entity::find()
+            .select_only()
+            .column(Column::AccountId)
+            .filter(self.lease_on(account))
+            .filter(ended.or(Column::LeaseHolder.eq(*holder.as_uuid())))
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_query();
+        Entity::update_many()
+            .col_expr(Column::LeaseHolder, Expr::value(*holder.as_uuid()))
+            .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(Column::AccountId.in_subquery(claimable))
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ig_adapters::persistence::Database;
-use ig_test_support::builders::{START, parsed, pending_link};
+use ig_domain::{LeaseHolder, LinkAttempt};
+use ig_test_support::builders::{START, account, parsed, pending_link, presentation};
 use ig_test_support::contract::{Ports, StoreUnderTest};
 use rstest::rstest;
 use sea_orm::sqlx;
 use url::Url;
+use uuid::Uuid;
 
 use super::super::fixture::{Postgres, is_unavailable, key, open, ports};
 use super::assert_away;
@@ -98,4 +100,33 @@ async fn a_lock_that_another_process_keeps_ends_writes_in_time_and_reads_go_on()
 
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     ports.pending_links.insert(&pending).await.unwrap();
+}
+
+/// Its holder writes under it, or hangs while it does; either way the row is passed by at once, where waiting for it
+/// would end as unavailable.
+#[tokio::test]
+async fn a_lease_whose_row_somebody_has_locked_is_not_waited_for() {
+    let store = Postgres::migrated().await;
+    let ports = store.ports();
+    let [first, second] = [1, 2].map(|number| LeaseHolder::from_uuid(Uuid::from_u128(number)));
+    let pending = pending_link("state", "", START);
+    ports.pending_links.insert(&pending).await.unwrap();
+    let attempt = LinkAttempt::begin(pending, &presentation("code", "state", ""), START);
+    ports.link_attempts.create(&attempt, first).await.unwrap();
+    let account = account(1, "", START).id;
+    assert!(ports.renewal_leases.claim(account, first).await.unwrap());
+    store.end_leases().await;
+    let mut other = store.connection().await;
+    sqlx::raw_sql(
+        "BEGIN; SELECT 1 FROM link_attempt FOR UPDATE; SELECT 1 FROM renewal_lease FOR UPDATE",
+    )
+    .execute(&mut other)
+    .await
+    .unwrap();
+    assert!(ports.link_attempts.claim(&attempt.code, second).await.unwrap().is_none());
+    assert!(!ports.renewal_leases.claim(account, second).await.unwrap());
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    assert!(ports.link_attempts.claim(&attempt.code, second).await.unwrap().is_some());
+    assert!(ports.renewal_leases.claim(account, second).await.unwrap());
 }
