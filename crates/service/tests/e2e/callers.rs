@@ -283,9 +283,7 @@ async fn off_loopback_everybody_is_let_in_only_where_somebody_says_so() {
     let closed = Process::start(command(&listed));
     let warned = closed.line_with("travel in the clear");
     assert!(warned.contains("WARN"), "{warned}");
-    let line = closed.line_with("is listening");
-    let (_, port) = line.split_once("0.0.0.0:").unwrap();
-    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let port = closed.address().await.port();
     let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
     let mut client = InstagramAccountServiceClient::new(endpoint.connect().await.unwrap());
     assert_eq!(reason(client.list(ListRequest::default()).await), "UNAUTHENTICATED");

@@ -92,9 +92,10 @@ impl Seen {
     }
 
     /// A call went well, or the store was away and the caller may try again; there is no third.
-    fn judge<T>(&self, answer: Result<T, Status>, right: impl Fn(T)) {
+    async fn judge<T>(&self, call: impl Future<Output = Result<T, Status>>, right: impl Fn(T)) {
+        // A call that was under way already when the store came back may fail still.
         let strict = self.strict.load(Ordering::SeqCst);
-        match answer {
+        match call.await {
             Ok(answer) => {
                 right(answer);
                 self.well.fetch_add(1, Ordering::SeqCst);
@@ -140,23 +141,25 @@ async fn read(mut client: Client, account: &InstagramAccount, seen: &Seen) {
     for key in [Key::AccountId(account.account_id.clone()), Key::Username(account.username.clone())]
     {
         let get = GetRequest { key: Some(key), owner: None };
-        seen.judge(client.get(get).await, |answer| found(answer.into_inner().account.as_ref()));
+        seen.judge(client.get(get), |answer| found(answer.into_inner().account.as_ref())).await;
     }
     let list = ListRequest { owner: Some("shop/7".to_owned()), ..Default::default() };
-    seen.judge(client.list(list).await, |answer| found(answer.into_inner().accounts.first()));
+    seen.judge(client.list(list), |answer| found(answer.into_inner().accounts.first())).await;
 }
 
 async fn write(mut client: Client, account: &InstagramAccount, seen: &Seen) {
     let redirect_uri = REDIRECT_URI.to_owned();
     let begin = BeginLinkRequest { redirect_uri, ..Default::default() };
-    seen.judge(client.begin_link(begin).await, |answer| {
+    seen.judge(client.begin_link(begin), |answer| {
         assert!(!answer.into_inner().state.is_empty());
-    });
+    })
+    .await;
     let refresh = RefreshRequest { account_id: account.account_id.clone(), owner: None };
-    seen.judge(client.refresh(refresh).await, |answer| {
+    seen.judge(client.refresh(refresh), |answer| {
         let token = answer.into_inner().account.unwrap().token_issue_time;
         assert_eq!(token, account.token_issue_time);
-    });
+    })
+    .await;
 }
 
 async fn link(

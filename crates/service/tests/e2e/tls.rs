@@ -67,9 +67,7 @@ impl Server {
         fs::write(folder.path().join("callers.toml"), CALLERS).unwrap();
         command.envs(SETTINGS).env("CALLERS_FILE", "callers.toml");
         let process = Process::start(command);
-        let line = process.line_with("listening");
-        let (_, rest) = line.split_once("127.0.0.1:").unwrap();
-        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let port = process.address().await.port();
         let server =
             Self { _sandbox: sandbox, folder, process, address: format!("localhost:{port}") };
         eventually("the store is there", async || server.serves(&CA).then_some(())).await;

@@ -359,7 +359,7 @@ fn empty() -> LinkRequest {
 /// The binary with every secret planted and everything logged, still without a command.
 fn command(url: &str, place: &Place, format: &str) -> Command {
     let mut command = Service::settings(url, ["880000000000041", APP_SECRET], place.path());
-    if let Some(mut database) = place.server() {
+    if let Some(mut database) = place.schema_url() {
         // A server that trusts everybody takes any password; one that does not has its own.
         if database.password().is_none() {
             database.set_password(Some(DATABASE_PASSWORD)).unwrap();

@@ -63,11 +63,6 @@ impl Place {
         Service::run(command).await
     }
 
-    /// The URL of its schema, where it is not a file.
-    pub(crate) fn server(&self) -> Option<Url> {
-        self.schema.as_ref().map(Schema::url)
-    }
-
     /// All that is stored, as text: the bytes of the file and its journals, or every row of every table, in which
     /// bytes are hexadecimal digits.
     pub(crate) async fn everything(&self) -> String {
@@ -128,7 +123,7 @@ impl Schema {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        let drop = format!("DROP SCHEMA {} CASCADE", self.0);
+        let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA {} CASCADE", self.0);
         // The test's runtime cannot be waited for within it.
         let dropping = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -1,6 +1,7 @@
 //! A program of ours that runs beside the test, and all that it printed.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -42,6 +43,19 @@ impl Process {
             .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
             .unwrap();
         find(&lines).unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", lines.join("\n")))
+    }
+
+    /// Waits until the service listens, without holding up what else the test has under way; returns where.
+    pub(crate) async fn address(&self) -> SocketAddr {
+        eventually("it listens", async || {
+            let printed = self.printed();
+            let line = printed.lines().find(|line| line.contains("is listening"))?;
+            // As text or as JSON.
+            let (_, address) = line.split_once("address")?;
+            let address = address.trim_start_matches(['=', ':', '"']);
+            address.split([' ', '"']).next()?.parse().ok()
+        })
+        .await
     }
 
     /// All that was printed so far.

@@ -4,12 +4,16 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::process::Command;
 
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_proto::v1::{
     BeginLinkRequest, BeginLinkResponse, FetchAccessTokenRequest, FetchAccessTokenResponse,
     GetRequest, GetResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
     ListResponse, RefreshRequest, RefreshResponse, UnlinkRequest, UnlinkResponse, get_request,
 };
+use tonic::body::Body;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 use tonic_types::{ErrorInfo, StatusExt as _};
@@ -30,6 +34,9 @@ pub(crate) struct Service {
     pub(crate) process: Process,
     pub(crate) client: InstagramAccountServiceClient<Channel>,
 }
+
+/// A client that leaves deadlines to the service: tonic's own channel watches them itself.
+pub(crate) type PatientClient = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
 
 /// The reason of a refused call, and what goes with it.
 pub(crate) fn refusal<T: Debug>(answer: Result<T, Status>) -> ErrorInfo {
@@ -102,17 +109,19 @@ impl Service {
     /// Starts this command and waits until it listens.
     pub(crate) async fn run(command: Command) -> Self {
         let process = Process::start(command);
-        // Not a wait that would hold up what else the test has under way.
-        let address = eventually("it listens", async || {
-            let printed = process.printed();
-            let (_, line) = printed.split_once(" is listening ")?;
-            let (_, address) = line.split_once("address=")?;
-            address.split_whitespace().next().map(str::to_owned)
-        })
-        .await;
+        let address = process.address().await.to_string();
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
         Self { address, process, client: InstagramAccountServiceClient::new(channel) }
+    }
+
+    pub(crate) fn patient_client(&self) -> PatientClient {
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .http2_only(true)
+            .build_http();
+        let origin = format!("http://{}", self.address).parse().unwrap();
+        InstagramAccountServiceClient::with_origin(client, origin)
     }
 
     pub(crate) async fn begin(&self, owner: &str) -> BeginLinkResponse {

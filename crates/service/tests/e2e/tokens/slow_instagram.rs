@@ -1,19 +1,20 @@
 //! Tokens while Instagram takes its time: whoever has enough does not wait, and whoever waits does so within its
 //! own deadline.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ig_proto::v1::FetchAccessTokenResponse;
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt as _;
 
 use crate::support::sandbox::BAKERY;
 use crate::support::service::fetch;
 use crate::support::{A_DAY_LATER, Service, Stack, refusal};
 
-/// Far longer than a call that waits for nobody takes, and far shorter than Instagram takes here.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// How many tokens are handed out while Instagram takes its time.
+const MANY: usize = 20;
 
 /// A call for a token of 50 days, which waits no longer than this.
 fn waiting(
@@ -23,7 +24,7 @@ fn waiting(
 ) -> JoinHandle<Result<FetchAccessTokenResponse, Status>> {
     let mut request = Request::new(fetch(account_id, 50));
     request.set_timeout(limit);
-    let mut client = service.client.clone();
+    let mut client = service.patient_client();
     tokio::spawn(async move { client.fetch_access_token(request).await.map(Response::into_inner) })
 }
 
@@ -37,21 +38,20 @@ async fn only_who_needs_more_life_waits_for_a_renewal_and_no_longer_than_its_dea
     stack.advance(20 * A_DAY_LATER).await;
     replica.clock_follows(sandbox).await;
     sandbox.fault(json!({ "endpoint": "refresh", "delay_ms": 4_000 })).await;
-    let begin = Instant::now();
     let patient = waiting(service, &account_id, Duration::from_secs(30));
     sandbox.reached("refresh", 1).await;
     let impatient = waiting(service, &account_id, Duration::from_millis(500));
-    for service in [service, &replica].into_iter().cycle().take(20) {
+    for service in [service, &replica].into_iter().cycle().take(MANY) {
         let handed = service.fetch(&account_id, 20).await.unwrap();
         assert!(handed.access_token == former, "the stored token lives long enough");
     }
-    assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
-    impatient.await.unwrap().unwrap_err();
-    assert!(begin.elapsed() < 2 * AT_ONCE, "{:?}", begin.elapsed());
-    assert!(!patient.is_finished());
+    let told = impatient.await.unwrap().unwrap_err();
+    assert_eq!(told.code(), Code::DeadlineExceeded, "{told:?}");
+    assert_eq!(told.get_details_error_info().unwrap().reason, "DEADLINE_EXCEEDED");
+    assert!(!patient.is_finished(), "nobody else waited for Instagram");
 
     let renewed = patient.await.unwrap().unwrap();
-    assert!(renewed.access_token != former && begin.elapsed() >= Duration::from_secs(4));
+    assert!(renewed.access_token != former, "the token is renewed");
     // The other replica has it too, and Instagram was asked once.
     let handed = replica.fetch(&account_id, 50).await.unwrap();
     assert!(handed.access_token == renewed.access_token);
@@ -67,11 +67,10 @@ async fn an_instagram_that_takes_ten_seconds_delays_nobody_whose_token_lives_lon
     sandbox.fault(json!({ "endpoint": "refresh", "delay_ms": 10_000 })).await;
     let waiting = waiting(service, &account_id, Duration::from_secs(30));
     sandbox.reached("refresh", 1).await;
-    let begin = Instant::now();
-    for _ in 0..20 {
+    for _ in 0..MANY {
         service.fetch(&account_id, 20).await.unwrap();
     }
-    assert!(begin.elapsed() < AT_ONCE && !waiting.is_finished(), "{:?}", begin.elapsed());
+    assert!(!waiting.is_finished(), "nobody else waited for Instagram");
     // Beyond our own limit for a call to Instagram the renewal counts as failed, and the token lives on.
     let refused = refusal(waiting.await.unwrap());
     assert_eq!(refused.reason, "MIN_TTL_UNMET");
