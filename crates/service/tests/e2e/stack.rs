@@ -58,10 +58,24 @@ fn each_starts_after_what_it_needs() {
         // Longer than SHUTDOWN_TIMEOUT's default.
         assert_eq!(services[replica]["stop_grace_period"], "40s");
     }
-    for name in ["postgres", "sandbox"] {
-        assert!(services[name]["healthcheck"]["test"].is_array(), "{name} is never healthy");
-    }
     assert_eq!(services["postgres"]["volumes"][0]["type"], "volume");
+}
+
+#[test]
+fn whatever_keeps_running_says_whether_it_is_well() {
+    let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let (_, stage) = dockerfile.rsplit_once(" AS service\n").expect("it is the last stage");
+    let model = model();
+    let services = model["services"].as_object().unwrap().iter();
+    let (running, ending): (Vec<_>, Vec<_>) =
+        services.partition(|(_, service)| service["restart"] == "unless-stopped");
+    assert_eq!(ending.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["migrate"]);
+    for (name, service) in running {
+        let check = &service["healthcheck"];
+        let by_image = *check == Value::Null && REPLICAS.contains(&name.as_str());
+        let checked = check["test"].is_array() || by_image && stage.contains("\nHEALTHCHECK ");
+        assert!(checked && check["disable"] != true, "`up --wait` does not wait for {name}");
+    }
 }
 
 #[test]

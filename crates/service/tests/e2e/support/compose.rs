@@ -81,6 +81,10 @@ impl ComposeStack {
         let replicas = [one.await, other.await];
         let proxy = Proxy::start(&hosts.addresses).await;
         let stack = Self { sandbox, proxy, hosts };
+        eventually("the proxy is healthy", async || {
+            stack.hosts.proxy_check().output().unwrap().status.success().then_some(())
+        })
+        .await;
         for replica in REPLICAS {
             stack.ready(replica).await;
         }
@@ -132,5 +136,15 @@ impl Hosts {
         }
         program.env("DATABASE_URL", self.place.schema_url().expect("a schema").as_str());
         program
+    }
+
+    /// What the engine runs in the proxy's container to see whether it is well.
+    fn proxy_check(&self) -> Command {
+        let check = self.model["services"]["proxy"]["healthcheck"]["test"].as_array().unwrap();
+        let mut words = check.iter().map(|word| word.as_str().unwrap());
+        assert_eq!(words.next(), Some("CMD"));
+        let mut check = Command::new(words.next().expect("a program"));
+        check.args(words.map(|word| word.replace("127.0.0.1", &self.addresses.of("proxy"))));
+        check
     }
 }
