@@ -95,7 +95,8 @@ impl FetchAccessToken {
     /// Hands out the account's token if it lives long enough, and renews it before if it does not. Asks
     /// nobody, and waits for nobody's renewal, where it does.
     ///
-    /// The entry in the audit lasts before this returns. Dropping the future ends the waiting, not a renewal.
+    /// The entry in the audit lasts before this returns. Dropping the future ends the waiting, not a renewal,
+    /// nor the life of `place`, which is what the caller occupies while one runs.
     ///
     /// # Errors
     ///
@@ -103,6 +104,7 @@ impl FetchAccessToken {
     pub async fn execute(
         &self,
         command: FetchAccessTokenCommand,
+        place: impl Send + 'static,
     ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
         let living = self.living(&command).await?;
         if self.lasts(&living, command.min_ttl) {
@@ -111,7 +113,7 @@ impl FetchAccessToken {
         if let Some(too_young) = self.too_young(&living.0) {
             return Err(too_young);
         }
-        let refreshed = self.refresh.execute(command.account, &command.owners).await;
+        let refreshed = self.refresh.execute(command.account, &command.owners, place).await;
         // Whatever came of it, what is stored now decides: somebody may have linked anew meanwhile.
         let living = self.living(&command).await?;
         if self.lasts(&living, command.min_ttl) {

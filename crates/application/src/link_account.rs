@@ -46,7 +46,7 @@ impl LinkAccount {
     }
 
     /// Finishes the link, or joins whoever is finishing it. Dropping the future ends the waiting, not the
-    /// work.
+    /// work, and not the life of `place`, which is what the caller occupies for as long as the work runs.
     ///
     /// # Errors
     ///
@@ -54,6 +54,7 @@ impl LinkAccount {
     pub async fn execute(
         &self,
         presented: Presentation,
+        place: impl Send + 'static,
     ) -> Result<LinkedAccount, LinkAccountError> {
         let call = Call {
             code: presented.code.hash(),
@@ -62,7 +63,10 @@ impl LinkAccount {
             session_binding: presented.session_binding.hash(),
         };
         let work = Arc::clone(&self.work);
-        let flight = self.flights.join(call, async move { work.run(&presented).await });
+        let flight = self.flights.join(call, async move {
+            let _until_the_end = place;
+            work.run(&presented).await
+        });
         flight.await.unwrap_or(Err(LinkAccountError::Panicked))
     }
 }

@@ -65,7 +65,7 @@ impl RefreshAccount {
     }
 
     /// Refreshes the account, if it is one of `owners`', or joins whoever does. Dropping the future ends the
-    /// waiting, not the work.
+    /// waiting, not the work, and not the life of `place`, which is what the caller occupies while the work runs.
     ///
     /// # Errors
     ///
@@ -74,12 +74,16 @@ impl RefreshAccount {
         &self,
         id: AccountId,
         owners: &OwnerScope,
+        place: impl Send + 'static,
     ) -> Result<RefreshedAccount, RefreshAccountError> {
         let found = self.accounts.find(&AccountKey::Id(id)).await?;
         let found = found.filter(|account| owners.contains(&account.owner));
         found.ok_or(RefreshAccountError::NotFound)?;
         let work = Arc::clone(&self.work);
-        let flight = self.flights.join(id, async move { work.run(id).await });
+        let flight = self.flights.join(id, async move {
+            let _until_the_end = place;
+            work.run(id).await
+        });
         flight.await.unwrap_or(Err(RefreshAccountError::Panicked))
     }
 }

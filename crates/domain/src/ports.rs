@@ -10,7 +10,7 @@ mod store;
 mod system;
 
 pub use audit::{AuditLog, AuditPage};
-pub use callers::{Callers, Credentials, NotAuthenticated};
+pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{

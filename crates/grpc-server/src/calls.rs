@@ -24,7 +24,7 @@ use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
-use self::admission::{Admission, Admitted, Held, Refused};
+use self::admission::{Admission, Held, Refused};
 use self::call::Call;
 pub(crate) use self::context::Context;
 pub(crate) use self::outcome::Ended;
@@ -81,9 +81,8 @@ where
         let metered = self.meters.rpcs.begin(call.rpc());
         let span = call.span();
         let held = match self.admission.admit(call.rpc(), &mut request) {
-            Ok(admitted) => admitted.map(|Admitted { caller, held }| {
-                call.is_made_by(caller, &mut request);
-                held
+            Ok(admitted) => admitted.inspect(|held| {
+                call.is_made_by(Arc::clone(&held.0), &mut request);
             }),
             Err(Refused { caller, status }) => {
                 call.is_refused(caller);

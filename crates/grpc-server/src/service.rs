@@ -56,7 +56,11 @@ impl InstagramAccountService for UseCases {
         let (context, request) = Context::split(request)?;
         let presented = convert::link(&request).map_err(|error| error.to_status())?;
         context.owners(Some(presented.owner.clone()))?;
-        let linked = self.link.execute(presented).await.map_err(|error| error.to_status())?;
+        let linked = self
+            .link
+            .execute(presented, context.place())
+            .await
+            .map_err(|error| error.to_status())?;
         context.is_about(Some(linked.view.account.id));
         Ok(Response::new(convert::linked_account(linked)))
     }
@@ -106,7 +110,7 @@ impl InstagramAccountService for UseCases {
         let (id, owner) = convert::refresh(&request).map_err(|error| error.to_status())?;
         let owners = context.owners(owner)?;
         context.is_about(Some(id));
-        let refreshed = self.refresh.execute(id, &owners).await;
+        let refreshed = self.refresh.execute(id, &owners, context.place()).await;
         let refreshed = refreshed.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::refreshed_account(refreshed)))
     }
@@ -121,7 +125,7 @@ impl InstagramAccountService for UseCases {
         context.is_about(Some(requested.account));
         let owners = context.owners(requested.owner.take())?;
         let command = requested.command(context.caller(), owners);
-        let fetched = self.fetch_access_token.execute(command).await;
+        let fetched = self.fetch_access_token.execute(command, context.place()).await;
         let fetched = fetched.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::fetched_access_token(&fetched)))
     }

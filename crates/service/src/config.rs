@@ -194,17 +194,15 @@ impl AuditConfig {
     }
 }
 
-/// What `healthcheck` needs: where the server listens, and the file of its certificate where it speaks TLS.
+/// What `healthcheck` needs: where the server listens, and whether it speaks TLS.
 ///
 /// # Errors
 ///
 /// [`InvalidSettings`].
-pub(crate) fn read_server(
-    mut reader: Reader<'_>,
-) -> Result<(SocketAddr, Option<PathBuf>), InvalidSettings> {
+pub(crate) fn read_server(mut reader: Reader<'_>) -> Result<(SocketAddr, bool), InvalidSettings> {
     let listen = listen(&mut reader);
-    let certificate = tls::certificate(&mut reader);
-    reader.finish(listen.zip(certificate))
+    let tls = tls::certificate(&mut reader).map(|certificate| certificate.is_some());
+    reader.finish(listen.zip(tls))
 }
 
 /// How log lines look.

@@ -1,34 +1,29 @@
 //! Asks the running server whether it is healthy, for containers.
 
-mod pinned;
+mod trusting;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, anyhow, ensure};
 use hyper_util::rt::TokioIo;
-use ig_grpc_server::TlsPart;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tower::service_fn;
 
-use self::pinned::Pinned;
-use crate::tls;
-
 /// Two seconds for everything, less what it takes to start.
 const LIMIT: Duration = Duration::from_millis(1800);
 
-/// Asks the server that listens on `listen`, over TLS where the file of its certificate is given.
+/// Asks the server that listens on `listen`, over TLS where it speaks that.
 ///
 /// # Errors
 ///
-/// When it is not reached, does not answer in time, shows another certificate, or is not serving.
-pub(crate) async fn run(listen: SocketAddr, certificate: Option<&Path>) -> anyhow::Result<()> {
+/// When it is not reached, does not answer in time, or is not serving.
+pub(crate) async fn run(listen: SocketAddr, tls: bool) -> anyhow::Result<()> {
     let server = reachable(listen);
-    let status = tokio::time::timeout(LIMIT, ask(server, certificate)).await;
+    let status = tokio::time::timeout(LIMIT, ask(server, tls)).await;
     let status = status
         .with_context(|| format!("the server at {server} does not answer within two seconds"))?
         .with_context(|| format!("the server at {server} cannot be asked"))?;
@@ -37,18 +32,14 @@ pub(crate) async fn run(listen: SocketAddr, certificate: Option<&Path>) -> anyho
     Ok(())
 }
 
-async fn ask(server: SocketAddr, certificate: Option<&Path>) -> anyhow::Result<ServingStatus> {
+async fn ask(server: SocketAddr, tls: bool) -> anyhow::Result<ServingStatus> {
     let endpoint = Endpoint::try_from(format!("http://{server}"))?;
-    let channel = match certificate {
-        None => endpoint.connect().await,
-        Some(path) => {
-            let pinned = Pinned::to(&tls::read(TlsPart::Certificate, path).await?)?;
-            let dial = service_fn(move |_| {
-                let connected = pinned.clone().connect(server);
-                async { connected.await.map(TokioIo::new) }
-            });
-            endpoint.connect_with_connector(dial).await
-        }
+    let channel = if tls {
+        let dial =
+            service_fn(move |_| async move { trusting::connect(server).await.map(TokioIo::new) });
+        endpoint.connect_with_connector(dial).await
+    } else {
+        endpoint.connect().await
     };
     // Its own text and those in between only say that it is an error.
     let channel = channel.map_err(|error| anyhow!("{}", Error::from(error).root_cause()))?;
@@ -87,10 +78,10 @@ mod tests {
     async fn nobody_and_somebody_silent_are_not_healthy() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let silent = format!("{:#}", run(address, None).await.unwrap_err());
+        let silent = format!("{:#}", run(address, false).await.unwrap_err());
         assert!(silent.contains("does not answer within two seconds"), "{silent}");
         drop(listener);
-        let nobody = format!("{:#}", run(address, None).await.unwrap_err());
+        let nobody = format!("{:#}", run(address, false).await.unwrap_err());
         assert!(nobody.contains("cannot be asked"), "{nobody}");
     }
 }

@@ -98,8 +98,8 @@ fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<ExitCode> 
             runtime.block_on(audit::run(&config, args, &mut io::stdout()))
         }
         Command::Healthcheck => {
-            let (listen, certificate) = config::read_server(reader())?;
-            let healthy = runtime.block_on(healthcheck::run(listen, certificate.as_deref()));
+            let (listen, tls) = config::read_server(reader())?;
+            let healthy = runtime.block_on(healthcheck::run(listen, tls));
             healthy.map(|()| ExitCode::SUCCESS)
         }
     };

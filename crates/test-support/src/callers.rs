@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use ig_domain::ports::{Callers, Credentials, NotAuthenticated};
+use ig_domain::ports::{Authorization, Callers, Credentials, NotAuthenticated};
 use ig_domain::{Caller, OwnerScope, Role};
 
 use crate::builders::parsed;
@@ -33,7 +33,11 @@ impl Known {
 
 impl Callers for Known {
     fn authenticate(&self, credentials: Credentials<'_>) -> Result<Arc<Caller>, NotAuthenticated> {
-        let bearer = credentials.bearer.ok_or(NotAuthenticated::Missing)?;
+        let bearer = match credentials.authorization {
+            Authorization::Bearer(token) => token,
+            Authorization::Malformed => return Err(NotAuthenticated::Malformed),
+            Authorization::Absent => return Err(NotAuthenticated::Missing),
+        };
         if bearer.expose() == "expired" {
             return Err(NotAuthenticated::Expired(parsed("expired")));
         }

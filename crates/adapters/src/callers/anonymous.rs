@@ -26,3 +26,22 @@ impl Callers for AnonymousCallers {
         Ok(Arc::clone(&self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ig_domain::ports::Authorization;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_shown_is_as_good_as_nothing() {
+        let callers = AnonymousCallers::default();
+        let token = "igacc_any".parse().unwrap();
+        for authorization in
+            [Authorization::Absent, Authorization::Malformed, Authorization::Bearer(&token)]
+        {
+            let credentials = Credentials { authorization, certificate_names: &[] };
+            assert_eq!(callers.authenticate(credentials).unwrap().name.as_str(), "anonymous");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use ig_domain::ports::{Credentials, NotAuthenticated};
+use ig_domain::ports::{Authorization, Credentials, NotAuthenticated};
 use ig_domain::{BearerHash, Caller, CallerName, OwnerScope, Role};
 use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
@@ -91,10 +91,11 @@ impl Table {
         credentials: Credentials<'_>,
         now: OffsetDateTime,
     ) -> Result<Arc<Caller>, NotAuthenticated> {
-        let entry = match (credentials.bearer, credentials.certificate_names) {
-            (Some(bearer), _) => self.by_token(&bearer.hash()),
-            (None, []) => return Err(NotAuthenticated::Missing),
-            (None, names) => self.by_certificate(names)?,
+        let entry = match (credentials.authorization, credentials.certificate_names) {
+            (Authorization::Bearer(token), _) => self.by_token(&token.hash()),
+            (Authorization::Malformed, _) => return Err(NotAuthenticated::Malformed),
+            (Authorization::Absent, []) => return Err(NotAuthenticated::Missing),
+            (Authorization::Absent, names) => self.by_certificate(names)?,
         };
         let entry = entry.ok_or(NotAuthenticated::Unknown)?;
         if entry.expire_time.is_some_and(|end| end <= now) {

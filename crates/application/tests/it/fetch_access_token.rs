@@ -101,7 +101,7 @@ async fn a_token_that_lives_long_enough_leaves_though_another_renews_it(#[case] 
     let renewing = SequentialIds::default().lease_holder();
     assert!(store.claim(linked().id, renewing).await.unwrap());
     let use_case = use_case(&store, MockInstagram::new(), 30 * DAY);
-    let fetched = use_case.execute(asks_for(min_ttl)).await.unwrap();
+    let fetched = use_case.execute(asks_for(min_ttl), ()).await.unwrap();
     assert_eq!((text(&fetched), &fetched.account), ("IGAA-first", &linked()));
     assert_audited(&store, &fetched, 30 * DAY);
 }
@@ -113,7 +113,7 @@ async fn a_token_with_too_little_life_is_renewed_and_the_new_one_leaves() {
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(profile(1))]);
     let use_case = use_case(&store, instagram, 30 * DAY);
-    let fetched = use_case.execute(asks_for(50 * DAY)).await.unwrap();
+    let fetched = use_case.execute(asks_for(50 * DAY), ()).await.unwrap();
     let (account, token) = stored(&store, &linked()).await;
     assert_eq!((text(&fetched), token.as_str()), ("IGAA-renewed", "IGAA-renewed"));
     assert_eq!(fetched.account, account);
@@ -127,7 +127,7 @@ async fn callers_at_the_same_time_renew_once_and_each_is_written_down() {
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(profile(1))]);
     let use_case = use_case(&store, instagram, 30 * DAY);
-    let fetch = || use_case.execute(asks_for(50 * DAY));
+    let fetch = || use_case.execute(asks_for(50 * DAY), ());
     let (one, other, third) = tokio::join!(fetch(), fetch(), fetch());
     for fetched in [one, other, third] {
         assert_eq!(text(&fetched.unwrap()), "IGAA-renewed");
@@ -140,7 +140,7 @@ async fn a_token_that_is_too_young_is_not_renewed_and_nobody_is_asked() {
     let short = InstagramAccount { token_expire_time: START + 30 * DAY, ..linked() };
     let store = store_with(&short).await;
     let use_case = use_case(&store, MockInstagram::new(), DAY / 4);
-    let refused = use_case.execute(asks_for(40 * DAY)).await;
+    let refused = use_case.execute(asks_for(40 * DAY), ()).await;
     let Err(FetchAccessTokenError::MinTtlUnmet { expire_time, cause }) = refused else {
         panic!("{refused:?}");
     };
@@ -166,7 +166,7 @@ async fn a_living_token_whose_renewal_fails_stays_and_is_too_short(
     renews(&mut instagram, Err(renewal));
     reads(&mut instagram, readings);
     let use_case = use_case(&store, instagram, 30 * DAY);
-    let refused = use_case.execute(asks_for(50 * DAY)).await;
+    let refused = use_case.execute(asks_for(50 * DAY), ()).await;
     let Err(FetchAccessTokenError::MinTtlUnmet { cause: NotRenewed::Instagram(error), .. }) =
         refused
     else {
@@ -175,7 +175,7 @@ async fn a_living_token_whose_renewal_fails_stays_and_is_too_short(
     assert_eq!(error.facts.code, expected);
     assert_eq!(store.audit(), []);
     // It is still there for whoever asks for less.
-    let fetched = use_case.execute(asks_for(20 * DAY)).await.unwrap();
+    let fetched = use_case.execute(asks_for(20 * DAY), ()).await.unwrap();
     assert_eq!(text(&fetched), "IGAA-first");
 }
 
@@ -188,7 +188,7 @@ async fn a_renewal_that_finds_the_token_dead_says_so() {
     let use_case = use_case(&store, instagram, 30 * DAY);
     // The second call finds it dead in the store.
     for _ in 0..2 {
-        let refused = use_case.execute(asks_for(50 * DAY)).await;
+        let refused = use_case.execute(asks_for(50 * DAY), ()).await;
         let Err(FetchAccessTokenError::ReauthorizationRequired(view)) = refused else {
             panic!("{refused:?}");
         };
@@ -207,7 +207,7 @@ async fn a_renewal_that_finds_the_token_dead_says_so() {
 #[tokio::test]
 async fn a_dead_token_never_leaves(#[case] account: InstagramAccount, #[case] age: Duration) {
     let store = store_with(&account).await;
-    let refused = use_case(&store, MockInstagram::new(), age).execute(asks_for(DAY)).await;
+    let refused = use_case(&store, MockInstagram::new(), age).execute(asks_for(DAY), ()).await;
     let Err(FetchAccessTokenError::ReauthorizationRequired(view)) = refused else {
         panic!("{refused:?}");
     };
@@ -227,7 +227,7 @@ async fn a_dead_token_never_leaves(#[case] account: InstagramAccount, #[case] ag
 #[tokio::test]
 async fn what_is_not_the_callers_is_not_there(#[case] command: FetchAccessTokenCommand) {
     let store = store_with(&linked()).await;
-    let refused = use_case(&store, MockInstagram::new(), DAY).execute(command).await;
+    let refused = use_case(&store, MockInstagram::new(), DAY).execute(command, ()).await;
     assert!(matches!(refused, Err(FetchAccessTokenError::NotFound)), "{refused:?}");
     assert_eq!(store.audit(), []);
 }
@@ -250,7 +250,7 @@ impl AuditLog for Full {
 async fn no_token_leaves_that_is_not_written_down() {
     let store = store_with(&linked()).await;
     let use_case = use_case_of(&store, Arc::new(Full), MockInstagram::new(), DAY);
-    let refused = use_case.execute(asks_for(Duration::ZERO)).await;
+    let refused = use_case.execute(asks_for(Duration::ZERO), ()).await;
     let Err(FetchAccessTokenError::Store(error)) = refused else { panic!("{refused:?}") };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }

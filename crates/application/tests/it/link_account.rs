@@ -43,7 +43,7 @@ async fn link(
 ) -> Result<LinkedAccount, LinkAccountError> {
     let owner = pending.owner.as_str().to_owned();
     store.insert(&pending).await.unwrap();
-    use_case(store, instagram, LATER).execute(presentation("code", "state", &owner)).await
+    use_case(store, instagram, LATER).execute(presentation("code", "state", &owner), ()).await
 }
 
 fn pending(owner: &str) -> PendingLink {
@@ -87,7 +87,7 @@ async fn the_same_call_again_is_a_replay_for_an_hour_and_then_used() {
     let first = link(&store, willing(), pending("shop/7")).await.unwrap();
     let again = |after| {
         let use_case = use_case(&store, MockInstagram::new(), after);
-        async move { use_case.execute(presentation("code", "state", "shop/7")).await }
+        async move { use_case.execute(presentation("code", "state", "shop/7"), ()).await }
     };
     let replay = again(Duration::from_hours(1)).await.unwrap();
     assert_eq!(replay.view.account, first.view.account);
@@ -112,7 +112,7 @@ async fn a_spent_state_and_its_code_belong_together(
     let store = empty_store();
     link(&store, willing(), pending("shop/7")).await.unwrap();
     let use_case = use_case(&store, MockInstagram::new(), LATER);
-    let answer = use_case.execute(presentation(code, state, owner)).await;
+    let answer = use_case.execute(presentation(code, state, owner), ()).await;
     let Err(LinkAccountError::StateRejected(rejection)) = answer else { panic!("{answer:?}") };
     assert_eq!(rejection, expected);
 }
@@ -226,7 +226,7 @@ async fn a_code_that_may_be_taken_is_never_sent_again(
     instagram.expect_exchange_code().once().return_once(move |_, _| Err(failure(kind, 7)));
     assert_eq!(refused(link(&store, instagram, pending("shop/7")).await), expected);
     let replay = use_case(&store, MockInstagram::new(), LATER);
-    let replay = replay.execute(presentation("code", "state", "shop/7")).await;
+    let replay = replay.execute(presentation("code", "state", "shop/7"), ()).await;
     assert_eq!(refused(replay), expected);
 }
 
@@ -247,7 +247,7 @@ async fn a_code_that_was_not_taken_is_sent_again_by_the_same_call(
     let answer = link(&store, instagram, pending("shop/7")).await;
     assert!(matches!(answer, Err(LinkAccountError::Instagram(_))), "{answer:?}");
     let again = use_case(&store, willing(), LATER);
-    assert!(again.execute(presentation("code", "state", "shop/7")).await.unwrap().created);
+    assert!(again.execute(presentation("code", "state", "shop/7"), ()).await.unwrap().created);
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn after_a_failed_second_leg_the_same_call_goes_on_without_the_code() {
     extends(&mut instagram);
     reads(&mut instagram, vec![Ok(profile(1))]);
     let again = use_case(&store, instagram, LATER);
-    assert!(again.execute(presentation("code", "state", "shop/7")).await.is_ok());
+    assert!(again.execute(presentation("code", "state", "shop/7"), ()).await.is_ok());
 }
 
 #[tokio::test]
@@ -276,7 +276,7 @@ async fn a_short_lived_token_past_its_hour_ends_the_attempt() {
     reads(&mut instagram, vec![Err(throttled())]);
     link(&store, instagram, pending("shop/7")).await.unwrap_err();
     let late = use_case(&store, MockInstagram::new(), LATER + Duration::from_hours(1));
-    let late = late.execute(presentation("code", "state", "shop/7")).await;
+    let late = late.execute(presentation("code", "state", "shop/7"), ()).await;
     assert_eq!(refused(late), LinkRefusal::Interrupted);
 }
 
@@ -295,7 +295,7 @@ async fn calls_at_the_same_time_exchange_the_code_once() {
     let store = empty_store();
     store.insert(&pending("shop/7")).await.unwrap();
     let use_case = use_case(&store, willing(), LATER);
-    let call = || use_case.execute(presentation("code", "state", "shop/7"));
+    let call = || use_case.execute(presentation("code", "state", "shop/7"), ());
     let (one, other) = tokio::join!(call(), call());
     assert_eq!(one.unwrap().view, other.unwrap().view);
 }

@@ -49,7 +49,7 @@ async fn a_ripe_token_is_renewed_and_the_profile_read() {
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(renamed())]);
     let refreshed = use_case(&store, instagram, DAY)
-        .execute(linked().id, &OwnerScope::everyone())
+        .execute(linked().id, &OwnerScope::everyone(), ())
         .await
         .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
@@ -66,7 +66,7 @@ async fn a_profile_that_cannot_be_read_after_a_renewal_is_no_error() {
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Err(throttled())]);
     let refreshed = use_case(&store, instagram, DAY)
-        .execute(linked().id, &OwnerScope::everyone())
+        .execute(linked().id, &OwnerScope::everyone(), ())
         .await
         .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
@@ -79,7 +79,7 @@ async fn a_young_token_is_left_alone_and_only_the_profile_read() {
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(renamed())]);
     let refreshed = use_case(&store, instagram, DAY / 2)
-        .execute(linked().id, &OwnerScope::everyone())
+        .execute(linked().id, &OwnerScope::everyone(), ())
         .await
         .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
@@ -103,7 +103,7 @@ async fn a_token_is_dead_once_instagram_has_said_so_twice(
     }
     reads(&mut instagram, readings);
     let refused =
-        use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone()).await;
+        use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone(), ()).await;
     let Err(RefreshAccountError::ReauthorizationRequired(view)) = refused else {
         panic!("{refused:?}");
     };
@@ -139,7 +139,7 @@ async fn nothing_less_changes_an_account(
     }
     reads(&mut instagram, readings);
     let refused =
-        use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone()).await;
+        use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone(), ()).await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
     let rejected = matches!(error.kind, InstagramErrorKind::TokenRejected(_));
     assert!(!rejected, "a refusal said once is an outage: {error:?}");
@@ -153,7 +153,7 @@ async fn an_unconfirmed_refusal_keeps_instagrams_code() {
     renews(&mut instagram, Err(refusal()));
     reads(&mut instagram, vec![Ok(renamed())]);
     let refused =
-        use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone()).await;
+        use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone(), ()).await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
     assert_eq!((error.kind, error.facts.code), (InstagramErrorKind::Unavailable, Some(190)));
 }
@@ -162,7 +162,7 @@ async fn an_unconfirmed_refusal_keeps_instagrams_code() {
 async fn past_its_expiry_nothing_is_asked() {
     let store = store_with(&linked()).await;
     let refused = use_case(&store, MockInstagram::new(), 60 * DAY)
-        .execute(linked().id, &OwnerScope::everyone())
+        .execute(linked().id, &OwnerScope::everyone(), ())
         .await;
     let Err(RefreshAccountError::ReauthorizationRequired(view)) = refused else {
         panic!("{refused:?}");
@@ -178,7 +178,7 @@ async fn a_cleared_checkpoint_heals_and_the_token_is_renewed() {
     renews(&mut instagram, Ok(()));
     reads(&mut instagram, vec![Ok(profile(1)), Ok(profile(1))]);
     let refreshed = use_case(&store, instagram, DAY)
-        .execute(linked().id, &OwnerScope::everyone())
+        .execute(linked().id, &OwnerScope::everyone(), ())
         .await
         .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
@@ -191,7 +191,7 @@ async fn a_young_token_that_heals_is_read_only_once() {
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(profile(1))]);
     let refreshed = use_case(&store, instagram, DAY / 2)
-        .execute(linked().id, &OwnerScope::everyone())
+        .execute(linked().id, &OwnerScope::everyone(), ())
         .await
         .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
@@ -204,7 +204,7 @@ async fn a_dead_account_stays_dead_while_instagram_cannot_tell() {
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Err(throttled())]);
     let refused =
-        use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone()).await;
+        use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone(), ()).await;
     assert!(matches!(refused, Err(RefreshAccountError::Instagram(_))), "{refused:?}");
     let refused = stored(&store, &linked()).await.0.refused;
     assert_eq!(refused, Some(ReauthorizationReason::Checkpoint));
@@ -216,8 +216,9 @@ async fn a_profile_of_another_account_is_not_taken_over() {
     let before = stored(&store, &linked()).await;
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(profile(2))]);
-    let refused =
-        use_case(&store, instagram, DAY / 2).execute(linked().id, &OwnerScope::everyone()).await;
+    let refused = use_case(&store, instagram, DAY / 2)
+        .execute(linked().id, &OwnerScope::everyone(), ())
+        .await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
     assert_eq!(error.kind, InstagramErrorKind::Unreadable);
     assert_eq!(stored(&store, &linked()).await, before);
@@ -230,7 +231,7 @@ async fn a_token_stamped_by_a_clock_ahead_of_ours_is_not_taken_for_renewed() {
     let mut instagram = MockInstagram::new();
     reads(&mut instagram, vec![Ok(profile(1))]);
     let refreshed = use_case(&store, instagram, DAY / 2)
-        .execute(ahead.id, &OwnerScope::everyone())
+        .execute(ahead.id, &OwnerScope::everyone(), ())
         .await
         .unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::TooYoung);
@@ -241,7 +242,7 @@ async fn another_owners_account_is_not_found_and_nobody_is_asked() {
     let store = store_with(&linked()).await;
     let other = OwnerScope::only("shop/8".parse().unwrap());
     let use_case = use_case(&store, MockInstagram::new(), DAY);
-    let refused = use_case.execute(linked().id, &other).await;
+    let refused = use_case.execute(linked().id, &other, ()).await;
     assert!(matches!(refused, Err(RefreshAccountError::NotFound)), "{refused:?}");
 }
 
@@ -254,8 +255,8 @@ async fn calls_at_the_same_time_ask_instagram_once() {
     let use_case = use_case(&store, instagram, DAY);
     let everyone = OwnerScope::everyone();
     let (one, other) = tokio::join!(
-        use_case.execute(linked().id, &everyone),
-        use_case.execute(linked().id, &everyone)
+        use_case.execute(linked().id, &everyone, ()),
+        use_case.execute(linked().id, &everyone, ())
     );
     assert_eq!(one.unwrap().view, other.unwrap().view);
 }

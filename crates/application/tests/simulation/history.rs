@@ -204,7 +204,7 @@ impl History {
         };
         let (owners, min_ttl) = (OwnerScope::everyone(), Duration::ZERO);
         let command = FetchAccessTokenCommand { account: id, owners, min_ttl, recipient };
-        Box::pin(async move { Answer::Fetched(fetch.execute(command).await) })
+        Box::pin(async move { Answer::Fetched(fetch.execute(command, ()).await) })
     }
 
     fn poll_any(&mut self) {

@@ -7,10 +7,23 @@ use crate::{BearerToken, Caller, CallerName};
 /// What a call brings to show who makes it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Credentials<'a> {
-    /// The bearer token. Where there is one it alone counts: a wrong one is refused whatever the certificate says.
-    pub bearer: Option<&'a BearerToken>,
+    /// What stands in the call's `authorization`. Where something does it alone counts: a wrong token is refused
+    /// whatever the certificate says.
+    pub authorization: Authorization<'a>,
     /// The names in the certificate by which the connection's other end has proved itself; empty without one.
     pub certificate_names: &'a [String],
+}
+
+/// What a call's `authorization` holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Authorization<'a> {
+    /// There is none.
+    #[default]
+    Absent,
+    /// One bearer token.
+    Bearer(&'a BearerToken),
+    /// Something else, or several.
+    Malformed,
 }
 
 /// Knows the callers.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::Request;
-use ig_domain::ports::{Callers, Credentials, NotAuthenticated};
-use ig_domain::{Caller, CallerName};
+use ig_domain::CallerName;
+use ig_domain::ports::{Authorization, Callers, Credentials, NotAuthenticated};
 use tonic::Status;
 
 use super::bearer;
@@ -21,16 +21,9 @@ pub(super) struct Admission {
     in_flight: InFlight,
 }
 
-/// A call that may go on.
-pub(super) struct Admitted {
-    /// Who makes it.
-    pub(super) caller: Arc<Caller>,
-    /// What it holds until its answer is taken.
-    pub(super) held: Held,
-}
-
-/// A call's place among those of its caller, and what keeps its connection.
-pub(super) type Held = (Place, Option<Busy>);
+/// What a call that may go on holds until its answer is taken: a place among those of its caller, and what keeps its
+/// connection.
+pub(super) type Held = (Arc<Place>, Option<Busy>);
 
 /// A call that may not.
 pub(super) struct Refused {
@@ -51,13 +44,17 @@ impl Admission {
         &self,
         rpc: Rpc,
         request: &mut Request<B>,
-    ) -> Result<Option<Admitted>, Refused> {
+    ) -> Result<Option<Held>, Refused> {
         let bearer = bearer::take(request.headers_mut());
         let Some(roles) = rpc.roles() else { return Ok(None) };
-        let bearer = bearer?;
+        let authorization = match &bearer {
+            Ok(Some(token)) => Authorization::Bearer(token),
+            Ok(None) => Authorization::Absent,
+            Err(_) => Authorization::Malformed,
+        };
         let certificate_names = request.extensions().get().map(PeerNames::as_slice);
         let caller = self.callers.authenticate(Credentials {
-            bearer: bearer.as_ref(),
+            authorization,
             certificate_names: certificate_names.unwrap_or_default(),
         })?;
         let refuse = |status| Refused { caller: Some(caller.name.clone()), status };
@@ -66,7 +63,7 @@ impl Admission {
         }
         let place = self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?;
         let busy = request.extensions().get().map(Activity::begin);
-        Ok(Some(Admitted { caller, held: (place, busy) }))
+        Ok(Some((Arc::new(place), busy)))
     }
 }
 

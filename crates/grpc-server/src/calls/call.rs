@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use ig_domain::{AccountId, Caller, CallerName};
+use ig_domain::{AccountId, CallerName};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -12,6 +12,7 @@ use tonic_types::StatusExt as _;
 use tracing::Span;
 
 use super::context::Context;
+use super::in_flight::Place;
 use super::request_id::{RequestId, RequestIds};
 use super::rpc::Rpc;
 use crate::chain::Chain;
@@ -63,8 +64,8 @@ impl Call {
     }
 
     /// Takes note of who calls, and gives its handler the context.
-    pub(super) fn is_made_by<B>(&mut self, caller: Arc<Caller>, request: &mut Request<B>) {
-        let context = Context::of(caller, self.id.clone());
+    pub(super) fn is_made_by<B>(&mut self, place: Arc<Place>, request: &mut Request<B>) {
+        let context = Context::of(place, self.id.clone());
         request.extensions_mut().insert(context.clone());
         self.context = Some(context);
     }

@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 use ig_domain::{AccountId, Caller, Owner, OwnerScope};
 use tonic::{Request, Status};
 
+use super::in_flight::Place;
 use super::request_id::RequestId;
 use crate::status::{ToStatus as _, internal};
 
 /// Who calls, under which id, and a place for the account that the call turns out to be about. Shared by layer and handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    caller: Arc<Caller>,
+    place: Arc<Place>,
     request_id: RequestId,
     account: Arc<OnceLock<AccountId>>,
 }
@@ -22,9 +23,9 @@ pub(crate) struct Context {
 struct NoContext;
 
 impl Context {
-    /// The context of a call by `caller`.
-    pub(super) fn of(caller: Arc<Caller>, request_id: RequestId) -> Self {
-        Self { caller, request_id, account: Arc::default() }
+    /// The context of a call that has this place among those of its caller.
+    pub(super) fn of(place: Arc<Place>, request_id: RequestId) -> Self {
+        Self { place, request_id, account: Arc::default() }
     }
 
     /// The context that the layer gave this request, and the message.
@@ -44,7 +45,7 @@ impl Context {
     ///
     /// `PERMISSION_DENIED` when the request names an owner who is none of its caller's.
     pub(crate) fn owners(&self, named: Option<Owner>) -> Result<OwnerScope, Status> {
-        self.caller.owners.narrowed(named).map_err(|error| error.to_status())
+        self.caller().owners.narrowed(named).map_err(|error| error.to_status())
     }
 
     /// Says which account it is, if one; the first word counts.
@@ -54,9 +55,14 @@ impl Context {
         }
     }
 
+    /// The call's place, for work that outlives it: the caller has it under way until it has ended.
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
     /// Who calls.
     pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
+        self.place.caller()
     }
 
     /// The id under which the call is logged.

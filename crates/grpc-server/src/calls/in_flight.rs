@@ -16,7 +16,7 @@ pub(super) struct InFlight(Arc<Mutex<HashMap<CallerName, u32>>>);
 
 /// A call's place among those of its caller, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     in_flight: InFlight,
     caller: Arc<Caller>,
 }
@@ -38,6 +38,13 @@ impl InFlight {
 
     fn counts(&self) -> MutexGuard<'_, HashMap<CallerName, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Whose place it is.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 

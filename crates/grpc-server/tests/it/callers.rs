@@ -15,7 +15,9 @@ use rstest::rstest;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
-use crate::world::{Stuck, TonicClient, World, assert_refused, instagram_of, retry_delay};
+use crate::world::{
+    Stuck, TonicClient, World, assert_refused, instagram_of, retry_delay, willing_instagram,
+};
 
 /// A request of the caller with this token.
 pub(crate) fn by<T>(token: &str, message: T) -> Request<T> {
@@ -234,6 +236,28 @@ async fn a_caller_without_room_is_told_to_wait_and_others_are_not() {
     first.await.unwrap().unwrap_err();
     let again = client.clone().get(by("a", bad())).await.unwrap_err();
     assert_refused(&again, Code::InvalidArgument, "INVALID_FIELD", &[]);
+}
+
+/// Work goes on when its caller has given up, and is still that caller's: else one caller could begin any number.
+#[tokio::test]
+async fn a_link_that_outlives_its_call_keeps_the_place_of_its_caller() {
+    let stuck = Stuck::default();
+    let mut world = World { accounts: Arc::new(stuck.clone()), ..World::with(willing_instagram()) };
+    let narrow = Caller { max_in_flight: NonZeroU32::new(1), ..caller("a", &[Role::Admin], "*") };
+    world.callers = Known::of([narrow]);
+    world.begin("S", "shop/7").await;
+    let mut client = world.serve().await.patient_client();
+    let mut link = by("a", link_request("S", "shop/7"));
+    link.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
+    let late = client.link(link).await.unwrap_err();
+    assert_refused(&late, Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &[]);
+    stuck.entered.notified().await;
+    let bad = || by("a", v1::GetRequest::default());
+    let status = client.get(bad()).await.unwrap_err();
+    assert_refused(&status, Code::ResourceExhausted, "OVERLOADED", &[]);
+    while client.get(bad()).await.unwrap_err().code() == Code::ResourceExhausted {
+        stuck.released.notify_one();
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use ig_domain::BearerToken;
+use ig_domain::ports::Authorization;
 use ig_test_support::FakeClock;
 use ig_test_support::builders::START;
 use tempfile::TempDir;
@@ -38,7 +39,8 @@ impl Setting {
     /// Whether a caller's token, which is its name, is good.
     fn knows(&self, name: &str) -> bool {
         let token: BearerToken = name.parse().unwrap();
-        let credentials = Credentials { bearer: Some(&token), certificate_names: &[] };
+        let credentials =
+            Credentials { authorization: Authorization::Bearer(&token), certificate_names: &[] };
         self.callers.authenticate(credentials).is_ok()
     }
 }

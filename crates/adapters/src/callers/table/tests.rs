@@ -34,7 +34,8 @@ fn who(
 ) -> Result<String, NotAuthenticated> {
     let bearer = bearer.map(|bearer| bearer.parse::<BearerToken>().unwrap());
     let certificate: Vec<_> = certificate.iter().map(|name| (*name).to_owned()).collect();
-    let credentials = Credentials { bearer: bearer.as_ref(), certificate_names: &certificate };
+    let authorization = bearer.as_ref().map(Authorization::Bearer).unwrap_or_default();
+    let credentials = Credentials { authorization, certificate_names: &certificate };
     Ok(table.authenticate(credentials, NOW)?.name.to_string())
 }
 
@@ -47,7 +48,8 @@ fn a_caller_is_read_with_all_that_it_may() {
     );
     let table = Table::parse(&text).unwrap();
     let token: BearerToken = "t".parse().unwrap();
-    let credentials = Credentials { bearer: Some(&token), certificate_names: &[] };
+    let credentials =
+        Credentials { authorization: Authorization::Bearer(&token), certificate_names: &[] };
     let caller = table.authenticate(credentials, NOW).unwrap();
     let owners = vec!["shop/*".parse().unwrap(), "".parse().unwrap()];
     let expected = Caller {
@@ -232,4 +234,12 @@ proptest! {
         let read = sha256(&raw).map(|hash| hash.to_hex());
         prop_assert_eq!(read, digits.then(|| raw.to_lowercase()));
     }
+}
+
+#[test]
+fn what_cannot_be_a_token_is_refused_whatever_the_certificate_says() {
+    let table = table(&[stanza("publisher", &[], "")]);
+    let certificate_names = &["publisher".to_owned()];
+    let credentials = Credentials { authorization: Authorization::Malformed, certificate_names };
+    assert_eq!(table.authenticate(credentials, NOW), Err(NotAuthenticated::Malformed));
 }
