@@ -7,132 +7,15 @@ use std::time::Duration;
 use ig_domain::{Caller, Role};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
-use ig_test_support::builders::profile;
 use ig_test_support::callers::{Known, caller};
 use prost::Message as _;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use rstest::rstest;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
-use crate::world::{
-    Stuck, TonicClient, World, assert_refused, instagram_of, retry_delay, willing_instagram,
-};
-
-/// A request of the caller with this token.
-pub(crate) fn by<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Bearer {token}").parse().unwrap();
-    request.metadata_mut().insert("authorization", value);
-    request
-}
-
-/// An account of `shop/7` and one of `cafe/1`, and a caller for all that belongs to shops.
-struct Town {
-    client: TonicClient,
-    shop: String,
-    cafe: String,
-}
-
-impl Town {
-    async fn with(roles: &[Role]) -> Self {
-        let mut numbers = [1, 2].into_iter();
-        let mut instagram = instagram_of(move || profile(numbers.next().unwrap_or(1)));
-        instagram
-            .expect_authorization_url()
-            .returning(|_, _, _, _| "https://example.com".to_owned());
-        let mut world = World::with(instagram);
-        let callers = [caller("root", &[Role::Admin], "*"), caller("clerk", roles, "shop/*")];
-        world.callers = Known::of(callers);
-        let mut client = world.client().await;
-        let mut linked = Vec::new();
-        for owner in ["shop/7", "cafe/1"] {
-            world.begin(owner, owner).await;
-            let answer = client.link(by("root", link_request(owner, owner))).await.unwrap();
-            linked.push(answer.into_inner().account.unwrap().account_id);
-        }
-        world.begin("again", "shop/7").await;
-        let [shop, cafe] = linked.try_into().unwrap();
-        Self { client, shop, cafe }
-    }
-
-    /// Calls as the clerk, and answers the ids of the accounts that it is shown.
-    async fn call(&mut self, rpc: &str, target: Target) -> Result<Vec<String>, Status> {
-        let owner = target.owner().map(str::to_owned);
-        let account_id = if target == Target::Own { &self.shop } else { &self.cafe }.clone();
-        let client = &mut self.client;
-        match rpc {
-            "BeginLink" => {
-                let redirect_uri = "https://example.com/callback".to_owned();
-                let owner = owner.unwrap_or_default();
-                let request = v1::BeginLinkRequest { owner, redirect_uri, ..Default::default() };
-                client.begin_link(by("clerk", request)).await.map(|_| Vec::new())
-            }
-            "Link" => {
-                let request = link_request("again", &owner.unwrap_or_default());
-                let answer = client.link(by("clerk", request)).await?.into_inner();
-                Ok(answer.account.into_iter().map(|account| account.account_id).collect())
-            }
-            "Get" => {
-                let request = v1::GetRequest { key: Some(Key::AccountId(account_id)), owner };
-                let answer = client.get(by("clerk", request)).await?.into_inner();
-                Ok(answer.account.into_iter().map(|account| account.account_id).collect())
-            }
-            "BatchGet" => {
-                let account_ids = vec![account_id];
-                let request = v1::BatchGetRequest { account_ids, owner, ..Default::default() };
-                let answer = client.batch_get(by("clerk", request)).await?.into_inner();
-                Ok(answer.accounts.into_iter().map(|account| account.account_id).collect())
-            }
-            "List" => {
-                let request = v1::ListRequest { owner, ..Default::default() };
-                let answer = client.list(by("clerk", request)).await?.into_inner();
-                Ok(answer.accounts.into_iter().map(|account| account.account_id).collect())
-            }
-            "Refresh" => {
-                let request = v1::RefreshRequest { account_id, owner };
-                let answer = client.refresh(by("clerk", request)).await?.into_inner();
-                Ok(answer.account.into_iter().map(|account| account.account_id).collect())
-            }
-            "FetchAccessToken" => {
-                let request =
-                    v1::FetchAccessTokenRequest { account_id, owner, ..Default::default() };
-                client.fetch_access_token(by("clerk", request)).await.map(|_| Vec::new())
-            }
-            "Unlink" => {
-                let request = v1::UnlinkRequest { account_id, owner, allow_missing: false };
-                client.unlink(by("clerk", request)).await.map(|_| Vec::new())
-            }
-            other => panic!("{other} has no row: say here who may call it"),
-        }
-    }
-}
-
-/// What a call is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    /// The caller's own owner, named.
-    Own,
-    /// Another owner, named.
-    Other,
-    /// Another owner's account, and no owner named.
-    Unnamed,
-}
-
-impl Target {
-    fn owner(self) -> Option<&'static str> {
-        match self {
-            Self::Own => Some("shop/7"),
-            Self::Other => Some("cafe/1"),
-            Self::Unnamed => None,
-        }
-    }
-}
-
-fn link_request(state: &str, owner: &str) -> v1::LinkRequest {
-    let (code, state, owner) = (format!("C-{state}"), state.to_owned(), owner.to_owned());
-    v1::LinkRequest { code, state, owner, ..Default::default() }
-}
+use crate::town::{Target, Town, by, link_request};
+use crate::world::{Stuck, World, assert_refused, retry_delay, willing_instagram};
 
 const READ: &[Role] = &[Role::Read, Role::Admin];
 const LINK: &[Role] = &[Role::Link, Role::Admin];
@@ -140,16 +23,20 @@ const TOKEN: &[Role] = &[Role::Token, Role::Admin];
 const LINK_OR_TOKEN: &[Role] = &[Role::Link, Role::Token, Role::Admin];
 const ADMIN: &[Role] = &[Role::Admin];
 
-/// Who may call it, and what it answers about an account of an owner that is none of the caller's and is not named.
-const RIGHTS: &[(&str, &[Role], Option<&str>)] = &[
-    ("BeginLink", LINK, Some("PERMISSION_DENIED")),
-    ("Link", LINK, Some("PERMISSION_DENIED")),
-    ("Get", READ, Some("ACCOUNT_NOT_FOUND")),
-    ("BatchGet", READ, None),
-    ("List", READ, None),
-    ("Refresh", LINK_OR_TOKEN, Some("ACCOUNT_NOT_FOUND")),
-    ("FetchAccessToken", TOKEN, Some("ACCOUNT_NOT_FOUND")),
-    ("Unlink", ADMIN, Some("ACCOUNT_NOT_FOUND")),
+/// An RPC, the roles that open it, and two answers.
+type Right = (&'static str, &'static [Role], [Option<&'static str>; 2]);
+
+/// Who may call it, and what it answers about an account of an owner that is none of the caller's: where no owner is
+/// named, and where one of the caller's is.
+const RIGHTS: &[Right] = &[
+    ("BeginLink", LINK, [Some("PERMISSION_DENIED"), Some("ACCOUNT_NOT_FOUND")]),
+    ("Link", LINK, [Some("PERMISSION_DENIED"), Some("STATE_REJECTED")]),
+    ("Get", READ, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
+    ("BatchGet", READ, [None, None]),
+    ("List", READ, [None, None]),
+    ("Refresh", LINK_OR_TOKEN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
+    ("FetchAccessToken", TOKEN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
+    ("Unlink", ADMIN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
 ];
 
 #[test]
@@ -159,7 +46,7 @@ fn every_rpc_has_its_row() {
     let ours = services.filter(|service| service.name() == "InstagramAccountService");
     let mut methods: Vec<_> =
         ours.flat_map(|one| one.method.iter().map(MethodDescriptorProto::name)).collect();
-    let mut rows: Vec<_> = RIGHTS.iter().map(|(rpc, _, _)| *rpc).collect();
+    let mut rows: Vec<_> = RIGHTS.iter().map(|(rpc, ..)| *rpc).collect();
     methods.sort_unstable();
     rows.sort_unstable();
     assert_eq!(rows, methods);
@@ -172,23 +59,23 @@ fn every_rpc_has_its_row() {
 #[case::admin(Role::Admin)]
 #[tokio::test]
 async fn a_role_opens_its_calls_and_no_others_and_only_for_its_owners(#[case] role: Role) {
-    for (rpc, roles, unnamed) in RIGHTS {
-        for target in [Target::Own, Target::Other, Target::Unnamed] {
+    for (rpc, roles, [unnamed, crossed]) in RIGHTS {
+        for target in [Target::Own, Target::Other, Target::Unnamed, Target::Crossed] {
             let mut town = Town::with(&[role]).await;
             let expected = match target {
                 _ if !roles.contains(&role) => Some("PERMISSION_DENIED"),
                 Target::Own => None,
                 Target::Other => Some("PERMISSION_DENIED"),
                 Target::Unnamed => *unnamed,
+                Target::Crossed => *crossed,
             };
             let answer = town.call(rpc, target).await;
             let told =
                 answer.as_ref().err().map(|status| status.get_details_error_info().unwrap().reason);
             assert_eq!(told.as_deref(), expected, "{rpc} of {target:?} by {role}: {answer:?}");
-            assert!(
-                !answer.unwrap_or_default().contains(&town.cafe),
-                "{rpc} of {target:?} by {role}"
-            );
+            let shown = answer.unwrap_or_default();
+            let own = &town.shop.professional_account_id;
+            assert!(shown.iter().all(|id| id == own), "{rpc} of {target:?} by {role}: {shown:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::callers::by;
+use crate::town::by;
 use crate::world::{Stuck, World, willing_instagram};
 
 /// What was logged on this thread; tests run their whole server on it.

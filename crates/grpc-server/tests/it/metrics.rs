@@ -11,7 +11,7 @@ use tonic::Request;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::callers::by;
+use crate::town::by;
 use crate::world::{Stuck, TonicClient, World};
 
 fn get_request(username: &str) -> Request<v1::GetRequest> {
