@@ -1,6 +1,8 @@
 //! Secrets stay secret: the whole flow and all that can go wrong in it, with everything logged, and then a
 //! search through all that came out and all that was stored.
 
+mod callers;
+mod faults;
 mod needles;
 mod scenario;
 

@@ -1,29 +1,26 @@
-//! The whole flow, and everything that can go wrong in it.
+//! The whole flow, and what can go wrong in it on our side.
 
 use std::process::Command;
 
-use futures_util::future::join_all;
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::{
     BeginLinkRequest, BeginLinkResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
     UnlinkRequest,
 };
-use sha2::{Digest as _, Sha256};
-use tonic::{Request, Status};
+use tonic::Status;
 
 use super::needles::Needles;
-use crate::rows::answers::{Answers, LONG, RENEWED, SHORT, usual};
+use crate::rows::answers::{Answers, LONG, RENEWED, SHORT};
+use crate::support::Service;
 use crate::support::place::{On, Place};
 use crate::support::probes::Probes;
-use crate::support::service::fetch;
-use crate::support::stub::{Endpoint, Reply, Stub};
-use crate::support::{A_DAY_LATER, Service};
+use crate::support::stub::Stub;
 
 const OWNER: &str = "bakery/4";
-const APP_SECRET: &str = "9f1c4e7ab2d05836planted4e7ab2d05";
+pub(super) const APP_SECRET: &str = "9f1c4e7ab2d05836planted4e7ab2d05";
 const SESSION: &str = "planted-session-binding-8c1f0d2e7b";
-const CALLER_TOKEN: &str = "igacc_planted-caller-token-4Vb8Rn2Ks6Tq";
-const OTHER_TOKEN: &str = "igacc_planted-wrong-token-9Hd3Wp7Xc1Zm";
+pub(super) const CALLER_TOKEN: &str = "igacc_planted-caller-token-4Vb8Rn2Ks6Tq";
+pub(super) const OTHER_TOKEN: &str = "igacc_planted-wrong-token-9Hd3Wp7Xc1Zm";
 const DATABASE_PASSWORD: &str = "planted-database-password-Zt5Kw1";
 /// The bytes of the sealing key are text, so that they are found as text.
 const KEY: &str = "planted-sealing-key-Xq7Zt3Lm9Wb1";
@@ -39,8 +36,8 @@ pub(super) struct Scenario {
     /// What `/metrics` said.
     pub(super) metrics: Vec<String>,
     pub(super) place: Place,
-    stub: Stub,
-    format: String,
+    pub(super) stub: Stub,
+    pub(super) format: String,
     /// Codes and states, as they come up.
     passing: Vec<String>,
 }
@@ -146,119 +143,6 @@ impl Scenario {
         self.errors.push(told(&refused.unwrap_err()));
     }
 
-    /// Each call to Instagram fails in each way, then goes well: a link is finished or ended for good.
-    pub(super) async fn faults(&mut self) {
-        for endpoint in [Endpoint::Token, Endpoint::Exchange, Endpoint::Me] {
-            for reply in replies() {
-                Answers::usual().but(endpoint, vec![reply]).plan(&self.stub);
-                let request = self.presented().await;
-                let first = self.service.link(request.clone()).await;
-                self.take(first).await;
-                Answers::usual().plan(&self.stub);
-                let second = self.service.link(request).await;
-                self.take(second).await;
-            }
-        }
-        self.silence().await;
-        self.nobody_there().await;
-    }
-
-    /// Instagram takes the request and says nothing: once at the code exchange, and then at the exchange.
-    async fn silence(&mut self) {
-        let once = vec![Reply::Silence, usual(Endpoint::Token)];
-        let silent = Answers::usual().but(Endpoint::Token, once);
-        silent.but(Endpoint::Exchange, vec![Reply::Silence]).plan(&self.stub);
-        let requests = [self.presented().await, self.presented().await];
-        let answers = join_all(requests.map(|request| self.service.link(request))).await;
-        self.errors.extend(answers.into_iter().map(|answer| told(&answer.unwrap_err())));
-        Answers::usual().plan(&self.stub);
-    }
-
-    /// Instagram cannot be reached at all.
-    async fn nobody_there(&mut self) {
-        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = command(&self.stub.url, &self.place, &self.format);
-        command.arg("serve");
-        command.env("INSTAGRAM_API_URL", format!("http://{gone}"));
-        let other = Service::run(command).await;
-        let request = self.presented().await;
-        self.errors.push(told(&other.link(request).await.unwrap_err()));
-        self.printed.push(other.process.printed());
-    }
-
-    /// Each answer to a renewal, and to the reading behind it.
-    pub(super) async fn refreshes(&mut self) {
-        Answers::usual().plan(&self.stub);
-        let request = self.presented().await;
-        let account = self.service.link(request).await.unwrap().account.unwrap();
-        self.stub.advance(A_DAY_LATER);
-        self.service.clock_reaches(self.stub.now_seconds()).await;
-        let dead = || Reply::json(400, &said(&[SHORT, LONG, RENEWED, APP_SECRET].join(" "), 190));
-        for reply in replies() {
-            Answers::usual().but(Endpoint::Refresh, vec![reply]).plan(&self.stub);
-            let refreshed = self.service.refresh(&account.account_id).await;
-            self.errors.extend(refreshed.err().as_ref().map(told));
-        }
-        Answers::usual().plan(&self.stub);
-        self.service.refresh(&account.account_id).await.unwrap();
-        let handed = self.service.fetch(&account.account_id, 0).await.unwrap();
-        assert!(handed.access_token == RENEWED, "the token is handed out");
-        self.stub.advance(A_DAY_LATER);
-        self.service.clock_reaches(self.stub.now_seconds()).await;
-        let twice = Answers::usual().but(Endpoint::Refresh, vec![dead()]);
-        twice.but(Endpoint::Me, vec![dead()]).plan(&self.stub);
-        let refused = self.service.refresh(&account.account_id).await;
-        self.errors.push(told(&refused.unwrap_err()));
-        let refused = self.service.fetch(&account.account_id, 0).await;
-        self.errors.push(told(&refused.unwrap_err()));
-    }
-
-    /// Callers that are told apart, by a token that counts and by such as do not.
-    pub(super) async fn callers(&mut self) {
-        let file = self.place.path().join("callers.toml");
-        let hash = Sha256::digest(CALLER_TOKEN);
-        let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        let stanza = format!(
-            "[[caller]]\nname = \"planted\"\ntoken_sha256 = [\"{hash}\"]\nroles = [\"read\"]\nowners = [\"*\"]\n"
-        );
-        std::fs::write(&file, stanza).unwrap();
-        let mut serving = command(&self.stub.url, &self.place, &self.format);
-        serving.env("CALLERS_FILE", &file).arg("serve");
-        let service = Service::run(serving).await;
-        let with = |header: String| {
-            let mut request = Request::new(ListRequest::default());
-            request.metadata_mut().insert("authorization", header.parse().unwrap());
-            request
-        };
-        let right = format!("Bearer {CALLER_TOKEN}");
-        service.client.clone().list(with(right.clone())).await.unwrap();
-        for header in [
-            format!("Bearer {OTHER_TOKEN}"),
-            format!("Bearer {CALLER_TOKEN} {CALLER_TOKEN}"),
-            format!("Basic {CALLER_TOKEN}"),
-            CALLER_TOKEN.to_owned(),
-            format!("Bearer {}", CALLER_TOKEN.repeat(99)),
-        ] {
-            let refused = service.client.clone().list(with(header)).await;
-            self.errors.push(told(&refused.unwrap_err()));
-        }
-        let mut request = Request::new(fetch(&"0".repeat(36), 0));
-        request.metadata_mut().insert("authorization", right.parse().unwrap());
-        let refused = service.client.clone().fetch_access_token(request).await;
-        self.errors.push(told(&refused.unwrap_err()));
-        // Whoever writes the token itself in place of its hash.
-        std::fs::write(
-            &file,
-            format!("[[caller]]\nname = \"{CALLER_TOKEN}\"\ntoken_sha256 = [\"{CALLER_TOKEN}\"]\n"),
-        )
-        .unwrap();
-        service.process.line_with("CALLERS_FILE cannot be used");
-        self.metrics.push(Probes::of(&service).ask("/metrics").await.1);
-        self.printed.push(service.process.printed());
-        let mut starting = command(&self.stub.url, &self.place, &self.format);
-        self.run(starting.arg("serve").env("CALLERS_FILE", &file));
-    }
-
     /// What `/metrics` says of all that.
     pub(super) async fn numbers(&mut self) {
         let text = Probes::of(&self.service).ask("/metrics").await.1;
@@ -300,7 +184,7 @@ impl Scenario {
         }
     }
 
-    fn run(&mut self, command: &mut Command) {
+    pub(super) fn run(&mut self, command: &mut Command) {
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.printed.push(text(&output.stdout));
@@ -308,7 +192,7 @@ impl Scenario {
     }
 
     /// Takes note of how a link ended, and forgets the account.
-    async fn take(&mut self, answer: Result<LinkResponse, Status>) {
+    pub(super) async fn take(&mut self, answer: Result<LinkResponse, Status>) {
         match answer {
             Ok(linked) => self.unlink(linked.account.unwrap()).await,
             Err(status) => self.errors.push(told(&status)),
@@ -327,7 +211,7 @@ impl Scenario {
     }
 
     /// A link that began, as a browser brings it back.
-    async fn presented(&mut self) -> LinkRequest {
+    pub(super) async fn presented(&mut self) -> LinkRequest {
         let LinkRequest { code, state, .. } = self.apart().await;
         let url = format!("https://example.com/instagram/callback?code={code}&state={state}#_");
         LinkRequest { authorization_response: url, ..empty() }
@@ -357,7 +241,7 @@ fn empty() -> LinkRequest {
 }
 
 /// The binary with every secret planted and everything logged, still without a command.
-fn command(url: &str, place: &Place, format: &str) -> Command {
+pub(super) fn command(url: &str, place: &Place, format: &str) -> Command {
     let mut command = Service::settings(url, ["880000000000041", APP_SECRET], place.path());
     if let Some(mut database) = place.schema_url() {
         // A server that trusts everybody takes any password; one that does not has its own.
@@ -371,39 +255,8 @@ fn command(url: &str, place: &Place, format: &str) -> Command {
     command
 }
 
-/// Every way in which Instagram can fail, with every secret that it knows in its words.
-fn replies() -> Vec<Reply> {
-    let secrets = [SHORT, LONG, RENEWED, APP_SECRET].join(" ");
-    let location = format!("https://example.com/?access_token={LONG}");
-    vec![
-        Reply::Reset,
-        Reply::cut(200, &format!(r#"{{"access_token":"{LONG}","expires_in":5183944}}"#)),
-        Reply::html(502, &format!("<html>{secrets}</html>")),
-        Reply::html(200, &format!("{{ {secrets}")),
-        Reply::json(200, &format!(r#"{{"access_token":["{LONG}"],"user_id":"{SHORT}"}}"#)),
-        Reply::with(302, &[("Location", &location)], ""),
-        Reply::json(400, &said(&format!("Unsupported request - method type: get {secrets}"), 100)),
-        Reply::json(400, &said(&secrets, 4)),
-        Reply::json(400, &said(&secrets, 190)),
-        Reply::json(400, &said(&secrets, 9_999)),
-        Reply::json(
-            400,
-            &format!(
-                r#"{{"error_type":"OAuthException","code":400,"error_message":"This authorization code has been used {secrets}"}}"#
-            ),
-        ),
-    ]
-}
-
-/// A Graph error with these words.
-fn said(message: &str, code: u32) -> String {
-    format!(
-        r#"{{"error":{{"message":"{message}","type":"OAuthException","code":{code},"fbtrace_id":"ATrace8"}}}}"#
-    )
-}
-
 /// All that a caller is told: message, details and metadata.
-fn told(status: &Status) -> String {
+pub(super) fn told(status: &Status) -> String {
     let details = String::from_utf8_lossy(status.details());
     format!("{} {details} {:?}", status.message(), status.metadata())
 }
