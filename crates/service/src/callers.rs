@@ -82,7 +82,10 @@ fn tell(
         Ok(Look::Known) if trouble.is_none() => {}
         Ok(Look::Known | Look::New) => {
             *trouble = None;
-            info!(callers = file.count(), "CALLERS_FILE was read again");
+            match file.count() {
+                0 => warn!("CALLERS_FILE was read again and names nobody: every call is refused"),
+                callers => info!(callers, "CALLERS_FILE was read again"),
+            }
         }
         Err(error) if trouble.as_ref() == Some(&error) => {}
         Err(error) => {

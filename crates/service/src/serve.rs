@@ -112,7 +112,8 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
     let (version, app_id) = (env!("CARGO_PKG_VERSION"), config.instagram.app_id.as_str());
     let tls = config.tls.as_ref().map_or("none", TlsFiles::name);
-    info!(version, %address, app.id = app_id, database, tls, "instagram-accounts is listening");
+    let callers = config.callers_file.as_ref().map_or("anybody", |_| "CALLERS_FILE");
+    info!(version, %address, app.id = app_id, database, tls, callers, "instagram-accounts is listening");
     match (address.ip().is_loopback(), &config.callers_file) {
         (true, _) => {}
         (false, None) => warn!(

@@ -34,7 +34,7 @@ impl Display for Guide<'_> {
         )?;
         if let Some(folder) = self.client.folder() {
             let folder = quote(&folder.to_string_lossy());
-            writeln!(out, "It says grpcurl, which is not on your PATH yet:\n")?;
+            writeln!(out, "That line begins with grpcurl, which is not on your PATH yet:\n")?;
             writeln!(out, "  export PATH={folder}:\"$PATH\"\n")?;
         }
         writeln!(out, "To ask the service:\n")?;
@@ -47,7 +47,10 @@ impl Display for Guide<'_> {
         )?;
         let (grpc, sandbox) = (settings.grpc, settings.sandbox_url());
         writeln!(out, "  export ACCOUNTS_ADDRESS={grpc} SANDBOX_URL={sandbox}\n")?;
-        writeln!(out, "Database and logs, new at every start: {}", settings.folder.display())?;
+        let database = quote(&format!("DATABASE_URL={}", settings.database_url()));
+        let program = quote(&settings.programs.join("instagram-accounts").to_string_lossy());
+        writeln!(out, "Who was handed a token:\n\n  env {database} {program} audit\n")?;
+        writeln!(out, "Logs, new at every start: {}", settings.folder.display())?;
         write!(out, "Serving until Ctrl-C.")
     }
 }
@@ -74,7 +77,7 @@ impl Guide<'_> {
             ("renew its token: too young on the first day", call("Refresh", account_id.clone())),
             ("get its token, to publish with", call("FetchAccessToken", token)),
             ("let a day pass in the sandbox", self.let_a_day_pass()),
-            ("renew its token, a moment later", call("Refresh", account_id.clone())),
+            ("renew its token, two seconds later", call("Refresh", account_id.clone())),
             ("begin another link (JSON writes an & as \\u0026)", call("BeginLink", begin)),
             ("forget the account", call("Unlink", account_id)),
         ]

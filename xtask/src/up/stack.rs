@@ -119,18 +119,24 @@ impl Settings {
         variables
     }
 
-    fn of_store(&self) -> Vec<(&'static str, String)> {
+    /// Where the accounts are.
+    pub(crate) fn database_url(&self) -> String {
         match &self.store {
             Store::Sqlite => {
-                let database = self.folder.join("instagram-accounts.db");
-                vec![("DATABASE_URL", format!("sqlite://{}?mode=rwc", database.display()))]
+                let file = self.folder.join("instagram-accounts.db");
+                format!("sqlite://{}?mode=rwc", file.display())
             }
-            Store::Postgres(url) => vec![
-                ("DATABASE_URL", url.clone()),
-                ("TOKEN_KEYS", TOKEN_KEYS.to_owned()),
-                ("MIGRATE_ON_START", "true".to_owned()),
-            ],
+            Store::Postgres(url) => url.clone(),
         }
+    }
+
+    fn of_store(&self) -> Vec<(&'static str, String)> {
+        let mut variables = vec![("DATABASE_URL", self.database_url())];
+        if let Store::Postgres(_) = self.store {
+            variables.push(("TOKEN_KEYS", TOKEN_KEYS.to_owned()));
+            variables.push(("MIGRATE_ON_START", "true".to_owned()));
+        }
+        variables
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) static TOKEN_KEYS: Setting = Setting::new(
     "Keys that seal tokens, id:base64(32 bytes), comma-separated: the first seals, all open",
     Default::Unset("a key file beside an SQLite database, made at the first start"),
 )
-.like("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+.like(r#""k1:$(openssl rand -base64 32)""#)
 .secret();
 
 pub(super) static MIGRATE_ON_START: Setting = Setting::new(

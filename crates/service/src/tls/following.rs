@@ -77,7 +77,7 @@ pub(crate) async fn follow(tls: Option<FollowedTls>) -> ! {
             None => {}
             Some(Ok(())) => info!("the files of TLS changed: new connections use them"),
             Some(Err(error)) => {
-                warn!(%error, "the files of TLS changed and cannot be used: the former ones are still");
+                warn!(%error, "the files of TLS cannot be used; the former ones still are");
             }
         }
     }
