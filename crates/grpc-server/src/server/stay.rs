@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::Activity;
 
 /// For how long what a client's certificate proved is believed. It may expire, or its authority be dropped, so the
-/// client is then asked to connect anew; its calls under way go on.
-const PROOF_LASTS: Duration = Duration::from_hours(1);
+/// client is then asked to connect anew; its calls under way go on. Ours: a handshake costs milliseconds.
+const PROOF_LASTS: Duration = Duration::from_mins(5);
 
 /// How long a connection that is to make room may take to go by itself, before it is ended and another one asked.
 pub(super) const FAREWELL: Duration = Duration::from_millis(250);
