@@ -195,7 +195,9 @@ impl StoreProbe for SeaOrmStore {
             }
             let missing = pending(write.on()).await.map_err(|error| translate(&error))?;
             match missing.first() {
-                Some(name) => Err(unavailable(format_args!("migration {name} is missing"))),
+                Some(name) => Err(unavailable(format_args!(
+                    "migration {name} is missing: run `instagram-accounts migrate`"
+                ))),
                 None => Ok(()),
             }
         })
