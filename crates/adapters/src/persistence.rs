@@ -23,6 +23,7 @@ mod entity;
 mod error;
 mod lease;
 mod link_attempts;
+mod paging;
 mod pending_links;
 mod postgres;
 mod renewal_leases;

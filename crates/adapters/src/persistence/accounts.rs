@@ -17,6 +17,7 @@ use super::columns::micros;
 use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity};
 use super::error::{corrupt, translate};
+use super::paging::behind;
 use super::tokens::{open_long_lived, seal_long_lived};
 
 #[async_trait]
@@ -139,7 +140,8 @@ impl SeaOrmStore {
             accounts = accounts.filter(has_status(*status, *now));
         }
         if let Some((link_time, id)) = after {
-            accounts = accounts.filter(behind(*link_time, *id));
+            let place = behind((Column::LinkTime, *link_time), (Column::Id, *id.as_uuid()));
+            accounts = accounts.filter(place);
         }
         accounts.order_by_desc(Column::LinkTime).order_by_desc(Column::Id).limit(*limit)
     }
@@ -232,14 +234,6 @@ fn has_status(status: StatusFilter, now: OffsetDateTime) -> Condition {
             .add(Column::Refused.is_not_null())
             .add(Column::TokenExpireTime.lte(now)),
     }
-}
-
-/// What comes behind this account in a listing. The first half alone lets the index find the place.
-fn behind(link_time: OffsetDateTime, id: AccountId) -> Condition {
-    let link_time = micros(link_time);
-    let earlier =
-        Condition::any().add(Column::LinkTime.lt(link_time)).add(Column::Id.lt(*id.as_uuid()));
-    Condition::all().add(Column::LinkTime.lte(link_time)).add(earlier)
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, Select,
 };
-use time::OffsetDateTime;
 
 use super::calls::Operation;
 use super::columns::{instant, micros, parse};
 use super::database::bounded;
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
+use super::paging::behind;
 use super::{Database, SeaOrmStore};
 
 #[async_trait]
@@ -62,20 +62,15 @@ fn select(app: Option<&AppId>, page: &AuditPage) -> Select<Entity> {
         .add_option(caller.as_ref().map(|caller| Column::Caller.eq(caller.as_str())))
         .add_option(owner.as_ref().map(|owner| Column::Owner.eq(owner.as_str())))
         .add_option(since.map(|since| Column::HandOutTime.gte(micros(since))))
-        .add_option(after.map(|(time, id)| behind(time, id)));
+        .add_option(
+            after
+                .map(|(time, id)| behind((Column::HandOutTime, time), (Column::Id, *id.as_uuid()))),
+        );
     Entity::find()
         .filter(met)
         .order_by_desc(Column::HandOutTime)
         .order_by_desc(Column::Id)
         .limit(*limit)
-}
-
-/// What comes behind this entry. The first half alone lets the index find the place.
-fn behind(time: OffsetDateTime, id: AuditId) -> Condition {
-    let time = micros(time);
-    let earlier =
-        Condition::any().add(Column::HandOutTime.lt(time)).add(Column::Id.lt(*id.as_uuid()));
-    Condition::all().add(Column::HandOutTime.lte(time)).add(earlier)
 }
 
 fn to_row(app: &AppId, entry: &AuditEntry) -> Model {

@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
+use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
 
