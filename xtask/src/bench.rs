@@ -3,7 +3,7 @@
 mod load;
 mod resources;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use self::resources::Resources;
 use crate::console::{self, Step};
 use crate::grpc::Client;
 use crate::postgres::Postgres;
-use crate::process::{self, Group};
+use crate::process::{self, Group, free_address};
 use crate::tools::Tools;
 use crate::up::demo::{self, Demo};
 use crate::up::stack::{Settings, Stack, Store};
@@ -209,9 +209,4 @@ impl Bare {
         let url = format!("http://{}", self.address);
         Target { name: "memory", url, request, process: self.group.id() }
     }
-}
-
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
-    listener.local_addr().context("no port is free")
 }

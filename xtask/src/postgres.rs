@@ -4,7 +4,6 @@ mod container;
 mod server;
 
 use std::fmt;
-use std::net::{Ipv4Addr, TcpListener};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use self::container::Container;
 use self::server::Server;
 use crate::console::Step;
+use crate::process;
 use crate::tools::{ContainerEngine, PostgresPrograms};
 
 /// The variable by which tests are told their server.
@@ -121,8 +121,7 @@ impl Postgres {
 }
 
 fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
-    Ok(listener.local_addr().context("no port is free")?.port())
+    Ok(process::free_address()?.port())
 }
 
 #[cfg(test)]

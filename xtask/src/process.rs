@@ -1,5 +1,6 @@
 //! Child processes. Each leads its own process group, and none outlives `cargo xtask`.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,12 @@ pub(crate) fn listen_for_stop() -> Result<()> {
 /// Whether somebody asked `cargo xtask` to stop.
 pub(crate) fn stop_asked() -> bool {
     STOP.load(Ordering::Relaxed)
+}
+
+/// An address on loopback that nothing listens on now.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
+    listener.local_addr().context("no port is free")
 }
 
 /// Waits a moment between two looks at something.

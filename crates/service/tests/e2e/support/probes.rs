@@ -1,6 +1,7 @@
 //! What a probe sees of a service over plain HTTP.
 
 use super::Service;
+use super::process::address_in;
 
 /// Where a service answers probes.
 pub(crate) struct Probes {
@@ -11,10 +12,8 @@ impl Probes {
     /// As the service's log says.
     pub(crate) fn of(service: &Service) -> Self {
         let line = service.process.line_with("probes are answered");
-        let (_, rest) = line.split_once("127.0.0.1:").expect("the line names the address");
         rustls::crypto::ring::default_provider().install_default().ok();
-        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Self { address: format!("127.0.0.1:{port}") }
+        Self { address: address_in(&line).expect("the line names the address").to_string() }
     }
 
     /// Asks for this path; the status and the body.

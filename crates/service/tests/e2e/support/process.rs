@@ -49,11 +49,7 @@ impl Process {
     pub(crate) async fn address(&self) -> SocketAddr {
         eventually("it listens", async || {
             let printed = self.printed();
-            let line = printed.lines().find(|line| line.contains("is listening"))?;
-            // As text or as JSON.
-            let (_, address) = line.split_once("address")?;
-            let address = address.trim_start_matches(['=', ':', '"']);
-            address.split([' ', '"']).next()?.parse().ok()
+            printed.lines().find(|line| line.contains("is listening")).and_then(address_in)
         })
         .await
     }
@@ -94,4 +90,10 @@ fn read(pipe: impl Read + Send + 'static, output: Arc<Output>) {
             output.grown.notify_all();
         }
     });
+}
+
+/// The address that a line of the log names, as text or as JSON.
+pub(super) fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once("address")?;
+    address.trim_start_matches(['=', ':', '"']).split([' ', '"']).next()?.parse().ok()
 }
