@@ -78,7 +78,11 @@ impl Addition {
         path: &Path,
         change: impl FnOnce(&str, &Table) -> Result<String, AdditionError>,
     ) -> Result<Self, AdditionError> {
-        let known = fs::metadata(path).ok();
+        let known = match fs::metadata(path) {
+            Ok(known) => Some(known),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(CallersFileError::Unreadable(error.kind()).into()),
+        };
         // Where it is a link, what it points to is replaced.
         let file = match known {
             Some(_) => fs::canonicalize(path).map_err(AdditionError::Io)?,

@@ -50,6 +50,17 @@ fn a_caller_is_added_behind_what_is_there() {
 }
 
 #[test]
+fn a_file_that_may_be_there_and_cannot_be_looked_at_is_not_taken_for_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("callers.toml");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let refused = Addition::of_caller(&path, &stanza("new")).unwrap_err();
+    assert!(matches!(refused, AdditionError::Unusable(_)), "{refused:?}");
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(litter(&folder), 0);
+}
+
+#[test]
 fn the_first_caller_makes_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("callers.toml");
