@@ -33,7 +33,7 @@ mod tokens;
 
 pub use calls::StoreMeter;
 pub use database::Database;
-pub use database_url::InvalidDatabaseUrl;
+pub use database_url::{DatabaseSettings, InvalidDatabaseUrl};
 
 /// The rows of one Meta app in a database.
 #[derive(Clone)]

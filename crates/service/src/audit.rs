@@ -10,7 +10,6 @@ use clap::Args;
 use ig_adapters::persistence::Database;
 use ig_domain::ports::AuditPage;
 use ig_domain::{AccountId, CallerName, Owner};
-use secrecy::ExposeSecret as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -58,8 +57,7 @@ pub(crate) async fn run(
     args: AuditArgs,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let url = config.database_url.expose_secret();
-    let database = Database::open(url).map_err(InvalidSettings::from)?;
+    let database = Database::open(&config.database).map_err(InvalidSettings::from)?;
     let AuditArgs { account, caller, owner, since, limit, json } = args;
     let mut page = AuditPage { account, caller, owner, since, after: None, limit: 0 };
     let mut left = limit;

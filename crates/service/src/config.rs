@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
+use ig_adapters::persistence::DatabaseSettings;
 use ig_adapters::sealing::KeyRing;
 use ig_domain::{AppId, RedirectUri};
 use secrecy::SecretString;
@@ -28,8 +29,8 @@ use crate::tls::TlsFiles;
 pub(crate) struct ServeConfig {
     /// Which Meta app speaks, and where Instagram is.
     pub(crate) instagram: GraphApiSettings,
-    /// The database. May hold a password.
-    pub(crate) database_url: SecretString,
+    /// The database.
+    pub(crate) database: DatabaseSettings,
     /// The keys that seal tokens; `None` for a key file beside the database.
     pub(crate) token_keys: Option<KeyRing>,
     /// Whether the start migrates a database that other processes share.
@@ -69,7 +70,7 @@ impl ServeConfig {
     fn read_all(reader: &mut Reader<'_>) -> Option<Self> {
         let instagram = instagram(reader);
         let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
-        let database_url = database_url(reader);
+        let database = database(reader);
         let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
         let migrate_on_start = reader.value(&setting::MIGRATE_ON_START, parse::boolean);
         let listen = listen(reader);
@@ -83,7 +84,7 @@ impl ServeConfig {
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
         let config = Self {
             instagram: instagram?,
-            database_url: database_url?,
+            database: database?,
             token_keys: token_keys?,
             migrate_on_start: migrate_on_start?,
             listen: listen?,
@@ -135,8 +136,11 @@ fn is_sandbox(instagram: &GraphApiSettings) -> bool {
 }
 
 /// The database. Whoever opens it checks the URL.
-fn database_url(reader: &mut Reader<'_>) -> Option<SecretString> {
-    reader.value(&setting::DATABASE_URL, |raw| Ok::<_, Infallible>(raw.into()))
+fn database(reader: &mut Reader<'_>) -> Option<DatabaseSettings> {
+    let secret = |raw: &str| Ok::<_, Infallible>(SecretString::from(raw));
+    let url = reader.value(&setting::DATABASE_URL, secret);
+    let password = reader.optional(&setting::DATABASE_PASSWORD, secret);
+    Some(DatabaseSettings { url: url?, password: password? })
 }
 
 /// Where the server listens.
@@ -167,15 +171,15 @@ pub(crate) fn read_callers_file(
 /// # Errors
 ///
 /// [`InvalidSettings`].
-pub(crate) fn read_database_url(mut reader: Reader<'_>) -> Result<SecretString, InvalidSettings> {
-    let url = database_url(&mut reader);
-    reader.finish(url)
+pub(crate) fn read_database(mut reader: Reader<'_>) -> Result<DatabaseSettings, InvalidSettings> {
+    let database = database(&mut reader);
+    reader.finish(database)
 }
 
 /// What `audit` needs.
 pub(crate) struct AuditConfig {
-    /// The database. May hold a password.
-    pub(crate) database_url: SecretString,
+    /// The database.
+    pub(crate) database: DatabaseSettings,
     /// Whose entries are shown; `None` for those of every app.
     pub(crate) app_id: Option<AppId>,
 }
@@ -187,10 +191,10 @@ impl AuditConfig {
     ///
     /// [`InvalidSettings`] names every setting that cannot be used.
     pub(crate) fn read(mut reader: Reader<'_>) -> Result<Self, InvalidSettings> {
-        let database_url = database_url(&mut reader);
+        let database = database(&mut reader);
         let app_id = reader.optional(&setting::APP_ID, parse::app_id);
-        let config = database_url.zip(app_id);
-        reader.finish(config.map(|(database_url, app_id)| Self { database_url, app_id }))
+        let config = database.zip(app_id);
+        reader.finish(config.map(|(database, app_id)| Self { database, app_id }))
     }
 }
 

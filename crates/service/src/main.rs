@@ -85,8 +85,8 @@ fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<ExitCode> 
     let ended = match command {
         Command::Serve => runtime.block_on(serve::run(ServeConfig::read(reader())?)),
         Command::Migrate { check } => {
-            let url = config::read_database_url(reader())?;
-            runtime.block_on(migrate::run(&url, check, &mut io::stdout()))
+            let database = config::read_database(reader())?;
+            runtime.block_on(migrate::run(&database, check, &mut io::stdout()))
         }
         Command::Caller(command) => {
             let file = config::read_callers_file(reader())?;

@@ -4,8 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use ig_adapters::persistence::Database;
-use secrecy::{ExposeSecret as _, SecretString};
+use ig_adapters::persistence::{Database, DatabaseSettings};
 
 use crate::config::InvalidSettings;
 
@@ -15,11 +14,11 @@ use crate::config::InvalidSettings;
 ///
 /// When the URL names no database, it cannot be reached, or a migration fails.
 pub(crate) async fn run(
-    url: &SecretString,
+    settings: &DatabaseSettings,
     check: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let database = Database::open(url.expose_secret()).map_err(InvalidSettings::from)?;
+    let database = Database::open(settings).map_err(InvalidSettings::from)?;
     if check {
         return report(&database, out).await;
     }
@@ -47,7 +46,7 @@ mod tests {
 
     async fn migrate(url: &str, check: bool) -> (String, ExitCode) {
         let mut out = Vec::new();
-        let code = run(&url.into(), check, &mut out).await.unwrap();
+        let code = run(&DatabaseSettings::of(url), check, &mut out).await.unwrap();
         (String::from_utf8(out).unwrap(), code)
     }
 
@@ -69,7 +68,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_wrong_url_is_a_wrong_setting() {
-        let refused = run(&"mysql://root:planted@db/x".into(), true, &mut Vec::new()).await;
+        let refused =
+            run(&DatabaseSettings::of("mysql://root:planted@db/x"), true, &mut Vec::new()).await;
         let error = refused.unwrap_err();
         assert!(error.is::<InvalidSettings>());
         assert!(!format!("{error:?}").contains("planted"), "{error:?}");
@@ -79,8 +79,8 @@ mod tests {
     async fn a_missing_database_is_an_error_and_is_not_made_by_a_check() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("accounts.db");
-        let url = format!("sqlite://{}?mode=rwc", file.display()).into();
-        assert!(run(&url, true, &mut Vec::new()).await.is_err());
+        let url = format!("sqlite://{}?mode=rwc", file.display());
+        assert!(run(&DatabaseSettings::of(&url), true, &mut Vec::new()).await.is_err());
         assert!(!file.exists());
     }
 }

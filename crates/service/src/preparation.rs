@@ -86,13 +86,14 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use ig_adapters::persistence::DatabaseSettings;
     use ig_domain::ports::{SealContext, SealError, TokenCipher as _};
 
     use super::*;
 
     fn preparation(file: &Path) -> Preparation {
         let url = format!("sqlite://{}?mode=rwc", file.display());
-        let database = Arc::new(Database::open(&url).unwrap());
+        let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
         Preparation { database, migrates: true, keys: Arc::new(Keys::new(None)) }
     }
 

@@ -12,7 +12,6 @@ use ig_adapters::system::RandomIds;
 use ig_application::Sweep;
 use ig_domain::ports::Clock;
 use ig_grpc_server::{ServeError, ServerSettings};
-use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +77,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
 
 /// The database of the settings, which is connected to when it is first needed.
 fn open(config: &ServeConfig) -> Result<Database, InvalidSettings> {
-    let database = Database::open(config.database_url.expose_secret())?;
+    let database = Database::open(&config.database)?;
     let has_keys = config.token_keys.is_some() || database.key_file().is_some();
     if has_keys { Ok(database) } else { Err(InvalidSettings::no_keys()) }
 }

@@ -13,13 +13,14 @@ use sea_orm::{
     QueryFilter, QuerySelect,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
+use secrecy::ExposeSecret as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
 use super::error::{translate, unavailable};
 use super::sqlite::SqliteFile;
-use super::{InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
+use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
 /// The longest that any call to the store takes.
 const CALL_LIMIT: Duration = Duration::from_secs(4);
@@ -44,15 +45,21 @@ enum Engine {
 }
 
 impl Database {
-    /// The database that `url` names. Connects when first used, so it may be away; must be called within a
+    /// The database that `settings` name. Connects when first used, so it may be away; must be called within a
     /// Tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`InvalidDatabaseUrl`] when `url` names none.
-    pub fn open(url: &str) -> Result<Self, InvalidDatabaseUrl> {
+    /// [`InvalidDatabaseUrl`] when they name none.
+    pub fn open(settings: &DatabaseSettings) -> Result<Self, InvalidDatabaseUrl> {
+        let DatabaseSettings { url, password } = settings;
+        let url = url.expose_secret();
         if postgres::is_meant(url) {
-            return Ok(Self { engine: Engine::Postgres, connections: postgres::connections(url)? });
+            let connections = postgres::connections(url, password.as_ref())?;
+            return Ok(Self { engine: Engine::Postgres, connections });
+        }
+        if password.is_some() {
+            return Err(InvalidDatabaseUrl::PasswordForFile);
         }
         let file: SqliteFile = url.parse()?;
         let connections = file.connections();

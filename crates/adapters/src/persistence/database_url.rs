@@ -1,4 +1,31 @@
-//! What is wrong with a `DATABASE_URL`.
+//! Where a database is, and what is wrong with a `DATABASE_URL`.
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+/// Where a database is, and the password for it.
+#[derive(Clone)]
+pub struct DatabaseSettings {
+    /// The URL. May hold a password.
+    pub url: SecretString,
+    /// The password as it is, where it is not in the URL.
+    pub password: Option<SecretString>,
+}
+
+impl DatabaseSettings {
+    /// The database that `url` names, with no other password than the one in it.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        Self { url: url.into(), password: None }
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DatabaseSettings").finish_non_exhaustive()
+    }
+}
 
 /// `DATABASE_URL` names no database that can be used. The URL is not repeated: it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,12 +50,25 @@ pub enum InvalidDatabaseUrl {
     Parameter,
     /// No URL, or a parameter whose value cannot be used.
     #[error(
-        "DATABASE_URL is no PostgreSQL URL; an example is postgres://user:password@host:5432/database?sslmode=verify-full"
+        "DATABASE_URL is no PostgreSQL URL; an example is postgres://user@host:5432/database?sslmode=verify-full. A password with /, ?, #, @ or % is given as it is in DATABASE_PASSWORD, or percent-encoded in the URL"
     )]
     Postgres,
+    /// An `@` behind the host, or a `#`: the password holds a character that ends the host.
+    #[error(
+        "DATABASE_URL has a # or an @ behind the host, as a password with /, ? or # makes it: give the password as it is in DATABASE_PASSWORD, or percent-encode it in the URL"
+    )]
+    UnencodedPassword,
     /// A parameter that PostgreSQL's connections do not know.
     #[error(
         "DATABASE_URL has an unknown parameter; PostgreSQL takes sslmode, sslrootcert, sslcert, sslkey, host, port, dbname, user, password, application_name, options and options[NAME]"
     )]
     PostgresParameter,
+    /// A password in the URL, and another one beside it.
+    #[error(
+        "DATABASE_PASSWORD is given though DATABASE_URL holds a password: take it out of the URL"
+    )]
+    TwoPasswords,
+    /// A password for a file.
+    #[error("DATABASE_PASSWORD is given though DATABASE_URL names an SQLite file, which has none")]
+    PasswordForFile,
 }

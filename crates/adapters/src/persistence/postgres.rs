@@ -11,6 +11,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqlxPostgresConnector,
     Statement, TransactionTrait,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::InvalidDatabaseUrl;
@@ -67,7 +68,10 @@ pub(super) fn is_meant(url: &str) -> bool {
 }
 
 /// Connections to the server that `url` names, opened when first needed.
-pub(super) fn connections(url: &str) -> Result<DatabaseConnection, InvalidDatabaseUrl> {
+pub(super) fn connections(
+    url: &str,
+    password: Option<&SecretString>,
+) -> Result<DatabaseConnection, InvalidDatabaseUrl> {
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE_WITHIN)
@@ -77,13 +81,20 @@ pub(super) fn connections(url: &str) -> Result<DatabaseConnection, InvalidDataba
         })
         // The pool asks as well when it takes a connection back, but would wait without end.
         .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
-        .connect_lazy_with(options(url)?);
+        .connect_lazy_with(options(url, password)?);
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-fn options(url: &str) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
+fn options(
+    url: &str,
+    password: Option<&SecretString>,
+) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
     let parsed = Url::parse(url).ok().filter(Url::has_authority);
     let parsed = parsed.ok_or(InvalidDatabaseUrl::Postgres)?;
+    let behind_host = [Some(parsed.path()), parsed.query()];
+    if parsed.fragment().is_some() || behind_host.iter().flatten().any(|part| part.contains('@')) {
+        return Err(InvalidDatabaseUrl::UnencodedPassword);
+    }
     let known = |name: &str| {
         PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'))
     };
@@ -91,7 +102,12 @@ fn options(url: &str) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
         return Err(InvalidDatabaseUrl::PostgresParameter);
     }
     let options: PgConnectOptions = url.parse().map_err(|_| InvalidDatabaseUrl::Postgres)?;
-    Ok(options.disable_statement_logging())
+    let options = options.disable_statement_logging();
+    let Some(password) = password else { return Ok(options) };
+    if parsed.password().is_some() || parsed.query_pairs().any(|(name, _)| name == "password") {
+        return Err(InvalidDatabaseUrl::TwoPasswords);
+    }
+    Ok(options.password(password.expose_secret()))
 }
 
 async fn answers(connection: &mut PgConnection) -> bool {
@@ -145,7 +161,7 @@ mod tests {
     #[case::socket("postgres://user@%2Fvar%2Frun%2Fpostgresql/accounts")]
     fn a_url_names_a_server(#[case] url: &str) {
         assert!(is_meant(url));
-        assert!(options(url).is_ok());
+        assert!(options(url, None).is_ok());
     }
 
     #[rstest]
@@ -153,16 +169,42 @@ mod tests {
     #[case::port("postgres://user:planted@db:65536/accounts", InvalidDatabaseUrl::Postgres)]
     #[case::ssl_mode("postgres://user:planted@db/a?sslmode=planted", InvalidDatabaseUrl::Postgres)]
     #[case::misspelt("postgres://db/a?passwrod=planted", InvalidDatabaseUrl::PostgresParameter)]
+    #[case::slash("postgres://user:pla/nted@db/accounts", InvalidDatabaseUrl::Postgres)]
+    #[case::slash_behind_digits("postgres://user:1/x@db/a", InvalidDatabaseUrl::UnencodedPassword)]
+    #[case::slash_behind_at("postgres://user:a@1/x@db/a", InvalidDatabaseUrl::UnencodedPassword)]
+    #[case::question("postgres://user:1?x@db/a", InvalidDatabaseUrl::UnencodedPassword)]
+    #[case::hash("postgres://user:1#x@db/a", InvalidDatabaseUrl::UnencodedPassword)]
     fn a_url_that_cannot_serve_is_refused(#[case] url: &str, #[case] expected: InvalidDatabaseUrl) {
-        let refused = options(url).unwrap_err();
+        let refused = options(url, None).unwrap_err();
         assert_eq!(refused, expected);
-        assert!(refused.to_string().starts_with("DATABASE_URL"));
+        let text = refused.to_string();
+        assert!(text.starts_with("DATABASE_URL") && !text.contains("nted"), "{text}");
+        let about_password = !matches!(refused, InvalidDatabaseUrl::PostgresParameter);
+        assert_eq!(text.contains("DATABASE_PASSWORD"), about_password, "{text}");
+    }
+
+    #[test]
+    fn a_password_beside_the_url_is_taken_as_it_is() {
+        let password = SecretString::from("p@ss/#?%41");
+        let options = options("postgres://user@db/accounts", Some(&password)).unwrap();
+        let shown = format!("{options:?}");
+        assert!(shown.contains(r#"password: Some("p@ss/#?%41")"#), "{shown}");
+        assert_eq!((options.get_username(), options.get_host()), ("user", "db"));
+    }
+
+    #[rstest]
+    #[case::in_the_authority("postgres://user:planted@db/accounts")]
+    #[case::as_a_parameter("postgres://user@db/accounts?password=planted")]
+    fn two_passwords_are_refused(#[case] url: &str) {
+        let password = SecretString::from("planted-too");
+        let refused = options(url, Some(&password)).unwrap_err();
+        assert_eq!(refused, InvalidDatabaseUrl::TwoPasswords);
     }
 
     proptest! {
         #[test]
         fn reading_a_url_never_panics(rest in ".{0,100}") {
-            let _ = options(&format!("postgres:{rest}"));
+            let _ = options(&format!("postgres:{rest}"), None);
         }
     }
 }

@@ -201,6 +201,17 @@ mod tests {
         assert!(refused.to_string().starts_with("DATABASE_URL"));
     }
 
+    #[test]
+    fn a_password_for_a_file_is_refused() {
+        let settings = crate::persistence::DatabaseSettings {
+            url: "sqlite://accounts.db".into(),
+            password: Some("planted".into()),
+        };
+        let refused = crate::persistence::Database::open(&settings).unwrap_err();
+        assert_eq!(refused, InvalidDatabaseUrl::PasswordForFile);
+        assert!(!format!("{settings:?}").contains("planted"));
+    }
+
     proptest! {
         #[test]
         fn reading_a_url_never_panics(rest in ".{0,100}") {

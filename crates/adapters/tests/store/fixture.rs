@@ -6,7 +6,7 @@ mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ig_adapters::persistence::{Database, SeaOrmStore, StoreMeter};
+use ig_adapters::persistence::{Database, DatabaseSettings, SeaOrmStore, StoreMeter};
 use ig_adapters::sealing::KeyRing;
 use ig_domain::AppId;
 use ig_domain::ports::StoreError;
@@ -72,7 +72,7 @@ async fn end_leases(database: &dyn TestDatabase) {
 
 /// Opens a database as another process would.
 pub(crate) fn open(url: &str) -> Arc<Database> {
-    Arc::new(Database::open(url).unwrap())
+    Arc::new(Database::open(&DatabaseSettings::of(url)).unwrap())
 }
 
 /// A key ring of one key; another number is another key of another id.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Parser;
-use ig_adapters::persistence::{SeaOrmStore, StoreMeter};
+use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore, StoreMeter};
 use ig_domain::ports::{AuditLog as _, MockTokenCipher};
 use ig_domain::{AppId, AuditEntry};
 use ig_metrics::Registry;
@@ -31,7 +31,7 @@ impl Audit {
     async fn of(entries: &[AuditEntry]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("accounts.db").display());
-        let database = Arc::new(Database::open(&url).unwrap());
+        let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
         database.migrate().await.unwrap();
         for (entry, app) in entries.iter().zip(APPS.iter().cycle()) {
             let cipher = Arc::new(MockTokenCipher::new());
@@ -48,7 +48,7 @@ impl Audit {
         let arguments = ["audit"].iter().chain(arguments);
         let CommandLine { args } = CommandLine::try_parse_from(arguments).unwrap();
         let app_id = app.map(|app| app.parse().unwrap());
-        let config = AuditConfig { database_url: self.url.as_str().into(), app_id };
+        let config = AuditConfig { database: DatabaseSettings::of(&self.url), app_id };
         assert_eq!(run(&config, args, &mut out).await.unwrap(), ExitCode::SUCCESS);
         String::from_utf8(out).unwrap()
     }
@@ -164,7 +164,7 @@ impl Write for Closed {
 async fn a_reader_that_has_seen_enough_is_no_error() {
     let audit = Audit::of(&[entry(1)]).await;
     let CommandLine { args } = CommandLine::try_parse_from(["audit"]).unwrap();
-    let config = AuditConfig { database_url: audit.url.as_str().into(), app_id: None };
+    let config = AuditConfig { database: DatabaseSettings::of(&audit.url), app_id: None };
     assert_eq!(run(&config, args, &mut Closed).await.unwrap(), ExitCode::SUCCESS);
 }
 
@@ -172,8 +172,8 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
 async fn a_database_that_is_not_there_is_an_error_and_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("accounts.db");
-    let database_url = format!("sqlite://{}?mode=rwc", file.display()).into();
-    let config = AuditConfig { database_url, app_id: None };
+    let database = DatabaseSettings::of(&format!("sqlite://{}?mode=rwc", file.display()));
+    let config = AuditConfig { database, app_id: None };
     let CommandLine { args } = CommandLine::try_parse_from(["audit"]).unwrap();
     let error = run(&config, args, &mut Vec::new()).await.unwrap_err();
     assert!(error.to_string().contains("cannot be asked for its audit"), "{error:#}");

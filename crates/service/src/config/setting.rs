@@ -106,6 +106,14 @@ pub(super) static DATABASE_URL: Setting = Setting::new(
 )
 .secret();
 
+pub(super) static DATABASE_PASSWORD: Setting = Setting::new(
+    "DATABASE_PASSWORD",
+    "The password for a PostgreSQL DATABASE_URL that holds none, as it is",
+    Default::Unset("none but the URL's"),
+)
+.like("correct-horse/battery#staple")
+.secret();
+
 pub(super) static TOKEN_KEYS: Setting = Setting::new(
     "TOKEN_KEYS",
     "Keys that seal tokens, id:base64(32 bytes), comma-separated: the first seals, all open",
@@ -217,6 +225,7 @@ pub(super) static ALL: &[&Setting] = &[
     &GRAPH_URL,
     &INSECURE_HTTP,
     &DATABASE_URL,
+    &DATABASE_PASSWORD,
     &TOKEN_KEYS,
     &MIGRATE_ON_START,
     &GRPC_LISTEN,

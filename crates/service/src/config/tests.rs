@@ -60,7 +60,8 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert_eq!(authorize_url, url("https://www.instagram.com/oauth/authorize"));
     assert_eq!(api_url, url("https://api.instagram.com"));
     assert_eq!(graph_url, url("https://graph.instagram.com"));
-    assert_eq!(config.database_url.expose_secret(), "sqlite://instagram-accounts.db?mode=rwc");
+    assert_eq!(config.database.url.expose_secret(), "sqlite://instagram-accounts.db?mode=rwc");
+    assert!(config.database.password.is_none());
     assert!(config.token_keys.is_none());
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
     assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9090");
@@ -223,7 +224,7 @@ fn a_flag_outranks_variables_and_files_outrank_defaults() {
     fs::write(&file, "sqlite://file.db\r\n").unwrap();
     let file = file.to_str().unwrap();
     let url = |flags: &[&str], variables: &[(&str, &str)]| {
-        with(flags, variables, read_database_url).unwrap().expose_secret().to_owned()
+        with(flags, variables, read_database).unwrap().url.expose_secret().to_owned()
     };
     let (variable, variable_file) =
         (("DATABASE_URL", "sqlite://variable.db"), ("DATABASE_URL_FILE", file));
@@ -231,6 +232,21 @@ fn a_flag_outranks_variables_and_files_outrank_defaults() {
     assert_eq!(url(&[], &[variable, ("DATABASE_URL_FILE", "")]), "sqlite://variable.db");
     assert_eq!(url(&["--database-url", "sqlite://flag.db"], &[variable_file]), "sqlite://flag.db");
     assert_eq!(url(&["--database-url-file", file], &[variable]), "sqlite://file.db");
+}
+
+#[test]
+fn the_password_of_the_database_is_taken_as_it_is_and_may_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "p@ss/#?%41\n").unwrap();
+    let password = |variable| {
+        let database = with(&[], &[variable], read_database).unwrap();
+        database.password.map(|password| password.expose_secret().to_owned())
+    };
+    let expected = Some("p@ss/#?%41".to_owned());
+    assert_eq!(password(("DATABASE_PASSWORD", "p@ss/#?%41")), expected);
+    assert_eq!(password(("DATABASE_PASSWORD_FILE", file.to_str().unwrap())), expected);
+    assert_eq!(password(("DATABASE_PASSWORD", "")), None);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
-use crate::persistence::{Database, StoreMeter};
+use crate::persistence::{Database, DatabaseSettings, StoreMeter};
 use crate::sealing::KeyRing;
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
@@ -28,7 +28,7 @@ fn store(database: Arc<Database>) -> SeaOrmStore {
 async fn plan(query: impl FnOnce(&SeaOrmStore) -> Select<Entity>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("a.db").display());
-    let database = Arc::new(Database::open(&url).unwrap());
+    let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
     database.migrate().await.unwrap();
     let store = store(database);
     let Statement { sql, values, .. } = query(&store).build(DbBackend::Sqlite);
@@ -92,11 +92,11 @@ const MANY: &str = "INSERT INTO instagram_account (id, app_id, professional_acco
 async fn postgres_plan(query: impl FnOnce(&SeaOrmStore) -> Select<Entity>) -> String {
     let schema = format!("plan_{}", Uuid::now_v7().simple());
     let mut url: url::Url = test_server().parse().unwrap();
-    let server = Database::open(url.as_str()).unwrap();
+    let server = Database::open(&DatabaseSettings::of(url.as_str())).unwrap();
     let on_server = server.reading();
     on_server.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
     url.query_pairs_mut().append_pair("options[search_path]", &schema);
-    let database = Arc::new(Database::open(url.as_str()).unwrap());
+    let database = Arc::new(Database::open(&DatabaseSettings::of(url.as_str())).unwrap());
     database.migrate().await.unwrap();
     database.reading().execute_unprepared(MANY).await.unwrap();
 

@@ -7,6 +7,7 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
+use crate::persistence::DatabaseSettings;
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
@@ -36,7 +37,7 @@ async fn a_page_is_found_and_ordered_by_an_index(
 ) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("a.db").display());
-    let database = Database::open(&url).unwrap();
+    let database = Database::open(&DatabaseSettings::of(&url)).unwrap();
     database.migrate().await.unwrap();
     let page = AuditPage { after: Some((NOW, AuditId::from_uuid(Uuid::nil()))), limit: 9, ..page };
     let Statement { sql, values, .. } = select(app.as_ref(), &page).build(DbBackend::Sqlite);
