@@ -1,18 +1,21 @@
 # The service's image is the last stage, so `docker build .` makes it; `docker build --target sandbox .` makes the
 # stand-in for Instagram, which is never in it. Needs BuildKit (Docker 23 or newer) or Podman.
 
-FROM rust:1.95.0-bookworm AS build
+FROM docker.io/library/rust:1.95.0-bookworm AS build
 WORKDIR /source
 COPY . .
-# What cargo fetched and compiled is kept between builds, beside the layers: a change compiles what it touches.
+# Downloaded crates and compiled dependencies are kept between builds. Cargo compares file times only, and a checkout may
+# bring other code with older times, so every file of the workspace is made newer than whatever was compiled before. The
+# lock keeps a build from compiling between another one's touch and its cargo.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/source/target \
-    cargo build --locked --release --package ig-service --package ig-sandbox \
+    --mount=type=cache,id=instagram-accounts-target,target=/source/target,sharing=locked \
+    find . -path ./target -prune -o -type f -exec touch {} + \
+    && cargo build --locked --release --package ig-service --package ig-sandbox \
     && install -D --target-directory=/programs \
         target/release/instagram-accounts target/release/instagram-sandbox
 
 # The Debian of the build stage, so that the C library is the one that was linked against.
-FROM debian:bookworm-slim AS base
+FROM docker.io/library/debian:bookworm-slim AS base
 # The roots by which Instagram, and a PostgreSQL behind TLS, are known.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \

@@ -18,6 +18,7 @@ mod errors;
 mod examples;
 mod flow;
 mod health;
+mod image_build;
 mod keeping;
 mod keys;
 mod killed;
