@@ -40,13 +40,24 @@ pub(crate) fn environment(model: &Value, service: &str) -> BTreeMap<String, Stri
     image.chain(stack).collect()
 }
 
+/// What the engine runs in the proxy's container to see whether it is well.
+pub(crate) fn proxy_check(model: &Value, addresses: &Addresses) -> Command {
+    let check = model["services"]["proxy"]["healthcheck"]["test"].as_array().unwrap();
+    let mut words = check.iter().map(|word| word.as_str().unwrap());
+    assert_eq!(words.next(), Some("CMD"));
+    let mut check = Command::new(words.next().expect("a program"));
+    check.args(words.map(|word| word.replace("127.0.0.1", &addresses.of("proxy"))));
+    check
+}
+
 /// A loopback address for each host of one stack, in no other stack's way.
 ///
 /// The machine takes all of 127.0.0.0/8 for its own on Linux; other systems need an alias for each address.
 pub(crate) struct Addresses([u8; 2]);
 
 impl Addresses {
-    fn new() -> Self {
+    /// Addresses that no other stack of this machine has.
+    pub(crate) fn new() -> Self {
         static STACKS: AtomicU8 = AtomicU8::new(0);
         let [.., high, low] = std::process::id().to_be_bytes();
         let stack = STACKS.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +93,8 @@ impl ComposeStack {
         let proxy = Proxy::start(&hosts.addresses).await;
         let stack = Self { sandbox, proxy, hosts };
         eventually("the proxy is healthy", async || {
-            stack.hosts.proxy_check().output().unwrap().status.success().then_some(())
+            let check = proxy_check(&stack.hosts.model, &stack.hosts.addresses).output();
+            check.unwrap().status.success().then_some(())
         })
         .await;
         for replica in REPLICAS {
@@ -136,15 +148,5 @@ impl Hosts {
         }
         program.env("DATABASE_URL", self.place.schema_url().expect("a schema").as_str());
         program
-    }
-
-    /// What the engine runs in the proxy's container to see whether it is well.
-    fn proxy_check(&self) -> Command {
-        let check = self.model["services"]["proxy"]["healthcheck"]["test"].as_array().unwrap();
-        let mut words = check.iter().map(|word| word.as_str().unwrap());
-        assert_eq!(words.next(), Some("CMD"));
-        let mut check = Command::new(words.next().expect("a program"));
-        check.args(words.map(|word| word.replace("127.0.0.1", &self.addresses.of("proxy"))));
-        check
     }
 }

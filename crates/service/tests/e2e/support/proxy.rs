@@ -50,6 +50,11 @@ impl Proxy {
         format!("{replica}: {} calls, {} of them sent on", row["stot"], row["wredis"])
     }
 
+    /// How often its checks found this replica lost.
+    pub(crate) async fn times_lost(&self, replica: &str) -> u32 {
+        self.row(replica).await["chkdown"].parse().unwrap()
+    }
+
     /// A server's row of the proxy's statistics.
     ///
     /// Source: <https://docs.haproxy.org/2.6/management.html#9.1>.
@@ -73,6 +78,7 @@ fn configuration(addresses: &Addresses) -> String {
         assert_eq!(configuration.matches(&name).count(), 1, "{name} in {configuration}");
         configuration = configuration.replace(&name, &address);
     };
+    replace("bind 127.0.0.1:".to_owned(), format!("bind {}:", addresses.of("proxy")));
     replace("bind :".to_owned(), format!("bind {}:", addresses.of("proxy")));
     for replica in REPLICAS {
         replace(format!(" {replica}:"), format!(" {}:", addresses.of(replica)));
