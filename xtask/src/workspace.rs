@@ -1,12 +1,13 @@
 //! Where things are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// The workspace that this program was built from.
+/// The workspace of the package that cargo runs.
 pub(crate) struct Workspace {
     metadata: Metadata,
 }
@@ -14,7 +15,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo, without any network.
     pub(crate) fn find() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let manifest = manifest(std::env::var_os("CARGO_MANIFEST_DIR"));
         let mut command = MetadataCommand::new();
         command.manifest_path(manifest).no_deps().other_options(["--offline".to_owned()]);
         let metadata = command.exec().context("cannot read the workspace's manifests")?;
@@ -61,6 +62,13 @@ impl Workspace {
     }
 }
 
+/// A manifest of the workspace, in the folder that cargo names when it runs a package. Without cargo it is where this
+/// program was built, which is another checkout's where a target folder was copied.
+fn manifest(running: Option<OsString>) -> PathBuf {
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    running.map_or_else(built, PathBuf::from).join("Cargo.toml")
+}
+
 /// Whether a variable is one by which `cargo run` describes xtask to itself. Build scripts watch these: ring would be
 /// built anew, and all that stands on it, whenever cargo is called now by xtask and now by hand.
 fn describes_package(variable: &str) -> bool {
@@ -70,6 +78,13 @@ fn describes_package(variable: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copied_program_works_in_the_checkout_that_it_is_run_in() {
+        let of = |folder: &str| manifest(Some(folder.into()));
+        assert_eq!(of("/checkout/xtask"), Path::new("/checkout/xtask/Cargo.toml"));
+        assert_eq!(manifest(None), Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    }
 
     #[test]
     fn cargo_does_not_see_which_package_called_it() {
