@@ -6,11 +6,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::compose::{REPLICAS, environment, model, root};
+use crate::support::compose::{REPLICAS, environment, model, model_with, root};
 use crate::support::tool;
 
 /// The services that run a program of ours.
 const OURS: [&str; 4] = ["accounts-1", "accounts-2", "migrate", "sandbox"];
+
+/// A password whose characters all mean something in a URL.
+const GENERATED_PASSWORD: &str = "a/b#c?d@e:f%g";
 
 /// The words of a program's help, among them the variables that it reads.
 fn help_of(program: &str) -> BTreeSet<String> {
@@ -121,6 +124,18 @@ fn the_replicas_listen_where_the_proxy_reaches_them() {
         assert!(proxy.contains("http-check connect port 9090 "));
         // Without it, or callers, the service does not start where it does not listen on loopback.
         assert_eq!(environment["ALLOW_ANONYMOUS"], "true");
+    }
+}
+
+#[test]
+fn a_generated_password_reaches_both_ends_as_it_is() {
+    let model = model_with(&[("POSTGRES_PASSWORD", GENERATED_PASSWORD)]);
+    let services = &model["services"];
+    assert_eq!(services["postgres"]["environment"]["POSTGRES_PASSWORD"], GENERATED_PASSWORD);
+    for name in ["accounts-1", "accounts-2", "migrate"] {
+        let environment = environment(&model, name);
+        assert_eq!(environment["DATABASE_PASSWORD"], GENERATED_PASSWORD, "{name}");
+        assert_eq!(environment["DATABASE_URL"], "postgres://accounts@postgres/accounts", "{name}");
     }
 }
 

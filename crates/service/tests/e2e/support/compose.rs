@@ -22,8 +22,14 @@ pub(crate) fn root() -> PathBuf {
 
 /// `docker-compose.yml` as the Compose project's own parser reads it, with nothing set outside of it.
 pub(crate) fn model() -> Value {
+    model_with(&[])
+}
+
+/// The same with these variables set.
+pub(crate) fn model_with(variables: &[(&str, &str)]) -> Value {
     let mut parser = Command::new(tool("COMPOSE_GO"));
-    parser.current_dir(root()).env_clear().args(["-format", "json", "docker-compose.yml"]);
+    parser.current_dir(root()).env_clear().envs(variables.iter().copied());
+    parser.args(["-format", "json", "docker-compose.yml"]);
     let read = parser.output().unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
     serde_json::from_slice(&read.stdout).unwrap()
@@ -147,6 +153,8 @@ impl Hosts {
             program.env(name, listen.unwrap_or(value));
         }
         program.env("DATABASE_URL", self.place.schema_url().expect("a schema").as_str());
+        // That of the stack's own PostgreSQL.
+        program.env_remove("DATABASE_PASSWORD");
         program
     }
 }
