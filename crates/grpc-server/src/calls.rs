@@ -1,4 +1,5 @@
-//! The layer that every call passes: who calls and may it, request id, deadline, panics, the log and what is counted.
+//! The layer that every call passes: whether it is gRPC, who calls and may it, request id, deadline, panics, the log and
+//! what is counted.
 
 mod admission;
 mod bearer;
@@ -7,6 +8,7 @@ mod context;
 mod deadline;
 mod in_flight;
 mod outcome;
+mod protocol;
 mod request_id;
 mod rpc;
 
@@ -74,6 +76,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(response) = protocol::refusal(&request) {
+            tracing::debug!(status = %response.status(), "request refused: it is not gRPC");
+            return Box::pin(std::future::ready(Ok(response)));
+        }
         // The time runs from here on, not from whenever the runtime first polls.
         let limit = deadline::limit(request.headers());
         let passed = tokio::time::sleep(limit);

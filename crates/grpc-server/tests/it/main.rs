@@ -11,6 +11,7 @@ mod limits;
 mod log;
 mod metrics;
 mod owners;
+mod protocol;
 mod reflection;
 mod stop;
 mod success;

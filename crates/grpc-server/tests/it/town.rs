@@ -9,7 +9,7 @@ use ig_test_support::builders::profile;
 use ig_test_support::callers::{Known, caller};
 use tonic::{Request, Status};
 
-use crate::world::{TonicClient, World, instagram_of};
+use crate::world::{Server, TonicClient, World, instagram_of};
 
 /// The owner for whom the clerk may act.
 pub(crate) const SHOP: &str = "shop/7";
@@ -28,6 +28,7 @@ pub(crate) fn by<T>(token: &str, message: T) -> Request<T> {
 /// An account of [`SHOP`] and one of [`CAFE`]; `clerk` calls for all that belongs to shops, `root` for everybody.
 pub(crate) struct Town {
     pub(crate) world: World,
+    pub(crate) server: Server,
     pub(crate) client: TonicClient,
     pub(crate) shop: v1::InstagramAccount,
     pub(crate) cafe: v1::InstagramAccount,
@@ -68,12 +69,13 @@ impl Town {
         let mut world = World::with(instagram);
         let callers = [caller("root", &[Role::Admin], "*"), caller("clerk", roles, "shop/*")];
         world.callers = Known::of(callers);
-        let mut client = world.client().await;
+        let server = world.serve().await;
+        let mut client = server.client().await;
         let shop = linked(&mut client, SHOP).await;
         *person.lock().unwrap() = profile(2);
         let cafe = linked(&mut client, CAFE).await;
         *person.lock().unwrap() = profile(1);
-        Self { world, client, shop, cafe, person }
+        Self { world, server, client, shop, cafe, person }
     }
 
     /// From now on this is whom Instagram knows by any token.

@@ -189,13 +189,14 @@ impl Server {
     }
 
     pub(crate) fn patient_client(&self) -> PatientClient {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .http2_only(true)
-            .build_http();
         let origin = format!("http://{}", self.address).parse().unwrap();
-        InstagramAccountServiceClient::with_origin(client, origin)
+        InstagramAccountServiceClient::with_origin(http_client(), origin)
     }
+}
+
+/// A client of HTTP/2 that knows nothing of gRPC.
+pub(crate) fn http_client() -> Client<HttpConnector, Body> {
+    Client::builder(TokioExecutor::new()).timer(TokioTimer::new()).http2_only(true).build_http()
 }
 
 /// An Instagram that redeems every code for business account 1.

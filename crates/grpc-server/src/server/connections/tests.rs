@@ -32,6 +32,12 @@ fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connec
     (Connections::at_most(limit, calls, tls, open.clone()), open)
 }
 
+/// A call without a message.
+fn grpc(uri: &str) -> Request<Body> {
+    let request = Request::post(uri).header("content-type", "application/grpc");
+    request.body(Body::empty()).unwrap()
+}
+
 /// Takes connections on a free port.
 async fn accept(connections: Connections) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,8 +92,7 @@ async fn a_connection_with_a_callers_call_stays_whoever_comes() {
     routes.add_service(hanging.clone());
     let address = accept(connections(2, routes.routes(), None).0).await;
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await;
-    let request = Request::post(format!("http://{address}/{SERVICE_NAME}/Get"));
-    let request = request.body(Body::empty()).unwrap();
+    let request = grpc(&format!("http://{address}/{SERVICE_NAME}/Get"));
     let call = tokio::spawn(channel.unwrap().oneshot(request));
     hanging.0.notified().await;
     let mut former: Option<TcpStream> = None;
@@ -153,7 +158,7 @@ async fn names_seen(
     });
     let endpoint = Endpoint::from_static("http://localhost");
     let channel = endpoint.connect_with_connector(dial).await.unwrap();
-    let request = Request::post("http://localhost/mirror/Look").body(Body::empty()).unwrap();
+    let request = grpc("http://localhost/mirror/Look");
     let response = channel.oneshot(request).await.unwrap();
     let names = response.headers().get("names");
     names.map(|names| names.to_str().unwrap().to_owned())
