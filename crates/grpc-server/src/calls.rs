@@ -7,6 +7,7 @@ mod call;
 mod context;
 mod deadline;
 mod in_flight;
+mod metadata;
 mod outcome;
 mod protocol;
 mod request_id;

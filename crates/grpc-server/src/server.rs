@@ -3,7 +3,10 @@
 mod connections;
 mod ending;
 mod greeting;
+mod http2;
 mod lingering;
+mod pacing;
+mod request_body;
 mod stay;
 
 use std::sync::Arc;

@@ -30,6 +30,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("http", &["ig-grpc-server"]),
     ("http-body-util", &["ig-grpc-server"]),
     ("humantime", &["ig-service"]),
+    ("hyper", &["ig-grpc-server"]),
     ("hyper-util", &["ig-grpc-server", "ig-service"]),
     ("indicatif", &["xtask"]),
     ("minreq", &["xtask"]),

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::bearer;
 use super::in_flight::{InFlight, Place};
+use super::metadata;
 use super::rpc::Rpc;
 use crate::activity::{Activity, Busy};
 use crate::peer_names::PeerNames;
@@ -45,6 +46,7 @@ impl Admission {
         rpc: Rpc,
         request: &mut Request<B>,
     ) -> Result<Option<Held>, Refused> {
+        metadata::check(request.headers()).map_err(|status| Refused { caller: None, status })?;
         let bearer = bearer::take(request.headers_mut());
         let Some(roles) = rpc.roles() else { return Ok(None) };
         let authorization = match &bearer {

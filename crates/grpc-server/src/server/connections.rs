@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use ig_metrics::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +24,9 @@ use tonic::service::Routes;
 use tower::util::MapRequest;
 
 use super::greeting::greeted;
+use super::http2;
+use super::pacing::{Paced, Turn};
+use super::request_body::RequestBody;
 use super::stay::{FAREWELL, Stay};
 use crate::activity::Activities;
 use crate::calls::Calls;
@@ -31,18 +35,6 @@ use crate::tls::{CurrentTls, Tls};
 
 /// How many connections there may be at once; further ones wait until one of them makes room.
 const MOST_CONNECTIONS: usize = 1024;
-
-/// How many calls one connection may carry at once.
-const MOST_STREAMS: u32 = 256;
-
-/// How large a request's metadata may be, in bytes.
-const LARGEST_METADATA: u32 = 16 * 1024;
-
-/// After how much silence a client is asked whether it is still there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
-
-/// How long it may take to say so.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a stop waits for clients that have connected to greet. Whoever connects to call does so at once.
 const LAST_GREETINGS: Duration = Duration::from_millis(500);
@@ -72,17 +64,10 @@ impl Connections {
     }
 
     fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
-        let mut http = Builder::new(TokioExecutor::new()).http2_only();
-        http.http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MOST_STREAMS)
-            .max_header_list_size(LARGEST_METADATA)
-            .keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         Self {
             service,
             tls,
-            http,
+            http: http2::builder(),
             places: Arc::new(Semaphore::new(limit)),
             activities: Activities::default(),
             tasks: TaskTracker::new(),
@@ -180,7 +165,8 @@ async fn connection(
 ) {
     let Some((stream, names)) = welcomed(stream, tls, &stay).await else { return };
     let (proved, activity) = (names.is_some(), stay.activity.clone());
-    let service = MapRequest::new(service, move |mut request: Request<_>| {
+    let service = MapRequest::new(service, move |request: Request<Incoming>| {
+        let mut request = request.map(RequestBody::new);
         request.extensions_mut().insert(activity.clone());
         if let Some(names) = names.clone() {
             request.extensions_mut().insert(names);
@@ -188,19 +174,23 @@ async fn connection(
         request
     });
     let service = TowerToHyperService::new(service);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = stay.is_over(proved) => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => ended,
-                () = stay.is_overdrawn() => return,
+    let turn = Turn::default();
+    let stream = TokioIo::new(Paced::new(stream, turn.clone()));
+    let mut connection = pin!(http.serve_connection(stream, service));
+    let served = async {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = stay.is_over(proved) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = stay.is_overdrawn() => Ok(()),
+                }
             }
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = turn.each(served).await {
         tracing::debug!(error = %error, "a connection broke");
     }
 }

@@ -6,9 +6,9 @@ use ig_proto::v1;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
-use crate::world::World;
+use crate::world::{World, assert_refused, bad_fields};
 
 #[tokio::test]
 async fn a_message_beyond_64_kib_gets_the_transports_own_status() {
@@ -20,12 +20,21 @@ async fn a_message_beyond_64_kib_gets_the_transports_own_status() {
     client.list(v1::ListRequest::default()).await.unwrap();
 }
 
+/// Below what the library refuses by itself, and above.
+#[rstest]
+#[case::just_enough(16 * 1024 - 512, None)]
+#[case::too_much(16 * 1024, Some(Code::InvalidArgument))]
 #[tokio::test]
-async fn metadata_beyond_16_kib_is_refused_and_the_connection_lives() {
+async fn metadata_beyond_16_kib_is_refused(#[case] size: usize, #[case] expected: Option<Code>) {
     let mut client = World::new().client().await;
     let mut request = Request::new(v1::ListRequest::default());
-    request.metadata_mut().insert("x-large", "x".repeat(20 * 1024).parse().unwrap());
-    client.list(request).await.unwrap_err();
+    request.metadata_mut().insert("x-large", "x".repeat(size).parse().unwrap());
+    let answer = client.list(request).await;
+    assert_eq!(answer.as_ref().err().map(Status::code), expected, "{answer:?}");
+    if let Err(status) = answer {
+        let details = assert_refused(&status, Code::InvalidArgument, "INVALID_FIELD", &[]);
+        assert_eq!(bad_fields(&details), ["metadata"]);
+    }
     client.list(v1::ListRequest::default()).await.unwrap();
 }
 
