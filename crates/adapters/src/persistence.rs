@@ -23,8 +23,11 @@ mod entity;
 mod error;
 mod lease;
 mod link_attempts;
+mod listing;
 mod paging;
 mod pending_links;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod renewal_leases;
 mod sqlite;

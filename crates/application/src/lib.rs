@@ -24,7 +24,7 @@ pub use fetch_access_token::{
 pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
-pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts, PagePosition};
+pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use refresh_account::{
     RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };

@@ -3,19 +3,15 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountPage, Accounts, Clock, StatusFilter, StoreError};
-use ig_domain::{AccountId, AccountView, OwnerScope};
-use time::OffsetDateTime;
+use ig_domain::{AccountView, ListingPosition, OwnerScope};
 
 /// Lists accounts.
 pub struct ListAccounts {
     /// Where accounts are kept.
     pub accounts: Arc<dyn Accounts>,
-    /// Business time, by which the status is judged.
+    /// Business time, by which the status that is shown is judged.
     pub clock: Arc<dyn Clock>,
 }
-
-/// The place of an account in the listing: its `link_time` and id.
-pub type PagePosition = (OffsetDateTime, AccountId);
 
 /// What to list.
 #[derive(Clone, Debug)]
@@ -24,8 +20,8 @@ pub struct ListAccountsQuery {
     pub owners: OwnerScope,
     /// Only accounts of this status; `None` for all.
     pub status: Option<StatusFilter>,
-    /// Begins behind this place; `None` at the newest.
-    pub after: Option<PagePosition>,
+    /// Begins behind this place; `None` at the beginning.
+    pub after: Option<ListingPosition>,
     /// How many accounts at most; at least 1.
     pub limit: u32,
 }
@@ -33,10 +29,10 @@ pub struct ListAccountsQuery {
 /// A page of accounts.
 #[derive(Clone, Debug)]
 pub struct ListedAccounts {
-    /// The accounts, newest `link_time` first.
+    /// The accounts, in the order of the listing.
     pub accounts: Vec<AccountView>,
     /// Where the next page begins; `None` on the last one.
-    pub next: Option<PagePosition>,
+    pub next: Option<ListingPosition>,
 }
 
 impl ListAccounts {
@@ -47,14 +43,13 @@ impl ListAccounts {
     /// When the store failed.
     pub async fn execute(&self, query: ListAccountsQuery) -> Result<ListedAccounts, StoreError> {
         let ListAccountsQuery { owners, status, after, limit } = query;
-        let now = self.clock.now();
         let one_more = u64::from(limit) + 1;
-        let page = AccountPage { owners, status, now, after, limit: one_more };
+        let page = AccountPage { owners, status, after, limit: one_more };
         let mut accounts = self.accounts.list(&page).await?;
         let more = accounts.len() > limit as usize;
         accounts.truncate(limit as usize);
-        let last = accounts.last().filter(|_| more);
-        let next = last.map(|account| (account.link_time, account.id));
+        let next = accounts.last().filter(|_| more).map(ListingPosition::of);
+        let now = self.clock.now();
         let accounts = accounts.into_iter().map(|account| account.view(now)).collect();
         Ok(ListedAccounts { accounts, next })
     }

@@ -69,7 +69,8 @@ pub struct InstagramAccount {
     pub media_count: Option<i64>,
     /// What the person granted.
     pub granted_scopes: GrantedScopes,
-    /// Why the token serves no more, by Instagram's word; `None` while Instagram has not said so.
+    /// Why the token serves no more: by Instagram's word, or because a sweep found it past its expiry. `None` while
+    /// neither has been.
     pub refused: Option<ReauthorizationReason>,
     /// When the code of the consent arrived that the stored token descends from, however often it was
     /// renewed since.
@@ -223,6 +224,13 @@ impl InstagramAccount {
         self.granted_scopes = consent.granted_scopes.clone();
         self.take_renewal(grant);
         true
+    }
+
+    /// The account marked at `now` as one whose token has expired.
+    #[must_use]
+    pub fn expired(&self, now: OffsetDateTime) -> Self {
+        let refused = Some(ReauthorizationReason::TokenExpired);
+        Self { refused, ..self.clone() }.succeeding(self, now)
     }
 
     /// `self` with the revision and time of a successor to `former`: both move where anything but

@@ -14,6 +14,7 @@ mod grant;
 mod hash;
 mod identifiers;
 mod instagram_id;
+mod listing;
 mod owner;
 mod owner_scope;
 mod pending_link;
@@ -44,6 +45,7 @@ pub use grant::{MINIMUM_RENEWAL_AGE, TokenGrant, TokenLifetime};
 pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash};
 pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
 pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
+pub use listing::{ListingOrder, ListingPosition};
 pub use owner::{InvalidOwner, Owner};
 pub use owner_scope::{OwnerNotAllowed, OwnerPattern, OwnerScope};
 pub use pending_link::{

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{InvalidOwner, Owner};
+use crate::{InvalidOwner, ListingOrder, Owner};
 
 /// Some owners: one exactly, or all whose name begins so.
 ///
@@ -25,6 +25,21 @@ impl OwnerPattern {
         match self {
             Self::Exact(exact) => owner == exact,
             Self::Prefix(prefix) => owner.as_str().starts_with(prefix.as_str()),
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exact(owner)) => self.matches(owner),
+            (Self::Prefix(_), Self::Prefix(beginning)) => self.matches(beginning),
+            (Self::Exact(_), Self::Prefix(_)) => false,
+        }
+    }
+
+    fn place(&self) -> (&str, bool) {
+        match self {
+            Self::Prefix(prefix) => (prefix.as_str(), false),
+            Self::Exact(owner) => (owner.as_str(), true),
         }
     }
 }
@@ -51,6 +66,8 @@ impl fmt::Display for OwnerPattern {
 
 /// The owners whose accounts a call is about, or a caller may be concerned with. Accounts of any other owner are
 /// not there, as far as it can tell.
+///
+/// Its patterns are disjoint and in the order of owners, so that equal scopes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OwnerScope(Arc<[OwnerPattern]>);
 
@@ -62,7 +79,10 @@ pub struct OwnerNotAllowed;
 impl OwnerScope {
     /// The owners that any of `patterns` matches; nobody where there is none.
     #[must_use]
-    pub fn of(patterns: Vec<OwnerPattern>) -> Self {
+    pub fn of(mut patterns: Vec<OwnerPattern>) -> Self {
+        // The widest of those that begin alike comes first, and covers the others.
+        patterns.sort_by(|one, other| one.place().cmp(&other.place()));
+        patterns.dedup_by(|pattern, former| former.covers(pattern));
         Self(patterns.into())
     }
 
@@ -97,10 +117,20 @@ impl OwnerScope {
         }
     }
 
-    /// What it is made of, for stores that look by it.
+    /// Disjoint patterns in the order of owners, for stores that look by them.
     #[must_use]
     pub fn patterns(&self) -> &[OwnerPattern] {
         &self.0
+    }
+
+    /// The order in which the accounts of these owners are listed.
+    #[must_use]
+    pub fn listing_order(&self) -> ListingOrder {
+        match &*self.0 {
+            [] | [OwnerPattern::Exact(_)] => ListingOrder::LinkTime,
+            [OwnerPattern::Prefix(prefix)] if prefix.as_str().is_empty() => ListingOrder::LinkTime,
+            _ => ListingOrder::Owner,
+        }
     }
 }
 
@@ -153,5 +183,33 @@ mod tests {
     #[case("")]
     fn a_pattern_is_shown_as_it_is_written(#[case] raw: &str) {
         assert_eq!(raw.parse::<OwnerPattern>().unwrap().to_string(), raw);
+    }
+
+    #[rstest]
+    #[case::sorted(&["b", "a"], &["a", "b"])]
+    #[case::repeated(&["a", "a", "b*", "b*"], &["a", "b*"])]
+    #[case::within_a_prefix(&["shop/7", "shop/*", "shop/a*", "shop/"], &["shop/*"])]
+    #[case::the_prefix_as_owner(&["shop*", "shop"], &["shop*"])]
+    #[case::beside_a_prefix(&["shop", "shop/*", "shop0"], &["shop", "shop/*", "shop0"])]
+    #[case::within_a_prefix_behind_another(&["a", "ab*", "abc", "ac"], &["a", "ab*", "ac"])]
+    #[case::everyone(&["", "shop", "*", "a*"], &["*"])]
+    fn patterns_are_disjoint_and_in_order(#[case] given: &[&str], #[case] expected: &[&str]) {
+        let scope = scope(given);
+        let patterns: Vec<_> = scope.patterns().iter().map(ToString::to_string).collect();
+        assert_eq!(patterns, expected);
+    }
+
+    #[rstest]
+    #[case::nobody(&[], ListingOrder::LinkTime)]
+    #[case::everyone(&["*", "shop"], ListingOrder::LinkTime)]
+    #[case::one_owner(&["shop", "shop"], ListingOrder::LinkTime)]
+    #[case::without_owner(&[""], ListingOrder::LinkTime)]
+    #[case::a_prefix(&["shop/*"], ListingOrder::Owner)]
+    #[case::two_owners(&["shop", "cafe"], ListingOrder::Owner)]
+    fn the_order_follows_from_the_owners(
+        #[case] patterns: &[&str],
+        #[case] expected: ListingOrder,
+    ) {
+        assert_eq!(scope(patterns).listing_order(), expected);
     }
 }

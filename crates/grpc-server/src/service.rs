@@ -95,9 +95,8 @@ impl InstagramAccountService for UseCases {
     ) -> Result<Response<v1::ListResponse>, Status> {
         let (context, request) = Context::split(request)?;
         let page = convert::list(&request).map_err(|error| error.to_status())?;
-        let listing = page.listing();
         let owners = context.owners(page.owner.clone())?;
-        let query = page.query(owners);
+        let (query, listing) = page.query(owners).map_err(|error| error.to_status())?;
         let listed = self.list.execute(query).await.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::listed_accounts(listed, listing)))
     }

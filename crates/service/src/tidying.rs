@@ -1,4 +1,4 @@
-//! The background task that tidies up after links.
+//! The background task that sweeps: expired accounts are marked, links that nobody came back for end.
 
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
         let done = tidy(&sweep).await;
         match &done {
             Ok(0) => {}
-            Ok(touched) => debug!(touched, "tidied up after links"),
+            Ok(touched) => debug!(touched, "the store was swept"),
             // Whoever watches over the store says so.
-            Err(StoreError::Unavailable(_)) => debug!("the store is away: nothing is tidied up"),
-            Err(_) if failed_before => debug!("tidying up after links fails still"),
+            Err(StoreError::Unavailable(_)) => debug!("the store is away: nothing is swept"),
+            Err(_) if failed_before => debug!("sweeping fails still"),
             Err(error) => {
                 let error = anyhow::Error::new(error.clone());
-                warn!(error = format!("{error:#}"), "tidying up after links failed");
+                warn!(error = format!("{error:#}"), "sweeping failed");
             }
         }
         failed_before = done.is_err();
@@ -52,7 +52,7 @@ async fn tidy(sweep: &Sweep) -> Result<u64, StoreError> {
 mod tests {
     use std::sync::Arc;
 
-    use ig_domain::ports::{Cause, MockClock, MockLinkAttempts};
+    use ig_domain::ports::{Cause, MockAccounts, MockClock, MockLinkAttempts};
     use time::OffsetDateTime;
 
     use super::*;
@@ -63,7 +63,9 @@ mod tests {
         attempts.expect_sweep().returning(move |_, _| rounds.next().unwrap());
         let mut clock = MockClock::new();
         clock.expect_now().return_const(OffsetDateTime::UNIX_EPOCH);
-        Sweep { attempts: Arc::new(attempts), clock: Arc::new(clock) }
+        let mut accounts = MockAccounts::new();
+        accounts.expect_mark_expired().returning(|_, _| Ok(0));
+        Sweep { accounts: Arc::new(accounts), attempts: Arc::new(attempts), clock: Arc::new(clock) }
     }
 
     #[tokio::test(start_paused = true)]

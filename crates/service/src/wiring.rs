@@ -67,9 +67,13 @@ impl Adapters {
         self.store.clone()
     }
 
-    /// Tidies up after links.
+    /// Marks, ends and forgets what its time has come for.
     pub(crate) fn sweep(&self) -> Sweep {
-        Sweep { attempts: self.store.clone(), clock: self.clock.clone() }
+        Sweep {
+            accounts: self.store.clone(),
+            attempts: self.store.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// What the RPCs do. `tracker` waits for work that outlives its caller.

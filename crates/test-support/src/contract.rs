@@ -82,7 +82,9 @@ macro_rules! store_contract {
                 a_page_goes_on_where_it_was_though_others_come_and_go,
                 an_owner_sees_only_its_own,
                 a_scope_shows_all_its_owners_and_no_other,
-                a_status_is_judged_at_the_given_moment,
+                pages_cross_owners_and_prefixes,
+                a_page_goes_on_behind_an_owner_who_is_gone,
+                the_status_filter_goes_by_the_stored_mark,
             }
             pending_links::{
                 every_field_of_a_pending_link_survives,
@@ -137,6 +139,8 @@ macro_rules! store_contract {
                 what_somebody_holds_is_left_alone,
                 what_served_is_forgotten_after_its_time,
                 at_most_the_limit_is_touched,
+                an_expired_account_is_marked_once,
+                at_most_the_limit_is_marked,
             }
             isolation::{
                 accounts_of_another_app_are_invisible,

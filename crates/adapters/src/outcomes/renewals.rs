@@ -12,6 +12,7 @@ use ig_domain::{
     RedirectUri, RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
 };
 use ig_metrics::{Counts, Registry};
+use time::OffsetDateTime;
 
 /// What became of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +155,10 @@ impl Accounts for CountedAccounts {
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.inner.remove(id, revision).await
+    }
+
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.inner.mark_expired(now, limit).await
     }
 }
 

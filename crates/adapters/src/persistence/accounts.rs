@@ -1,12 +1,14 @@
 //! Linked accounts, and their tokens apart from them.
 
 use async_trait::async_trait;
-use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
-use ig_domain::{AccountId, InstagramAccount, LongLivedToken, Owner, OwnerPattern, OwnerScope};
-use sea_orm::sea_query::{Condition, OnConflict};
+use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
+use ig_domain::{AccountId, InstagramAccount, LongLivedToken};
+use sea_orm::sea_query::{
+    Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
+};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use time::OffsetDateTime;
 
@@ -17,20 +19,17 @@ use super::columns::micros;
 use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity};
 use super::error::{corrupt, translate};
-use super::paging::behind;
 use super::tokens::{open_long_lived, seal_long_lived};
 
 #[async_trait]
 impl Accounts for SeaOrmStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.call(Operation::FindAccount, async {
-            for lookup in self.lookups(key) {
-                let found = lookup.one(self.database.reading()).await;
-                if let Some(row) = found.map_err(|error| translate(&error))? {
-                    return to_domain(row).map(Some);
-                }
-            }
-            Ok(None)
+            let connection = self.database.reading();
+            let lookup = first_found(self.lookups(key));
+            let lookup = connection.get_database_backend().build(&lookup);
+            let found = Entity::find().from_raw_sql(lookup).one(connection).await;
+            found.map_err(|error| translate(&error))?.map(to_domain).transpose()
         })
         .await
     }
@@ -43,12 +42,8 @@ impl Accounts for SeaOrmStore {
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
-        // A condition without alternatives would be true.
-        if page.owners.patterns().is_empty() {
-            return Ok(Vec::new());
-        }
         self.call(Operation::ListAccounts, async {
-            let found = self.page(page).all(self.database.reading()).await;
+            let found = self.read_page(page).await;
             found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
         })
         .await
@@ -95,11 +90,15 @@ impl Accounts for SeaOrmStore {
         })
         .await
     }
+
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.call(Operation::MarkExpired, self.mark_expired_accounts(now, limit)).await
+    }
 }
 
 impl SeaOrmStore {
     /// The accounts of this app.
-    fn accounts(&self) -> Select<Entity> {
+    pub(super) fn accounts(&self) -> Select<Entity> {
         Entity::find().filter(Column::AppId.eq(self.app.as_str()))
     }
 
@@ -107,8 +106,8 @@ impl SeaOrmStore {
         self.accounts().filter(Column::Id.eq(*id.as_uuid()))
     }
 
-    /// The queries that find an account; the first that does decides. Each goes by an index of its own: one
-    /// query for all ids may be planned as a walk through all accounts.
+    /// The queries that find an account, the one that decides first. Each goes by an index of its own: a condition with
+    /// alternatives may be planned as a walk through all accounts.
     fn lookups(&self, key: &AccountKey) -> Vec<Select<Entity>> {
         match key {
             AccountKey::Id(id) => vec![self.identified(*id)],
@@ -128,22 +127,6 @@ impl SeaOrmStore {
                     .limit(1),
             ],
         }
-    }
-
-    fn page(&self, page: &AccountPage) -> Select<Entity> {
-        let AccountPage { owners, status, now, after, limit } = page;
-        let mut accounts = self.accounts();
-        if *owners != OwnerScope::everyone() {
-            accounts = accounts.filter(owned_by(owners));
-        }
-        if let Some(status) = status {
-            accounts = accounts.filter(has_status(*status, *now));
-        }
-        if let Some((link_time, id)) = after {
-            let place = behind((Column::LinkTime, *link_time), (Column::Id, *id.as_uuid()));
-            accounts = accounts.filter(place);
-        }
-        accounts.order_by_desc(Column::LinkTime).order_by_desc(Column::Id).limit(*limit)
     }
 
     /// Stores a new account.
@@ -213,27 +196,19 @@ impl SeaOrmStore {
     }
 }
 
-/// Accounts whose owner is within `owners`. A prefix is a range of the index, which goes by code points.
-fn owned_by(owners: &OwnerScope) -> Condition {
-    owners.patterns().iter().fold(Condition::any(), |any, pattern| match pattern {
-        OwnerPattern::Exact(owner) => any.add(Column::Owner.eq(owner.as_str())),
-        OwnerPattern::Prefix(prefix) => {
-            let last = prefix.as_str().to_owned() + &char::MAX.to_string().repeat(Owner::LONGEST);
-            any.add(Column::Owner.between(prefix.as_str(), last.as_str()))
-        }
-    })
-}
-
-fn has_status(status: StatusFilter, now: OffsetDateTime) -> Condition {
-    let now = micros(now);
-    match status {
-        StatusFilter::Active => {
-            Condition::all().add(Column::Refused.is_null()).add(Column::TokenExpireTime.gt(now))
-        }
-        StatusFilter::ReauthorizationRequired => Condition::any()
-            .add(Column::Refused.is_not_null())
-            .add(Column::TokenExpireTime.lte(now)),
-    }
+/// One statement, and so one round trip, for what the first of `lookups` finds, else the next.
+fn first_found(lookups: Vec<Select<Entity>>) -> SelectStatement {
+    let ranked = (0_i32..).zip(lookups).map(|(rank, lookup)| {
+        Query::select()
+            .column(Asterisk)
+            .expr_as(Expr::value(rank), "rank")
+            .from_subquery(lookup.into_query(), "found")
+            .take()
+    });
+    let mut ranked = ranked.collect::<Vec<_>>().into_iter();
+    let mut first = ranked.next().unwrap_or_default();
+    first.unions(ranked.map(|lookup| (UnionType::All, lookup)));
+    first.order_by("rank", Order::Asc).limit(1).take()
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! Where the next page of a listing begins.
 
 use sea_orm::ColumnTrait;
-use sea_orm::sea_query::Condition;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::columns::micros;
 
-/// What comes behind the row with this time and id, in a listing by both, newest first. The first half alone lets the
-/// index find the place.
+/// What comes behind the row with this time and id, in a listing by both, newest first. Compared as one, so that the
+/// index finds the place among any number of rows of one time.
 pub(super) fn behind<C: ColumnTrait>(
     (time_column, time): (C, OffsetDateTime),
     (id_column, id): (C, Uuid),
 ) -> Condition {
-    let time = micros(time);
-    let earlier = Condition::any().add(time_column.lt(time)).add(id_column.lt(id));
-    Condition::all().add(time_column.lte(time)).add(earlier)
+    let columns =
+        Expr::tuple([time_column, id_column].map(|column| Expr::col(column.as_column_ref())));
+    let place = Expr::tuple([Expr::value(micros(time)), Expr::value(id)]);
+    Condition::all().add(columns.lt(place))
 }

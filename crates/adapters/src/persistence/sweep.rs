@@ -1,17 +1,23 @@
-//! Ending what nobody will finish, and forgetting what nobody will ask for.
+//! Marking what has expired, ending what nobody will finish, and forgetting what nobody will ask for.
 
 use ig_domain::ports::{GraphFacts, StoreError};
-use ig_domain::{LINK_RETENTION, LinkOutcome, LinkRefusal, REPLAY_WINDOW, SHORT_LIVED_LIFETIME};
+use ig_domain::{
+    LINK_RETENTION, LinkOutcome, LinkRefusal, REPLAY_WINDOW, ReauthorizationReason,
+    SHORT_LIVED_LIFETIME,
+};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, LockBehavior, LockType};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, LockBehavior, LockType};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::SeaOrmStore;
 use super::attempt_row::{ENDED, EXCHANGED, SENT, UNSENT, ended_columns};
-use super::columns::micros;
+use super::columns::{micros, reason_name};
 use super::entity::link_attempt::{self, Column};
-use super::entity::pending_link;
+use super::entity::{instagram_account, pending_link};
 use super::error::translate;
 
 impl SeaOrmStore {
@@ -26,6 +32,46 @@ impl SeaOrmStore {
         let pending = self.forget_pending_links(write.on(), now, limit).await?;
         write.commit().await?;
         Ok(untaken + begun + attempts + pending)
+    }
+
+    /// Marks accounts that have expired, soonest first, as changes of them.
+    pub(super) async fn mark_expired_accounts(
+        &self,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        use instagram_account::Column::{Id, Refused, Revision, UpdateTime};
+        let write = self.database.begin_write().await?;
+        let expired = self.expired_accounts(now, limit).into_tuple::<Uuid>().all(write.on()).await;
+        let expired = expired.map_err(|error| translate(&error))?;
+        let marked = instagram_account::Entity::update_many()
+            .col_expr(Refused, Expr::value(reason_name(ReauthorizationReason::TokenExpired)))
+            .col_expr(UpdateTime, Expr::value(micros(now)))
+            .col_expr(Revision, Expr::col(Revision).add(1))
+            .filter(Id.is_in(expired))
+            .exec(write.on())
+            .await;
+        let marked = marked.map_err(|error| translate(&error))?.rows_affected;
+        write.commit().await?;
+        Ok(marked)
+    }
+
+    /// The ids of accounts that have expired and are not marked, locked. Rows that others have locked are left to a
+    /// later sweep.
+    pub(super) fn expired_accounts(
+        &self,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Select<instagram_account::Entity> {
+        use instagram_account::Column::{Id, Refused, TokenExpireTime};
+        self.accounts()
+            .select_only()
+            .column(Id)
+            .filter(Refused.is_null())
+            .filter(TokenExpireTime.lte(micros(now)))
+            .order_by_asc(TokenExpireTime)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
     }
 
     /// Ends attempts of these phases that nobody came back for.

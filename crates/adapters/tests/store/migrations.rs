@@ -28,7 +28,7 @@ async fn many_that_migrate_at_once_all_succeed_and_each_step_is_taken_once(
     for migrated in starters.join_all().await {
         migrated.unwrap();
     }
-    assert_eq!(store.number("SELECT count(*) FROM seaql_migrations").await, 5);
+    assert_eq!(store.number("SELECT count(*) FROM seaql_migrations").await, 6);
     store.ports().probe.check().await.unwrap();
 }
 
@@ -50,7 +50,7 @@ async fn a_database_without_migrations_is_unavailable_and_names_what_is_missing(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let store = on.empty().await;
-    assert_eq!(store.database().pending_migrations().await.unwrap().len(), 5);
+    assert_eq!(store.database().pending_migrations().await.unwrap().len(), 6);
     let ports = store.ports();
     assert!(is_unavailable(&ports.probe.check().await));
     let key = ig_domain::ports::AccountKey::Username("luna".parse().unwrap());

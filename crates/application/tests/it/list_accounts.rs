@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
 use ig_domain::ports::AccountKey;
-use ig_domain::{AccountId, AccountStatus, OwnerScope};
+use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 
@@ -13,8 +13,8 @@ use crate::{empty_store, keep, store_with};
 
 async fn page(
     store: &MemoryStore,
-    after: Option<ig_application::PagePosition>,
-) -> (Vec<AccountId>, Option<ig_application::PagePosition>) {
+    after: Option<ListingPosition>,
+) -> (Vec<AccountId>, Option<ListingPosition>) {
     let clock = Arc::new(FakeClock::at(START));
     let use_case = ListAccounts { accounts: Arc::new(store.clone()), clock };
     let query = ListAccountsQuery { owners: OwnerScope::everyone(), status: None, after, limit: 2 };

@@ -97,6 +97,7 @@ impl History {
             }
             986..988 => self.unlink(),
             988..990 => {
+                drop(done(self.world.store.mark_expired(self.world.clock.now(), 100)));
                 drop(done(self.world.store.sweep(self.world.clock.now(), 100)));
             }
             _ => self.consent(),

@@ -81,6 +81,10 @@ impl Accounts for Ports {
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.store("remove account", self.0.store.remove(id, revision)).await
     }
+
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.store("mark expired", self.0.store.mark_expired(now, limit)).await
+    }
 }
 
 #[async_trait]

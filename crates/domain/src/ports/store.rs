@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
-    AccountId, CodeHash, InstagramAccount, InstagramId, LeaseHolder, LinkAttempt, LongLivedToken,
-    OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
+    AccountId, CodeHash, InstagramAccount, InstagramId, LeaseHolder, LinkAttempt, ListingPosition,
+    LongLivedToken, OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
 };
 
 /// How long a lease lasts. Ours: longer than a step of its holder, which is a call to Instagram (below 10
@@ -82,26 +82,24 @@ pub enum AccountKey {
     Username(Username),
 }
 
-/// Which accounts a listing shows.
+/// Which accounts a listing shows, by the stored mark: an account that has expired is marked by the next sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
-    /// Only accounts whose token serves.
+    /// Only accounts that are not marked.
     Active,
-    /// Only accounts that need the person to consent again.
+    /// Only accounts that are marked as in need of a new consent.
     ReauthorizationRequired,
 }
 
-/// One page of a listing, newest `link_time` first, ties by descending id.
+/// One page of a listing, in the [order](OwnerScope::listing_order) of its owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPage {
     /// Only accounts of these owners.
     pub owners: OwnerScope,
     /// Only accounts of this status; `None` for all.
     pub status: Option<StatusFilter>,
-    /// The moment by which the status is judged.
-    pub now: OffsetDateTime,
-    /// Begins behind the account with this `link_time` and id; `None` at the newest.
-    pub after: Option<(OffsetDateTime, AccountId)>,
+    /// Begins behind this place; `None` at the beginning.
+    pub after: Option<ListingPosition>,
     /// How many accounts at most.
     pub limit: u64,
 }
@@ -165,6 +163,14 @@ pub trait Accounts: Send + Sync {
     ///
     /// [`StoreError::Conflict`] when it is not, or the account is gone; [`StoreError::Unavailable`].
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError>;
+
+    /// Marks accounts whose token is past its expiry at `now` and that are not marked, at most `limit`, each as a
+    /// change of it. Returns how many it marked.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError>;
 }
 
 /// Keeps the states of links that have begun.

@@ -1,8 +1,8 @@
 //! The request and response of `List`.
 
-use ig_application::{ListAccountsQuery, ListedAccounts, PagePosition};
+use ig_application::{ListAccountsQuery, ListedAccounts};
 use ig_domain::ports::StatusFilter;
-use ig_domain::{Owner, OwnerScope};
+use ig_domain::{ListingPosition, Owner, OwnerScope};
 use ig_proto::v1;
 use prost::Message as _;
 
@@ -27,20 +27,22 @@ pub(crate) struct RequestedPage {
     /// Whose accounts; `None` for those of everybody whom the caller may see.
     pub(crate) owner: Option<Owner>,
     status: Option<StatusFilter>,
-    after: Option<PagePosition>,
+    after: Option<PageToken>,
     limit: u32,
 }
 
 impl RequestedPage {
-    /// The listing that it is a page of.
-    pub(crate) fn listing(&self) -> Listing {
-        Listing::of(self.owner.as_ref(), self.status)
-    }
-
-    /// The query for it, where the accounts of `owners` may be shown.
-    pub(crate) fn query(self, owners: OwnerScope) -> ListAccountsQuery {
-        let Self { owner: _, status, after, limit } = self;
-        ListAccountsQuery { owners, status, after, limit }
+    /// The query for it, where the accounts of `owners` may be shown, and the listing that it is a page of.
+    pub(crate) fn query(
+        self,
+        owners: OwnerScope,
+    ) -> Result<(ListAccountsQuery, Listing), InvalidRequest> {
+        let Self { owner, status, after, limit } = self;
+        let listing = Listing::of(owners.listing_order(), owner.as_ref(), status);
+        let mut fields = Fields::default();
+        let after = after.map(|token| listing.position(token)).transpose();
+        let after = after.map_err(|error| fields.refuse("page_token", &error));
+        fields.finish(|| Ok((ListAccountsQuery { owners, status, after: after?, limit }, listing)))
     }
 }
 
@@ -51,15 +53,7 @@ pub(crate) fn list(request: &v1::ListRequest) -> Result<RequestedPage, InvalidRe
     let status = status(&mut fields, request.status);
     let limit = limit(&mut fields, request.page_size);
     let token = Some(request.page_token.as_str()).filter(|raw| !raw.is_empty());
-    let token: Result<Option<PageToken>, _> = fields.parse_given("page_token", token);
-    // Which listing a token is of shows only where the listing itself is well.
-    let after = match (&owner, &status, token) {
-        (Ok(owner), Ok(status), Ok(Some(token))) => {
-            let position = Listing::of(owner.as_ref(), *status).position(token);
-            position.map(Some).map_err(|error| fields.refuse("page_token", &error))
-        }
-        (_, _, token) => token.map(|_| None),
-    };
+    let after = fields.parse_given("page_token", token);
     fields.finish(|| {
         Ok(RequestedPage { owner: owner?, status: status?, after: after?, limit: limit? })
     })
@@ -90,7 +84,7 @@ pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::L
     let (mut accounts, mut size) = (Vec::with_capacity(views.len()), 0);
     let mut views = views.into_iter().peekable();
     while let Some(view) = views.next() {
-        let position = (view.account.link_time, view.account.id);
+        let position = ListingPosition::of(&view.account);
         let account = account(view);
         size += account.encoded_len();
         accounts.push(account);
@@ -99,7 +93,7 @@ pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::L
             break;
         }
     }
-    let next_page_token = next.map(|next| listing.token(next)).unwrap_or_default();
+    let next_page_token = next.map(|next| listing.token(&next)).unwrap_or_default();
     v1::ListResponse { accounts, next_page_token }
 }
 
@@ -147,12 +141,12 @@ mod tests {
             account.view(START)
         };
         let all: Vec<_> = (0..LARGEST_PAGE).map(largest).collect();
-        let listing = Listing::of(None, None);
+        let listing = Listing::of(OwnerScope::everyone().listing_order(), None, None);
         let page = listed_accounts(ListedAccounts { accounts: all.clone(), next: None }, listing);
         assert!((FULL_PAGE..USUAL_LIMIT).contains(&page.encoded_len()), "{}", page.encoded_len());
         let last = &all[page.accounts.len() - 1].account;
         let next = listing.position(page.next_page_token.parse().unwrap());
-        assert_eq!(next, Ok((last.link_time, last.id)));
+        assert_eq!(next, Ok(ListingPosition::of(last)));
         let rest = ListedAccounts { accounts: all[page.accounts.len()..].to_vec(), next: None };
         let rest = listed_accounts(rest, listing);
         assert_eq!(page.accounts.len() + rest.accounts.len(), all.len());

@@ -4,15 +4,14 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ig_application::PagePosition;
 use ig_domain::ports::StatusFilter;
-use ig_domain::{AccountId, Owner};
+use ig_domain::{AccountId, ListingOrder, ListingPosition, Owner};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// The first byte of every token; another layout gets another one.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// How long a token may be, in bytes.
 const LONGEST: usize = 1024;
@@ -30,10 +29,10 @@ pub(crate) struct OtherListing;
 /// A place in some listing.
 ///
 /// A token is no secret and no capability: a made-up one shows what the same listing shows anyway.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PageToken {
     listing: Listing,
-    position: PagePosition,
+    position: ListingPosition,
 }
 
 /// What is listed, as a digest.
@@ -41,8 +40,16 @@ pub(crate) struct PageToken {
 pub(crate) struct Listing([u8; 16]);
 
 impl Listing {
-    /// The listing with these arguments.
-    pub(crate) fn of(owner: Option<&Owner>, status: Option<StatusFilter>) -> Self {
+    /// The listing with these arguments, in the order that its caller's owners give it.
+    pub(crate) fn of(
+        order: ListingOrder,
+        owner: Option<&Owner>,
+        status: Option<StatusFilter>,
+    ) -> Self {
+        let order: u8 = match order {
+            ListingOrder::LinkTime => 0,
+            ListingOrder::Owner => 1,
+        };
         let status: u8 = match status {
             None => 0,
             Some(StatusFilter::Active) => 1,
@@ -50,7 +57,7 @@ impl Listing {
         };
         let owner = owner.map(Owner::as_str);
         let digest = Sha256::new()
-            .chain_update([VERSION, status, u8::from(owner.is_some())])
+            .chain_update([VERSION, order, status, u8::from(owner.is_some())])
             .chain_update(owner.unwrap_or_default())
             .finalize();
         let mut listing = [0; 16];
@@ -59,16 +66,18 @@ impl Listing {
     }
 
     /// The token of a place in this listing.
-    pub(crate) fn token(self, (link_time, id): PagePosition) -> String {
+    pub(crate) fn token(self, position: &ListingPosition) -> String {
+        let ListingPosition { owner, link_time, id } = position;
         let mut bytes = vec![VERSION];
         bytes.extend(self.0);
         bytes.extend(link_time.unix_timestamp_nanos().to_be_bytes());
         bytes.extend(id.as_uuid().as_bytes());
+        bytes.extend(owner.as_str().as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// The place that a token of this listing stands for.
-    pub(crate) fn position(self, token: PageToken) -> Result<PagePosition, OtherListing> {
+    pub(crate) fn position(self, token: PageToken) -> Result<ListingPosition, OtherListing> {
         if token.listing == self { Ok(token.position) } else { Err(OtherListing) }
     }
 }
@@ -83,15 +92,19 @@ impl FromStr for PageToken {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(raw).map_err(|_| InvalidPageToken)?;
         let (version, rest) = bytes.split_first().ok_or(InvalidPageToken)?;
         let (listing, rest) = rest.split_first_chunk::<16>().ok_or(InvalidPageToken)?;
-        let (nanos, id) = rest.split_first_chunk::<16>().ok_or(InvalidPageToken)?;
+        let (nanos, rest) = rest.split_first_chunk::<16>().ok_or(InvalidPageToken)?;
+        let (id, owner) = rest.split_first_chunk::<16>().ok_or(InvalidPageToken)?;
         if *version != VERSION {
             return Err(InvalidPageToken);
         }
         let nanos = i128::from_be_bytes(*nanos);
         let link_time = OffsetDateTime::from_unix_timestamp_nanos(nanos);
         let link_time = link_time.map_err(|_| InvalidPageToken)?;
-        let id = Uuid::from_slice(id).map_err(|_| InvalidPageToken)?;
-        Ok(Self { listing: Listing(*listing), position: (link_time, AccountId::from_uuid(id)) })
+        let id = AccountId::from_uuid(Uuid::from_bytes(*id));
+        let owner = str::from_utf8(owner).ok().and_then(|owner| owner.parse().ok());
+        let owner = owner.ok_or(InvalidPageToken)?;
+        let position = ListingPosition { owner, link_time, id };
+        Ok(Self { listing: Listing(*listing), position })
     }
 }
 
@@ -100,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
+    use super::ListingOrder::{LinkTime, Owner as ByOwner};
     use super::*;
 
     const YEAR_9999: i128 = 253_402_300_799_999_999_000;
@@ -108,20 +122,43 @@ mod tests {
         raw.parse().unwrap()
     }
 
+    fn place(owner: Owner) -> ListingPosition {
+        let id = AccountId::from_uuid(Uuid::from_u128(7));
+        ListingPosition { owner, link_time: OffsetDateTime::UNIX_EPOCH, id }
+    }
+
     #[rstest]
-    #[case::another_owner(Some("shop/8"), None)]
-    #[case::no_owner(Some(""), None)]
-    #[case::any_owner(None, None)]
-    #[case::another_status(Some("shop/7"), Some(StatusFilter::Active))]
+    #[case::another_owner(LinkTime, Some("shop/8"), None)]
+    #[case::no_owner(LinkTime, Some(""), None)]
+    #[case::any_owner(LinkTime, None, None)]
+    #[case::another_status(LinkTime, Some("shop/7"), Some(StatusFilter::Active))]
+    #[case::another_order(ByOwner, Some("shop/7"), None)]
     fn a_token_serves_its_own_listing_only(
+        #[case] order: ListingOrder,
         #[case] other: Option<&str>,
         #[case] status: Option<StatusFilter>,
     ) {
-        let place = (OffsetDateTime::UNIX_EPOCH, AccountId::from_uuid(Uuid::from_u128(7)));
-        let token = Listing::of(Some(&owner("shop/7")), None).token(place);
+        let seven = owner("shop/7");
+        let token = Listing::of(LinkTime, Some(&seven), None).token(&place(seven));
         let other = other.map(owner);
         let token = token.parse().unwrap();
-        assert_eq!(Listing::of(other.as_ref(), status).position(token), Err(OtherListing));
+        assert_eq!(Listing::of(order, other.as_ref(), status).position(token), Err(OtherListing));
+    }
+
+    #[test]
+    fn a_token_of_a_former_layout_is_refused() {
+        let token = Listing::of(LinkTime, None, None).token(&place(owner("shop/7")));
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap();
+        bytes[0] = VERSION - 1;
+        let former = BASE64_URL_SAFE_NO_PAD.encode(bytes).parse::<PageToken>();
+        assert_eq!(former.err(), Some(InvalidPageToken));
+    }
+
+    #[test]
+    fn the_longest_owner_has_room_in_a_token() {
+        let longest = owner(&"\u{10ffff}".repeat(Owner::LONGEST));
+        let (listing, place) = (Listing::of(ByOwner, None, None), place(longest));
+        assert_eq!(listing.position(listing.token(&place).parse().unwrap()), Ok(place));
     }
 
     #[test]
@@ -134,10 +171,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_place_reads_back(nanos in 0..YEAR_9999, id: u128, name in "[a-z/]{0,9}") {
-            let listing = Listing::of(Some(&owner(&name)), Some(StatusFilter::Active));
+            let listing = Listing::of(ByOwner, None, Some(StatusFilter::Active));
             let link_time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
-            let place = (link_time, AccountId::from_uuid(Uuid::from_u128(id)));
-            let token = listing.token(place);
+            let id = AccountId::from_uuid(Uuid::from_u128(id));
+            let place = ListingPosition { owner: owner(&name), link_time, id };
+            let token = listing.token(&place);
             prop_assert!(token.len() <= LONGEST);
             prop_assert_eq!(listing.position(token.parse().unwrap()), Ok(place));
         }
@@ -146,7 +184,7 @@ mod tests {
         fn anything_else_is_refused_without_a_panic(raw in ".{0,200}", tail: Vec<u8>) {
             prop_assert_eq!(raw.parse::<PageToken>().err(), Some(InvalidPageToken));
             let mut bytes = vec![VERSION];
-            bytes.extend(Listing::of(None, None).0);
+            bytes.extend(Listing::of(LinkTime, None, None).0);
             bytes.extend(tail);
             let _token_or_error = BASE64_URL_SAFE_NO_PAD.encode(bytes).parse::<PageToken>();
         }

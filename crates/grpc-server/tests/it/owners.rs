@@ -90,7 +90,7 @@ async fn a_batch_of_any_ids_answers_its_own_and_calls_the_others_not_found() {
 }
 
 #[tokio::test]
-async fn a_page_token_of_another_caller_opens_nothing_but_ones_own() {
+async fn a_page_token_of_another_caller_opens_nothing() {
     let town = Town::with(EVERYTHING).await;
     town.comes(profile(3));
     let newest = town.clerk_links().await.unwrap().account.unwrap();
@@ -100,13 +100,14 @@ async fn a_page_token_of_another_caller_opens_nothing_but_ones_own() {
     let behind = v1::ListRequest { page_token: first.next_page_token, ..Default::default() };
     let all = town.list("root", behind.clone()).await.unwrap();
     assert_eq!(all.accounts, [town.cafe.clone(), town.shop.clone()]);
-    let own = town.list("clerk", behind.clone()).await.unwrap();
-    assert_eq!((own.accounts, own.next_page_token), (vec![town.shop.clone()], String::new()));
 
-    let named = v1::ListRequest { owner: Some(SHOP.to_owned()), ..behind };
-    let refused = town.list("clerk", named).await.unwrap_err();
-    let details = assert_refused(&refused, Code::InvalidArgument, "INVALID_FIELD", &[]);
-    assert_eq!(bad_fields(&details), ["page_token"]);
+    // What the clerk may see is listed by owner, where a place in the order of everybody's means nothing.
+    let named = v1::ListRequest { owner: Some(SHOP.to_owned()), ..behind.clone() };
+    for request in [behind, named] {
+        let refused = town.list("clerk", request).await.unwrap_err();
+        let details = assert_refused(&refused, Code::InvalidArgument, "INVALID_FIELD", &[]);
+        assert_eq!(bad_fields(&details), ["page_token"]);
+    }
 }
 
 #[tokio::test]

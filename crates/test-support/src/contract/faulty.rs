@@ -200,8 +200,12 @@ macro_rules! faults_are_seen {
             no_sweep: NoSweep breaks {
                 sweep::a_stale_short_lived_token_ends_its_attempt,
                 sweep::what_served_is_forgotten_after_its_time,
+                sweep::an_expired_account_is_marked_once,
             }
-            boundless_sweep: BoundlessSweep breaks { sweep::at_most_the_limit_is_touched, }
+            boundless_sweep: BoundlessSweep breaks {
+                sweep::at_most_the_limit_is_touched,
+                sweep::at_most_the_limit_is_marked,
+            }
             one_app: OneApp breaks {
                 isolation::accounts_of_another_app_are_invisible,
                 isolation::one_instagram_account_may_be_linked_under_two_apps,
@@ -225,7 +229,8 @@ macro_rules! faults_are_seen {
                 listing::pages_join_without_gap_or_repetition,
                 listing::an_owner_sees_only_its_own,
                 listing::a_scope_shows_all_its_owners_and_no_other,
-                listing::a_status_is_judged_at_the_given_moment,
+                listing::pages_cross_owners_and_prefixes,
+                listing::the_status_filter_goes_by_the_stored_mark,
             }
         );
     };

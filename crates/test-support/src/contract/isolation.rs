@@ -17,7 +17,7 @@ fn another_app(store: &dyn StoreUnderTest) -> Ports {
 /// Under no key, in no listing, for no write.
 pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
-    let account = full_account(1);
+    let account = InstagramAccount { refused: None, ..full_account(1) };
     ports.link(1, &account, "token").await;
     for key in [
         AccountKey::Id(account.id),
@@ -29,19 +29,14 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
         assert_eq!(other.accounts.find(&key).await.unwrap(), None, "{key:?}");
         assert_eq!(other.accounts.find_many(&[key]).await.unwrap(), [None]);
     }
-    let page = AccountPage {
-        owners: OwnerScope::everyone(),
-        status: None,
-        now: START,
-        after: None,
-        limit: 9,
-    };
+    let page = AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit: 9 };
     assert_eq!(other.accounts.list(&page).await.unwrap(), []);
     assert_eq!(other.stored(account.id).await, None);
     let revision = account.revision;
     let updated = other.accounts.update(&account, revision, Some(long_lived("theirs"))).await;
     assert_conflict(updated);
     assert_conflict(other.accounts.remove(account.id, revision).await);
+    assert_eq!(other.accounts.mark_expired(account.token_expire_time, 9).await.unwrap(), 0);
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
 }
 

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use ig_domain::ports::{AccountPage, StatusFilter};
-use ig_domain::{AccountId, InstagramAccount, Owner, OwnerScope, ReauthorizationReason};
-use time::OffsetDateTime;
+use ig_domain::{
+    AccountId, InstagramAccount, ListingPosition, Owner, OwnerScope, ReauthorizationReason,
+};
 
 use super::samples::id;
 use super::{Ports, StoreUnderTest};
 use crate::builders::{self, START, parsed};
 
 fn all() -> AccountPage {
-    AccountPage {
-        owners: OwnerScope::everyone(),
-        status: None,
-        now: START,
-        after: None,
-        limit: 500,
-    }
+    AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit: 500 }
+}
+
+fn of(patterns: &[&str]) -> AccountPage {
+    let patterns = patterns.iter().map(|pattern| parsed(pattern)).collect();
+    AccountPage { owners: OwnerScope::of(patterns), ..all() }
 }
 
 async fn ids(ports: &Ports, page: AccountPage) -> Vec<AccountId> {
@@ -34,8 +34,17 @@ async fn link_at(ports: &Ports, accounts: &[(u8, u64)]) {
     }
 }
 
-fn place(account: &InstagramAccount) -> (OffsetDateTime, AccountId) {
-    (account.link_time, account.id)
+/// All of a listing, in pages of `limit`.
+async fn joined(ports: &Ports, listing: &AccountPage, limit: u64) -> Vec<AccountId> {
+    let (mut joined, mut after) = (Vec::new(), None);
+    loop {
+        let page = AccountPage { after, limit, ..listing.clone() };
+        let listed = ports.accounts.list(&page).await.unwrap();
+        assert!(listed.len() as u64 <= limit);
+        let Some(last) = listed.last() else { return joined };
+        after = Some(ListingPosition::of(last));
+        joined.extend(listed.iter().map(|account| account.id));
+    }
 }
 
 /// By descending `link_time`, then by descending id.
@@ -51,17 +60,7 @@ pub async fn pages_join_without_gap_or_repetition(store: &dyn StoreUnderTest) {
     link_at(&ports, &[(1, 5), (2, 5), (3, 5), (4, 6), (5, 4)]).await;
     let whole = ids(&ports, all()).await;
     for limit in 1..=6 {
-        let mut joined = Vec::new();
-        let mut after = None;
-        loop {
-            let page = AccountPage { after, limit, ..all() };
-            let listed = ports.accounts.list(&page).await.unwrap();
-            assert!(listed.len() as u64 <= limit);
-            let Some(last) = listed.last() else { break };
-            after = Some(place(last));
-            joined.extend(listed.iter().map(|account| account.id));
-        }
-        assert_eq!(joined, whole, "pages of {limit}");
+        assert_eq!(joined(&ports, &all(), limit).await, whole, "pages of {limit}");
     }
 }
 
@@ -70,7 +69,7 @@ pub async fn a_page_goes_on_where_it_was_though_others_come_and_go(store: &dyn S
     let ports = store.ports();
     link_at(&ports, &[(1, 1), (2, 2), (3, 3)]).await;
     let first = ports.accounts.list(&AccountPage { limit: 2, ..all() }).await.unwrap();
-    let after = first.last().map(place);
+    let after = first.last().map(ListingPosition::of);
     link_at(&ports, &[(4, 4)]).await;
     ports.accounts.remove(id(2), 1).await.unwrap();
     assert_eq!(ids(&ports, AccountPage { after, ..all() }).await, [id(1)]);
@@ -91,7 +90,7 @@ pub async fn an_owner_sees_only_its_own(store: &dyn StoreUnderTest) {
     assert_eq!(ids(&ports, all()).await.len(), 4);
 }
 
-/// Every owner whose name begins so, however its characters sort, and nobody else.
+/// Every owner whose name begins so, however its characters sort, and nobody else; by owner.
 pub async fn a_scope_shows_all_its_owners_and_no_other(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let owners =
@@ -100,37 +99,79 @@ pub async fn a_scope_shows_all_its_owners_and_no_other(store: &dyn StoreUnderTes
         let account = builders::account(u32::from(number), owner, START);
         ports.link(number, &account, "token").await;
     }
-    let of = |patterns: &[&str]| {
-        let patterns = patterns.iter().map(|pattern| parsed(pattern)).collect();
-        AccountPage { owners: OwnerScope::of(patterns), ..all() }
-    };
-    assert_eq!(ids(&ports, of(&["shop/*"])).await, [4, 3, 2, 1].map(id));
-    assert_eq!(ids(&ports, of(&["cafe", "Shop*", "nobody"])).await, [8, 6].map(id));
+    assert_eq!(ids(&ports, of(&["shop/*"])).await, [1, 3, 2, 4].map(id));
+    assert_eq!(ids(&ports, of(&["cafe", "Shop*", "nobody"])).await, [6, 8].map(id));
+    assert_eq!(ids(&ports, of(&["shop*", "shop/*", "shop0"])).await, [7, 1, 3, 2, 4, 5].map(id));
     assert_eq!(ids(&ports, of(&["*", "shop"])).await.len(), owners.len());
     assert_eq!(ids(&ports, of(&[])).await, []);
-    let second = AccountPage { limit: 2, after: Some((START, id(3))), ..of(&["shop/*", "cafe"]) };
-    assert_eq!(ids(&ports, second).await, [2, 1].map(id));
 }
 
-/// Instagram's word counts at any moment, the expiry from its own on.
-pub async fn a_status_is_judged_at_the_given_moment(store: &dyn StoreUnderTest) {
+/// By owner, each owner's newest first, whatever falls onto one page; more owners than a statement would name.
+pub async fn pages_cross_owners_and_prefixes(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let owners = ["b/2", "b/1", "c", "b/2", "a", "b/1", "e/1", "d", "e/2", "b/2"];
+    for (number, owner) in (1_u8..).zip(owners) {
+        let now = START + Duration::from_micros(u64::from(number / 2));
+        let account = builders::account(u32::from(number), owner, now);
+        ports.link(number, &account, "token").await;
+    }
+    let nobody: Vec<_> = (0..40).map(|number| format!("c/{number}")).collect();
+    let mut patterns = vec!["b/*", "d", "e/*", "c", "b/1"];
+    patterns.extend(nobody.iter().map(String::as_str));
+    let listing = of(&patterns);
+    let whole = [6, 2, 10, 4, 1, 3, 8, 7, 9].map(id);
+    for limit in 1..=10 {
+        assert_eq!(joined(&ports, &listing, limit).await, whole, "pages of {limit}");
+    }
+    let marked = InstagramAccount {
+        refused: Some(ReauthorizationReason::TokenRevoked),
+        revision: 2,
+        ..ports.stored(id(4)).await.unwrap().0
+    };
+    ports.accounts.update(&marked, 1, None).await.unwrap();
+    let dead = StatusFilter::ReauthorizationRequired;
+    let dead = AccountPage { status: Some(dead), ..listing.clone() };
+    assert_eq!(joined(&ports, &dead, 1).await, [id(4)]);
+    let active = AccountPage { status: Some(StatusFilter::Active), ..listing };
+    assert_eq!(joined(&ports, &active, 3).await, [6, 2, 10, 1, 3, 8, 7, 9].map(id));
+}
+
+/// A place in the listing serves though nobody of that owner is there any more, or may be shown.
+pub async fn a_page_goes_on_behind_an_owner_who_is_gone(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    for (number, owner) in (1_u8..).zip(["a/1", "a/2", "b", "c"]) {
+        let account = builders::account(u32::from(number), owner, START);
+        ports.link(number, &account, "token").await;
+    }
+    let after = ports.accounts.list(&of(&["a/2"])).await.unwrap();
+    let after = after.last().map(ListingPosition::of);
+    ports.accounts.remove(id(2), 1).await.unwrap();
+    let behind = |patterns| AccountPage { after: after.clone(), ..of(patterns) };
+    assert_eq!(ids(&ports, behind(&["a/*", "c"])).await, [id(4)]);
+    assert_eq!(ids(&ports, behind(&["a/1", "b", "c"])).await, [3, 4].map(id));
+}
+
+/// By the mark that is stored, until a sweep has marked what has expired since.
+pub async fn the_status_filter_goes_by_the_stored_mark(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let well = builders::account(1, "", START);
     let refused = InstagramAccount {
         refused: Some(ReauthorizationReason::TokenRevoked),
         ..builders::account(2, "", START)
     };
-    let expiry = START + Duration::from_hours(1);
-    let expiring =
-        InstagramAccount { token_expire_time: expiry, ..builders::account(3, "", START) };
-    for (number, account) in (1_u8..).zip([well, refused, expiring]) {
+    let expired = InstagramAccount { token_expire_time: START, ..builders::account(3, "", START) };
+    for (number, account) in (1_u8..).zip([well, refused, expired]) {
         ports.link(number, &account, "token").await;
     }
-    let page = |status, now| AccountPage { status: Some(status), now, ..all() };
-    let before = expiry - Duration::from_micros(1);
-    assert_eq!(ids(&ports, page(StatusFilter::Active, before)).await, [3, 1].map(id));
-    assert_eq!(ids(&ports, page(StatusFilter::Active, expiry)).await, [id(1)]);
-    let dead = StatusFilter::ReauthorizationRequired;
-    assert_eq!(ids(&ports, page(dead, before)).await, [id(2)]);
-    assert_eq!(ids(&ports, page(dead, expiry)).await, [3, 2].map(id));
+    for owners in [all(), of(&[""]), of(&["", "shop/*"])] {
+        let page = |status| AccountPage { status: Some(status), ..owners.clone() };
+        assert_eq!(ids(&ports, page(StatusFilter::Active)).await, [3, 1].map(id));
+        assert_eq!(ids(&ports, page(StatusFilter::ReauthorizationRequired)).await, [id(2)]);
+    }
+    assert_eq!(ports.accounts.mark_expired(START, 9).await.unwrap(), 1);
+    for owners in [all(), of(&[""]), of(&["", "shop/*"])] {
+        let page = |status| AccountPage { status: Some(status), ..owners.clone() };
+        assert_eq!(ids(&ports, page(StatusFilter::Active)).await, [id(1)]);
+        assert_eq!(ids(&ports, page(StatusFilter::ReauthorizationRequired)).await, [3, 2].map(id));
+    }
 }

@@ -1,14 +1,18 @@
-//! Tidying up: what nobody will finish ends, what nobody will ask for is forgotten.
+//! Tidying up: what has expired is marked, what nobody will finish ends, what nobody will ask for is forgotten.
 
 use std::time::Duration;
 
 use ig_domain::ports::GraphFacts;
-use ig_domain::{LINK_RETENTION, LinkOutcome, LinkRefusal, Phase};
+use ig_domain::{
+    InstagramAccount, LINK_RETENTION, LinkOutcome, LinkRefusal, Phase, ReauthorizationReason,
+};
 use time::OffsetDateTime;
 
-use super::samples::{assert_same_phase, attempt, code, exchanged, holder, pending_link, state};
+use super::samples::{
+    assert_conflict, assert_same_phase, attempt, code, exchanged, holder, id, pending_link, state,
+};
 use super::{Ports, StoreUnderTest};
-use crate::builders::START;
+use crate::builders::{self, START};
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -97,5 +101,48 @@ pub async fn at_most_the_limit_is_touched(store: &dyn StoreUnderTest) {
     let much_later = late + LINK_RETENTION;
     for touched in [4, 4, 2, 0] {
         assert_eq!(ports.link_attempts.sweep(much_later, 2).await.unwrap(), touched);
+    }
+}
+
+/// From its expiry on, an account that is not marked yet is marked, as a change of it; its token stays.
+pub async fn an_expired_account_is_marked_once(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let expiry = START + HOUR;
+    let living = |number| InstagramAccount {
+        token_expire_time: expiry,
+        ..builders::account(number, "", START)
+    };
+    let revoked = ReauthorizationReason::TokenRevoked;
+    let dead = InstagramAccount { refused: Some(revoked), ..living(2) };
+    let later = InstagramAccount { token_expire_time: expiry + MICROSECOND, ..living(3) };
+    for (number, account) in (1_u8..).zip([&living(1), &dead, &later]) {
+        ports.link(number, account, "token").await;
+    }
+    let mark = async |now| ports.accounts.mark_expired(now, 9).await.unwrap();
+    assert_eq!(mark(expiry - MICROSECOND).await, 0);
+    assert_eq!(mark(expiry).await, 1);
+    assert_eq!(mark(expiry).await, 0);
+    let marked = InstagramAccount {
+        refused: Some(ReauthorizationReason::TokenExpired),
+        update_time: expiry,
+        revision: 2,
+        ..living(1)
+    };
+    assert_eq!(ports.stored(id(1)).await, Some((marked, "token".to_owned())));
+    assert_eq!(ports.stored(id(2)).await, Some((dead, "token".to_owned())));
+    assert_eq!(ports.stored(id(3)).await, Some((later, "token".to_owned())));
+    assert_conflict(ports.accounts.update(&living(1), 1, None).await);
+}
+
+/// However many have expired.
+pub async fn at_most_the_limit_is_marked(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    for number in 1..=3 {
+        let account = builders::account(u32::from(number), "", START);
+        let account = InstagramAccount { token_expire_time: START, ..account };
+        ports.link(number, &account, "token").await;
+    }
+    for marked in [2, 1, 0] {
+        assert_eq!(ports.accounts.mark_expired(START, 2).await.unwrap(), marked);
     }
 }

@@ -1,11 +1,11 @@
 //! Accounts and their tokens.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
-use ig_domain::{AccountId, AccountStatus, AppScopedUserId, InstagramAccount, LongLivedToken};
+use ig_domain::{AccountId, AppScopedUserId, InstagramAccount, ListingPosition, LongLivedToken};
+use time::OffsetDateTime;
 
 use super::{Guard, MemoryStore};
 
@@ -26,20 +26,23 @@ impl Accounts for MemoryStore {
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         self.transact(|rows, _| {
-            let place = |account: &InstagramAccount| (account.link_time, account.id);
+            let (place, order) = (ListingPosition::of, page.owners.listing_order());
             let mut accounts: Vec<_> = rows
                 .accounts
                 .values()
                 .map(|(account, _)| account)
                 .filter(|account| page.owners.contains(&account.owner))
                 .filter(|account| {
-                    let active = account.status(page.now) == AccountStatus::Active;
+                    let active = account.refused.is_none();
                     page.status.is_none_or(|status| active == (status == StatusFilter::Active))
                 })
-                .filter(|account| page.after.is_none_or(|after| place(account) < after))
+                .filter(|account| {
+                    let after = page.after.as_ref();
+                    after.is_none_or(|after| order.compare(after, &place(account)).is_lt())
+                })
                 .cloned()
                 .collect();
-            accounts.sort_by_key(|account| Reverse(place(account)));
+            accounts.sort_by(|one, other| order.compare(&place(one), &place(other)));
             accounts.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
             Ok(accounts)
         })
@@ -67,6 +70,15 @@ impl Accounts for MemoryStore {
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, _| remove(&mut rows.accounts, id, revision, guarded))
+    }
+
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.transact(|rows, _| {
+            let accounts = rows.accounts.values_mut().map(|(account, _)| account);
+            let expired = accounts.filter(|one| one.refused.is_none() && one.is_expired(now));
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
+            Ok(expired.take(most).map(|account| *account = account.expired(now)).count() as u64)
+        })
     }
 }
 

@@ -12,22 +12,22 @@ use crate::persistence::DatabaseSettings;
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
 #[rstest]
-#[case::all(AuditPage::default(), "token_audit_time (hand_out_time<?)")]
+#[case::all(AuditPage::default(), "token_audit_time ((hand_out_time,id)<(?,?))")]
 #[case::an_accounts(
     AuditPage { account: Some(AccountId::from_uuid(Uuid::nil())), ..AuditPage::default() },
-    "token_audit_account (account_id=? AND hand_out_time<?)"
+    "token_audit_account (account_id=? AND (hand_out_time,id)<(?,?))"
 )]
 #[case::a_callers(
     AuditPage { caller: Some("publisher".parse().unwrap()), ..AuditPage::default() },
-    "token_audit_caller (caller=? AND hand_out_time<?)"
+    "token_audit_caller (caller=? AND (hand_out_time,id)<(?,?))"
 )]
 #[case::an_owners(
     AuditPage { owner: Some("shop/7".parse().unwrap()), ..AuditPage::default() },
-    "token_audit_owner (owner=? AND hand_out_time<?)"
+    "token_audit_owner (owner=? AND (hand_out_time,id)<(?,?))"
 )]
 #[case::since(
     AuditPage { since: Some(NOW), ..AuditPage::default() },
-    "token_audit_time (hand_out_time>? AND hand_out_time<?)"
+    "token_audit_time (hand_out_time>? AND (hand_out_time,id)<(?,?))"
 )]
 #[tokio::test]
 async fn a_page_is_found_and_ordered_by_an_index(

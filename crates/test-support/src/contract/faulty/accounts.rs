@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
 use ig_domain::{AccountId, InstagramAccount, LongLivedToken, OwnerScope};
+use time::OffsetDateTime;
 
 use super::{Fault, FaultyPorts};
 
@@ -77,5 +78,13 @@ impl Accounts for FaultyPorts {
         let stale = self.has(Fault::StaleWrites);
         let revision = if stale { self.stored_revision(id).await? } else { revision };
         self.told(self.ports.accounts.remove(id, revision).await)
+    }
+
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        match self.fault {
+            Fault::NoSweep => Ok(0),
+            Fault::BoundlessSweep => self.ports.accounts.mark_expired(now, 1_000).await,
+            _ => self.ports.accounts.mark_expired(now, limit).await,
+        }
     }
 }

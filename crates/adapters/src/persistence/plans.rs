@@ -1,0 +1,105 @@
+//! How the databases would find what a statement asks for.
+
+use std::sync::Arc;
+
+use ig_domain::AppId;
+use ig_metrics::Registry;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ConnectionTrait, Statement};
+use uuid::Uuid;
+
+use super::{Database, DatabaseSettings, SeaOrmStore, StoreMeter};
+use crate::sealing::KeyRing;
+
+/// Which accounts there are many of; of the others there are few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Common {
+    Active,
+    Marked,
+}
+
+/// The store of app 1.
+fn store(database: &Arc<Database>) -> SeaOrmStore {
+    let app: AppId = "1".parse().unwrap();
+    let keys = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let cipher: KeyRing = keys.parse().unwrap();
+    let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+    SeaOrmStore::new(Arc::clone(database), app, Arc::new(cipher), meter)
+}
+
+/// How SQLite would find what each of them asks for, step by step.
+pub(super) async fn sqlite(
+    queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
+) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("a.db").display());
+    let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
+    database.migrate().await.unwrap();
+    let mut plans = Vec::new();
+    for query in queries(&store(&database)) {
+        plans.push(explained(&database, "EXPLAIN QUERY PLAN", &query, "detail").await);
+    }
+    plans
+}
+
+/// How PostgreSQL finds each of them among many accounts, step by step.
+#[expect(clippy::disallowed_methods, reason = "no port of ours makes names of schemas")]
+pub(super) async fn postgres(
+    common: Common,
+    queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
+) -> Vec<Vec<String>> {
+    let schema = format!("plan_{}", Uuid::now_v7().simple());
+    let mut url: url::Url = test_server().parse().unwrap();
+    let server = Database::open(&DatabaseSettings::of(url.as_str())).unwrap();
+    let on_server = server.reading();
+    on_server.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+    url.query_pairs_mut().append_pair("options[search_path]", &schema);
+    let database = Arc::new(Database::open(&DatabaseSettings::of(url.as_str())).unwrap());
+    database.migrate().await.unwrap();
+    database.reading().execute_unprepared(&many(common)).await.unwrap();
+
+    let mut plans = Vec::new();
+    for query in queries(&store(&database)) {
+        plans.push(explained(&database, "EXPLAIN", &query, "QUERY PLAN").await);
+    }
+    database.close().await.unwrap();
+    on_server.execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+    plans
+}
+
+async fn explained(
+    database: &Database,
+    explain: &str,
+    query: &SelectStatement,
+    column: &str,
+) -> Vec<String> {
+    let connection = database.reading();
+    let statement = connection.get_database_backend().build(query);
+    let statement = Statement { sql: format!("{explain} {}", statement.sql), ..statement };
+    let steps = connection.query_all_raw(statement).await.unwrap();
+    steps.iter().map(|step| step.try_get("", column).unwrap()).collect()
+}
+
+/// As many accounts as make a walk through all of them dear, every hundredth of one owner; one in a thousand is not
+/// as the others are.
+fn many(common: Common) -> String {
+    let rare = match common {
+        Common::Active => "= 7",
+        Common::Marked => "<> 7",
+    };
+    format!(
+        "INSERT INTO instagram_account (id, app_id, professional_account_id, app_scoped_user_id,
+            exchange_user_id, owner, username, account_type, refused, consent_time, token_issue_time,
+            token_expire_time, link_time, profile_time, update_time, revision)
+        SELECT gen_random_uuid(), '1', n::text, 'a' || n, 'b' || n, 'shop/' || n % 100, 'user.' || n, 'business',
+            CASE WHEN n % 1000 {rare} THEN 'checkpoint' END, n, n, n, n, n, n, 1
+        FROM generate_series(1, 20000) AS n;
+        ANALYZE instagram_account"
+    )
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests read no settings but this one")]
+fn test_server() -> String {
+    let url = std::env::var("TEST_DATABASE_URL");
+    url.expect("TEST_DATABASE_URL names no PostgreSQL: run `cargo xtask test`")
+}
