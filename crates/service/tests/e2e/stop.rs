@@ -3,12 +3,14 @@
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use ig_proto::v1::LinkResponse;
 use nix::sys::signal::Signal;
 use rstest::rstest;
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -66,28 +68,59 @@ async fn a_client_that_does_not_read_is_cut_and_the_stop_ends_well() {
 
 #[rstest]
 #[case::the_limit_passes("1s", None)]
-#[case::told_again("30s", Some(Signal::SIGINT))]
+#[case::told_again_after_a_second("30s", Some(Signal::SIGINT))]
 #[tokio::test]
 async fn work_that_is_left_behind_is_told_by_the_exit_code(
     #[case] limit: &str,
     #[case] second: Option<Signal>,
 ) {
     let mut stack = Stack::start_with(&[("SHUTDOWN_TIMEOUT", limit)]).await;
-    let request = stack.service.consent(&stack.sandbox, "shop/7", BAKERY).await;
-    stack.sandbox.fault(json!({ "endpoint": "token", "delay_ms": 120_000 })).await;
-    let call = tokio::spawn({
-        let mut client = stack.service.client.clone();
-        async move { client.link(request).await }
-    });
-    stack.sandbox.reached("token", 1).await;
+    let call = link_under_way(&stack, Duration::from_mins(2)).await;
     stack.service.process.signal(Signal::SIGTERM);
     stack.service.process.line_with("stopping");
-    if let Some(second) = second {
-        stack.service.process.signal(second);
-    }
-    assert_eq!(stack.service.process.ended().await.code(), Some(1));
+    let ended = match second {
+        // Within the first second it is the same stop.
+        Some(second) => stack.service.process.ended_by(second).await,
+        None => stack.service.process.ended().await,
+    };
+    assert_eq!(ended.code(), Some(1));
     stack.service.process.line_with("what is under way is given up");
     call.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn two_signals_at_once_are_one_stop_that_gives_nothing_up() {
+    let mut stack = Stack::start().await;
+    let call = link_under_way(&stack, Duration::from_secs(1)).await;
+    stack.service.process.signal(Signal::SIGTERM);
+    stack.service.process.signal(Signal::SIGINT);
+    assert!(stack.service.process.ended().await.success());
+    stack.service.process.line_with("this is the same stop");
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_hangup_stops_nothing() {
+    let mut stack = Stack::start().await;
+    stack.service.process.signal(Signal::SIGHUP);
+    stack.service.process.line_with("SIGHUP changes nothing");
+    stack.service.linked(&stack.sandbox, "shop/7", BAKERY).await;
+    let (status, _) = stopped(&mut stack.service).await;
+    assert!(status.success(), "{status}");
+}
+
+/// A link whose code is at Instagram, which takes so long to answer.
+async fn link_under_way(
+    stack: &Stack,
+    delay: Duration,
+) -> JoinHandle<Result<Response<LinkResponse>, Status>> {
+    let request = stack.service.consent(&stack.sandbox, "shop/7", BAKERY).await;
+    let delay = u64::try_from(delay.as_millis()).unwrap();
+    stack.sandbox.fault(json!({ "endpoint": "token", "delay_ms": delay })).await;
+    let mut client = stack.service.client.clone();
+    let call = tokio::spawn(async move { client.link(request).await });
+    stack.sandbox.reached("token", 1).await;
+    call
 }
 
 fn endpoint(service: &Service) -> Endpoint {

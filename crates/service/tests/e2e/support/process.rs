@@ -64,6 +64,18 @@ impl Process {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
+    /// Sends a signal again and again until the program has ended, for a minute at most.
+    pub(crate) async fn ended_by(&mut self, signal: Signal) -> ExitStatus {
+        eventually("the program ends", async || {
+            let ended = self.child.try_wait().unwrap();
+            if ended.is_none() {
+                self.signal(signal);
+            }
+            ended
+        })
+        .await
+    }
+
     /// Waits for the end, for a minute at most.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let Self { child, .. } = self;
