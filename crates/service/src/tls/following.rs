@@ -18,9 +18,9 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct FollowedTls {
     files: TlsFiles,
     /// What the last look found.
-    seen: Result<Contents, TlsFileError>,
-    /// What is wrong with it, until that is told.
-    untold: Option<TlsFileError>,
+    last_look: Option<Result<Contents, TlsFileError>>,
+    /// What two looks in a row found last, and was used or told.
+    settled: Result<Contents, TlsFileError>,
     current: watch::Sender<Tls>,
 }
 
@@ -34,7 +34,7 @@ impl FollowedTls {
         let Some(files) = files else { return Ok(None) };
         let contents = files.read().await?;
         let current = watch::Sender::new(files.tls_of(&contents)?);
-        Ok(Some(Self { files, seen: Ok(contents), untold: None, current }))
+        Ok(Some(Self { files, last_look: None, settled: Ok(contents), current }))
     }
 
     /// What new connections use, as of the latest look.
@@ -45,26 +45,21 @@ impl FollowedTls {
 
     /// Looks at the files again. `Some` when there is something to tell: new ones are used, or cannot be.
     ///
-    /// Files are seldom replaced all at once, so what does not fit is told only when the next look finds it still.
+    /// Only what two looks in a row have found counts, as with the file of callers: half a chain of certificates or
+    /// half a list of authorities reads as a whole one, and files are seldom replaced all at once.
     async fn look(&mut self) -> Option<Result<(), TlsFileError>> {
         let found = self.files.read().await;
-        if found == self.seen {
-            return self.untold.take().map(Err);
+        let is_settled = self.last_look.as_ref() == Some(&found);
+        self.last_look = Some(found.clone());
+        if !is_settled || found == self.settled {
+            return None;
         }
-        let made = found.as_ref().map_err(Clone::clone);
-        let made = made.and_then(|contents| self.files.tls_of(contents));
-        self.seen = found;
-        match made {
-            Ok(tls) => {
-                self.untold = None;
-                self.current.send_replace(tls);
-                Some(Ok(()))
-            }
-            Err(error) => {
-                self.untold = Some(error);
-                None
-            }
-        }
+        self.settled = found;
+        let contents = self.settled.as_ref().map_err(Clone::clone);
+        let made = contents.and_then(|contents| self.files.tls_of(contents));
+        Some(made.map(|tls| {
+            self.current.send_replace(tls);
+        }))
     }
 }
 
@@ -173,11 +168,33 @@ mod tests {
         let Issued { pem, key, .. } = localhost();
         folder.put("certificate", &pem);
         assert_eq!(tls.look().await, None, "the key is to come still");
-        assert!(!current.has_changed().unwrap());
         folder.put("key", &key);
+        assert_eq!(tls.look().await, None, "they may still be written");
+        assert!(!current.has_changed().unwrap());
         assert_eq!(tls.look().await, Some(Ok(())));
         assert!(current.has_changed().unwrap());
         assert_eq!(tls.look().await, None);
+    }
+
+    #[rstest]
+    #[case::a_chain("certificate")]
+    #[case::authorities("clients")]
+    #[tokio::test]
+    async fn half_a_list_of_certificates_is_not_taken(#[case] name: &str) {
+        let folder = Folder::new();
+        let half = fs::read_to_string(folder.0.path().join(name)).unwrap();
+        let whole = format!("{half}{}", Authority::new().pem);
+        folder.put(name, &whole);
+        let mut tls = folder.follow().await;
+        let current = tls.current.subscribe();
+        // The file is written anew while looks are taken: its first half is as good a list as the whole.
+        folder.put(name, &half);
+        assert_eq!(tls.look().await, None);
+        folder.put(name, &whole);
+        assert_eq!((tls.look().await, tls.look().await), (None, None));
+        assert!(!current.has_changed().unwrap(), "what is in use was whole all along");
+        folder.put(name, &half);
+        assert_eq!((tls.look().await, tls.look().await), (None, Some(Ok(()))), "it stays so");
     }
 
     #[tokio::test]
@@ -185,7 +202,7 @@ mod tests {
         let folder = Folder::new();
         let mut tls = folder.follow().await;
         folder.put("clients", &Authority::new().pem);
-        assert_eq!(tls.look().await, Some(Ok(())));
+        assert_eq!((tls.look().await, tls.look().await), (None, Some(Ok(()))));
     }
 
     #[tokio::test]
@@ -211,7 +228,7 @@ mod tests {
         assert!(told(&mut tls).await.problem.contains("is not readable"));
         assert!(!current.has_changed().unwrap());
         folder.put("certificate", &former);
-        assert_eq!(tls.look().await, Some(Ok(())), "well again");
+        assert_eq!((tls.look().await, tls.look().await), (None, Some(Ok(()))), "well again");
     }
 
     fn remove(file: &Path) {
