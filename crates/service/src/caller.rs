@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use ig_adapters::callers::{Addition, AdditionError, Stanza};
+use ig_adapters::callers::{Edit, EditError, Stanza};
 use ig_adapters::system::RandomIds;
 use ig_domain::BearerToken;
 
@@ -90,14 +90,14 @@ fn add(
     if write {
         let file = file_to_write(file)?;
         let refused = |error| match error {
-            AdditionError::Exists => anyhow!(
+            EditError::Exists => anyhow!(
                 "CALLERS_FILE has a caller {0} already; `caller token {0} --write` gives it one more token",
                 stanza.name
             ),
             error => failed(&file, error),
         };
-        let addition = Addition::of_caller(&file, &stanza).map_err(refused)?;
-        return put(addition, &file, &stanza.name, token, outputs);
+        let edit = Edit::of_caller(&file, &stanza).map_err(refused)?;
+        return put(edit, &file, &stanza.name, token, outputs);
     }
     print(&stanza.name, token, outputs)?;
     writeln!(outputs.err, "\nThe stanza for CALLERS_FILE:\n")?;
@@ -113,9 +113,9 @@ fn another(
 ) -> anyhow::Result<()> {
     if write {
         let file = file_to_write(file)?;
-        let addition = Addition::of_token(&file, name, &token.hash());
-        let addition = addition.map_err(|error| failed(&file, error))?;
-        put(addition, &file, name, token, outputs)?;
+        let edit = Edit::of_token(&file, name, &token.hash());
+        let edit = edit.map_err(|error| failed(&file, error))?;
+        put(edit, &file, name, token, outputs)?;
         return Ok(());
     }
     print(name, token, outputs)?;
@@ -127,22 +127,20 @@ fn file_to_write(file: Option<PathBuf>) -> Result<PathBuf, InvalidSettings> {
     file.ok_or_else(InvalidSettings::no_callers_file)
 }
 
-fn failed(file: &Path, error: AdditionError) -> anyhow::Error {
+fn failed(file: &Path, error: EditError) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("CALLERS_FILE ({}) was not changed", file.display()))
 }
 
 /// Shows the token, and only then lets it count.
 fn put(
-    addition: Addition,
+    edit: Edit,
     file: &Path,
     name: &str,
     token: &BearerToken,
     outputs: &mut Outputs<'_>,
 ) -> anyhow::Result<()> {
     print(name, token, outputs)?;
-    addition
-        .commit()
-        .map_err(|error| failed(file, error).context("the token shown is of no use"))?;
+    edit.commit().map_err(|error| failed(file, error).context("the token shown is of no use"))?;
     Ok(writeln!(
         outputs.err,
         "\n{} has its hash; running servers take it within two seconds.",

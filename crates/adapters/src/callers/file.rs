@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use ig_domain::Caller;
 use ig_domain::ports::{Callers, Clock, Credentials, NotAuthenticated};
 
+use super::stanza::{self, Stanza};
 use super::table::{InvalidCallers, Table};
 
 /// How large the file may be, in bytes; ours.
@@ -104,6 +105,18 @@ impl CallersFile {
     pub fn count(&self) -> usize {
         self.read.load().table.len()
     }
+}
+
+/// The callers of a file, as they stand there, once all of it is checked. Blocks.
+///
+/// # Errors
+///
+/// All of [`CallersFileError`].
+pub fn stanzas(path: &Path) -> Result<Vec<Stanza>, CallersFileError> {
+    let text = read(path)?;
+    Table::parse(&text)?;
+    let stanzas = stanza::read(&text)?;
+    Ok(stanzas.into_iter().map(|(_, stanza)| stanza).collect())
 }
 
 impl Callers for CallersFile {

@@ -1,12 +1,13 @@
 //! A caller as the file has it.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use ig_domain::BearerHash;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 use toml::value::Datetime;
+use toml::{Spanned, Value};
 
 use super::table::{InvalidCallers, Table};
 
@@ -94,6 +95,48 @@ pub(super) fn with_token(text: &str, name: &str, token: &BearerHash) -> Option<S
     let (before, list) = text.split_at_checked(tokens.span().start)?;
     let items = list.strip_prefix('[')?;
     Some(format!("{before}[\"{}\", {}", token.to_hex(), items.trim_start_matches(' ')))
+}
+
+/// The text of a file without the caller of this name: its own lines go, and the blank ones behind it. `None` where it
+/// has no lines of its own.
+pub(super) fn without(text: &str, name: &str) -> Option<String> {
+    let place = place(text, name)?;
+    let (before, rest) = text.split_at_checked(place.start)?;
+    if !rest.starts_with("[[") {
+        return None;
+    }
+    // An indented header goes with its indentation.
+    let before = before.trim_end_matches([' ', '\t']);
+    // The last value ends before a comment, which belongs to it.
+    let (_, behind) = text.split_at_checked(place.end)?;
+    let (_, mut after) = behind.split_once('\n').unwrap_or_default();
+    while let Some((blank, next)) = after.split_once('\n')
+        && blank.trim().is_empty()
+    {
+        after = next;
+    }
+    // The blank line that set the last caller off has nothing behind it any more.
+    let before = match before.strip_suffix('\n') {
+        Some(shorter) if after.is_empty() && shorter.ends_with('\n') => shorter,
+        _ => before,
+    };
+    Some(format!("{before}{after}"))
+}
+
+/// Where a caller stands: from the beginning of its header to the end of its last value.
+fn place(text: &str, name: &str) -> Option<Range<usize>> {
+    #[derive(Deserialize)]
+    struct Places {
+        caller: Vec<Spanned<HashMap<String, Spanned<Value>>>>,
+    }
+    let Places { caller } = toml::from_str(text).ok()?;
+    caller.into_iter().find_map(|caller| {
+        let start = caller.span().start;
+        let fields = caller.into_inner();
+        let is_meant = fields.get("name")?.get_ref().as_str() == Some(name);
+        let end = fields.values().map(|value| value.span().end).max()?;
+        is_meant.then_some(start..end)
+    })
 }
 
 /// The line on which a span begins, counted from 1.

@@ -1,4 +1,4 @@
-//! Adds to the file of callers, or leaves it as it was.
+//! Changes the file of callers, or leaves it as it was.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,52 +13,58 @@ use super::table::{InvalidCallers, Table};
 
 /// A changed file that waits beside the one it is to replace. Dropping it changes nothing.
 #[derive(Debug)]
-pub struct Addition {
+pub struct Edit {
     file: PathBuf,
     changed: PathBuf,
     committed: bool,
 }
 
-/// Nothing was added; the file is as it was.
+/// Nothing was changed; the file is as it was.
 #[derive(Debug, thiserror::Error)]
-pub enum AdditionError {
+pub enum EditError {
     /// There is a caller of this name.
     #[error("there is a caller of this name already")]
     Exists,
     /// There is no caller of this name that has a token.
     #[error("there is no caller of this name that has a token")]
     Missing,
+    /// There is no caller of this name.
+    #[error("there is no caller of this name")]
+    Unknown,
+    /// The callers stand in one list, `caller = [{…}]`.
+    #[error("this caller is no [[caller]] of its own, so it must be taken out by hand")]
+    InOneList,
     /// The file cannot be used as it is.
     #[error(transparent)]
     Unusable(#[from] CallersFileError),
-    /// What is to be added is not right.
-    #[error("with the addition, {0}")]
+    /// What it would be then is not right.
+    #[error("with the change, {0}")]
     Invalid(InvalidCallers),
     /// Somebody else is changing it, or left this file behind.
-    #[error("{0:?} is there: wait for whoever is adding a caller, or remove it")]
+    #[error("{0:?} is there: wait for whoever is changing the callers, or remove it")]
     Busy(PathBuf),
     /// It cannot be written.
     #[error("it cannot be written")]
     Io(#[source] io::Error),
 }
 
-impl Addition {
+impl Edit {
     /// Prepares `path` with one more caller; makes it where it is not there.
     ///
     /// # Errors
     ///
-    /// All of [`AdditionError`] but [`Missing`](AdditionError::Missing).
-    pub fn of_caller(path: &Path, stanza: &Stanza) -> Result<Self, AdditionError> {
+    /// [`EditError`]: all that tells of a caller that is there already, or of a file that cannot be changed.
+    pub fn of_caller(path: &Path, stanza: &Stanza) -> Result<Self, EditError> {
         Self::prepare(path, |text, table| {
             if table.has(&stanza.name) {
-                return Err(AdditionError::Exists);
+                return Err(EditError::Exists);
             }
             let blank = match text {
                 "" => "",
                 text if text.ends_with('\n') => "\n",
                 _ => "\n\n",
             };
-            let stanza = stanza.to_toml().map_err(AdditionError::Invalid)?;
+            let stanza = stanza.to_toml().map_err(EditError::Invalid)?;
             Ok(format!("{text}{blank}{stanza}"))
         })
     }
@@ -67,17 +73,31 @@ impl Addition {
     ///
     /// # Errors
     ///
-    /// All of [`AdditionError`] but [`Exists`](AdditionError::Exists).
-    pub fn of_token(path: &Path, name: &str, token: &BearerHash) -> Result<Self, AdditionError> {
+    /// [`EditError`]: all that tells of a caller without a token, or of a file that cannot be changed.
+    pub fn of_token(path: &Path, name: &str, token: &BearerHash) -> Result<Self, EditError> {
         Self::prepare(path, |text, _| {
-            stanza::with_token(text, name, token).ok_or(AdditionError::Missing)
+            stanza::with_token(text, name, token).ok_or(EditError::Missing)
+        })
+    }
+
+    /// Prepares `path` without this caller. Everything else stays, comments too.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`]: all that tells of a caller that is not there, or of a file that cannot be changed.
+    pub fn without_caller(path: &Path, name: &str) -> Result<Self, EditError> {
+        Self::prepare(path, |text, table| {
+            if !table.has(name) {
+                return Err(EditError::Unknown);
+            }
+            stanza::without(text, name).ok_or(EditError::InOneList)
         })
     }
 
     fn prepare(
         path: &Path,
-        change: impl FnOnce(&str, &Table) -> Result<String, AdditionError>,
-    ) -> Result<Self, AdditionError> {
+        change: impl FnOnce(&str, &Table) -> Result<String, EditError>,
+    ) -> Result<Self, EditError> {
         let known = match fs::metadata(path) {
             Ok(known) => Some(known),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -85,7 +105,7 @@ impl Addition {
         };
         // Where it is a link, what it points to is replaced.
         let file = match known {
-            Some(_) => fs::canonicalize(path).map_err(AdditionError::Io)?,
+            Some(_) => fs::canonicalize(path).map_err(EditError::Io)?,
             None => path.to_owned(),
         };
         let text = if known.is_some() { file::read(&file)? } else { String::new() };
@@ -94,29 +114,29 @@ impl Addition {
         if text.len() as u64 > file::LARGEST {
             return Err(CallersFileError::TooLarge.into());
         }
-        Table::parse(&text).map_err(AdditionError::Invalid)?;
+        Table::parse(&text).map_err(EditError::Invalid)?;
         let mut name = file.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let changed = file.with_file_name(name);
         let written = create(&changed, known.as_ref())?;
-        let addition = Self { file, changed, committed: false };
-        fill(written, &text, known.as_ref()).map_err(AdditionError::Io)?;
-        Ok(addition)
+        let edit = Self { file, changed, committed: false };
+        fill(written, &text, known.as_ref()).map_err(EditError::Io)?;
+        Ok(edit)
     }
 
     /// Puts the changed file into the place of the other, at once for every reader.
     ///
     /// # Errors
     ///
-    /// [`AdditionError::Io`].
-    pub fn commit(mut self) -> Result<(), AdditionError> {
-        fs::rename(&self.changed, &self.file).map_err(AdditionError::Io)?;
+    /// [`EditError::Io`].
+    pub fn commit(mut self) -> Result<(), EditError> {
+        fs::rename(&self.changed, &self.file).map_err(EditError::Io)?;
         self.committed = true;
         Ok(())
     }
 }
 
-impl Drop for Addition {
+impl Drop for Edit {
     fn drop(&mut self) {
         // After a commit a file of this name is somebody else's.
         if !self.committed {
@@ -125,13 +145,13 @@ impl Drop for Addition {
     }
 }
 
-/// Creates the changed file; that it must not be there keeps two additions apart.
-fn create(path: &Path, model: Option<&fs::Metadata>) -> Result<File, AdditionError> {
+/// Creates the changed file; that it must not be there keeps two changes apart.
+fn create(path: &Path, model: Option<&fs::Metadata>) -> Result<File, EditError> {
     let mode = model.map_or(0o644, fs::Metadata::mode);
     let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     created.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => AdditionError::Busy(path.to_owned()),
-        _ => AdditionError::Io(error),
+        io::ErrorKind::AlreadyExists => EditError::Busy(path.to_owned()),
+        _ => EditError::Io(error),
     })
 }
 
