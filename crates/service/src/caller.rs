@@ -1,4 +1,5 @@
-//! The commands `caller add` and `caller token`: make a bearer token, and say or write what the server needs of it.
+//! The commands `caller …`: make bearer tokens and say or write what the server needs of them, show who may call, and
+//! take a caller out.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,20 +10,41 @@ use ig_adapters::callers::{Edit, EditError, Stanza};
 use ig_adapters::system::RandomIds;
 use ig_domain::BearerToken;
 
+use crate::columns::{Columns, plain};
 use crate::config::InvalidSettings;
+
+const HEADER: [&str; 6] = ["NAME", "ROLES", "OWNERS", "TOKENS", "EXPIRES", "MAX_IN_FLIGHT"];
+
+const EXIT_CODES: &str = "Exit codes:
+  0  it is done
+  1  it is not, and the file is as it was
+  2  a flag or a setting cannot be used";
 
 /// What to do with callers.
 #[derive(Subcommand)]
 pub(crate) enum CallerCommand {
     /// Makes a bearer token for a new caller, and prints it once with the stanza for `CALLERS_FILE`
+    #[command(after_help = EXIT_CODES)]
     Add(NewCaller),
     /// Makes one more bearer token for a caller that is there, so that the former one can be replaced
+    #[command(after_help = EXIT_CODES)]
     Token {
         /// Its name
         name: String,
         /// Put the token's hash into `CALLERS_FILE`; a running server takes it within two seconds
         #[arg(long)]
         write: bool,
+    },
+    /// Shows who may call, as `CALLERS_FILE` has it; of tokens only how many there are
+    #[command(after_help = EXIT_CODES)]
+    List,
+    /// Takes a caller out of `CALLERS_FILE`; a running server refuses it within two seconds
+    ///
+    /// Its stanza goes, with the blank lines behind it. Everything else stays as it is, comments too.
+    #[command(after_help = EXIT_CODES)]
+    Remove {
+        /// Its name
+        name: String,
     },
 }
 
@@ -51,13 +73,13 @@ pub(crate) struct NewCaller {
 
 /// Where the results go: standard output holds what is to be kept, standard error what is to be read.
 pub(crate) struct Outputs<'a> {
-    /// The token, and without `--write` what belongs into the file.
+    /// The token, and without `--write` what belongs into the file; or who may call.
     pub(crate) out: &'a mut dyn Write,
     /// Words around it.
     pub(crate) err: &'a mut dyn Write,
 }
 
-/// Does it. `file` is `CALLERS_FILE`, needed to write.
+/// Does it. `file` is `CALLERS_FILE`, needed for all but showing a new token.
 ///
 /// # Errors
 ///
@@ -67,11 +89,42 @@ pub(crate) fn run(
     file: Option<PathBuf>,
     outputs: &mut Outputs<'_>,
 ) -> anyhow::Result<()> {
-    let token = RandomIds.bearer_token();
+    let token = || RandomIds.bearer_token();
     match command {
-        CallerCommand::Add(new) => add(new, file, &token, outputs),
-        CallerCommand::Token { name, write } => another(&name, write, file, &token, outputs),
+        CallerCommand::Add(new) => add(new, file, &token(), outputs),
+        CallerCommand::Token { name, write } => another(&name, write, file, &token(), outputs),
+        CallerCommand::List => list(&named(file, "is required")?, outputs),
+        CallerCommand::Remove { name } => remove(&name, &named(file, "is required")?, outputs),
     }
+}
+
+fn list(file: &Path, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
+    let stanzas = ig_adapters::callers::stanzas(file);
+    let stanzas = stanzas.map_err(|error| InvalidSettings::callers_file(file, &error))?;
+    let rows = stanzas.into_iter().map(|stanza| {
+        let Stanza { name, token_sha256, roles, owners, expire_time, max_in_flight } = stanza;
+        let owners: Vec<_> = owners.iter().map(|owner| plain(owner)).collect();
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        [
+            name,
+            roles.join(","),
+            owners.join(","),
+            token_sha256.map_or(0, |tokens| tokens.len()).to_string(),
+            or_none(expire_time.map(|time| time.to_string())),
+            or_none(max_in_flight.map(|calls| calls.to_string())),
+        ]
+    });
+    Ok(Columns::new(HEADER).write(rows.collect(), outputs.out)?)
+}
+
+fn remove(name: &str, file: &Path, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
+    let removed = Edit::without_caller(file, name).and_then(Edit::commit);
+    removed.map_err(|error| failed(file, error))?;
+    Ok(writeln!(
+        outputs.err,
+        "{name} is no longer in {}; running servers refuse it within two seconds.",
+        file.display()
+    )?)
 }
 
 fn add(
@@ -88,7 +141,7 @@ fn add(
     let stanza = stanza.with_token(&token.hash());
     let text = stanza.to_toml().map_err(|error| anyhow!("{}", error.problem()))?;
     if write {
-        let file = file_to_write(file)?;
+        let file = named(file, "is required with --write")?;
         let refused = |error| match error {
             EditError::Exists => anyhow!(
                 "CALLERS_FILE has a caller {0} already; `caller token {0} --write` gives it one more token",
@@ -112,7 +165,7 @@ fn another(
     outputs: &mut Outputs<'_>,
 ) -> anyhow::Result<()> {
     if write {
-        let file = file_to_write(file)?;
+        let file = named(file, "is required with --write")?;
         let edit = Edit::of_token(&file, name, &token.hash());
         let edit = edit.map_err(|error| failed(&file, error))?;
         put(edit, &file, name, token, outputs)?;
@@ -123,8 +176,9 @@ fn another(
     Ok(writeln!(outputs.out, "{}", token.hash().to_hex())?)
 }
 
-fn file_to_write(file: Option<PathBuf>) -> Result<PathBuf, InvalidSettings> {
-    file.ok_or_else(InvalidSettings::no_callers_file)
+/// The file of callers; `problem` says why there must be one.
+fn named(file: Option<PathBuf>, problem: &str) -> Result<PathBuf, InvalidSettings> {
+    file.ok_or_else(|| InvalidSettings::no_callers_file(problem))
 }
 
 fn failed(file: &Path, error: EditError) -> anyhow::Error {

@@ -3,6 +3,8 @@
 mod audit;
 mod caller;
 mod callers;
+mod columns;
+mod command_line;
 mod config;
 mod healthcheck;
 mod keys;
@@ -22,88 +24,74 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
+use tracing::warn;
 
-use self::audit::AuditArgs;
-use self::caller::{CallerCommand, Outputs};
-use self::config::{AuditConfig, Flags, InvalidSettings, LogConfig, Reader, ServeConfig};
+use self::caller::Outputs;
+use self::command_line::{Command, CommandLine};
+use self::config::{
+    AuditConfig, CallerConfig, Config, Flags, HealthcheckConfig, InvalidSettings, MigrateConfig,
+    Settings, Variables,
+};
 
 /// What a process exits with when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
 
-/// Links Instagram professional accounts and serves them over gRPC.
-///
-/// Every setting is an environment variable or the flag of the same name; the flag wins.
-#[derive(Parser)]
-#[command(name = "instagram-accounts", version)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serves gRPC until SIGTERM or SIGINT
-    Serve,
-    /// Brings the database up to date; safe when several start at once
-    Migrate {
-        /// Only say what is missing: exits with 1 when something is
-        #[arg(long)]
-        check: bool,
-    },
-    /// Adds services that may call
-    #[command(subcommand)]
-    Caller(CallerCommand),
-    /// Says who was handed which token, when, and what for, newest first
-    ///
-    /// Reads the database itself. Where an app id is set, only the entries of that app are shown.
-    Audit(AuditArgs),
-    /// Exits with 0 when the running server is healthy and with 1 when not, within two seconds
-    Healthcheck,
-}
-
 fn main() -> ExitCode {
-    run(CommandLine::parse()).unwrap_or_else(|error| {
-        for line in format!("{error:#}").lines() {
-            // Where standard error is closed there is nobody to tell.
-            let _ = writeln!(io::stderr(), "error: {line}");
+    let CommandLine { command } = CommandLine::parse();
+    run(command).unwrap_or_else(|error| {
+        let invalid = error.downcast_ref::<InvalidSettings>();
+        for warning in invalid.into_iter().flat_map(InvalidSettings::warnings) {
+            print("warning", &warning.to_string());
         }
-        if error.is::<InvalidSettings>() { WRONG_SETTINGS.into() } else { ExitCode::FAILURE }
+        print("error", &format!("{error:#}"));
+        if invalid.is_some() { WRONG_SETTINGS.into() } else { ExitCode::FAILURE }
     })
 }
 
-fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<ExitCode> {
+fn print(kind: &str, text: &str) {
+    for line in text.lines() {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{kind}: {line}");
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     // Every TLS and HTTP client panics without one.
     let provider = rustls::crypto::ring::default_provider();
     provider.install_default().map_err(|_| anyhow!("there is a crypto provider already"))?;
-    let variable = |name: &str| env::var_os(name);
-    let reader = || Reader::new(&flags, &variable);
-    telemetry::start(LogConfig::read(reader())?);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = match command {
-        Command::Serve => runtime.block_on(serve::run(ServeConfig::read(reader())?)),
-        Command::Migrate { check } => {
-            let database = config::read_database(reader())?;
-            runtime.block_on(migrate::run(&database, check, &mut io::stdout()))
-        }
-        Command::Caller(command) => {
-            let file = config::read_callers_file(reader())?;
+    match command {
+        Command::Serve(flags) => execute(&flags, serve::run),
+        Command::Migrate { check, flags } => execute(&flags, async |config: MigrateConfig| {
+            migrate::run(&config.database, check, &mut io::stdout()).await
+        }),
+        Command::Caller { command, flags } => execute(&flags, async |config: CallerConfig| {
             let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
-            caller::run(command, file, &mut outputs).map(|()| ExitCode::SUCCESS)
-        }
-        Command::Audit(args) => {
-            let config = AuditConfig::read(reader())?;
-            runtime.block_on(audit::run(&config, args, &mut io::stdout()))
-        }
-        Command::Healthcheck => {
-            let (listen, tls) = config::read_server(reader())?;
-            let healthy = runtime.block_on(healthcheck::run(listen, tls));
-            healthy.map(|()| ExitCode::SUCCESS)
-        }
-    };
+            caller::run(command, config.file, &mut outputs).map(|()| ExitCode::SUCCESS)
+        }),
+        Command::Audit { args, flags } => execute(&flags, async |config: AuditConfig| {
+            audit::run(&config, args, &mut io::stdout()).await
+        }),
+        Command::Healthcheck(flags) => execute(&flags, async |config: HealthcheckConfig| {
+            healthcheck::run(config.listen, config.tls).await.map(|()| ExitCode::SUCCESS)
+        }),
+    }
+}
+
+/// Reads the settings of a command, and runs it with them.
+fn execute<C: Config>(
+    flags: &Flags<C>,
+    command: impl AsyncFnOnce(C) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let variables: Variables = env::vars_os().collect();
+    let Settings { log, config, warnings } = flags.read(&variables)?;
+    telemetry::start(log);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(command(config));
     // What a stop had to leave behind must not hold the process.
     runtime.shutdown_background();
-    ended
+    ended.map_err(|error| flags.located(error, &variables))
 }

@@ -51,6 +51,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["ig-adapters", "ig-sandbox", "ig-service", "xtask"]),
     ("sha2", &["ig-domain", "ig-grpc-server", "ig-sandbox"]),
     ("shlex", &["xtask"]),
+    ("strsim", &["ig-service"]),
     ("subtle", &["ig-adapters"]),
     ("tempfile", &["xtask"]),
     (

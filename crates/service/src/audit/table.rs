@@ -7,42 +7,27 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-const COLUMNS: usize = 7;
+use crate::columns::{Columns, plain};
 
-const HEADER: [&str; COLUMNS] =
+const HEADER: [&str; 7] =
     ["TIME", "CALLER", "ACCOUNT_ID", "OWNER", "TOKEN_ISSUE_TIME", "PURPOSE", "REQUEST_ID"];
 
-/// A table that is written page by page. Its columns grow with what they hold.
-pub(super) struct Table {
-    widths: [usize; COLUMNS],
-    begun: bool,
-}
+/// A table that is written page by page.
+pub(super) struct Table(Columns<7>);
 
 impl Table {
     /// A table of which nothing is written yet.
     pub(super) fn new() -> Self {
-        Self { widths: [0; COLUMNS], begun: false }
+        Self(Columns::new(HEADER))
     }
 
     /// Writes these entries, below a header where they are the first.
     pub(super) fn write(&mut self, entries: &[AuditEntry], out: &mut dyn Write) -> io::Result<()> {
-        let header = (!self.begun).then(|| HEADER.map(str::to_owned));
-        self.begun = true;
-        let rows: Vec<_> = header.into_iter().chain(entries.iter().map(row)).collect();
-        for row in &rows {
-            for (width, cell) in self.widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        for row in rows {
-            let cells = row.iter().zip(self.widths).map(|(cell, width)| format!("{cell:width$}"));
-            writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-        }
-        Ok(())
+        self.0.write(entries.iter().map(row).collect(), out)
     }
 }
 
-fn row(entry: &AuditEntry) -> [String; COLUMNS] {
+fn row(entry: &AuditEntry) -> [String; 7] {
     [
         moment(entry.time),
         plain(entry.caller.as_str()),
@@ -52,27 +37,6 @@ fn row(entry: &AuditEntry) -> [String; COLUMNS] {
         plain(entry.purpose.as_str()),
         plain(entry.request_id.as_str()),
     ]
-}
-
-/// Text of callers as it can be shown in a row: what would turn the line around or hide is written out.
-fn plain(text: &str) -> String {
-    if text.is_empty() {
-        return "-".to_owned();
-    }
-    let hidden = |character: char| {
-        let turns =
-            matches!(character, '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        turns || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if hidden(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 /// Writes each entry whole, as a line of JSON.

@@ -92,3 +92,61 @@ fn nobody_gets_a_token_whom_the_file_does_not_know() {
         "{error}"
     );
 }
+
+const FILE: &str = r#"# Ours.
+[[caller]]
+name = "publisher"
+token_sha256 = [
+  "0000000000000000000000000000000000000000000000000000000000000001",
+  "0000000000000000000000000000000000000000000000000000000000000002",
+]
+roles = ["read", "token"]
+owners = ["shop/*", ""]
+expire_time = 2027-01-01T00:00:00Z
+max_in_flight = 256
+
+[[caller]]
+name = "spiffe://shop/admin"
+roles = ["admin"]
+owners = ["*"]
+"#;
+
+#[test]
+fn a_list_shows_everything_but_hashes() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, FILE).unwrap();
+    let (out, _) = ran(&["list"], Some(file.path())).unwrap();
+    let rows: Vec<Vec<_>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    let expected = [
+        vec!["NAME", "ROLES", "OWNERS", "TOKENS", "EXPIRES", "MAX_IN_FLIGHT"],
+        vec!["publisher", "read,token", "shop/*,-", "2", "2027-01-01T00:00:00Z", "256"],
+        vec!["spiffe://shop/admin", "admin", "*", "0", "-", "-"],
+    ];
+    assert_eq!(rows, expected);
+    assert!(!out.contains("0000"), "{out}");
+}
+
+#[test]
+fn a_caller_that_is_removed_is_gone_from_the_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, FILE).unwrap();
+    let path = file.path();
+    let (out, err) = ran(&["remove", "publisher"], Some(path)).unwrap();
+    assert!(out.is_empty() && err.starts_with("publisher is no longer in /"), "{err}");
+    let admin = FILE.split_once("256\n\n").unwrap().1;
+    assert_eq!(fs::read_to_string(path).unwrap(), format!("# Ours.\n{admin}"));
+    let again = format!("{:#}", ran(&["remove", "publisher"], Some(path)).unwrap_err());
+    assert!(again.ends_with("was not changed: there is no caller of this name"), "{again}");
+}
+
+#[rstest]
+#[case::list(&["list"])]
+#[case::remove(&["remove", "a"])]
+fn a_file_that_is_not_named_or_not_right_is_a_wrong_setting(#[case] arguments: &[&str]) {
+    let unnamed = ran(arguments, None).unwrap_err();
+    assert!(unnamed.is::<InvalidSettings>(), "{unnamed}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "[[caller]]\nname = ").unwrap();
+    let broken = format!("{:#}", ran(arguments, Some(file.path())).unwrap_err());
+    assert!(broken.starts_with("CALLERS_FILE (/") && broken.contains("line 2"), "{broken}");
+}

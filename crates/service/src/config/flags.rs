@@ -1,44 +1,88 @@
-//! The flags: one for each setting, made from the table of settings.
+//! The flags of a command: one for each setting that it reads.
 //!
 //! They are plain text to clap. Its own parsers and its support of variables would print secrets in the
 //! help and in errors.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
 use clap::error::Error;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
+use super::problem::{InvalidSettings, Problem};
+use super::reader::{self, Asked, Reader, Variables};
 use super::setting::{ALL, Default, Setting};
+use super::{Config, LogConfig};
 
 /// What the command line sets: values by flag.
-pub(crate) struct Flags(HashMap<String, String>);
+#[derive(std::default::Default)]
+pub(super) struct FlagValues(HashMap<String, String>);
 
-impl Flags {
+/// The settings of a command that needs `C`, as its command line sets them.
+pub(crate) struct Flags<C> {
+    values: FlagValues,
+    config: PhantomData<fn() -> C>,
+}
+
+/// The settings of a command, read.
+pub(crate) struct Settings<C> {
+    /// What is logged, and how.
+    pub(crate) log: LogConfig,
+    /// What the command needs.
+    pub(crate) config: C,
+    /// What the operator should know of them.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl FlagValues {
     /// The value of a flag; `None` where it is not given.
     pub(super) fn get(&self, flag: &str) -> Option<&str> {
         self.0.get(flag).map(String::as_str)
     }
 }
 
-impl FromArgMatches for Flags {
+impl<C: Config> Flags<C> {
+    /// Reads all settings of the command.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`] names every setting that cannot be used.
+    pub(crate) fn read(&self, variables: &Variables) -> Result<Settings<C>, InvalidSettings> {
+        let mut reader = Reader::new(&self.values, variables);
+        let (config, log) = (C::read(&mut reader), LogConfig::read(&mut reader));
+        let ((config, log), warnings) = reader.finish(config.zip(log))?;
+        Ok(Settings { log, config, warnings })
+    }
+
+    /// An error of the command, which tells of each setting where its value came from.
+    pub(crate) fn located(&self, error: anyhow::Error, variables: &Variables) -> anyhow::Error {
+        let origin = |setting: &Setting| reader::origin(setting, &self.values, variables);
+        match error.downcast::<InvalidSettings>() {
+            Ok(invalid) => invalid.located(origin).into(),
+            Err(error) => error,
+        }
+    }
+}
+
+impl<C: Config> FromArgMatches for Flags<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let flags = ALL.iter().flat_map(|setting| flags_of(setting));
+        let flags = settings::<C>().into_iter().flat_map(|asked| flags_of(asked.setting));
         let given = flags.filter_map(|flag| {
             let value = matches.get_one::<String>(&flag)?.clone();
             Some((flag, value))
         });
-        Ok(Self(given.collect()))
+        Ok(Self { values: FlagValues(given.collect()), config: PhantomData })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        self.0.extend(Self::from_arg_matches(matches)?.0);
+        self.values.0.extend(Self::from_arg_matches(matches)?.values.0);
         Ok(())
     }
 }
 
-impl Args for Flags {
+impl<C: Config> Args for Flags<C> {
     fn augment_args(command: Command) -> Command {
-        command.args(ALL.iter().flat_map(|setting| arguments(setting)))
+        command.args(settings::<C>().into_iter().flat_map(arguments))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -46,28 +90,44 @@ impl Args for Flags {
     }
 }
 
+/// The settings that a command reads, in the order of the table: found by reading them where none is given.
+fn settings<C: Config>() -> Vec<Asked> {
+    let (flags, variables) = (FlagValues::default(), Variables::new());
+    let mut reader = Reader::new(&flags, &variables);
+    C::read(&mut reader);
+    LogConfig::read(&mut reader);
+    let mut asked = reader.asked().to_vec();
+    let position = |asked: &Asked| ALL.iter().position(|one| one.name == asked.setting.name);
+    asked.sort_by_key(position);
+    asked
+}
+
 fn flags_of(setting: &Setting) -> impl Iterator<Item = String> {
     let file = setting.secret.then(|| setting.file_flag());
     [setting.flag()].into_iter().chain(file)
 }
 
-fn arguments(setting: &Setting) -> impl Iterator<Item = Arg> {
-    let Setting { name, meaning, .. } = setting;
+fn arguments(Asked { setting, required }: Asked) -> impl Iterator<Item = Arg> {
+    let Setting { name, value_name, meaning, example, .. } = setting;
     let default = match setting.default {
-        Default::Required => "required",
-        Default::Unset(meaning) => meaning,
-        Default::Value(value) => value,
+        Default::Required if required => " [required]".to_owned(),
+        Default::Required => String::new(),
+        Default::Unset(default) | Default::Value(default) => format!(" [default: {default}]"),
     };
-    let help = format!("{meaning} [variable: {name}] [default: {default}]");
-    let value = argument(setting.flag(), "VALUE", help);
+    let example = match setting.default {
+        Default::Value(default) if default == *example => String::new(),
+        _ => format!(" [example: {example}]"),
+    };
+    let help = format!("{meaning}\n[variable: {name}]{default}{example}");
+    let value = argument(setting, setting.flag(), value_name, help);
     let file = setting.secret.then(|| {
         let help = format!("A file that holds it instead [variable: {}]", setting.file_name());
-        argument(setting.file_flag(), "PATH", help)
+        argument(setting, setting.file_flag(), "PATH", help)
     });
     [value].into_iter().chain(file)
 }
 
-fn argument(flag: String, value_name: &'static str, help: String) -> Arg {
+fn argument(setting: &Setting, flag: String, value_name: &'static str, help: String) -> Arg {
     let argument = Arg::new(flag.clone()).long(flag).value_name(value_name).help(help);
-    argument.global(true).help_heading("Settings")
+    argument.global(true).help_heading(setting.group).next_line_help(true)
 }

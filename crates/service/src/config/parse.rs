@@ -1,4 +1,5 @@
-//! From text to values. Every error continues the variable's name, and repeats no part of the value.
+//! From text to values. Every error continues the variable's name, and repeats no part of the value: the reader
+//! shows it where it may.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +8,6 @@ use ig_adapters::instagram::BaseUrl;
 use ig_adapters::sealing::KeyRing;
 use ig_domain::{AppId, RedirectUri};
 use secrecy::SecretString;
-use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
 
@@ -16,6 +16,9 @@ const AN_HOUR: Duration = Duration::from_hours(1);
 
 /// The longest app secret; a guess of ours, as Meta tells no length.
 const LONGEST_SECRET: usize = 256;
+
+/// How many hexadecimal digits Meta's app secrets have, as far as anybody has seen; nothing says so.
+const APP_SECRET_DIGITS: usize = 32;
 
 pub(super) fn app_id(raw: &str) -> Result<AppId, &'static str> {
     raw.parse().map_err(|_| "is not 1 to 20 digits")
@@ -32,6 +35,15 @@ pub(super) fn app_secret(raw: &str) -> Result<SecretString, &'static str> {
         return Err("has an item that is not up to 256 visible ASCII characters");
     }
     Ok(secrets.next().unwrap_or_default().into())
+}
+
+/// The position of the first listed secret that does not look like Instagram's, counted from 1.
+pub(super) fn unusual_app_secret(raw: &str) -> Option<usize> {
+    let usual = |secret: &str| {
+        secret.len() == APP_SECRET_DIGITS && secret.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let mut secrets = (1..).zip(raw.split(',').map(str::trim));
+    secrets.find(|(_, secret)| !usual(secret)).map(|(position, _)| position)
 }
 
 pub(super) fn clock_url(raw: &str) -> Result<String, &'static str> {
@@ -84,10 +96,4 @@ pub(super) fn log_format(raw: &str) -> Result<LogFormat, &'static str> {
         "json" => Ok(LogFormat::Json),
         _ => Err("is neither text nor json"),
     }
-}
-
-pub(super) fn log_filter(raw: &str) -> Result<EnvFilter, &'static str> {
-    // The library cuts directives at byte offsets and panics within a longer character.
-    let plain = raw.is_ascii().then_some(raw).ok_or("is not plain ASCII")?;
-    EnvFilter::try_new(plain).map_err(|_| "is not a list of filter directives")
 }

@@ -1,81 +1,66 @@
 //! Where a value comes from: the flag, else the variable, each by itself or as a file, else the default.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ig_adapters::persistence::InvalidDatabaseUrl;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::flags::Flags;
-use super::setting::{self, Default, Setting};
+use super::flags::FlagValues;
+use super::origin::Origin;
+use super::problem::{InvalidSettings, Problem};
+use super::setting::{Default, Empty, Setting};
+use super::similar_names;
 
 /// The most that a file with a value may hold, in bytes; ours.
 const LARGEST_FILE: u64 = 64 * 1024;
 
+/// The environment: values by variable.
+pub(crate) type Variables = BTreeMap<OsString, OsString>;
+
 /// Reads settings, and keeps what is wrong with them until all are read.
-///
-/// An empty value counts as none, but where the setting says otherwise.
 pub(crate) struct Reader<'a> {
-    flags: &'a Flags,
-    variable: &'a dyn Fn(&str) -> Option<OsString>,
-    problems: Vec<String>,
+    flags: &'a FlagValues,
+    variables: &'a Variables,
+    asked: Vec<Asked>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
-/// Settings that cannot be used: each by its variable, with what is wrong and an example, never its value.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub(crate) struct InvalidSettings(Vec<String>);
-
-impl InvalidSettings {
-    /// No keys are given, and beside this database there is no place for a file with them.
-    pub(crate) fn no_keys() -> Self {
-        Self::of(&setting::TOKEN_KEYS, "is required with PostgreSQL")
-    }
-
-    /// One setting cannot be used. `problem` continues the variable's name.
-    pub(super) fn of(setting: &Setting, problem: impl Display) -> Self {
-        Self(vec![describe(setting, &problem)])
-    }
-
-    /// A file is to be written, and none is named.
-    pub(crate) fn no_callers_file() -> Self {
-        Self(vec![describe(&setting::CALLERS_FILE, &"is required with --write")])
-    }
-
-    /// The file of callers is there to be read, and cannot be used.
-    pub(crate) fn callers_file(path: &Path, error: &dyn Display) -> Self {
-        Self(vec![format!("CALLERS_FILE ({}) cannot be used: {error}", path.display())])
-    }
+/// A setting that was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// Which one.
+    pub(super) setting: &'static Setting,
+    /// Whether it must have a value.
+    pub(super) required: bool,
 }
 
-impl From<InvalidDatabaseUrl> for InvalidSettings {
-    fn from(error: InvalidDatabaseUrl) -> Self {
-        Self(vec![error.to_string()])
-    }
-}
-
-fn describe(setting: &Setting, problem: &dyn Display) -> String {
-    let Setting { name, example, .. } = setting;
-    format!("{name} {problem}, for example {name}={example}")
+/// A value, and where it came from.
+struct Given {
+    value: SecretString,
+    origin: Origin,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from the command line and the environment.
-    pub(crate) fn new(flags: &'a Flags, variable: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self { flags, variable, problems: Vec::new() }
+    pub(super) fn new(flags: &'a FlagValues, variables: &'a Variables) -> Self {
+        let (asked, problems, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { flags, variables, asked, problems, warnings }
     }
 
     /// The parsed value. `None` when it is missing or wrong, which [`finish`](Self::finish) tells.
     pub(super) fn value<T, E: Display>(
         &mut self,
-        setting: &Setting,
+        setting: &'static Setting,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let value = self.optional(setting, parse)?;
+        self.asked.push(Asked { setting, required: true });
+        let value = self.parsed(setting, parse)?;
         if value.is_none() {
             self.refuse(setting, "is required");
         }
@@ -87,72 +72,153 @@ impl<'a> Reader<'a> {
     #[expect(clippy::option_option, reason = "the outer says whether it is right")]
     pub(super) fn optional<T, E: Display>(
         &mut self,
-        setting: &Setting,
+        setting: &'static Setting,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<Option<T>> {
-        let default = match setting.default {
-            Default::Value(value) => Some(SecretString::from(value)),
-            Default::Required | Default::Unset(_) => None,
+        self.asked.push(Asked { setting, required: false });
+        self.parsed(setting, parse)
+    }
+
+    #[expect(clippy::option_option, reason = "the outer says whether it is right")]
+    fn parsed<T, E: Display>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        let given = match given(setting, self.flags, self.variables) {
+            Ok(given) => given,
+            Err(problem) => {
+                self.refuse(setting, problem);
+                return None;
+            }
         };
-        let parsed = self.given(setting).and_then(|given| {
-            let value = given.or(default);
-            let parsed = value.map(|value| parse(value.expose_secret()));
-            parsed.transpose().map_err(|problem| problem.to_string())
-        });
-        parsed.map_err(|problem| self.refuse(setting, problem)).ok()
+        let Some(Given { value, origin }) = given else { return Some(None) };
+        let value = value.expose_secret();
+        match parse(value) {
+            Ok(parsed) => Some(Some(parsed)),
+            Err(problem) => {
+                let origin = Some(origin.with_value(value, setting.secret));
+                self.problems.push(Problem::new(setting, &problem, origin));
+                None
+            }
+        }
     }
 
     /// Notes that a setting cannot be used. `problem` continues the variable's name.
     pub(super) fn refuse(&mut self, setting: &Setting, problem: impl Display) {
-        self.problems.push(describe(setting, &problem));
+        self.problems.push(Problem::new(setting, &problem, None));
     }
 
-    /// What was read, if nothing was refused.
+    /// Notes that a setting may be wrong. `problem` continues the variable's name, and says what to do.
+    pub(super) fn warn(&mut self, setting: &Setting, problem: impl Display) {
+        self.warnings.push(Problem::warning(setting, &problem));
+    }
+
+    /// What was asked for so far.
+    pub(super) fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// What was read, with what should be known of it, if nothing was refused.
     ///
     /// # Errors
     ///
     /// [`InvalidSettings`] with everything that was refused.
-    pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, InvalidSettings> {
+    pub(super) fn finish<T>(
+        mut self,
+        read: Option<T>,
+    ) -> Result<(T, Vec<Problem>), InvalidSettings> {
+        self.warnings.extend(similar_names::warnings(&self.asked, self.variables));
+        let Self { problems, warnings, .. } = self;
         match read {
-            Some(read) if self.problems.is_empty() => Ok(read),
-            _ => Err(InvalidSettings(self.problems)),
+            Some(read) if problems.is_empty() => Ok((read, warnings)),
+            _ => Err(InvalidSettings { problems, warnings }),
         }
-    }
-
-    fn given(&self, setting: &Setting) -> Result<Option<SecretString>, String> {
-        let counts = |value: &OsString| setting.may_be_empty || !value.is_empty();
-        let flag = |flag: &str| self.flags.get(flag).map(OsString::from).filter(counts);
-        let variable = |name: &str| (self.variable)(name).filter(counts);
-        let file = setting.secret.then(|| setting.file_flag());
-        if let Some(given) = one_of(&setting.flag(), file.as_deref(), &flag)? {
-            return Ok(Some(given));
-        }
-        let file = setting.secret.then(|| setting.file_name());
-        one_of(setting.name, file.as_deref(), &variable)
     }
 }
 
-/// The value by its own name or by the name of its file, never both.
-fn one_of(
-    name: &str,
-    file_name: Option<&str>,
-    get: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Option<SecretString>, String> {
-    let file = file_name.and_then(|name| Some((name, get(name)?)));
-    match (get(name), file) {
-        (None, None) => Ok(None),
-        (Some(value), None) => {
-            let value = value.into_string().map_err(|_| "is not UTF-8")?;
-            Ok(Some(value.into()))
+/// Where the value of a setting comes from, as an error tells it; `None` where it is not given.
+pub(super) fn origin(
+    setting: &Setting,
+    flags: &FlagValues,
+    variables: &Variables,
+) -> Option<String> {
+    let Given { value, origin } = given(setting, flags, variables).ok()??;
+    Some(origin.with_value(value.expose_secret(), setting.secret))
+}
+
+/// The value of a setting: the flag's, else the variable's, else the default.
+fn given(
+    setting: &Setting,
+    flags: &FlagValues,
+    variables: &Variables,
+) -> Result<Option<Given>, String> {
+    let flag = Source {
+        name: format!("--{}", setting.flag()),
+        value: flags.get(&setting.flag()).map(OsString::from),
+        file_name: format!("--{}", setting.file_flag()),
+        file: flags.get(&setting.file_flag()).map(PathBuf::from),
+        origin: Origin::Flag,
+    };
+    if let Some(given) = flag.given(setting)? {
+        return Ok(Some(given));
+    }
+    let variable = |name: &str| variables.get(OsStr::new(name));
+    let variable = Source {
+        name: setting.name.to_owned(),
+        value: variable(setting.name).cloned(),
+        file_name: setting.file_name(),
+        file: variable(&setting.file_name()).map(PathBuf::from),
+        origin: Origin::Variable,
+    };
+    let given = variable.given(setting)?;
+    let default = || match setting.default {
+        Default::Value(value) => Some(Given { value: value.into(), origin: Origin::Default }),
+        Default::Required | Default::Unset(_) => None,
+    };
+    Ok(given.or_else(default))
+}
+
+/// The command line or the environment, and what one of them has for a setting.
+struct Source {
+    name: String,
+    value: Option<OsString>,
+    file_name: String,
+    file: Option<PathBuf>,
+    origin: fn(String) -> Origin,
+}
+
+impl Source {
+    /// The value by its own name or by the name of its file, never both.
+    fn given(self, setting: &Setting) -> Result<Option<Given>, String> {
+        let Self { name, value, file_name, file, origin } = self;
+        let file = file.filter(|path| setting.secret && !path.as_os_str().is_empty());
+        let is_empty = value.as_ref().is_some_and(|value| value.is_empty());
+        match (value, file) {
+            (None, None) => Ok(None),
+            (Some(_), None) if is_empty && setting.empty == Empty::NotGiven => Ok(None),
+            (Some(_), None) if is_empty && setting.empty == Empty::Refused => {
+                let origin = origin(name);
+                Err(format!("is given but empty ({origin}): leave it out, or give it a value"))
+            }
+            (Some(value), None) => {
+                let origin = origin(name);
+                let value = value.into_string();
+                let value = value.map_err(|_| format!("is not UTF-8 ({origin})"))?;
+                Ok(Some(Given { value: value.into(), origin }))
+            }
+            (Some(_), Some(_)) if !is_empty => {
+                Err(format!("and {file_name} are given both: give one"))
+            }
+            (_, Some(path)) => {
+                let value = read(&path).map_err(|problem| format!("({file_name}) {problem}"))?;
+                Ok(Some(Given { value, origin: Origin::File { path, named_by: file_name } }))
+            }
         }
-        (None, Some((name, path))) => {
-            read(Path::new(&path)).map(Some).map_err(|problem| format!("({name}) {problem}"))
-        }
-        (Some(_), Some((name, _))) => Err(format!("and {name} are given both: give one")),
     }
 }
 
-/// What a file holds, without the line break at its end.
+/// The text of a file, without the line break at its end.
 fn read(path: &Path) -> Result<SecretString, String> {
     let mut text = Zeroizing::new(String::new());
     let read =

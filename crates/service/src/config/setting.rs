@@ -1,245 +1,214 @@
-//! What can be set: one table, from which the flags, their help and the texts of errors come.
+//! All settings: one table, from which the flags, their help and the texts of errors come.
+//!
+//! A new setting is a row here and a line in the `read` of each command that needs it.
 
-/// A setting: an environment variable, and a flag of the same name.
-pub(crate) struct Setting {
-    /// The environment variable.
-    pub(crate) name: &'static str,
-    /// What it is for, in one line.
-    pub(super) meaning: &'static str,
-    /// What stands where it is not given.
-    pub(super) default: Default,
-    /// A value that would do.
-    pub(super) example: &'static str,
-    /// Whether its value must not be shown. Such a setting may also be given as a file.
-    pub(super) secret: bool,
-    /// Whether an empty value is one, too, and not as good as none.
-    pub(super) may_be_empty: bool,
+mod definition;
+
+pub(crate) use self::definition::Setting;
+pub(super) use self::definition::{Default, Empty};
+
+/// Declares settings, each below the heading of its group.
+macro_rules! settings {
+    ($($group:literal { $($name:ident = $setting:expr;)* })*) => {
+        $($(pub(super) static $name: Setting = $setting.below($group);)*)*
+
+        /// Every setting, in the order of the help.
+        pub(super) static ALL: &[&Setting] = &[$($(&$name),*),*];
+    };
 }
 
-/// What stands where a setting is not given.
-pub(super) enum Default {
-    /// Nothing: it must be given.
-    Required,
-    /// No value, which means this.
-    Unset(&'static str),
-    /// This value.
-    Value(&'static str),
+settings! {
+    "Instagram" {
+        APP_ID = Setting::required(
+            "INSTAGRAM_APP_ID",
+            "DIGITS",
+            "The Instagram app id, not Facebook's",
+        )
+        .example("1234567890123456");
+
+        APP_SECRET = Setting::required(
+            "INSTAGRAM_APP_SECRET",
+            "SECRET",
+            "The Instagram app secret, not Facebook's; of a comma-separated list the first is used",
+        )
+        .example("0123456789abcdef0123456789abcdef")
+        .secret();
+
+        AUTHORIZE_URL = Setting::defaulting(
+            "INSTAGRAM_AUTHORIZE_URL",
+            "URL",
+            "The page that people consent on",
+            "https://www.instagram.com/oauth/authorize",
+        );
+
+        API_URL = Setting::defaulting(
+            "INSTAGRAM_API_URL",
+            "URL",
+            "Where codes are exchanged",
+            "https://api.instagram.com",
+        );
+
+        GRAPH_URL = Setting::defaulting(
+            "INSTAGRAM_GRAPH_URL",
+            "URL",
+            "Where everything else is asked; a version may follow, as in https://graph.instagram.com/v25.0",
+            "https://graph.instagram.com",
+        );
+
+        INSECURE_HTTP = Setting::defaulting(
+            "INSTAGRAM_INSECURE_HTTP",
+            "true|false",
+            "Lets the three URLs above be plain http to any host, not to loopback only",
+            "false",
+        );
+
+        SANDBOX_CLOCK_URL = Setting::optional(
+            "SANDBOX_CLOCK_URL",
+            "URL",
+            "Takes the time from the sandbox; refused unless all Instagram URLs are plain http",
+            "the machine's clock",
+        )
+        .example("http://127.0.0.1:8090/sandbox/clock");
+    }
+
+    "Database and keys" {
+        DATABASE_URL = Setting::defaulting(
+            "DATABASE_URL",
+            "URL",
+            "The SQLite or PostgreSQL database, such as postgres://user@host/database",
+            "sqlite://instagram-accounts.db?mode=rwc",
+        )
+        .secret()
+        .empty(Empty::Refused);
+
+        DATABASE_PASSWORD = Setting::optional(
+            "DATABASE_PASSWORD",
+            "SECRET",
+            "The password for a PostgreSQL DATABASE_URL that holds none, as it is",
+            "none but the URL's",
+        )
+        .example("correct-horse/battery#staple")
+        .secret();
+
+        TOKEN_KEYS = Setting::optional(
+            "TOKEN_KEYS",
+            "KEYS",
+            "Keys that seal tokens, id:base64(32 bytes), comma-separated: the first seals, all open",
+            "a key file beside an SQLite database, made at the first start",
+        )
+        .example(r#""k1:$(openssl rand -base64 32)""#)
+        .secret()
+        .empty(Empty::Refused);
+
+        MIGRATE_ON_START = Setting::defaulting(
+            "MIGRATE_ON_START",
+            "true|false",
+            "Whether a PostgreSQL database is brought up to date at the start; SQLite always is",
+            "false",
+        );
+    }
+
+    "Server and callers" {
+        GRPC_LISTEN = Setting::defaulting(
+            "GRPC_LISTEN",
+            "IP:PORT",
+            "Address to serve gRPC on; port 0 takes a free one",
+            "127.0.0.1:50051",
+        );
+
+        CALLERS_FILE = Setting::optional(
+            "CALLERS_FILE",
+            "PATH",
+            "The TOML file of the services that may call, read again when it changes; see `caller add`",
+            "everybody may do everything: on loopback only, or with ALLOW_ANONYMOUS",
+        )
+        .example("/etc/instagram-accounts/callers.toml")
+        .empty(Empty::Refused);
+
+        ALLOW_ANONYMOUS = Setting::defaulting(
+            "ALLOW_ANONYMOUS",
+            "true|false",
+            "Lets everybody do everything without CALLERS_FILE, though GRPC_LISTEN is not loopback",
+            "false",
+        );
+
+        GRPC_TLS_CERT = Setting::optional(
+            "GRPC_TLS_CERT",
+            "PATH",
+            "A PEM file with the server's certificate and those that lead to its authority; read again when it changes",
+            "no TLS",
+        )
+        .example("/etc/instagram-accounts/tls.crt");
+
+        GRPC_TLS_KEY = Setting::optional(
+            "GRPC_TLS_KEY",
+            "PATH",
+            "A PEM file with the key of that certificate",
+            "no TLS",
+        )
+        .example("/etc/instagram-accounts/tls.key");
+
+        GRPC_TLS_CLIENT_CA = Setting::optional(
+            "GRPC_TLS_CLIENT_CA",
+            "PATH",
+            "A PEM file with the authorities of clients' certificates, by whose DNS and URI names callers are known",
+            "no certificate is asked for",
+        )
+        .example("/etc/instagram-accounts/clients.crt");
+
+        REFLECTION = Setting::defaulting(
+            "REFLECTION",
+            "true|false",
+            "Whether callers may ask the server for its methods and messages",
+            "true",
+        );
+
+        SHUTDOWN_TIMEOUT = Setting::defaulting(
+            "SHUTDOWN_TIMEOUT",
+            "DURATION",
+            "How long a stop waits for work under way, 1s to 1h",
+            "30s",
+        );
+    }
+
+    "Linking" {
+        REDIRECT_URIS = Setting::optional(
+            "REDIRECT_URIS",
+            "URLS",
+            "Redirect URIs that BeginLink accepts, to the letter, comma-separated",
+            "any",
+        )
+        .example("https://example.com/instagram/callback");
+
+        STATE_TTL = Setting::defaulting(
+            "STATE_TTL",
+            "DURATION",
+            "How long a person may take to consent, 1s to 365d",
+            "15m",
+        );
+    }
+
+    "Probes, numbers and logs" {
+        METRICS_LISTEN = Setting::defaulting(
+            "METRICS_LISTEN",
+            "IP:PORT",
+            "Address to answer probes and collectors on, over plain http; port 0 takes a free one, an empty value turns it off",
+            "127.0.0.1:9090",
+        )
+        .empty(Empty::AValue);
+
+        LOG_FORMAT = Setting::defaulting(
+            "LOG_FORMAT",
+            "text|json",
+            "How a line of the log looks; the log goes to standard error",
+            "text",
+        );
+
+        RUST_LOG = Setting::defaulting(
+            "RUST_LOG",
+            "FILTER",
+            "What is logged, as a level or filter directives such as info,ig_application=debug",
+            "info",
+        );
+    }
 }
-
-impl Setting {
-    const fn new(name: &'static str, meaning: &'static str, default: Default) -> Self {
-        let example = match default {
-            Default::Value(value) => value,
-            Default::Required | Default::Unset(_) => "",
-        };
-        Self { name, meaning, default, example, secret: false, may_be_empty: false }
-    }
-
-    const fn like(self, example: &'static str) -> Self {
-        Self { example, ..self }
-    }
-
-    const fn secret(self) -> Self {
-        Self { secret: true, ..self }
-    }
-
-    const fn or_empty(self) -> Self {
-        Self { may_be_empty: true, ..self }
-    }
-
-    /// The flag: `STATE_TTL` is `--state-ttl`.
-    pub(super) fn flag(&self) -> String {
-        self.name.to_ascii_lowercase().replace('_', "-")
-    }
-
-    /// The variable that names a file with the value.
-    pub(super) fn file_name(&self) -> String {
-        format!("{}_FILE", self.name)
-    }
-
-    /// The flag that names a file with the value.
-    pub(super) fn file_flag(&self) -> String {
-        format!("{}-file", self.flag())
-    }
-}
-
-pub(super) static APP_ID: Setting =
-    Setting::new("INSTAGRAM_APP_ID", "The Instagram app id, not Facebook's", Default::Required)
-        .like("1234567890123456");
-
-pub(super) static APP_SECRET: Setting = Setting::new(
-    "INSTAGRAM_APP_SECRET",
-    "The Instagram app secret, not Facebook's; of a comma-separated list the first is used",
-    Default::Required,
-)
-.like("0123456789abcdef0123456789abcdef")
-.secret();
-
-pub(super) static AUTHORIZE_URL: Setting = Setting::new(
-    "INSTAGRAM_AUTHORIZE_URL",
-    "The page that people consent on",
-    Default::Value("https://www.instagram.com/oauth/authorize"),
-);
-
-pub(super) static API_URL: Setting = Setting::new(
-    "INSTAGRAM_API_URL",
-    "Where codes are exchanged",
-    Default::Value("https://api.instagram.com"),
-);
-
-pub(super) static GRAPH_URL: Setting = Setting::new(
-    "INSTAGRAM_GRAPH_URL",
-    "Where everything else is asked; a version may follow, as in https://graph.instagram.com/v25.0",
-    Default::Value("https://graph.instagram.com"),
-);
-
-pub(super) static INSECURE_HTTP: Setting = Setting::new(
-    "INSTAGRAM_INSECURE_HTTP",
-    "Lets the three URLs above be plain http to any host, not to loopback only",
-    Default::Value("false"),
-);
-
-pub(super) static DATABASE_URL: Setting = Setting::new(
-    "DATABASE_URL",
-    "The SQLite or PostgreSQL database",
-    Default::Value("sqlite://instagram-accounts.db?mode=rwc"),
-)
-.secret();
-
-pub(super) static DATABASE_PASSWORD: Setting = Setting::new(
-    "DATABASE_PASSWORD",
-    "The password for a PostgreSQL DATABASE_URL that holds none, as it is",
-    Default::Unset("none but the URL's"),
-)
-.like("correct-horse/battery#staple")
-.secret();
-
-pub(super) static TOKEN_KEYS: Setting = Setting::new(
-    "TOKEN_KEYS",
-    "Keys that seal tokens, id:base64(32 bytes), comma-separated: the first seals, all open",
-    Default::Unset("a key file beside an SQLite database, made at the first start"),
-)
-.like(r#""k1:$(openssl rand -base64 32)""#)
-.secret();
-
-pub(super) static MIGRATE_ON_START: Setting = Setting::new(
-    "MIGRATE_ON_START",
-    "Whether a PostgreSQL database is brought up to date at the start; SQLite always is",
-    Default::Value("false"),
-);
-
-pub(super) static GRPC_LISTEN: Setting = Setting::new(
-    "GRPC_LISTEN",
-    "Address to serve gRPC on; port 0 takes a free one",
-    Default::Value("127.0.0.1:50051"),
-);
-
-pub(super) static CALLERS_FILE: Setting = Setting::new(
-    "CALLERS_FILE",
-    "The TOML file of the services that may call, read again when it changes; see `caller add`",
-    Default::Unset("everybody may do everything: on loopback only, or with ALLOW_ANONYMOUS"),
-)
-.like("/etc/instagram-accounts/callers.toml");
-
-pub(super) static ALLOW_ANONYMOUS: Setting = Setting::new(
-    "ALLOW_ANONYMOUS",
-    "Lets everybody do everything without CALLERS_FILE, though GRPC_LISTEN is not loopback",
-    Default::Value("false"),
-);
-
-pub(super) static METRICS_LISTEN: Setting = Setting::new(
-    "METRICS_LISTEN",
-    "Address to answer probes and collectors on, over plain http; port 0 takes a free one, an empty value turns it off",
-    Default::Value("127.0.0.1:9090"),
-)
-.or_empty();
-
-pub(super) static GRPC_TLS_CERT: Setting = Setting::new(
-    "GRPC_TLS_CERT",
-    "A PEM file with the server's certificate and those that lead to its authority; read again when it changes",
-    Default::Unset("no TLS"),
-)
-.like("/etc/instagram-accounts/tls.crt");
-
-pub(super) static GRPC_TLS_KEY: Setting = Setting::new(
-    "GRPC_TLS_KEY",
-    "A PEM file with the key of that certificate",
-    Default::Unset("no TLS"),
-)
-.like("/etc/instagram-accounts/tls.key");
-
-pub(super) static GRPC_TLS_CLIENT_CA: Setting = Setting::new(
-    "GRPC_TLS_CLIENT_CA",
-    "A PEM file with the authorities of clients' certificates, by whose DNS and URI names callers are known",
-    Default::Unset("no certificate is asked for"),
-)
-.like("/etc/instagram-accounts/clients.crt");
-
-pub(super) static REDIRECT_URIS: Setting = Setting::new(
-    "REDIRECT_URIS",
-    "Redirect URIs that BeginLink accepts, to the letter, comma-separated",
-    Default::Unset("any"),
-)
-.like("https://example.com/instagram/callback");
-
-pub(super) static STATE_TTL: Setting = Setting::new(
-    "STATE_TTL",
-    "How long a person may take to consent, 1s to 365d",
-    Default::Value("15m"),
-);
-
-pub(super) static SHUTDOWN_TIMEOUT: Setting = Setting::new(
-    "SHUTDOWN_TIMEOUT",
-    "How long a stop waits for work under way, 1s to 1h",
-    Default::Value("30s"),
-);
-
-pub(super) static REFLECTION: Setting = Setting::new(
-    "REFLECTION",
-    "Whether callers may ask the server for its methods and messages",
-    Default::Value("true"),
-);
-
-pub(super) static LOG_FORMAT: Setting =
-    Setting::new("LOG_FORMAT", "text or json, on standard error", Default::Value("text"));
-
-pub(super) static RUST_LOG: Setting = Setting::new(
-    "RUST_LOG",
-    "What is logged, as filter directives such as info,ig_application=debug",
-    Default::Value("info"),
-);
-
-pub(super) static SANDBOX_CLOCK_URL: Setting = Setting::new(
-    "SANDBOX_CLOCK_URL",
-    "Takes the time from the sandbox; refused unless all Instagram URLs are plain http",
-    Default::Unset("the machine's clock"),
-)
-.like("http://127.0.0.1:8090/sandbox/clock");
-
-/// Every setting, in the order of the help.
-pub(super) static ALL: &[&Setting] = &[
-    &APP_ID,
-    &APP_SECRET,
-    &AUTHORIZE_URL,
-    &API_URL,
-    &GRAPH_URL,
-    &INSECURE_HTTP,
-    &DATABASE_URL,
-    &DATABASE_PASSWORD,
-    &TOKEN_KEYS,
-    &MIGRATE_ON_START,
-    &GRPC_LISTEN,
-    &CALLERS_FILE,
-    &ALLOW_ANONYMOUS,
-    &METRICS_LISTEN,
-    &GRPC_TLS_CERT,
-    &GRPC_TLS_KEY,
-    &GRPC_TLS_CLIENT_CA,
-    &REDIRECT_URIS,
-    &STATE_TTL,
-    &SHUTDOWN_TIMEOUT,
-    &REFLECTION,
-    &LOG_FORMAT,
-    &RUST_LOG,
-    &SANDBOX_CLOCK_URL,
-];

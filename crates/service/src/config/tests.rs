@@ -1,20 +1,27 @@
 //! What each setting accepts, and what its errors say.
 
-use std::ffi::OsString;
-use std::fs;
+mod help;
 
-use clap::{CommandFactory as _, Parser};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
+
+use clap::Parser;
+use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
+use ig_domain::RedirectUri;
 use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
-use super::setting::Default;
+use super::problem::Problem;
+use super::setting::{Empty, Setting};
 use super::*;
 
 #[derive(Parser)]
-struct CommandLine {
+struct CommandLine<C: Config> {
     #[command(flatten)]
-    flags: Flags,
+    flags: Flags<C>,
 }
 
 const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -31,18 +38,29 @@ const SANDBOX: [(&str, &str); 4] = [
 ];
 
 /// Reads with these flags and variables; of a variable that is listed twice, the last one counts.
-fn with<T>(flags: &[&str], variables: &[(&str, &str)], read: impl FnOnce(Reader<'_>) -> T) -> T {
+fn with<C: Config>(
+    flags: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<Settings<C>, InvalidSettings> {
     let flags = ["program"].iter().chain(flags);
-    let CommandLine { flags } = CommandLine::try_parse_from(flags).unwrap();
-    let variable = |name: &str| {
-        let found = variables.iter().rev().find(|(variable, _)| *variable == name);
-        found.map(|(_, value)| OsString::from(value))
-    };
-    read(Reader::new(&flags, &variable))
+    let CommandLine::<C> { flags } = CommandLine::try_parse_from(flags).unwrap();
+    flags.read(&environment(variables))
+}
+
+fn environment(variables: &[(&str, &str)]) -> Variables {
+    variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 fn serve(variables: &[(&str, &str)]) -> Result<ServeConfig, InvalidSettings> {
-    with(&[], &[&REQUIRED, variables].concat(), ServeConfig::read)
+    with(&[], &[&REQUIRED, variables].concat()).map(|settings| settings.config)
+}
+
+fn log(variables: &[(&str, &str)]) -> Result<LogConfig, InvalidSettings> {
+    with::<MigrateConfig>(&[], variables).map(|settings| settings.log)
+}
+
+fn healthcheck(variables: &[(&str, &str)]) -> HealthcheckConfig {
+    with(&[], variables).unwrap().config
 }
 
 fn refused(variables: &[(&str, &str)]) -> String {
@@ -70,7 +88,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert!(config.reflection);
     assert_eq!(config.sandbox_clock_url, None);
-    let log = with(&[], &[], LogConfig::read).unwrap();
+    let log = log(&[]).unwrap();
     assert_eq!((log.format, log.filter.to_string()), (LogFormat::Text, "info".to_owned()));
 }
 
@@ -109,7 +127,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
 #[case::shutdown_timeout("SHUTDOWN_TIMEOUT", "2h", "is not a span of 1s to 1h")]
 #[case::reflection("REFLECTION", "on", "is neither true nor false")]
 #[case::clock("SANDBOX_CLOCK_URL", "https://127.0.0.1/clock", "is not a plain http URL")]
-fn a_wrong_value_is_told_by_its_variable_without_being_repeated(
+fn a_wrong_value_is_told_by_its_variable_with_where_it_came_from(
     #[case] variable: &str,
     #[case] value: &str,
     #[case] problem: &str,
@@ -119,28 +137,36 @@ fn a_wrong_value_is_told_by_its_variable_without_being_repeated(
     let setting = setting::ALL.iter().find(|setting| setting.name == variable).unwrap();
     assert!(text.ends_with(&format!(", for example {variable}={}", setting.example)), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(!setting.secret || !text.contains(value), "{text}");
+    assert!(text.contains(&format!("(variable {variable}")), "{text}");
+    let hidden = setting.secret || value.contains('@');
+    assert_eq!(text.contains(&format!("= {value:?})")), !hidden, "{text}");
 }
 
 #[rstest]
 #[case::format("LOG_FORMAT", "xml", "is neither text nor json")]
-#[case::filter("RUST_LOG", "ig=loud", "is not a list of filter directives")]
+#[case::filter("RUST_LOG", "ig=loud", "is not a level or a list of filter directives")]
+#[case::filter_level("RUST_LOG", "wran", "would log nothing of this service")]
 #[case::filter_text("RUST_LOG", "¡=[é]", "is not plain ASCII")]
 fn a_wrong_setting_of_the_log_is_told(
     #[case] variable: &str,
     #[case] value: &str,
     #[case] problem: &str,
 ) {
-    let text = with(&[], &[(variable, value)], LogConfig::read).err().unwrap().to_string();
-    assert!(text.starts_with(&format!("{variable} {problem}, for example {variable}=")), "{text}");
+    let text = log(&[(variable, value)]).err().unwrap().to_string();
+    assert!(text.starts_with(&format!("{variable} {problem}")), "{text}");
+    assert!(
+        text.contains(&format!("(variable {variable} = {value:?}), for example {variable}=")),
+        "{text}"
+    );
 }
 
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
-    let text = with(&[], &[("STATE_TTL", "soon"), ("GRPC_LISTEN", "")], ServeConfig::read);
+    let wrong = [("STATE_TTL", "soon"), ("GRPC_LISTEN", ""), ("LOG_FORMAT", "xml")];
+    let text = with::<ServeConfig>(&[], &wrong);
     let text = text.err().unwrap().to_string();
     let named: Vec<_> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(named, ["INSTAGRAM_APP_ID", "INSTAGRAM_APP_SECRET", "STATE_TTL"]);
+    assert_eq!(named, ["INSTAGRAM_APP_ID", "INSTAGRAM_APP_SECRET", "STATE_TTL", "LOG_FORMAT"]);
     assert!(text.contains("INSTAGRAM_APP_ID is required, for example"), "{text}");
 }
 
@@ -166,8 +192,8 @@ fn lists_and_spans_are_read() {
 fn an_empty_address_turns_probes_off_and_outranks_like_any_other() {
     assert_eq!(serve(&[("METRICS_LISTEN", "")]).unwrap().metrics_listen, None);
     let variables = [&REQUIRED[..], &[("METRICS_LISTEN", "127.0.0.1:1")]].concat();
-    let config = with(&["--metrics-listen", ""], &variables, ServeConfig::read).unwrap();
-    assert_eq!(config.metrics_listen, None);
+    let settings = with::<ServeConfig>(&["--metrics-listen", ""], &variables).unwrap();
+    assert_eq!(settings.config.metrics_listen, None);
 }
 
 #[rstest]
@@ -195,8 +221,8 @@ fn tls_needs_no_authorities_of_clients() {
     assert_eq!(tls.client_ca, None);
     let all = [&pair[..], &[("GRPC_TLS_CLIENT_CA", "ca.crt")]].concat();
     assert_eq!(serve(&all).unwrap().tls.unwrap().client_ca, Some("ca.crt".into()));
-    assert!(with(&[], &pair, read_server).unwrap().1, "healthcheck speaks TLS");
-    assert!(!with(&[], &[], read_server).unwrap().1);
+    assert!(healthcheck(&pair).tls, "healthcheck speaks TLS");
+    assert!(!healthcheck(&[]).tls);
 }
 
 #[test]
@@ -224,7 +250,8 @@ fn a_flag_outranks_variables_and_files_outrank_defaults() {
     fs::write(&file, "sqlite://file.db\r\n").unwrap();
     let file = file.to_str().unwrap();
     let url = |flags: &[&str], variables: &[(&str, &str)]| {
-        with(flags, variables, read_database).unwrap().url.expose_secret().to_owned()
+        let settings = with::<MigrateConfig>(flags, variables).unwrap();
+        settings.config.database.url.expose_secret().to_owned()
     };
     let (variable, variable_file) =
         (("DATABASE_URL", "sqlite://variable.db"), ("DATABASE_URL_FILE", file));
@@ -240,13 +267,149 @@ fn the_password_of_the_database_is_taken_as_it_is_and_may_come_from_a_file() {
     let file = folder.path().join("password");
     fs::write(&file, "p@ss/#?%41\n").unwrap();
     let password = |variable| {
-        let database = with(&[], &[variable], read_database).unwrap();
-        database.password.map(|password| password.expose_secret().to_owned())
+        let settings = with::<MigrateConfig>(&[], &[variable]).unwrap();
+        settings.config.database.password.map(|password| password.expose_secret().to_owned())
     };
     let expected = Some("p@ss/#?%41".to_owned());
     assert_eq!(password(("DATABASE_PASSWORD", "p@ss/#?%41")), expected);
     assert_eq!(password(("DATABASE_PASSWORD_FILE", file.to_str().unwrap())), expected);
     assert_eq!(password(("DATABASE_PASSWORD", "")), None);
+}
+
+#[test]
+fn an_error_tells_the_flag_the_variable_or_the_file_that_the_value_came_from() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "k1:planted\n").unwrap();
+    let file = file.path().to_str().unwrap();
+    let told = |flags: &[&str], variables: &[(&str, &str)]| {
+        let read = with::<ServeConfig>(flags, &[&REQUIRED, variables].concat());
+        read.err().unwrap().to_string()
+    };
+    let wrong = "STATE_TTL is not a span of 1s to 365d";
+    let variable = ("STATE_TTL", "15");
+    assert_eq!(
+        told(&[], &[variable]),
+        format!("{wrong} (variable STATE_TTL = \"15\"), for example STATE_TTL=15m")
+    );
+    assert_eq!(
+        told(&["--state-ttl", "soon"], &[variable]),
+        format!("{wrong} (flag --state-ttl = \"soon\"), for example STATE_TTL=15m")
+    );
+    let by_variable = told(&[], &[("TOKEN_KEYS_FILE", file)]);
+    assert!(by_variable.contains(&format!("(file {file} via TOKEN_KEYS_FILE)")), "{by_variable}");
+    let by_flag = told(&["--token-keys-file", file], &[]);
+    assert!(by_flag.contains(&format!("(file {file} via --token-keys-file)")), "{by_flag}");
+    assert!(!by_variable.contains("planted") && !by_flag.contains("planted"), "{by_variable}");
+}
+
+#[test]
+fn a_value_that_may_be_a_secret_in_a_wrong_place_is_not_shown() {
+    let secret = "9f1c4e7ab2d058369f1c4e7ab2d05836";
+    let text = refused(&[("INSTAGRAM_APP_ID", secret)]);
+    assert!(text.contains("variable INSTAGRAM_APP_ID, whose value is not shown"), "{text}");
+    assert!(!text.contains(secret), "{text}");
+}
+
+#[test]
+fn what_turns_out_wrong_after_reading_is_told_where_it_came_from_too() {
+    let flags = CommandLine::<ServeConfig>::try_parse_from(["program", "--grpc-tls-key", "a.key"]);
+    let flags = flags.unwrap().flags;
+    let variables = environment(&[("DATABASE_URL", "mysql://root:planted@db/x")]);
+    let located = |invalid: InvalidSettings| flags.located(invalid.into(), &variables).to_string();
+    let key = located(InvalidSettings::of(&setting::GRPC_TLS_KEY, &"names a.key, which is empty"));
+    assert!(key.contains("which is empty (flag --grpc-tls-key = \"a.key\"), for"), "{key}");
+    let database = located(ig_adapters::persistence::InvalidDatabaseUrl::Scheme.into());
+    assert!(
+        database.starts_with("DATABASE_URL must begin with sqlite: or postgres:"),
+        "{database}"
+    );
+    assert!(database.ends_with("(variable DATABASE_URL)"), "{database}");
+}
+
+#[test]
+fn what_is_not_utf_8_is_told() {
+    let flags = CommandLine::<ServeConfig>::try_parse_from(["program"]).unwrap().flags;
+    let mut variables = environment(&REQUIRED);
+    variables.insert("STATE_TTL".into(), OsStr::from_bytes(&[0xff]).into());
+    let text = flags.read(&variables).err().unwrap().to_string();
+    assert!(text.starts_with("STATE_TTL is not UTF-8 (variable STATE_TTL)"), "{text}");
+}
+
+#[rstest]
+#[case::who_may_call("CALLERS_FILE", "/etc/callers.toml")]
+#[case::where_accounts_are("DATABASE_URL", "sqlite://a.db")]
+#[case::what_seals_tokens("TOKEN_KEYS", KEY)]
+fn an_empty_value_that_would_open_or_move_something_is_refused(
+    #[case] name: &str,
+    #[case] value: &str,
+) {
+    let text = refused(&[(name, "")]);
+    let expected = format!("{name} is given but empty (variable {name}): leave it out, or give");
+    assert!(text.starts_with(&expected), "{text}");
+    let setting = setting::ALL.iter().find(|setting| setting.name == name).unwrap();
+    let flag = format!("--{}", setting.flag());
+    let variables = [&REQUIRED[..], &[(name, value)]].concat();
+    let text = with::<ServeConfig>(&[&flag, ""], &variables).err().unwrap().to_string();
+    assert!(text.starts_with(&format!("{name} is given but empty (flag {flag})")), "{text}");
+}
+
+#[test]
+fn a_file_makes_up_for_an_empty_value() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, KEY).unwrap();
+    let file = file.path().to_str().unwrap();
+    assert!(serve(&[("TOKEN_KEYS", ""), ("TOKEN_KEYS_FILE", file)]).unwrap().token_keys.is_some());
+}
+
+#[test]
+fn every_other_empty_value_counts_as_none() {
+    let kept = setting::ALL.iter().filter(|setting| setting.empty == Empty::NotGiven);
+    for Setting { name, default, .. } in kept.copied() {
+        match (serve(&[(name, "")]), default) {
+            (Ok(_), _) => {}
+            (Err(refused), setting::Default::Required) => {
+                assert!(refused.to_string().starts_with(&format!("{name} is required")));
+            }
+            (Err(refused), _) => panic!("{refused}"),
+        }
+    }
+}
+
+/// What is told of settings that can be used.
+fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    let usual = [REQUIRED[0], ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789ABCDEF")];
+    let settings = with::<ServeConfig>(&[], &[&usual, variables].concat()).unwrap();
+    settings.warnings.iter().map(Problem::to_string).collect()
+}
+
+#[rstest]
+#[case::short("planted", 1)]
+#[case::not_hexadecimal("0123456789abcdef0123456789abcdeg", 1)]
+#[case::one_of_a_list("0123456789abcdef0123456789abcdef,planted", 2)]
+fn an_unusual_app_secret_is_told_without_being_shown(
+    #[case] secret: &str,
+    #[case] position: usize,
+) {
+    let told = warnings(&[("INSTAGRAM_APP_SECRET", secret)]);
+    let expected =
+        format!("INSTAGRAM_APP_SECRET has an item {position} that is not 32 hexadecimal digits");
+    assert!(told.len() == 1 && told[0].starts_with(&expected), "{told:?}");
+    assert!(!told[0].contains("planted") && !told[0].contains("abcdeg"), "{told:?}");
+}
+
+#[test]
+fn usual_settings_are_told_nothing_of() {
+    assert_eq!(warnings(&[("PATH", "/bin"), ("INSTAGRAM_ACCOUNTS_PORT", "tcp://1")]), [""; 0]);
+}
+
+#[test]
+fn a_misspelt_variable_is_told_also_where_settings_are_refused() {
+    assert!(warnings(&[("DATABSE_URL", "sqlite://a.db")])[0].starts_with("DATABASE_URL is not"));
+    let misspelt = [("INSTAGRAM_APPID", "1234567890123456"), REQUIRED[1]];
+    let refused = with::<ServeConfig>(&[], &misspelt).err().unwrap();
+    assert!(refused.to_string().starts_with("INSTAGRAM_APP_ID is required"), "{refused}");
+    let told: Vec<_> = refused.warnings().iter().map(Problem::to_string).collect();
+    assert!(told.iter().any(|told| told.contains("the variable INSTAGRAM_APPID,")), "{told:?}");
 }
 
 #[test]
@@ -276,28 +439,13 @@ fn a_missing_file_is_named_and_only_secrets_come_from_files() {
 }
 
 #[test]
-fn the_help_shows_every_setting_with_its_default() {
-    let help = CommandLine::command().term_width(0).render_long_help().to_string();
-    for setting in setting::ALL {
-        let name = setting.name;
-        let default = match setting.default {
-            Default::Required => "required",
-            Default::Unset(default) | Default::Value(default) => default,
-        };
-        assert!(help.contains(&format!("[variable: {name}] [default: {default}]")), "{name}");
-        assert!(help.contains(&format!("--{} <", setting.flag())), "{name}");
-        assert_eq!(help.contains(&format!("[variable: {name}_FILE]")), setting.secret, "{name}");
-    }
-}
-
-#[test]
 fn what_the_command_line_refuses_shows_no_secret() {
     for wrong in [
         &["--instagram-app-secret=planted", "--instagram-app-secret=planted"][..],
         &["--instagram-app-secrets=planted"],
         &["--token-keys", "planted", "--token-key=planted"],
     ] {
-        let refused = CommandLine::try_parse_from(["program"].iter().chain(wrong));
+        let refused = CommandLine::<ServeConfig>::try_parse_from(["program"].iter().chain(wrong));
         let text = refused.err().unwrap().to_string();
         assert!(!text.contains("planted"), "{text}");
     }
@@ -307,7 +455,7 @@ proptest! {
     #[test]
     fn reading_never_panics_and_never_shows_a_secret(raw in "[^\0]{0,80}", which in 0..setting::ALL.len()) {
         let setting = setting::ALL[which];
-        let _ = with(&[], &[(setting.name, &raw)], LogConfig::read);
+        let _ = log(&[(setting.name, &raw)]);
         if let Err(refused) = serve(&[(setting.name, &raw)]) {
             let text = refused.to_string();
             prop_assert!(text.starts_with(setting.name), "{}", text);

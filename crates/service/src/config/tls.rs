@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use ig_grpc_server::TlsPart;
 
-use super::reader::{InvalidSettings, Reader};
+use super::problem::InvalidSettings;
+use super::reader::Reader;
 use super::setting::{self, Setting};
 use crate::tls::{TlsFileError, TlsFiles};
 
@@ -24,7 +25,7 @@ fn setting_of(part: TlsPart) -> &'static Setting {
 
 impl From<TlsFileError> for InvalidSettings {
     fn from(TlsFileError { part, problem }: TlsFileError) -> Self {
-        Self::of(setting_of(part), problem)
+        Self::of(setting_of(part), &problem)
     }
 }
 

@@ -1,0 +1,54 @@
+//! Rows for people, in columns that are as wide as what they hold.
+
+use std::io::{self, Write};
+
+/// A table of `N` columns that is written page by page. Its columns grow with what they hold.
+pub(crate) struct Columns<const N: usize> {
+    /// The header, until it is written.
+    header: Option<[&'static str; N]>,
+    widths: [usize; N],
+}
+
+impl<const N: usize> Columns<N> {
+    /// A table of which nothing is written yet.
+    pub(crate) fn new(header: [&'static str; N]) -> Self {
+        Self { header: Some(header), widths: [0; N] }
+    }
+
+    /// Writes these rows, below the header where they are the first.
+    pub(crate) fn write(&mut self, rows: Vec<[String; N]>, out: &mut dyn Write) -> io::Result<()> {
+        let header = self.header.take().map(|header| header.map(str::to_owned));
+        let rows: Vec<_> = header.into_iter().chain(rows).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        for row in rows {
+            let cells = row.iter().zip(self.widths).map(|(cell, width)| format!("{cell:width$}"));
+            writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Text from outside as it can be shown in a row: what would turn the line around or hide is written out.
+pub(crate) fn plain(text: &str) -> String {
+    if text.is_empty() {
+        return "-".to_owned();
+    }
+    let hidden = |character: char| {
+        let turns =
+            matches!(character, '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if hidden(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}

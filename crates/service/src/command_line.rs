@@ -1,0 +1,72 @@
+//! The command line: the commands, each with the settings that it reads.
+
+use clap::{Parser, Subcommand};
+
+use crate::audit::AuditArgs;
+use crate::caller::CallerCommand;
+use crate::config::{
+    AuditConfig, CallerConfig, Flags, HealthcheckConfig, MigrateConfig, ServeConfig,
+};
+
+/// How wide the help may be, in columns.
+const MAX_HELP_WIDTH: usize = 100;
+
+/// Links Instagram professional accounts and serves them over gRPC.
+///
+/// Every setting is an environment variable or the flag of the same name; the flag wins. A secret may also come from a
+/// file, which NAME_FILE names. `instagram-accounts COMMAND --help` shows the settings of a command.
+#[derive(Parser)]
+#[command(name = "instagram-accounts", version, max_term_width = MAX_HELP_WIDTH)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serves gRPC until SIGTERM or SIGINT
+    #[command(after_help = "Exit codes:
+  0  it was stopped, and left no work behind
+  1  it cannot start or go on, or a stop had to give work up
+  2  a flag or a setting cannot be used")]
+    Serve(Flags<ServeConfig>),
+    /// Brings the database up to date; safe when several start at once
+    #[command(after_help = "Exit codes:
+  0  the database is up to date
+  1  it is not, or cannot be asked
+  2  a flag or a setting cannot be used")]
+    Migrate {
+        /// Only say what is missing: exits with 1 when something is
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        flags: Flags<MigrateConfig>,
+    },
+    /// Adds, shows and removes services that may call
+    Caller {
+        #[command(subcommand)]
+        command: CallerCommand,
+        #[command(flatten)]
+        flags: Flags<CallerConfig>,
+    },
+    /// Says who was handed which token, when, and what for, newest first
+    ///
+    /// Reads the database itself. Where an app id is set, only the entries of that app are shown.
+    #[command(after_help = "Exit codes:
+  0  all that was asked for is shown
+  1  the database cannot be asked
+  2  a flag or a setting cannot be used")]
+    Audit {
+        #[command(flatten)]
+        args: AuditArgs,
+        #[command(flatten)]
+        flags: Flags<AuditConfig>,
+    },
+    /// Asks the running server whether it is healthy, for two seconds at most
+    #[command(after_help = "Exit codes:
+  0  it is healthy
+  1  it is not, or does not answer
+  2  a flag or a setting cannot be used")]
+    Healthcheck(Flags<HealthcheckConfig>),
+}

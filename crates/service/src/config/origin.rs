@@ -1,0 +1,89 @@
+//! Where a value came from, and as much of it as may be shown.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// How many characters of a value are shown; ours.
+const MAX_SHOWN_CHARACTERS: usize = 64;
+
+/// As many letters and digits in a row may be a secret in a wrong place; ours. App secrets have 32, tokens and keys
+/// have more.
+const MIN_SECRET_CHARACTERS: usize = 24;
+
+/// Where a value came from.
+pub(super) enum Origin {
+    /// The command line.
+    Flag(String),
+    /// The environment.
+    Variable(String),
+    /// A file that a flag or a variable names.
+    File { path: PathBuf, named_by: String },
+    /// The table of settings.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(formatter, "flag {name}"),
+            Self::Variable(name) => write!(formatter, "variable {name}"),
+            Self::File { path, named_by } => {
+                write!(formatter, "file {} via {named_by}", path.display())
+            }
+            Self::Default => write!(formatter, "the default"),
+        }
+    }
+}
+
+impl Origin {
+    /// The origin, with the value where that is no secret.
+    pub(super) fn with_value(&self, value: &str, secret: bool) -> String {
+        match shown(value) {
+            _ if secret => self.to_string(),
+            Some(shown) => format!("{self} = {shown}"),
+            None => format!("{self}, whose value is not shown: it may hold a secret"),
+        }
+    }
+}
+
+/// The beginning of a value, in quotes. `None` where it looks like a URL with a password, or like a secret in a wrong
+/// place.
+fn shown(value: &str) -> Option<String> {
+    let mut words = value.split(|character: char| !character.is_ascii_alphanumeric());
+    if value.contains('@') || words.any(|word| word.len() >= MIN_SECRET_CHARACTERS) {
+        return None;
+    }
+    let beginning: String = value.chars().take(MAX_SHOWN_CHARACTERS).collect();
+    let dots = if beginning.len() < value.len() { "…" } else { "" };
+    Some(format!("{beginning:?}{dots}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::plain("15", Some(r#""15""#))]
+    #[case::a_line_break("a\nb", Some(r#""a\nb""#))]
+    #[case::a_password("https://user:short@example.com", None)]
+    #[case::an_app_secret("0123456789abcdef0123456789abcdef", None)]
+    #[case::a_key_in_a_list("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", None)]
+    #[case::a_long_address(
+        "https://www.instagram.com/oauth/authorize?",
+        Some(r#""https://www.instagram.com/oauth/authorize?""#)
+    )]
+    fn a_value_is_shown_unless_it_may_be_a_secret(
+        #[case] value: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(shown(value).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_long_value_is_cut() {
+        let long = "é ".repeat(50);
+        assert_eq!(shown(&long).unwrap(), format!("{:?}…", "é ".repeat(32)));
+    }
+}

@@ -1,0 +1,124 @@
+//! What is wrong with settings.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+
+use ig_adapters::persistence::InvalidDatabaseUrl;
+
+use super::setting::{self, Setting};
+
+/// Something that an operator should know of one setting. Its text begins with the variable.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    setting: &'static str,
+    /// Goes on after the variable.
+    text: String,
+    /// Where the value came from, where that is known.
+    origin: Option<String>,
+    /// A value that would do.
+    example: Option<&'static str>,
+}
+
+/// Settings that cannot be used: each with where its value came from, what is wrong and an example.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", lines(problems))]
+pub(crate) struct InvalidSettings {
+    /// What stops the start.
+    pub(super) problems: Vec<Problem>,
+    /// What does not, but may be the reason.
+    pub(super) warnings: Vec<Problem>,
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Problem {
+    /// Something wrong. `text` continues the variable's name.
+    pub(super) fn new(setting: &Setting, text: &dyn Display, origin: Option<String>) -> Self {
+        let Setting { name, example, .. } = setting;
+        Self { setting: name, text: text.to_string(), origin, example: Some(example) }
+    }
+
+    /// Something that may be wrong. `text` continues the variable's name, and says what to do.
+    pub(super) fn warning(setting: &Setting, text: &dyn Display) -> Self {
+        Self { example: None, ..Self::new(setting, text, None) }
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, text, origin, example } = self;
+        write!(formatter, "{setting} {text}")?;
+        if let Some(origin) = origin {
+            write!(formatter, " ({origin})")?;
+        }
+        match example {
+            Some(example) => write!(formatter, ", for example {setting}={example}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl InvalidSettings {
+    /// One setting cannot be used. `text` continues the variable's name.
+    pub(super) fn of(setting: &Setting, text: &dyn Display) -> Self {
+        Self::from(Problem::new(setting, text, None))
+    }
+
+    /// No keys are given, and beside this database there is no place for a file with them.
+    pub(crate) fn no_keys() -> Self {
+        Self::of(&setting::TOKEN_KEYS, &"is required with PostgreSQL")
+    }
+
+    /// A command works on the file of callers, and none is named. `text` continues the variable's name.
+    pub(crate) fn no_callers_file(text: &str) -> Self {
+        Self::of(&setting::CALLERS_FILE, &text)
+    }
+
+    /// The file of callers is there to be read, and cannot be used.
+    pub(crate) fn callers_file(path: &Path, error: &dyn Display) -> Self {
+        let text = format_args!("({}) cannot be used: {error}", path.display());
+        let problem = Problem::new(&setting::CALLERS_FILE, &text, None);
+        Self::from(Problem { example: None, ..problem })
+    }
+
+    /// What does not stop the start, but may be the reason.
+    pub(crate) fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The same, told where each value came from: `origin` knows it by the variable.
+    pub(super) fn located(mut self, origin: impl Fn(&Setting) -> Option<String>) -> Self {
+        for problem in &mut self.problems {
+            let setting = setting::ALL.iter().find(|setting| setting.name == problem.setting);
+            if problem.origin.is_none()
+                && let Some(setting) = setting
+            {
+                problem.origin = origin(setting);
+            }
+        }
+        self
+    }
+}
+
+impl From<Problem> for InvalidSettings {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem], warnings: Vec::new() }
+    }
+}
+
+impl From<InvalidDatabaseUrl> for InvalidSettings {
+    fn from(error: InvalidDatabaseUrl) -> Self {
+        let text = error.to_string();
+        let of = |setting: &Setting| {
+            let text = text.strip_prefix(setting.name)?.strip_prefix(' ')?;
+            Some(Problem::warning(setting, &text))
+        };
+        let problem = of(&setting::DATABASE_PASSWORD).or_else(|| of(&setting::DATABASE_URL));
+        let problem = problem.unwrap_or_else(|| {
+            Problem::warning(&setting::DATABASE_URL, &format_args!("cannot be used: {text}"))
+        });
+        Self::from(problem)
+    }
+}

@@ -1,0 +1,132 @@
+//! The settings of `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
+use ig_adapters::persistence::DatabaseSettings;
+use ig_adapters::sealing::KeyRing;
+use ig_domain::RedirectUri;
+use secrecy::SecretString;
+
+use super::reader::Reader;
+use super::{Config, callers_file, database, listen, parse, setting, tls};
+use crate::tls::TlsFiles;
+
+/// What `serve` needs.
+pub(crate) struct ServeConfig {
+    /// Which Meta app speaks, and where Instagram is.
+    pub(crate) instagram: GraphApiSettings,
+    /// The database.
+    pub(crate) database: DatabaseSettings,
+    /// The keys that seal tokens; `None` for a key file beside the database.
+    pub(crate) token_keys: Option<KeyRing>,
+    /// Whether the start migrates a database that other processes share.
+    pub(crate) migrate_on_start: bool,
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Who may call; `None` for everybody.
+    pub(crate) callers_file: Option<PathBuf>,
+    /// The files of TLS; `None` for none.
+    pub(crate) tls: Option<TlsFiles>,
+    /// Where to answer probes and collectors; `None` for nowhere.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// The redirect URIs that may be used; empty for any.
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    /// How long a state lives.
+    pub(crate) state_ttl: Duration,
+    /// How long a stop waits for what is under way.
+    pub(crate) shutdown_timeout: Duration,
+    /// Whether reflection is served.
+    pub(crate) reflection: bool,
+    /// Where business time comes from; `None` for the machine's clock.
+    pub(crate) sandbox_clock_url: Option<String>,
+}
+
+impl Config for ServeConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let instagram = instagram(reader);
+        let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
+        let database = database(reader);
+        let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
+        let migrate_on_start = reader.value(&setting::MIGRATE_ON_START, parse::boolean);
+        let listen = listen(reader);
+        let callers_file = callers_file(reader);
+        let allow_anonymous = reader.value(&setting::ALLOW_ANONYMOUS, parse::boolean);
+        let tls = tls::files(reader);
+        let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
+        let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
+        let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
+        let shutdown_timeout = reader.value(&setting::SHUTDOWN_TIMEOUT, parse::shutdown_timeout);
+        let reflection = reader.value(&setting::REFLECTION, parse::boolean);
+        let config = Self {
+            instagram: instagram?,
+            database: database?,
+            token_keys: token_keys?,
+            migrate_on_start: migrate_on_start?,
+            listen: listen?,
+            callers_file: callers_file?,
+            tls: tls?,
+            metrics_listen: metrics_listen?,
+            redirect_uris: redirect_uris?.unwrap_or_default(),
+            state_ttl: state_ttl?,
+            shutdown_timeout: shutdown_timeout?,
+            reflection: reflection?,
+            sandbox_clock_url: sandbox_clock_url?,
+        };
+        if config.sandbox_clock_url.is_some() && !is_sandbox(&config.instagram) {
+            let problem =
+                "is refused unless every Instagram URL is plain http, as the sandbox's are";
+            reader.refuse(&setting::SANDBOX_CLOCK_URL, problem);
+        }
+        if config.callers_file.is_none() && !config.listen.ip().is_loopback() && !allow_anonymous? {
+            let problem = "is required where GRPC_LISTEN is not loopback, or ALLOW_ANONYMOUS=true to let \
+                           everybody who reaches it do everything";
+            reader.refuse(&setting::CALLERS_FILE, problem);
+        }
+        Some(config)
+    }
+}
+
+fn instagram(reader: &mut Reader<'_>) -> Option<GraphApiSettings> {
+    let app_id = reader.value(&setting::APP_ID, parse::app_id);
+    let app_secret = app_secret(reader);
+    let insecure = reader.value(&setting::INSECURE_HTTP, parse::boolean);
+    let mut url =
+        |setting| reader.value(setting, |raw| BaseUrl::parse(raw, insecure.unwrap_or_default()));
+    let authorize_url = url(&setting::AUTHORIZE_URL);
+    let api_url = url(&setting::API_URL);
+    let graph_url = url(&setting::GRAPH_URL);
+    Some(GraphApiSettings {
+        app_id: app_id?,
+        app_secret: app_secret?,
+        authorize_url: authorize_url?,
+        api_url: api_url?,
+        graph_url: graph_url?,
+    })
+}
+
+/// Instagram itself is https only.
+fn is_sandbox(instagram: &GraphApiSettings) -> bool {
+    let GraphApiSettings { authorize_url, api_url, graph_url, .. } = instagram;
+    [authorize_url, api_url, graph_url].into_iter().all(BaseUrl::is_plain_http)
+}
+
+/// The app secret, with a warning where it does not look like one.
+fn app_secret(reader: &mut Reader<'_>) -> Option<SecretString> {
+    let mut unusual = None;
+    let secret = reader.value(&setting::APP_SECRET, |raw| {
+        let secret = parse::app_secret(raw)?;
+        unusual = parse::unusual_app_secret(raw);
+        Ok::<_, &str>(secret)
+    });
+    if let Some(position) = unusual {
+        let text = format_args!(
+            "has an item {position} that is not 32 hexadecimal digits, as Instagram's app secrets are: \
+             check that it was copied whole"
+        );
+        reader.warn(&setting::APP_SECRET, text);
+    }
+    secret
+}

@@ -1,0 +1,116 @@
+//! A setting: an environment variable, and a flag of the same name.
+
+/// A setting: an environment variable, and a flag of the same name.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The environment variable.
+    pub(crate) name: &'static str,
+    /// What kind of value it takes, as the help shows it.
+    pub(in crate::config) value_name: &'static str,
+    /// What it is for, in one line.
+    pub(in crate::config) meaning: &'static str,
+    /// Which value it has where it is not given.
+    pub(in crate::config) default: Default,
+    /// A value that would do.
+    pub(in crate::config) example: &'static str,
+    /// Whether its value must not be shown. Such a setting may also be given as a file.
+    pub(in crate::config) secret: bool,
+    /// What an empty value stands for.
+    pub(in crate::config) empty: Empty,
+    /// The heading of the help that it stands below.
+    pub(in crate::config) group: &'static str,
+}
+
+/// The value of a setting that is not given.
+#[derive(Debug)]
+pub(in crate::config) enum Default {
+    /// Nothing: it must be given.
+    Required,
+    /// No value, which means this.
+    Unset(&'static str),
+    /// This value.
+    Value(&'static str),
+}
+
+/// What an empty value stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Empty {
+    /// As if it were not given.
+    NotGiven,
+    /// A value like any other.
+    AValue,
+    /// A mistake: as if it were not given, it would let everybody in, or keep accounts elsewhere.
+    Refused,
+}
+
+impl Setting {
+    /// One that must be given.
+    pub(super) const fn required(
+        name: &'static str,
+        value_name: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self::new(name, value_name, meaning, Default::Required)
+    }
+
+    /// One that need not be given, which then means `unset`.
+    pub(super) const fn optional(
+        name: &'static str,
+        value_name: &'static str,
+        meaning: &'static str,
+        unset: &'static str,
+    ) -> Self {
+        Self::new(name, value_name, meaning, Default::Unset(unset))
+    }
+
+    /// One with a default.
+    pub(super) const fn defaulting(
+        name: &'static str,
+        value_name: &'static str,
+        meaning: &'static str,
+        default: &'static str,
+    ) -> Self {
+        Self::new(name, value_name, meaning, Default::Value(default)).example(default)
+    }
+
+    const fn new(
+        name: &'static str,
+        value_name: &'static str,
+        meaning: &'static str,
+        default: Default,
+    ) -> Self {
+        let (empty, group) = (Empty::NotGiven, "");
+        Self { name, value_name, meaning, default, example: "", secret: false, empty, group }
+    }
+
+    pub(super) const fn example(self, example: &'static str) -> Self {
+        Self { example, ..self }
+    }
+
+    pub(super) const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    pub(super) const fn empty(self, empty: Empty) -> Self {
+        Self { empty, ..self }
+    }
+
+    pub(super) const fn below(self, group: &'static str) -> Self {
+        Self { group, ..self }
+    }
+
+    /// The flag: `STATE_TTL` is `state-ttl`, without the hyphens before it.
+    pub(in crate::config) fn flag(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// The variable that names a file with the value.
+    pub(in crate::config) fn file_name(&self) -> String {
+        format!("{}_FILE", self.name)
+    }
+
+    /// The flag that names a file with the value.
+    pub(in crate::config) fn file_flag(&self) -> String {
+        format!("{}-file", self.flag())
+    }
+}
