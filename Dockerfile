@@ -34,8 +34,8 @@ ENTRYPOINT ["instagram-sandbox"]
 FROM base AS service
 COPY --from=build /programs/instagram-accounts /usr/local/bin/
 ENV GRPC_LISTEN=0.0.0.0:50051
-ENV METRICS_LISTEN=0.0.0.0:9090
-EXPOSE 50051 9090
+ENV METRICS_LISTEN=0.0.0.0:9464
+EXPOSE 50051 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD ["instagram-accounts", "healthcheck"]
 ENTRYPOINT ["instagram-accounts"]
 CMD ["serve"]

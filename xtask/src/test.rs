@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::postgres::{self, Postgres};
-use crate::tools::{self, Browser, Tools, haproxy};
+use crate::tools::{self, Browser, Tools, haproxy, promtool};
 use crate::workspace::Workspace;
 use crate::{console, examples, process};
 
@@ -22,6 +22,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let openssl = tools::openssl()?;
     let browser = Browser::obtain()?;
     let haproxy = haproxy::obtain()?;
+    let promtool = promtool::obtain(workspace)?;
     let postgres = Postgres::obtain()?;
     let examples = examples::build(workspace)?;
     // The tests start binaries of other packages, which `cargo test` alone does not promise to build.
@@ -34,6 +35,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .env("OPENSSL", openssl)
         .env("COMPOSE_GO", compose_go)
         .env("HAPROXY", haproxy)
+        .env("PROMTOOL", promtool)
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
         .env("EXAMPLES", examples)

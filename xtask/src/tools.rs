@@ -5,6 +5,7 @@ mod browser;
 mod container;
 pub(crate) mod haproxy;
 mod postgres;
+pub(crate) mod promtool;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -216,12 +217,17 @@ fn on_path(program: &str) -> Option<PathBuf> {
 
 /// On Debian as root, installs packages and says so; elsewhere does nothing.
 fn install_debian(packages: &[&str]) -> Result<()> {
-    if on_path("apt-get").is_none() || !nix::unistd::geteuid().is_root() {
+    if !is_debian_root() {
         return Ok(());
     }
     console::note(format_args!("installing Debian's {} ...", packages.join(" and ")));
     process::run(apt_get().arg("update"))?;
     process::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(packages))
+}
+
+/// Whether Debian's packages can be had.
+fn is_debian_root() -> bool {
+    on_path("apt-get").is_some() && nix::unistd::geteuid().is_root()
 }
 
 fn apt_get() -> Command {

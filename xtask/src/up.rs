@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     sandbox: SocketAddr,
     /// Where the service answers probes, on loopback
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     metrics: SocketAddr,
     /// Keep the accounts in PostgreSQL: the one of `TEST_DATABASE_URL`, else a throwaway one
     #[arg(long)]

@@ -123,6 +123,7 @@ impl<S: Label, O: Outcome> Drop for MeteredCall<S, O> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TextFormat;
 
     #[derive(Clone, Copy)]
     enum Planet {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     fn lines(registry: &Registry, beginning: &str) -> Vec<String> {
-        let text = registry.text().unwrap();
+        let text = registry.text(TextFormat::OpenMetrics).unwrap();
         let mut lines: Vec<_> =
             text.lines().filter(|line| line.starts_with(beginning)).map(str::to_owned).collect();
         lines.sort();

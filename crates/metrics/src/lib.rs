@@ -1,4 +1,4 @@
-//! What is counted, and its OpenMetrics text.
+//! What is counted, and its text.
 //!
 //! Every value of every label gets its counter and its histogram at the start, found by index from then on: to
 //! count a call takes a few atomic operations and two looks at the clock, and neither a map nor an allocation.
@@ -7,10 +7,14 @@ mod call_meter;
 mod counts;
 mod gauge;
 mod label;
+#[cfg(target_os = "linux")]
+mod process;
 mod registry;
+mod text_format;
 
 pub use call_meter::{CallMeter, MeteredCall, Outcome};
 pub use counts::{Counts, NamedCounts};
 pub use gauge::{Gauge, Held};
 pub use label::Label;
-pub use registry::{CONTENT_TYPE, Registry};
+pub use registry::Registry;
+pub use text_format::TextFormat;

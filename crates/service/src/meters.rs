@@ -33,6 +33,7 @@ impl Meters {
     /// Everything at zero.
     pub(crate) fn new() -> Self {
         let mut registry = Registry::new(PREFIX, env!("CARGO_PKG_VERSION"));
+        registry.add_process();
         Self {
             readiness: Readiness::register(&mut registry),
             server: ServerMeters::register(&mut registry),

@@ -1,5 +1,6 @@
 //! What is asked over plain HTTP: whether the process lives, whether it serves, what it has counted.
 
+mod accept;
 mod http;
 
 use std::net::SocketAddr;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ig_grpc_server::Readiness;
@@ -66,9 +67,11 @@ async fn readiness(State(probes): State<Probes>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics(State(probes): State<Probes>) -> Response {
-    match probes.registry.text() {
-        Ok(text) => ([(CONTENT_TYPE, ig_metrics::CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(ACCEPT).into_iter().filter_map(|accept| accept.to_str().ok());
+    let format = accept::text_format(accept);
+    match probes.registry.text(format) {
+        Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => {
             error!(%error, "what is counted cannot be written down");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

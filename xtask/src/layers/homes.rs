@@ -36,6 +36,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("minreq", &["xtask"]),
     ("mockall", &["ig-domain"]),
     ("nix", &["xtask"]),
+    ("procfs", &["ig-metrics"]),
     ("prometheus-client", &["ig-metrics"]),
     ("prost", &["ig-grpc-server", "ig-proto"]),
     ("prost-types", &["ig-grpc-server", "ig-proto"]),

@@ -108,7 +108,7 @@ mod tests {
         let settings = Settings {
             grpc: "127.0.0.1:50051".parse().unwrap(),
             sandbox: "127.0.0.1:8090".parse().unwrap(),
-            metrics: "127.0.0.1:9090".parse().unwrap(),
+            metrics: "127.0.0.1:9464".parse().unwrap(),
             store: Store::Sqlite,
             programs: "/work tree/debug".into(),
             folder: "/work tree/up".into(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ig_domain::Role;
+use ig_metrics::TextFormat;
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
 use ig_test_support::callers::{Known, caller};
@@ -22,7 +23,7 @@ fn get_request(username: &str) -> Request<v1::GetRequest> {
 impl World {
     /// What is counted and not zero: the samples whose names begin like this, without the common prefix.
     fn counted(&self, beginning: &str) -> Vec<String> {
-        let text = self.registry.lock().unwrap().text().unwrap();
+        let text = self.registry.lock().unwrap().text(TextFormat::OpenMetrics).unwrap();
         let samples = text.lines().filter_map(|line| line.strip_prefix("test_"));
         let counted = samples.filter(|line| line.starts_with(beginning) && !line.ends_with(" 0"));
         counted.map(str::to_owned).collect()

@@ -193,7 +193,7 @@ settings! {
             "METRICS_LISTEN",
             "IP:PORT",
             "Address to answer probes and collectors on, over plain http; port 0 takes a free one, an empty value turns it off",
-            "127.0.0.1:9090",
+            "127.0.0.1:9464",
         )
         .empty(Empty::AValue);
 

@@ -82,7 +82,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert!(config.database.password.is_none());
     assert!(config.token_keys.is_none());
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
-    assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9090");
+    assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9464");
     assert_eq!(config.redirect_uris, []);
     assert_eq!(config.state_ttl, Duration::from_mins(15));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
@@ -115,7 +115,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     "cannot be used: key 1 is not base64 of exactly 32 bytes"
 )]
 #[case::listen("GRPC_LISTEN", "localhost", "is not an IP address with a port")]
-#[case::metrics_listen("METRICS_LISTEN", ":9090", "is not an IP address with a port")]
+#[case::metrics_listen("METRICS_LISTEN", ":9464", "is not an IP address with a port")]
 #[case::redirect_uris(
     "REDIRECT_URIS",
     "https://a.example/,",

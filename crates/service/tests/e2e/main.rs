@@ -28,6 +28,7 @@ mod metrics;
 mod outages;
 mod postgres;
 mod probes;
+mod prometheus;
 mod proxy;
 mod readme;
 mod rolling;

@@ -18,7 +18,7 @@ const CHECKS_MEANWHILE: usize = 3;
 
 /// Where a replica answers probes.
 async fn probes_of(replica: &str, addresses: &Addresses) -> TcpListener {
-    TcpListener::bind(format!("{}:9090", addresses.of(replica))).await.unwrap()
+    TcpListener::bind(format!("{}:9464", addresses.of(replica))).await.unwrap()
 }
 
 /// The next check, whose request is read and not answered yet.

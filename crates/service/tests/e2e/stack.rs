@@ -121,8 +121,8 @@ fn the_replicas_listen_where_the_proxy_reaches_them() {
         let environment = environment(&model, replica);
         assert_eq!(environment["GRPC_LISTEN"], "0.0.0.0:50051");
         assert!(proxy.contains(&format!("server {replica} {replica}:50051\n")));
-        assert_eq!(environment["METRICS_LISTEN"], "0.0.0.0:9090");
-        assert!(proxy.contains("http-check connect port 9090 "));
+        assert_eq!(environment["METRICS_LISTEN"], "0.0.0.0:9464");
+        assert!(proxy.contains("http-check connect port 9464 "));
         // Without it, or callers, the service does not start where it does not listen on loopback.
         assert_eq!(environment["ALLOW_ANONYMOUS"], "true");
     }

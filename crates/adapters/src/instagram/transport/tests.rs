@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ig_domain::ports::InstagramErrorKind::{NoAnswer, NotSent, Unavailable, Unreadable};
-use ig_metrics::Registry;
+use ig_metrics::{Registry, TextFormat};
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -297,7 +297,7 @@ async fn every_try_is_counted_by_how_it_ended() {
     transport.repeat(Endpoint::Profile, request).await.unwrap_err();
     let (url, _) = serve(Peer::Serve).await;
     exchange(&transport, url).await.unwrap();
-    let text = registry.text().unwrap();
+    let text = registry.text(TextFormat::OpenMetrics).unwrap();
     let requests = text.lines().filter(|line| line.starts_with("test_instagram_requests_total"));
     let counted: Vec<_> = requests.filter(|line| !line.ends_with(" 0")).collect();
     for expected in [

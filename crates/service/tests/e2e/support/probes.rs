@@ -24,10 +24,17 @@ impl Probes {
 
     /// What `/metrics` says now.
     pub(crate) async fn metrics(&self) -> Metrics {
-        let answer = reqwest::get(format!("http://{}/metrics", self.address)).await.unwrap();
-        let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        assert_eq!(answer.headers()["content-type"], openmetrics);
-        Metrics(answer.text().await.unwrap())
+        let (status, text) = self.ask("/metrics").await;
+        assert_eq!(status, 200, "{text}");
+        Metrics(text)
+    }
+
+    /// The content type and the text of `/metrics` for this `Accept`.
+    pub(crate) async fn metrics_as(&self, accept: &str) -> (String, String) {
+        let request = reqwest::Client::new().get(format!("http://{}/metrics", self.address));
+        let answer = request.header("accept", accept).send().await.unwrap();
+        let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (content_type, answer.text().await.unwrap())
     }
 
     /// The status of `/readyz`.
