@@ -23,7 +23,7 @@ where
 {
     for _ in 1..TRIES {
         match write().await {
-            Err(StoreError::Unavailable(_)) => timer.sleep(PAUSE).await,
+            Err(StoreError::Unavailable(_) | StoreError::Overloaded(_)) => timer.sleep(PAUSE).await,
             done => return done,
         }
     }

@@ -78,7 +78,7 @@ impl Preparation {
 }
 
 fn is_away(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
+    matches!(error.downcast_ref(), Some(StoreError::Unavailable(_) | StoreError::Overloaded(_)))
 }
 
 #[cfg(test)]

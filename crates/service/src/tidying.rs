@@ -25,7 +25,9 @@ pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
             Ok(0) => {}
             Ok(touched) => debug!(touched, "the store was swept"),
             // Whoever watches over the store says so.
-            Err(StoreError::Unavailable(_)) => debug!("the store is away: nothing is swept"),
+            Err(StoreError::Unavailable(_) | StoreError::Overloaded(_)) => {
+                debug!("the store is away or has too much to do: nothing is swept");
+            }
             Err(_) if failed_before => debug!("sweeping fails still"),
             Err(error) => {
                 let error = anyhow::Error::new(error.clone());

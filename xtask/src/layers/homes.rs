@@ -47,6 +47,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("rustls-webpki", &["ig-grpc-server"]),
     ("sea-orm", &["ig-adapters"]),
     ("sea-orm-migration", &["ig-adapters", "ig-migrations"]),
+    ("sea-query-sqlx", &["ig-adapters"]),
     ("secrecy", &["ig-adapters", "ig-domain", "ig-service"]),
     ("serde", &["ig-adapters", "ig-sandbox"]),
     ("serde_json", &["ig-adapters", "ig-sandbox", "ig-service", "xtask"]),

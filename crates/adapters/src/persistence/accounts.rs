@@ -7,8 +7,9 @@ use sea_orm::sea_query::{
     Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult,
+    IdenStatic as _, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    SelectA, SelectB,
 };
 use time::OffsetDateTime;
 
@@ -17,7 +18,7 @@ use super::account_row::{to_domain, to_row};
 use super::calls::Operation;
 use super::columns::micros;
 use super::entity::account_token;
-use super::entity::instagram_account::{Column, Entity};
+use super::entity::instagram_account::{Column, Entity, Model};
 use super::error::{corrupt, translate};
 use super::tokens::{open_long_lived, seal_long_lived};
 
@@ -25,11 +26,9 @@ use super::tokens::{open_long_lived, seal_long_lived};
 impl Accounts for SeaOrmStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.call(Operation::FindAccount, async {
-            let connection = self.database.reading();
             let lookup = first_found(self.lookups(key));
-            let lookup = connection.get_database_backend().build(&lookup);
-            let found = Entity::find().from_raw_sql(lookup).one(connection).await;
-            found.map_err(|error| translate(&error))?.map(to_domain).transpose()
+            let found: Option<Model> = self.database.read_one(&lookup).await?;
+            found.map(to_domain).transpose()
         })
         .await
     }
@@ -38,13 +37,14 @@ impl Accounts for SeaOrmStore {
         &self,
         keys: &[AccountKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let _turn = self.database.bulk_read_turn().await?;
         self.call(Operation::FindAccounts, self.find_each(keys)).await
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        let _turn = self.database.bulk_read_turn().await?;
         self.call(Operation::ListAccounts, async {
-            let found = self.read_page(page).await;
-            found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
+            self.read_page(page).await?.into_iter().map(to_domain).collect()
         })
         .await
     }
@@ -55,10 +55,12 @@ impl Accounts for SeaOrmStore {
     ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
         self.call(Operation::FindToken, async {
             let joined = self.identified(id).find_also_related(account_token::Entity);
-            let found = joined.one(self.database.reading()).await;
-            let Some((account, token)) = found.map_err(|error| translate(&error))? else {
-                return Ok(None);
-            };
+            let found = self.database.read(&joined.into_query()).await?;
+            let Some(row) = found.first() else { return Ok(None) };
+            let account = Model::from_query_result(row, SelectA.as_str());
+            let account = account.map_err(|error| translate(&error))?;
+            let token = account_token::Model::from_query_result_optional(row, SelectB.as_str());
+            let token = token.map_err(|error| translate(&error))?;
             let token = token.ok_or_else(|| corrupt("account_token", "no row"))?;
             Ok(Some((to_domain(account)?, open_long_lived(&*self.cipher, &token)?)))
         })

@@ -6,7 +6,7 @@ use ig_domain::{AccountId, AppId, AuditEntry, AuditId};
 use sea_orm::sea_query::Condition;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, QueryTrait as _, Select,
 };
 
 use super::calls::Operation;
@@ -47,8 +47,8 @@ impl Database {
         page: &AuditPage,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         bounded(async {
-            let found = select(app, page).all(self.reading()).await;
-            found.map_err(|error| translate(&error))?.into_iter().map(to_domain).collect()
+            let found: Vec<Model> = self.read_all(&select(app, page).into_query()).await?;
+            found.into_iter().map(to_domain).collect()
         })
         .await
     }

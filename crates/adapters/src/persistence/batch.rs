@@ -2,12 +2,11 @@
 
 use ig_domain::InstagramAccount;
 use ig_domain::ports::{AccountKey, StoreError};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select, Value};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait as _, Select, Value};
 
 use super::SeaOrmStore;
 use super::account_row::to_domain;
 use super::entity::instagram_account::{Column, Entity, Model};
-use super::error::translate;
 
 /// Where keys are looked for; a key that is found in one of these is not looked for in those behind it.
 const COLUMNS: [Column; 5] = [
@@ -29,8 +28,7 @@ impl SeaOrmStore {
             let missing = keys.iter().zip(&rows).filter(|(_, row)| row.is_none());
             let values = missing.filter_map(|(key, _)| value(key, column)).collect();
             let Some(query) = self.any_of(column, values) else { continue };
-            let found = query.all(self.database.reading()).await;
-            let found = found.map_err(|error| translate(&error))?;
+            let found: Vec<Model> = self.database.read_all(&query.into_query()).await?;
             for (key, row) in keys.iter().zip(&mut rows).filter(|(_, row)| row.is_none()) {
                 *row = newest(&found, key, column).cloned();
             }

@@ -61,6 +61,7 @@ pub(super) enum Ended {
     Conflict,
     LeaseLost,
     Unavailable,
+    Overloaded,
     Corrupt,
     Internal,
     GivenUp,
@@ -71,6 +72,7 @@ ig_metrics::label!(Ended, "outcome", {
     Conflict => "conflict",
     LeaseLost => "lease_lost",
     Unavailable => "unavailable",
+    Overloaded => "overloaded",
     Corrupt => "corrupt",
     Internal => "internal",
     GivenUp => "given_up",
@@ -87,6 +89,7 @@ impl Ended {
             Err(StoreError::Conflict) => Self::Conflict,
             Err(StoreError::LeaseLost) => Self::LeaseLost,
             Err(StoreError::Unavailable(_)) => Self::Unavailable,
+            Err(StoreError::Overloaded(_)) => Self::Overloaded,
             Err(StoreError::Corrupt(_)) => Self::Corrupt,
             Err(StoreError::Internal(_)) => Self::Internal,
         }

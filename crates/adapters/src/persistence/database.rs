@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, StoreProbe};
 use ig_migrations::Migrator;
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
 use secrecy::ExposeSecret as _;
@@ -18,18 +20,31 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
-use super::error::{translate, unavailable};
+use super::error::{overloaded, translate, unavailable};
 use super::sqlite::SqliteFile;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
 /// The longest that any call to the store takes.
 const CALL_LIMIT: Duration = Duration::from_secs(4);
 
+/// How long a write waits for its turn among ours, in SQLite. Ours: below [`CALL_LIMIT`], so that the call ends with
+/// the true reason.
+const WRITE_TURN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a read that may take long waits for its turn, before the call begins. Ours.
+const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A database of accounts, and its connections.
 #[derive(Debug)]
 pub struct Database {
     engine: Engine,
     connections: DatabaseConnection,
+    /// The probe's own, so that it waits behind no call.
+    probe_connection: DatabaseConnection,
+    /// Turns of reads that may take long: fewer than connections, so that other calls always have some.
+    bulk_reads: Semaphore,
+    /// Number of writing transactions that were committed.
+    commits: AtomicU64,
 }
 
 /// What differs between the databases that we know.
@@ -55,15 +70,28 @@ impl Database {
         let DatabaseSettings { url, password } = settings;
         let url = url.expose_secret();
         if postgres::is_meant(url) {
-            let connections = postgres::connections(url, password.as_ref())?;
-            return Ok(Self { engine: Engine::Postgres, connections });
+            let number = postgres::MAX_CONNECTIONS;
+            let connections = postgres::connections(url, password.as_ref(), number)?;
+            let probe_connection = postgres::connections(url, password.as_ref(), 1)?;
+            return Ok(Self::with(Engine::Postgres, connections, probe_connection, number));
         }
         if password.is_some() {
             return Err(InvalidDatabaseUrl::PasswordForFile);
         }
         let file: SqliteFile = url.parse()?;
-        let connections = file.connections();
-        Ok(Self { engine: Engine::Sqlite { file, turn: Semaphore::new(1) }, connections })
+        let (connections, probe_connection) = (file.connections(), file.probe_connection());
+        let engine = Engine::Sqlite { file, turn: Semaphore::new(1) };
+        Ok(Self::with(engine, connections, probe_connection, sqlite::MAX_CONNECTIONS))
+    }
+
+    fn with(
+        engine: Engine,
+        connections: DatabaseConnection,
+        probe_connection: DatabaseConnection,
+        number: u32,
+    ) -> Self {
+        let bulk_reads = Semaphore::new(number as usize / 2);
+        Self { engine, connections, probe_connection, bulk_reads, commits: AtomicU64::new(0) }
     }
 
     /// What the database is, as a log calls it.
@@ -110,7 +138,11 @@ impl Database {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        bounded(async { pending(&self.connections).await.map_err(|error| translate(&error)) }).await
+        bounded(async {
+            let read = self.begin_read().await.map_err(|error| translate(&error))?;
+            pending(&read).await.map_err(|error| translate(&error))
+        })
+        .await
     }
 
     /// Whether the database holds any sealed token, of whichever app.
@@ -120,8 +152,8 @@ impl Database {
     /// [`StoreError::Unavailable`], also while migrations are missing.
     pub async fn anything_sealed(&self) -> Result<bool, StoreError> {
         bounded(async {
-            let sealed = anything_sealed(&self.connections).await;
-            sealed.map_err(|error| translate(&error))
+            let read = self.begin_read().await.map_err(|error| translate(&error))?;
+            anything_sealed(&read).await.map_err(|error| translate(&error))
         })
         .await
     }
@@ -133,40 +165,136 @@ impl Database {
     ///
     /// [`StoreError::Unavailable`]; nothing that was committed is lost then, it lies in the file beside.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let closing = self.connections.close_by_ref();
-        bounded(async { closing.await.map_err(|error| translate(&error)) }).await
+        bounded(async {
+            let closed = self.probe_connection.close_by_ref().await;
+            let closed = closed.and(self.connections.close_by_ref().await);
+            closed.map_err(|error| translate(&error))
+        })
+        .await
     }
 
-    /// What single reading statements run on.
+    /// The language of its statements.
+    pub(super) fn backend(&self) -> DbBackend {
+        self.connections.get_database_backend()
+    }
+
+    /// What tests run statements on.
+    #[cfg(test)]
     pub(super) fn reading(&self) -> &DatabaseConnection {
         &self.connections
+    }
+
+    /// The rows that one statement reads.
+    pub(super) async fn read(
+        &self,
+        query: &SelectStatement,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let rows = match self.engine {
+            Engine::Sqlite { .. } => self.connections.query_all(query).await,
+            Engine::Postgres => postgres::read(&self.connections, query).await,
+        };
+        rows.map_err(|error| translate(&error))
+    }
+
+    /// The rows that one statement reads, of one kind.
+    pub(super) async fn read_all<M: FromQueryResult>(
+        &self,
+        query: &SelectStatement,
+    ) -> Result<Vec<M>, StoreError> {
+        let rows = self.read(query).await?;
+        let rows = rows.iter().map(|row| M::from_query_result(row, ""));
+        rows.collect::<Result<_, _>>().map_err(|error| translate(&error))
+    }
+
+    /// The first row that one statement reads.
+    pub(super) async fn read_one<M: FromQueryResult>(
+        &self,
+        query: &SelectStatement,
+    ) -> Result<Option<M>, StoreError> {
+        let rows = self.read(query).await?;
+        let row = rows.first().map(|row| M::from_query_result(row, "")).transpose();
+        row.map_err(|error| translate(&error))
+    }
+
+    /// Begins several reads.
+    async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
+        match self.engine {
+            Engine::Sqlite { .. } => self.connections.begin().await,
+            Engine::Postgres => postgres::begin(&self.connections).await,
+        }
+    }
+
+    /// A turn of one read that may take long, until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overloaded`] when there is none in time.
+    pub(super) async fn bulk_read_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        turn_of(&self.bulk_reads, BULK_READ_TURN_TIMEOUT).await
     }
 
     /// Begins to write. In SQLite, from here on nobody else does.
     pub(super) async fn begin_write(&self) -> Result<Write<'_>, StoreError> {
         let (turn, begun) = match &self.engine {
             Engine::Sqlite { turn, .. } => {
-                let turn = turn.acquire().await.map_err(unavailable)?;
+                let turn = turn_of(turn, WRITE_TURN_TIMEOUT).await?;
                 (Some(turn), sqlite::begin(&self.connections).await)
             }
             Engine::Postgres => (None, postgres::begin(&self.connections).await),
         };
         let transaction = begun.map_err(|error| translate(&error))?;
-        Ok(Write { transaction, _turn: turn })
+        Ok(Write { transaction, commits: &self.commits, _turn: turn })
     }
 
-    /// Whether what has begun may write. SQLite has refused the begin where it may not.
-    async fn takes_writes(&self, on: &DatabaseTransaction) -> Result<bool, DbErr> {
-        match self.engine {
-            Engine::Sqlite { .. } => Ok(true),
-            Engine::Postgres => postgres::is_read_only(on).await.map(|read_only| !read_only),
+    /// Whether the database can serve, asked on a connection that no call has.
+    async fn check(&self) -> Result<(), StoreError> {
+        let commits = self.commits.load(Ordering::Relaxed);
+        match self.begin_probe().await {
+            Ok(write) => self.check_on(&write).await,
+            // In SQLite others of ours may have had every turn to write meanwhile.
+            Err(_) if self.commits.load(Ordering::Relaxed) > commits => Ok(()),
+            Err(error) => Err(translate(&error)),
         }
     }
+
+    async fn begin_probe(&self) -> Result<DatabaseTransaction, DbErr> {
+        match self.engine {
+            Engine::Sqlite { .. } => sqlite::begin(&self.probe_connection).await,
+            Engine::Postgres => postgres::begin(&self.probe_connection).await,
+        }
+    }
+
+    async fn check_on(&self, write: &DatabaseTransaction) -> Result<(), StoreError> {
+        // A store that can be read and not written serves no link. SQLite has refused the begin then.
+        let read_only = match self.engine {
+            Engine::Sqlite { .. } => false,
+            Engine::Postgres => {
+                postgres::is_read_only(write).await.map_err(|error| translate(&error))?
+            }
+        };
+        if read_only {
+            return Err(unavailable("the server only lets read"));
+        }
+        let missing = pending(write).await.map_err(|error| translate(&error))?;
+        match missing.first() {
+            Some(name) => Err(unavailable(format_args!(
+                "migration {name} is missing: run `instagram-accounts migrate`"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Waits for one of some turns.
+async fn turn_of(turns: &Semaphore, limit: Duration) -> Result<SemaphorePermit<'_>, StoreError> {
+    let waited = tokio::time::timeout(limit, turns.acquire()).await;
+    waited.map_err(overloaded)?.map_err(unavailable)
 }
 
 /// A writing transaction. Dropping it undoes it.
 pub(super) struct Write<'a> {
     transaction: DatabaseTransaction,
+    commits: &'a AtomicU64,
     _turn: Option<SemaphorePermit<'a>>,
 }
 
@@ -178,7 +306,9 @@ impl Write<'_> {
 
     /// Makes all of it lasting.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        self.transaction.commit().await.map_err(|error| translate(&error))
+        self.transaction.commit().await.map_err(|error| translate(&error))?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -193,22 +323,7 @@ pub(super) async fn bounded<T>(
 #[async_trait]
 impl StoreProbe for SeaOrmStore {
     async fn check(&self) -> Result<(), StoreError> {
-        self.call(Operation::Probe, async {
-            // A store that can be read and not written serves no link.
-            let write = self.database.begin_write().await?;
-            let takes_writes = self.database.takes_writes(write.on()).await;
-            if !takes_writes.map_err(|error| translate(&error))? {
-                return Err(unavailable("the server only lets read"));
-            }
-            let missing = pending(write.on()).await.map_err(|error| translate(&error))?;
-            match missing.first() {
-                Some(name) => Err(unavailable(format_args!(
-                    "migration {name} is missing: run `instagram-accounts migrate`"
-                ))),
-                None => Ok(()),
-            }
-        })
-        .await
+        self.call(Operation::Probe, self.database.check()).await
     }
 }
 
@@ -233,7 +348,7 @@ where
     Ok(known.filter(|name| !taken.contains(name)).collect())
 }
 
-async fn anything_sealed(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+async fn anything_sealed(connection: &DatabaseTransaction) -> Result<bool, DbErr> {
     let token = account_token::Entity::find().limit(1).one(connection).await?;
     if token.is_some() {
         return Ok(true);
@@ -244,3 +359,6 @@ async fn anything_sealed(connection: &DatabaseConnection) -> Result<bool, DbErr>
         .one(connection);
     Ok(attempt.await?.is_some())
 }
+
+#[cfg(test)]
+mod tests;

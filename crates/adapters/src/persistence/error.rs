@@ -5,6 +5,7 @@ use std::fmt::Display;
 use ig_domain::ports::{Cause, SealError, StoreError};
 use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
+use tokio::time::error::Elapsed;
 
 /// Translates a failed statement. Only its `Display` text goes on: `Debug` of these errors holds row values.
 pub(super) fn translate(error: &DbErr) -> StoreError {
@@ -101,6 +102,11 @@ pub(super) fn is_busy(error: &SqlxError) -> bool {
 /// The store cannot serve, for a reason of ours.
 pub(super) fn unavailable(reason: impl Display) -> StoreError {
     StoreError::Unavailable(Cause::new(reason.to_string()))
+}
+
+/// There was more to do than could be begun in time; nothing was.
+pub(super) fn overloaded(waited: Elapsed) -> StoreError {
+    StoreError::Overloaded(Cause::new(waited))
 }
 
 /// What `column` holds is nothing that we wrote. `reason` must not repeat it.

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::attempt_row::{ENDED, ended_columns, phase_columns, to_domain, to_row};
 use super::calls::Operation;
-use super::entity::link_attempt::{ActiveModel, Column, Entity};
+use super::entity::link_attempt::{ActiveModel, Column, Entity, Model};
 use super::entity::pending_link;
 use super::error::translate;
 use super::{SeaOrmStore, lease};
@@ -21,8 +21,8 @@ use super::{SeaOrmStore, lease};
 impl LinkAttempts for SeaOrmStore {
     async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
         self.call(Operation::FindAttempt, async {
-            let found = Entity::find().filter(self.key(code)).one(self.database.reading()).await;
-            let found = found.map_err(|error| translate(&error))?;
+            let query = Entity::find().filter(self.key(code)).into_query();
+            let found: Option<Model> = self.database.read_one(&query).await?;
             found.map(|row| to_domain(&*self.cipher, &row)).transpose()
         })
         .await
@@ -208,7 +208,7 @@ impl SeaOrmStore {
     }
 
     pub(super) fn backend(&self) -> sea_orm::DbBackend {
-        self.database.reading().get_database_backend()
+        self.database.backend()
     }
 }
 

@@ -3,10 +3,10 @@
 
 use std::ops::Bound;
 
-use ig_domain::ports::{AccountPage, StatusFilter};
+use ig_domain::ports::{AccountPage, StatusFilter, StoreError};
 use ig_domain::{ListingOrder, ListingPosition, Owner, OwnerPattern, OwnerScope};
 use sea_orm::sea_query::{Asterisk, Condition, Order, Query, SelectStatement, UnionType};
-use sea_orm::{ColumnTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryTrait, Select};
+use sea_orm::{ColumnTrait, DbBackend, QueryFilter, QueryTrait, Select};
 
 use super::SeaOrmStore;
 use super::entity::instagram_account::{Column, Entity, Model};
@@ -26,9 +26,8 @@ enum OwnerRange {
 
 impl SeaOrmStore {
     /// The rows of one page, in its order.
-    pub(super) async fn read_page(&self, page: &AccountPage) -> Result<Vec<Model>, DbErr> {
-        let connection = self.database.reading();
-        let backend = connection.get_database_backend();
+    pub(super) async fn read_page(&self, page: &AccountPage) -> Result<Vec<Model>, StoreError> {
+        let backend = self.database.backend();
         let mut rows = Vec::new();
         for ranges in self.ranges(page) {
             let missing = page.limit - rows.len() as u64;
@@ -37,8 +36,7 @@ impl SeaOrmStore {
             }
             let order = page.owners.listing_order();
             let Some(statement) = merged(ranges, order, missing, backend) else { continue };
-            let read = Entity::find().from_raw_sql(backend.build(&statement)).all(connection);
-            rows.extend(read.await?);
+            rows.extend(self.database.read_all::<Model>(&statement).await?);
         }
         Ok(rows)
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ig_domain::ports::{PendingLinks, StoreError};
 use ig_domain::{AccountId, AppId, CodeHash, PendingLink, SessionBindingHash, StateHash};
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, QueryTrait as _};
 
 use super::SeaOrmStore;
 use super::calls::Operation;
@@ -27,8 +27,9 @@ impl PendingLinks for SeaOrmStore {
     async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError> {
         self.call(Operation::FindState, async {
             let key = (self.app.as_str().to_owned(), state.as_bytes().to_vec());
-            let found = Entity::find_by_id(key).one(self.database.reading()).await;
-            found.map_err(|error| translate(&error))?.map(to_domain).transpose()
+            let found: Option<Model> =
+                self.database.read_one(&Entity::find_by_id(key).into_query()).await?;
+            found.map(to_domain).transpose()
         })
         .await
     }

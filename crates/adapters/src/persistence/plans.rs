@@ -6,6 +6,7 @@ use ig_domain::AppId;
 use ig_metrics::Registry;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, Statement};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{Database, DatabaseSettings, SeaOrmStore, StoreMeter};
@@ -27,14 +28,47 @@ fn store(database: &Arc<Database>) -> SeaOrmStore {
     SeaOrmStore::new(Arc::clone(database), app, Arc::new(cipher), meter)
 }
 
-/// How SQLite would find what each of them asks for, step by step.
-pub(super) async fn sqlite(
-    queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
-) -> Vec<Vec<String>> {
+/// An empty database in SQLite, and the folder that it is in.
+pub(super) async fn sqlite_database() -> (TempDir, Arc<Database>) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("a.db").display());
     let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
     database.migrate().await.unwrap();
+    (folder, database)
+}
+
+/// An empty database in PostgreSQL.
+pub(super) struct TestSchema {
+    server: Database,
+    name: String,
+    pub(super) database: Arc<Database>,
+}
+
+impl TestSchema {
+    #[expect(clippy::disallowed_methods, reason = "no port of ours makes names of schemas")]
+    pub(super) async fn migrated() -> Self {
+        let name = format!("plan_{}", Uuid::now_v7().simple());
+        let mut url: url::Url = test_server().parse().unwrap();
+        let server = Database::open(&DatabaseSettings::of(url.as_str())).unwrap();
+        server.reading().execute_unprepared(&format!("CREATE SCHEMA {name}")).await.unwrap();
+        url.query_pairs_mut().append_pair("options[search_path]", &name);
+        let database = Arc::new(Database::open(&DatabaseSettings::of(url.as_str())).unwrap());
+        database.migrate().await.unwrap();
+        Self { server, name, database }
+    }
+
+    pub(super) async fn drop(self) {
+        self.database.close().await.unwrap();
+        let drop = format!("DROP SCHEMA {} CASCADE", self.name);
+        self.server.reading().execute_unprepared(&drop).await.unwrap();
+    }
+}
+
+/// How SQLite would find what each of them asks for, step by step.
+pub(super) async fn sqlite(
+    queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
+) -> Vec<Vec<String>> {
+    let (_folder, database) = sqlite_database().await;
     let mut plans = Vec::new();
     for query in queries(&store(&database)) {
         plans.push(explained(&database, "EXPLAIN QUERY PLAN", &query, "detail").await);
@@ -43,27 +77,17 @@ pub(super) async fn sqlite(
 }
 
 /// How PostgreSQL finds each of them among many accounts, step by step.
-#[expect(clippy::disallowed_methods, reason = "no port of ours makes names of schemas")]
 pub(super) async fn postgres(
     common: Common,
     queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
 ) -> Vec<Vec<String>> {
-    let schema = format!("plan_{}", Uuid::now_v7().simple());
-    let mut url: url::Url = test_server().parse().unwrap();
-    let server = Database::open(&DatabaseSettings::of(url.as_str())).unwrap();
-    let on_server = server.reading();
-    on_server.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-    url.query_pairs_mut().append_pair("options[search_path]", &schema);
-    let database = Arc::new(Database::open(&DatabaseSettings::of(url.as_str())).unwrap());
-    database.migrate().await.unwrap();
-    database.reading().execute_unprepared(&many(common)).await.unwrap();
-
+    let schema = TestSchema::migrated().await;
+    schema.database.reading().execute_unprepared(&many(common)).await.unwrap();
     let mut plans = Vec::new();
-    for query in queries(&store(&database)) {
-        plans.push(explained(&database, "EXPLAIN", &query, "QUERY PLAN").await);
+    for query in queries(&store(&schema.database)) {
+        plans.push(explained(&schema.database, "EXPLAIN", &query, "QUERY PLAN").await);
     }
-    database.close().await.unwrap();
-    on_server.execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+    schema.drop().await;
     plans
 }
 

@@ -3,26 +3,37 @@
 //! What is set is set for one transaction, never for a session: behind a pooler the next transaction may run in
 //! another session, and somebody else's in this one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqlxPostgresConnector,
-    Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr,
+    SqlxPostgresConnector, Statement, TransactionTrait,
 };
+use sea_query_sqlx::SqlxBinder as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::InvalidDatabaseUrl;
 
 /// Ours. Replicas share the server's limit, which is 100 unless set otherwise.
-const CONNECTIONS: u32 = 10;
+pub(super) const MAX_CONNECTIONS: u32 = 10;
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a connection is trusted without asking. A restart of the server breaks all that lie idle.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a connection may take to show that it is alive.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+/// How long a connection that is given back may take: longer than the server keeps at a statement that was given up, so
+/// that no connection is opened beside one that still works.
+const RETURNS_WITHIN: Duration = Duration::from_secs(5);
+
+/// As long as a call to the store may take, so that what is given up here ends at the server.
+const READ: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; \
+    SET LOCAL statement_timeout = '4s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '4s'";
 
 /// As long as a call to the store may take. Bounds what a transaction may do to others when its process hangs or is cut off: without these its locks would
 /// stay until the operating system gives the connection up.
@@ -67,20 +78,21 @@ pub(super) fn is_meant(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
-/// Connections to the server that `url` names, opened when first needed.
+/// At most `number` connections to the server that `url` names, opened when first needed.
 pub(super) fn connections(
     url: &str,
     password: Option<&SecretString>,
+    number: u32,
 ) -> Result<DatabaseConnection, InvalidDatabaseUrl> {
     let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(number)
         .acquire_timeout(ACQUIRE_WITHIN)
         .test_before_acquire(false)
         .before_acquire(|connection, state| {
             Box::pin(async move { Ok(state.idle_for < FRESH || answers(connection).await) })
         })
         // The pool asks as well when it takes a connection back, but would wait without end.
-        .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
+        .after_release(|connection, _| Box::pin(async { Ok(is_idle(connection).await) }))
         .connect_lazy_with(options(url, password)?);
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
@@ -112,6 +124,33 @@ fn options(
 
 async fn answers(connection: &mut PgConnection) -> bool {
     matches!(tokio::time::timeout(ANSWERS_WITHIN, connection.ping()).await, Ok(Ok(())))
+}
+
+/// Whether a connection answers outside of any transaction, in which the two moments are one. The driver does not know
+/// of one whose begin was given up before the server answered it.
+async fn is_idle(connection: &mut PgConnection) -> bool {
+    let question = sqlx::raw_sql("SELECT now() = statement_timestamp()");
+    match tokio::time::timeout(RETURNS_WITHIN, question.fetch_one(connection)).await {
+        Ok(Ok(answer)) => answer.try_get(0).unwrap_or(false),
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+/// Reads rows within a limit that the server keeps. Takes two round trips; the transaction is ended once the pool has
+/// the connection back, so that nobody waits for that.
+pub(super) async fn read(
+    connections: &DatabaseConnection,
+    query: &SelectStatement,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let (sql, values) = query.build_sqlx(PostgresQueryBuilder);
+    let rows = async {
+        let mut transaction = connections.get_postgres_connection_pool().begin_with(READ).await?;
+        sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut *transaction).await
+    };
+    match rows.await {
+        Ok(rows) => Ok(rows.into_iter().map(QueryResult::from).collect()),
+        Err(error) => Err(DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))),
+    }
 }
 
 /// Begins to write. What a statement changes it locks first, so guards hold without any further lock.

@@ -21,10 +21,12 @@ use super::InvalidDatabaseUrl;
 use super::error::is_busy;
 
 /// One connection writes at a time, so the others are for readers.
-const CONNECTIONS: u32 = 4;
+pub(super) const MAX_CONNECTIONS: u32 = 4;
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a statement waits for another process's transaction.
 const BUSY_FOR: Duration = Duration::from_secs(3);
+/// How long the probe waits for anybody's transaction: shorter than whoever asks for it waits.
+const PROBE_BUSY_FOR: Duration = Duration::from_secs(2);
 /// How long migrations wait for another process's.
 const MIGRATE_WITHIN: Duration = Duration::from_mins(1);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -66,10 +68,19 @@ impl SqliteFile {
     /// Connections for serving, opened when first needed. They never create the file: one that was taken away
     /// must be missed, not replaced by an empty one.
     pub(super) fn connections(&self) -> DatabaseConnection {
+        self.pool(MAX_CONNECTIONS, BUSY_FOR)
+    }
+
+    /// The probe's own connection, like those for serving.
+    pub(super) fn probe_connection(&self) -> DatabaseConnection {
+        self.pool(1, PROBE_BUSY_FOR)
+    }
+
+    fn pool(&self, number: u32, busy_timeout: Duration) -> DatabaseConnection {
         let watch = Arc::new(FileWatch::new(self.path.clone()));
         let opened = Arc::clone(&watch);
         let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(number)
             .acquire_timeout(ACQUIRE_WITHIN)
             .test_before_acquire(false)
             .after_connect(move |_, _| {
@@ -80,7 +91,7 @@ impl SqliteFile {
                 let fresh = watch.still_has(&connection);
                 Box::pin(async move { Ok(fresh) })
             })
-            .connect_lazy_with(self.options(BUSY_FOR));
+            .connect_lazy_with(self.options(busy_timeout));
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
     }
 

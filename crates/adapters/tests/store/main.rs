@@ -5,8 +5,10 @@
 mod concurrency;
 mod damage;
 mod fixture;
+mod flooding;
 mod migrations;
 mod outage;
+mod round_trips;
 mod secrets;
 
 mod sqlite {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
-use ig_domain::ports::AccountKey;
-use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope};
+use ig_application::{
+    GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, Sweep, UnlinkAccount,
+};
+use ig_domain::ports::{AccountKey, MockAccounts, MockLinkAttempts, StatusFilter, StoreError};
+use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope, ReauthorizationReason};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 
@@ -35,6 +37,40 @@ async fn pages_follow_one_another_without_gap_or_repetition() {
     let (second, end) = page(&store, next).await;
     assert_eq!([first, second].concat(), newest_first);
     assert_eq!(end, None, "a last page that is full has no successor");
+}
+
+/// The filter goes by the mark, which a sweep sets; what is shown is judged by the clock.
+#[tokio::test]
+async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
+    let before = account(1, "shop/7", START);
+    let store = store_with(&before).await;
+    let clock = Arc::new(FakeClock::at(before.token_expire_time));
+    let accounts = Arc::new(store.clone());
+    let use_case = ListAccounts { accounts: accounts.clone(), clock: clock.clone() };
+    let listed = async |status| {
+        let owners = OwnerScope::everyone();
+        let query = ListAccountsQuery { owners, status: Some(status), after: None, limit: 2 };
+        use_case.execute(query).await.unwrap().accounts
+    };
+    let active = listed(StatusFilter::Active).await;
+    let expired = ReauthorizationReason::TokenExpired;
+    assert_eq!(active[0].status, AccountStatus::ReauthorizationRequired(expired));
+    let sweep = Sweep { accounts, attempts: Arc::new(store), clock };
+    sweep.execute().await.unwrap();
+    assert!(listed(StatusFilter::Active).await.is_empty());
+    let marked = listed(StatusFilter::ReauthorizationRequired).await;
+    assert_eq!((marked[0].account.refused, marked[0].account.revision), (Some(expired), 2));
+}
+
+#[tokio::test]
+async fn links_are_swept_though_no_account_can_be_marked() {
+    let mut accounts = MockAccounts::new();
+    accounts.expect_mark_expired().returning(|_, _| Err(StoreError::Conflict));
+    let mut attempts = MockLinkAttempts::new();
+    attempts.expect_sweep().once().returning(|_, _| Ok(1));
+    let clock = Arc::new(FakeClock::at(START));
+    let sweep = Sweep { accounts: Arc::new(accounts), attempts: Arc::new(attempts), clock };
+    assert!(matches!(sweep.execute().await, Err(StoreError::Conflict)));
 }
 
 #[tokio::test]

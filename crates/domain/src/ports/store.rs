@@ -62,6 +62,9 @@ pub enum StoreError {
     /// The store cannot be reached, hangs, or lacks migrations.
     #[error("the store is unavailable")]
     Unavailable(#[source] Cause),
+    /// There is more to do than the store can begin in time. Nothing was done, and it is not away.
+    #[error("the store has too much to do")]
+    Overloaded(#[source] Cause),
     /// What is stored cannot be read back: damaged, or sealed under a key that is not configured.
     #[error("a stored row cannot be read")]
     Corrupt(#[source] Cause),

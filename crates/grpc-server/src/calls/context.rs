@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ig_domain::{AccountId, Caller, Owner, OwnerScope};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Request, Status};
 
 use super::in_flight::Place;
@@ -58,6 +59,15 @@ impl Context {
     /// The call's place, for work that outlives it: the caller has it under way until it has ended.
     pub(crate) fn place(&self) -> Arc<Place> {
         Arc::clone(&self.place)
+    }
+
+    /// Waits for a turn of the caller's to read many accounts, within the call's deadline; it lasts until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` where no turn ever comes.
+    pub(crate) async fn bulk_read_turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+        self.place.bulk_read_turn().await.map_err(internal)
     }
 
     /// Who calls.

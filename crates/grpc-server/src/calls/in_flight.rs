@@ -5,38 +5,56 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ig_domain::{Caller, CallerName};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// How many calls a caller may have under way that is given no limit of its own. Ours: enough to keep the store busy,
 /// and few enough for others, who wait behind them at the store, not to notice.
 pub(crate) const USUAL_LIMIT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
+/// Maximum number of reads of many accounts (`List`, `BatchGet`) of one caller at a time; its others wait for their
+/// turn. Ours: they pass quickly, and leave processors and store to others' calls.
+const MAX_BULK_READS: usize = 2;
+
 /// The calls under way, counted by name, so that a caller that is read anew keeps its count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct InFlight(Arc<Mutex<HashMap<CallerName, u32>>>);
+pub(super) struct InFlight(Arc<Mutex<HashMap<CallerName, CallerCalls>>>);
+
+/// What one caller has under way.
+#[derive(Debug)]
+struct CallerCalls {
+    count: u32,
+    bulk_reads: Arc<Semaphore>,
+}
 
 /// A call's place among those of its caller, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     in_flight: InFlight,
     caller: Arc<Caller>,
+    bulk_reads: Arc<Semaphore>,
 }
 
 impl InFlight {
     /// A place for one more call, if the caller has not as many under way as it may.
     pub(super) fn enter(&self, caller: &Arc<Caller>) -> Option<Place> {
         let limit = caller.max_in_flight.unwrap_or(USUAL_LIMIT).get();
-        let mut counts = self.counts();
-        match counts.get_mut(&caller.name) {
-            Some(count) if *count >= limit => return None,
-            Some(count) => *count += 1,
-            None => {
-                counts.insert(caller.name.clone(), 1);
-            }
+        let mut calls = self.calls();
+        let calls = calls.entry(caller.name.clone()).or_insert_with(|| CallerCalls {
+            count: 0,
+            bulk_reads: Arc::new(Semaphore::new(MAX_BULK_READS)),
+        });
+        if calls.count >= limit {
+            return None;
         }
-        Some(Place { in_flight: self.clone(), caller: Arc::clone(caller) })
+        calls.count += 1;
+        Some(Place {
+            in_flight: self.clone(),
+            caller: Arc::clone(caller),
+            bulk_reads: Arc::clone(&calls.bulk_reads),
+        })
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<CallerName, u32>> {
+    fn calls(&self) -> MutexGuard<'_, HashMap<CallerName, CallerCalls>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -46,16 +64,21 @@ impl Place {
     pub(super) fn caller(&self) -> &Caller {
         &self.caller
     }
+
+    /// Waits for a turn of the caller's to read many accounts; it lasts until it is dropped.
+    pub(super) async fn bulk_read_turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        Arc::clone(&self.bulk_reads).acquire_owned().await
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let name = &self.caller.name;
-        let mut counts = self.in_flight.counts();
-        if let Some(count) = counts.get_mut(name) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(name);
+        let mut calls = self.in_flight.calls();
+        if let Some(of_caller) = calls.get_mut(name) {
+            of_caller.count -= 1;
+            if of_caller.count == 0 {
+                calls.remove(name);
             }
         }
     }
@@ -63,6 +86,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn caller(name: &str, limit: u32) -> Arc<Caller> {
@@ -96,6 +121,20 @@ mod tests {
         let places: Vec<_> = std::iter::from_fn(|| in_flight.enter(&one)).take(1000).collect();
         assert_eq!(places.len(), 64);
         drop(places);
-        assert!(in_flight.counts().is_empty());
+        assert!(in_flight.calls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn reads_of_many_accounts_take_turns_by_caller() {
+        let (in_flight, one, other) = (InFlight::default(), caller("a", 0), caller("b", 0));
+        let places: Vec<_> = (0..3).map(|_| in_flight.enter(&one).unwrap()).collect();
+        let first = places[0].bulk_read_turn().await.unwrap();
+        let _second = places[1].bulk_read_turn().await.unwrap();
+        let mut third = std::pin::pin!(places[2].bulk_read_turn());
+        assert!(third.as_mut().now_or_never().is_none());
+        let others = in_flight.enter(&other).unwrap();
+        let _others = others.bulk_read_turn().await.unwrap();
+        drop(first);
+        let _third = third.await.unwrap();
     }
 }

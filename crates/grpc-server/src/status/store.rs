@@ -19,6 +19,11 @@ impl ToStatus for StoreError {
                 let problem = Problem::new(Reason::StoreUnavailable, message);
                 problem.retry_after(RETRY).caused_by(self.clone()).into_status()
             }
+            Self::Overloaded(_) => {
+                let message = "the service has more to do than it can; make the same call again";
+                let problem = Problem::new(Reason::Overloaded, message);
+                problem.retry_after(RETRY).caused_by(self.clone()).into_status()
+            }
             Self::Corrupt(_) | Self::Internal(_) => internal(self.clone()),
         }
     }

@@ -125,6 +125,45 @@ async fn a_caller_without_room_is_told_to_wait_and_others_are_not() {
     assert_refused(&again, Code::InvalidArgument, "INVALID_FIELD", &[]);
 }
 
+/// However many a caller makes, few are at the store at a time; its single reads and others' calls pass them by.
+#[tokio::test]
+async fn reads_of_many_accounts_wait_for_their_callers_turn_and_hold_up_nothing_else() {
+    let stuck = Stuck::default();
+    let mut world = World { accounts: Arc::new(stuck.clone()), ..World::new() };
+    world.callers = Known::of([caller("a", &[Role::Admin], "*"), caller("b", &[Role::Admin], "*")]);
+    let client = world.client().await;
+    let id = "00000000-0000-0000-0000-000000000007".to_owned();
+    let many = |name: &'static str| {
+        let request = v1::BatchGetRequest { account_ids: vec![id.clone()], ..Default::default() };
+        let mut client = client.clone();
+        tokio::spawn(async move { client.batch_get(by(name, request)).await })
+    };
+    let begun = &stuck.bulk_reads.0;
+    let calls: Vec<_> = (0..5).map(|_| many("a")).collect();
+    begun.acquire_many(2).await.unwrap().forget();
+
+    let get = v1::GetRequest { key: Some(Key::AccountId(id.clone())), owner: None };
+    let single = tokio::spawn({
+        let mut client = client.clone();
+        async move { client.get(by("a", get)).await }
+    });
+    stuck.entered.notified().await;
+    let others = many("b");
+    begun.acquire().await.unwrap().forget();
+    assert_eq!(begun.available_permits(), 0, "a third one of the same caller");
+
+    stuck.released.notify_waiters();
+    assert_eq!(single.await.unwrap().unwrap_err().code(), Code::NotFound);
+    others.await.unwrap().unwrap();
+    for call in calls {
+        while !call.is_finished() {
+            stuck.released.notify_one();
+            tokio::task::yield_now().await;
+        }
+        call.await.unwrap().unwrap();
+    }
+}
+
 /// Work goes on when its caller has given up, and is still that caller's: else one caller could begin any number.
 #[tokio::test]
 async fn a_link_that_outlives_its_call_keeps_the_place_of_its_caller() {

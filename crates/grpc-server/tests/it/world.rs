@@ -32,7 +32,7 @@ use ig_test_support::callers::Everybody;
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -233,6 +233,18 @@ pub(crate) fn exchange(granted: &[Scope]) -> CodeExchange {
 pub(crate) struct Stuck {
     pub(crate) entered: Arc<Notify>,
     pub(crate) released: Arc<Notify>,
+    /// Has as many permits as reads of many accounts have begun.
+    pub(crate) bulk_reads: BulkReads,
+}
+
+/// No permit at first.
+#[derive(Clone)]
+pub(crate) struct BulkReads(pub(crate) Arc<Semaphore>);
+
+impl Default for BulkReads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
 }
 
 #[async_trait]
@@ -245,9 +257,11 @@ impl Accounts for Stuck {
 
     async fn find_many(
         &self,
-        _keys: &[AccountKey],
+        keys: &[AccountKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        panic!("a planted panic")
+        self.bulk_reads.0.add_permits(1);
+        self.released.notified().await;
+        Ok(vec![None; keys.len()])
     }
 
     async fn list(&self, _page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {

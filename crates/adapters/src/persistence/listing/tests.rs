@@ -28,7 +28,7 @@ fn statements(
     });
     let page = AccountPage { owners: scope(patterns), status, after, limit: 50 };
     let order = page.owners.listing_order();
-    let backend = store.database.reading().get_database_backend();
+    let backend = store.database.backend();
     let ranges = store.ranges(&page).into_iter();
     ranges.map(|ranges| merged(ranges, order, page.limit, backend).unwrap()).collect()
 }

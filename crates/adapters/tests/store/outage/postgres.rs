@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ig_adapters::persistence::Database;
-use ig_domain::{LeaseHolder, LinkAttempt};
+use ig_domain::ports::{AccountKey, AccountPage};
+use ig_domain::{LeaseHolder, LinkAttempt, OwnerScope};
 use ig_test_support::builders::{START, account, parsed, pending_link, presentation};
 use ig_test_support::contract::{Ports, StoreUnderTest};
 use rstest::rstest;
 use sea_orm::sqlx;
+use tokio::task::JoinSet;
 use url::Url;
 use uuid::Uuid;
 
@@ -68,6 +70,96 @@ async fn a_server_that_goes_away_is_missed_in_time_and_used_again_when_it_is_bac
     }
     assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), Some(pending));
     ports.pending_links.insert(&pending_link("after", "", START)).await.unwrap();
+}
+
+/// A read that nobody waits for any more keeps its connection until the server has ended it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_is_given_up_ends_at_the_server_and_no_connection_is_opened_beside_it() {
+    let store = Postgres::migrated().await;
+    let mut url = store.parsed_url();
+    let name = url.query().unwrap().rsplit_once("test_").unwrap().1.to_owned();
+    url.query_pairs_mut().append_pair("application_name", &name);
+    let (_, ports) = ports_at(&url);
+    let mut other = store.connection().await;
+    let lock = "BEGIN; LOCK TABLE instagram_account IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+
+    let account = AccountKey::Username(parsed("luna"));
+    for _ in 0..3 {
+        let reads: JoinSet<_> = (0..5)
+            .map(|_| {
+                let (accounts, account) = (ports.accounts.clone(), account.clone());
+                async move { accounts.find(&account).await }
+            })
+            .collect();
+        tokio::time::timeout(Duration::from_millis(1500), reads.join_all()).await.unwrap_err();
+    }
+    let mut watch = store.connection().await;
+    let mut count = async |condition: &str| -> i64 {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND {condition}"
+        );
+        let counted = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(&name);
+        counted.fetch_one(&mut watch).await.unwrap()
+    };
+    assert!(count("true").await <= 10, "connections were opened beside those that work");
+    let given_up = Instant::now();
+    while count("state <> 'idle'").await > 0 {
+        assert!(given_up.elapsed() < Duration::from_secs(10), "the server goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(ports.accounts.find(&account).await.unwrap(), None);
+}
+
+/// The driver does not know that the server has begun; the next to use the connection could only read.
+#[tokio::test]
+async fn a_read_that_is_given_up_as_it_begins_leaves_no_transaction_open() {
+    let store = Postgres::migrated().await;
+    let (proxy, ports) = proxied(&store).await;
+    ports.pending_links.insert(&pending_link("before", "", START)).await.unwrap();
+    proxy.set(Mode::Hanging);
+    let account = AccountKey::Username(parsed("luna"));
+    let read = ports.accounts.find(&account);
+    tokio::time::timeout(Duration::from_millis(200), read).await.unwrap_err();
+    proxy.set(Mode::Through);
+    for number in 0..20 {
+        let pending = pending_link(&format!("after-{number}"), "", START);
+        ports.pending_links.insert(&pending).await.unwrap();
+    }
+}
+
+/// A table that cannot be read takes not every connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listings_that_hang_leave_connections_to_other_calls() {
+    let store = Postgres::migrated().await;
+    let ports = store.ports();
+    let mut other = store.connection().await;
+    let lock = "BEGIN; LOCK TABLE instagram_account IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let page = AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit: 9 };
+    let listings: JoinSet<_> = (0..20)
+        .map(|_| {
+            let (accounts, page) = (ports.accounts.clone(), page.clone());
+            async move { accounts.list(&page).await }
+        })
+        .collect();
+    let calls = async {
+        let begun = Instant::now();
+        for number in 0..20 {
+            let pending = pending_link(&format!("state-{number}"), "", START);
+            ports.pending_links.insert(&pending).await.unwrap();
+            ports.probe.check().await.unwrap();
+        }
+        begun.elapsed()
+    };
+    tokio::select! {
+        biased;
+        _ = listings.join_all() => panic!("the listings hang"),
+        elapsed = calls => assert!(elapsed < Duration::from_secs(4), "{elapsed:?}"),
+    }
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,66 @@
+//! What calls may take from one another: nothing that the probe needs.
+
+use super::*;
+use crate::persistence::plans::{TestSchema, sqlite_database};
+
+#[tokio::test]
+async fn the_probe_waits_for_no_writer_of_ours() {
+    let (_folder, database) = sqlite_database().await;
+    let Engine::Sqlite { turn, .. } = &database.engine else { panic!("not SQLite") };
+    let _queue = turn.acquire().await.unwrap();
+    database.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_probe_needs_none_of_the_connections_that_calls_use() {
+    let (_folder, database) = sqlite_database().await;
+    let pool = database.reading().get_sqlite_connection_pool();
+    let mut taken = Vec::new();
+    for _ in 0..sqlite::MAX_CONNECTIONS {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    database.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_probe_needs_none_of_the_connections_that_calls_use_in_postgres_either() {
+    let schema = TestSchema::migrated().await;
+    let pool = schema.database.reading().get_postgres_connection_pool();
+    let mut taken = Vec::new();
+    for _ in 0..postgres::MAX_CONNECTIONS {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    schema.database.check().await.unwrap();
+    drop(taken);
+    schema.drop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_others_have_locked_takes_writes_if_we_wrote_meanwhile() {
+    let (_folder, database) = sqlite_database().await;
+    let _locked = sqlite::begin(database.reading()).await.unwrap();
+    let unwritable = database.check().await;
+    assert!(matches!(unwritable, Err(StoreError::Unavailable(_))), "{unwritable:?}");
+    let wrote = async {
+        database.commits.fetch_add(1, Ordering::Relaxed);
+    };
+    let (written, ()) = tokio::join!(database.check(), wrote);
+    written.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_does_not_come_means_overload() {
+    let turns = Semaphore::new(1);
+    let _taken = turns.acquire().await.unwrap();
+    let waited = turn_of(&turns, WRITE_TURN_TIMEOUT).await;
+    assert!(matches!(waited, Err(StoreError::Overloaded(_))));
+}
+
+#[tokio::test]
+async fn reads_of_many_accounts_leave_half_of_the_connections_to_others() {
+    let (_folder, database) = sqlite_database().await;
+    assert_eq!(database.bulk_reads.available_permits(), 2);
+    let schema = TestSchema::migrated().await;
+    assert_eq!(schema.database.bulk_reads.available_permits(), 5);
+    schema.drop().await;
+}
