@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a `Get` costs on each store, beside a plain server that answers from memory.
 
+mod listing;
 mod load;
 mod resources;
 
@@ -36,6 +37,12 @@ pub(crate) struct Arguments {
     /// How often everything is measured; the median is shown
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
+    /// Measure what one caller's listings cost another one's `Get`, among many accounts, instead
+    #[arg(long)]
+    list: bool,
+    /// How many accounts `--list` is measured among
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, requires = "list")]
+    accounts: u32,
 }
 
 /// Builds, starts all servers, measures them in turn, and prints a table.
@@ -46,6 +53,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     console::note("building what ships, which takes a while ...");
     let profile = ["build", "--profile", PROFILE, "--workspace", "--bins", "--examples"];
     process::run(&mut workspace.cargo(&profile))?;
+    if arguments.list {
+        let on_server = Store::Postgres(postgres.url().to_owned());
+        listing::run(workspace, &h2load, "SQLite", Store::Sqlite, arguments.accounts)?;
+        return listing::run(workspace, &h2load, "PostgreSQL", on_server, arguments.accounts);
+    }
 
     let sqlite = Measured::start(workspace, &grpcurl, "SQLite", Store::Sqlite)?;
     let store = Store::Postgres(postgres.url().to_owned());
@@ -137,6 +149,7 @@ impl Measured {
             metrics: free_address()?,
             store,
             programs: workspace.target().join(PROFILE),
+            callers: None,
             folder,
         };
         settings.empty_folder()?;
@@ -163,7 +176,7 @@ impl Measured {
     fn start_up(&self) -> Result<Duration> {
         let settings =
             Settings { grpc: free_address()?, metrics: free_address()?, ..self.settings.clone() };
-        let ready = format!("http://{}/readyz", settings.metrics);
+        let ready = settings.readyz();
         let started = Instant::now();
         let mut command = settings.service("serve");
         let mut group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
@@ -174,6 +187,16 @@ impl Measured {
         }
         Ok(started.elapsed())
     }
+}
+
+/// Waits until a service says that it is ready.
+fn wait_until_ready(url: &str) -> Result<()> {
+    let started = Instant::now();
+    while demo::get(url).is_err() {
+        ensure!(started.elapsed() < LIMIT, "the service never became ready");
+        process::pause();
+    }
+    Ok(())
 }
 
 /// The floor: a server that only answers from memory.

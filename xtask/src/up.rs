@@ -52,6 +52,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             .as_ref()
             .map_or(Store::Sqlite, |postgres| Store::Postgres(postgres.url().to_owned())),
         programs: workspace.target().join("debug"),
+        callers: None,
         folder: workspace.target().join("up").join(arguments.grpc.port().to_string()),
     };
     settings.empty_folder()?;

@@ -32,17 +32,32 @@ pub(super) struct Sample {
     pub(super) cpu: f64,
 }
 
+/// A call as the load generator makes it.
+pub(super) struct Call<'a> {
+    pub(super) url: String,
+    /// The message as bytes, in a file.
+    pub(super) request: &'a Path,
+    pub(super) token: Option<&'a str>,
+}
+
 impl Load {
+    /// One caller that waits for each answer.
+    pub(super) const ONE_BY_ONE: Self = Self { connections: 1, streams: 1 };
+
     /// One caller that waits for each answer, and many at once.
-    pub(super) const ALL: [Self; 2] =
-        [Self { connections: 1, streams: 1 }, Self { connections: 8, streams: 16 }];
+    pub(super) const ALL: [Self; 2] = [Self::ONE_BY_ONE, Self { connections: 8, streams: 16 }];
 
     /// Makes `calls` calls and looks at every answer's size.
     pub(super) fn run(self, h2load: &Path, server: &Target, calls: u32) -> Result<Sample> {
-        let one = Self { connections: 1, streams: 1 }.report(h2load, server, 1)?;
-        self.report(h2load, server, WARM_UP)?;
+        let call = Call {
+            url: format!("{}/{SERVICE}/Get", server.url),
+            request: server.request,
+            token: None,
+        };
+        let one = Self::ONE_BY_ONE.report(h2load, &call, 1)?;
+        self.report(h2load, &call, WARM_UP)?;
         let before = Resources::of(server.process)?;
-        let report = self.report(h2load, server, calls)?;
+        let report = self.report(h2load, &call, calls)?;
         let spent = Resources::of(server.process)?.cpu_seconds - before.cpu_seconds;
         // An error has no message: only whole answers add up.
         let whole = one.data > 0 && report.data == one.data * u64::from(calls);
@@ -50,15 +65,23 @@ impl Load {
         Ok(report.sample(spent / f64::from(calls) * 1e6))
     }
 
-    fn report(self, h2load: &Path, server: &Target, calls: u32) -> Result<Report> {
+    /// Makes `calls` calls and answers how long they took.
+    pub(super) fn latencies(self, h2load: &Path, call: &Call, calls: u32) -> Result<Sample> {
+        Ok(self.report(h2load, call, calls)?.sample(f64::NAN))
+    }
+
+    fn report(self, h2load: &Path, call: &Call, calls: u32) -> Result<Report> {
         let log = NamedTempFile::new().context("cannot make a file for latencies")?;
         let number = |number: u32| number.to_string();
         let mut command = Command::new(h2load);
         command.args(["-n", &number(calls), "-c", &number(self.connections.min(calls))]);
         command.args(["-m", &number(self.streams), "-H", "content-type: application/grpc"]);
-        command.args(["-H", "te: trailers", "-d"]).arg(server.request);
+        command.args(["-H", "te: trailers", "-d"]).arg(call.request);
+        if let Some(token) = call.token {
+            command.arg("-H").arg(format!("authorization: Bearer {token}"));
+        }
         command.arg(format!("--log-file={}", log.path().display()));
-        command.arg(format!("{}/{SERVICE}/Get", server.url));
+        command.arg(&call.url);
         let output = command.stdin(Stdio::null()).output().context("cannot start h2load")?;
         let text = String::from_utf8_lossy(&output.stdout);
         let log = std::fs::read_to_string(log.path()).context("h2load left no latencies")?;

@@ -111,6 +111,7 @@ mod tests {
             metrics: "127.0.0.1:9464".parse().unwrap(),
             store: Store::Sqlite,
             programs: "/work tree/debug".into(),
+            callers: None,
             folder: "/work tree/up".into(),
         };
         let client = Client::new("/work tree/grpcurl".into(), settings.grpc);

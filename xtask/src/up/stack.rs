@@ -19,7 +19,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const LAST_LINES: usize = 20;
 
 /// The app that sandbox and service agree on.
-const APP_ID: &str = "990000000000017";
+pub(crate) const APP_ID: &str = "990000000000017";
 const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 
 /// What of our own environment the children see: nothing that would change their settings.
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     /// The folder of the programs: `debug` or another below `target`.
     pub(crate) programs: PathBuf,
+    /// The file of who may call; everybody may where there is none.
+    pub(crate) callers: Option<PathBuf>,
     /// Holds the logs, and in SQLite the database and its key.
     pub(crate) folder: PathBuf,
 }
@@ -55,6 +57,11 @@ impl Settings {
     /// Where the sandbox answers.
     pub(crate) fn sandbox_url(&self) -> String {
         format!("http://{}", self.sandbox)
+    }
+
+    /// Where the service says whether it is ready.
+    pub(crate) fn readyz(&self) -> String {
+        format!("http://{}/readyz", self.metrics)
     }
 
     /// Makes the folder, or empties it: every start is a fresh one.
@@ -116,6 +123,8 @@ impl Settings {
             // Below the grace after which a child is killed.
             ("SHUTDOWN_TIMEOUT", "3s".to_owned()),
         ]);
+        let callers = self.callers.iter().map(|file| ("CALLERS_FILE", file.display().to_string()));
+        variables.extend(callers);
         variables
     }
 

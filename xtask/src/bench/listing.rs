@@ -1,0 +1,167 @@
+//! What one caller's listings cost another one: the time of its `Get` beside them and without them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::load::{Call, Load, Sample};
+use super::{PROFILE, wait_until_ready};
+use crate::console::{self, Step};
+use crate::grpc::SERVICE;
+use crate::process::{self, Group, free_address};
+use crate::up::demo;
+use crate::up::stack::{APP_ID, Settings, Stack, Store};
+use crate::workspace::Workspace;
+
+/// Number of listings that are under way at once: as many as one caller may have.
+const LISTINGS: u32 = 64;
+
+/// Number of calls of `Get` that are measured.
+const GETS: u32 = 5_000;
+
+/// How often `/readyz` is asked.
+const PROBE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A `ListRequest` by the name of what is dear about it, without owner, so that it is about all of `shop/*`.
+const REQUESTS: [(&str, &[u8]); 2] = [
+    ("pages of 500", &[0x18, 0xf4, 0x03]),
+    ("pages of 500, few hits", &[0x10, 0x02, 0x18, 0xf4, 0x03]),
+];
+
+/// A `GetRequest` for `instagram_id` 7.
+const GET: &[u8] = &[0x12, 0x01, b'7'];
+
+/// Fills one store and measures.
+pub(super) fn run(
+    workspace: &Workspace,
+    h2load: &Path,
+    name: &str,
+    store: Store,
+    accounts: u32,
+) -> Result<()> {
+    let crowd = Crowd::start(workspace, name, store, accounts)?;
+    let alone = crowd.measure(h2load, None)?;
+    console::say(format_args!("\n{name}, {accounts} accounts: Get of another caller"));
+    console::say("beside                       p50       p99    p99 of alone   /readyz not 200");
+    line("nothing", &alone, &alone);
+    for (what, request) in REQUESTS {
+        let beside = crowd.measure(h2load, Some(request))?;
+        line(&format!("{LISTINGS} x {what}"), &beside, &alone);
+    }
+    Ok(())
+}
+
+fn line(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32)) {
+    let Sample { p50, p99, .. } = sample;
+    let times = p99 / alone.p99;
+    console::say(format_args!(
+        "{what:<25} {p50:>6.0} us {p99:>6.0} us {times:>12.1} {unready:>17}"
+    ));
+}
+
+/// The service over many accounts, and two callers.
+struct Crowd {
+    settings: Settings,
+    /// May see all of `shop/*`, and lists it.
+    lister: String,
+    getter: String,
+    _stack: Stack,
+}
+
+impl Crowd {
+    fn start(workspace: &Workspace, name: &str, store: Store, accounts: u32) -> Result<Self> {
+        let programs = workspace.target().join(PROFILE);
+        let folder = workspace.target().join("bench").join(format!("{name}-list"));
+        let settings = Settings {
+            grpc: free_address()?,
+            sandbox: free_address()?,
+            metrics: free_address()?,
+            store,
+            programs,
+            callers: Some(folder.join("callers.toml")),
+            folder,
+        };
+        settings.empty_folder()?;
+        let lister = caller(&settings, "lister", "shop/*")?;
+        let getter = caller(&settings, "getter", "*")?;
+        let stack = Stack::start(&settings)?;
+        let step = Step::begin(format!("filling {name} with {accounts} accounts"));
+        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
+        fill.args([&settings.database_url(), APP_ID, &accounts.to_string()]);
+        process::run(&mut fill)?;
+        wait_until_ready(&settings.readyz())?;
+        step.done();
+        Ok(Self { settings, lister, getter, _stack: stack })
+    }
+
+    /// The time of `Get` while `listing` is asked for again and again; and how often `/readyz` was not 200.
+    fn measure(&self, h2load: &Path, listing: Option<&[u8]>) -> Result<(Sample, u32)> {
+        let flood = listing.map(|request| self.flood(h2load, request)).transpose()?;
+        let (done, unready) = (AtomicBool::new(false), AtomicU32::new(0));
+        let sample = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let ready = demo::get(&self.settings.readyz()).is_ok();
+                    unready.fetch_add(u32::from(!ready), Ordering::Relaxed);
+                    thread::sleep(PROBE_INTERVAL);
+                }
+            });
+            let sample = self.get(h2load);
+            done.store(true, Ordering::Relaxed);
+            sample
+        })?;
+        if let Some(mut flood) = flood {
+            ensure!(flood.ended()?.is_none(), "the listings ended before the measurement");
+        }
+        Ok((sample, unready.into_inner()))
+    }
+
+    fn get(&self, h2load: &Path) -> Result<Sample> {
+        let request = self.request("get.request", GET)?;
+        let call = Call {
+            url: format!("http://{}/{SERVICE}/Get", self.settings.grpc),
+            request: &request,
+            token: Some(&self.getter),
+        };
+        Load::ONE_BY_ONE.latencies(h2load, &call, GETS)
+    }
+
+    /// Listings without end.
+    fn flood(&self, h2load: &Path, message: &[u8]) -> Result<Group> {
+        let request = self.request("list.request", message)?;
+        let mut command = Command::new(h2load);
+        command.args(["-D", "3600", "-c", "1", "-m", &LISTINGS.to_string()]);
+        command.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
+        command.arg("-H").arg(format!("authorization: Bearer {}", self.lister));
+        command
+            .arg("-d")
+            .arg(&request)
+            .arg(format!("http://{}/{SERVICE}/List", self.settings.grpc));
+        Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
+    /// A file with a message as gRPC frames it.
+    fn request(&self, name: &str, message: &[u8]) -> Result<PathBuf> {
+        let file = self.settings.folder.join(name);
+        let length = u32::try_from(message.len()).context("a message is small")?;
+        let framed = [&[0], length.to_be_bytes().as_slice(), message].concat();
+        std::fs::write(&file, framed)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(file)
+    }
+}
+
+/// Makes a caller and answers its token.
+fn caller(settings: &Settings, name: &str, owners: &str) -> Result<String> {
+    let mut command = settings.service("caller");
+    command.args(["add", name, "--role", "read", "--owner", owners, "--write"]);
+    let output = command.stdin(Stdio::null()).output().context("cannot make a caller")?;
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cannot make a caller:\n{trouble}");
+    let token = String::from_utf8(output.stdout).context("a token is text")?;
+    Ok(token.trim_end().to_owned())
+}
