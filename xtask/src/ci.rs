@@ -6,21 +6,37 @@ use anyhow::{Context, Result};
 
 use crate::tools::Tools;
 use crate::workspace::Workspace;
-use crate::{console, layers, process, test};
+use crate::{console, containers, layers, process, test};
 
-/// A check: its name, and what it does.
-type Check = (&'static str, fn(&Workspace) -> Result<()>);
+/// What a check does.
+enum Check {
+    Always(fn(&Workspace) -> Result<()>),
+    /// Answers `false` where something is missing that no package manager of ours can bring.
+    WherePossible(fn(&Workspace) -> Result<bool>),
+}
+
+impl Check {
+    /// Runs the check; answers how it ended, in a word or two.
+    fn run(&self, workspace: &Workspace) -> Result<&'static str> {
+        let run = match self {
+            Self::Always(check) => check(workspace).map(|()| true),
+            Self::WherePossible(check) => check(workspace),
+        };
+        run.map(|run| if run { "ok" } else { "NOT RUN" })
+    }
+}
 
 /// The quick ones first.
-const CHECKS: [Check; 8] = [
-    ("format", format),
-    ("layers", layers::run),
-    ("spelling", spelling),
-    ("proto", proto),
-    ("dependencies", dependencies),
-    ("clippy", clippy),
-    ("documentation", documentation),
-    ("tests", tests),
+const CHECKS: [(&str, Check); 9] = [
+    ("format", Check::Always(format)),
+    ("layers", Check::Always(layers::run)),
+    ("spelling", Check::Always(spelling)),
+    ("proto", Check::Always(proto)),
+    ("dependencies", Check::Always(dependencies)),
+    ("clippy", Check::Always(clippy)),
+    ("documentation", Check::Always(documentation)),
+    ("tests", Check::Always(tests)),
+    ("containers", Check::WherePossible(containers)),
 ];
 
 /// Runs every check, up to the first that fails, and sums up.
@@ -29,8 +45,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for (name, check) in CHECKS {
         console::note(format_args!("==> {name}"));
         let started = Instant::now();
-        let outcome = check(workspace);
-        times.push((name, if outcome.is_ok() { "ok" } else { "FAILED" }, started.elapsed()));
+        let outcome = check.run(workspace);
+        times.push((name, *outcome.as_ref().unwrap_or(&"FAILED"), started.elapsed()));
         if outcome.is_err() || times.len() == CHECKS.len() {
             sum_up(&times);
         }
@@ -82,4 +98,13 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 
 fn tests(workspace: &Workspace) -> Result<()> {
     test::run(workspace, &test::Arguments::default())
+}
+
+/// The stack of `docker-compose.yml`.
+fn containers(workspace: &Workspace) -> Result<bool> {
+    let played = containers::run_where_possible(workspace)?;
+    if !played {
+        console::note("no container engine answers: no image was built, and no stack was started");
+    }
+    Ok(played)
 }

@@ -61,6 +61,16 @@ impl Client {
         self.with_flags(&["-d", request], &[&full(method)])
     }
 
+    /// The same program for another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self::new(self.program.clone(), address)
+    }
+
+    /// What lists the services, as a command.
+    pub(crate) fn list(&self) -> Command {
+        self.with_flags(&[], &["list"])
+    }
+
     /// What describes a symbol, as a command.
     pub(crate) fn describe(&self, symbol: &str) -> Command {
         self.with_flags(&[], &["describe", symbol])

@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod console;
+mod containers;
 mod db;
 mod examples;
 mod grpc;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Arguments),
     /// Check everything: the only definition of green
     Ci,
+    /// Build both images and play the container stack, by Docker or Podman
+    Containers(containers::Arguments),
     /// Serve a throwaway PostgreSQL until Ctrl-C
     Db(db::Arguments),
     /// Prove the direction of every dependency
@@ -63,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(arguments) => up::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
+        Command::Containers(arguments) => containers::run(&workspace, &arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Layers => layers::run(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),

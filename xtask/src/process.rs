@@ -97,6 +97,31 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
+/// Runs a command to its end without showing its output; answers what it printed, fails with what it complained of.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start `{}`", line(command)))?;
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    let (status, trouble) = (output.status, trouble.trim_end());
+    ensure!(status.success(), "`{}` failed: {status}\n{trouble}", line(command));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Waits until something is done; fails after `limit`, and when a stop is asked.
+pub(crate) fn wait_until(
+    what: &str,
+    limit: Duration,
+    mut done: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let started = Instant::now();
+    while !done()? {
+        ensure!(!stop_asked(), "stopped before {what}");
+        ensure!(started.elapsed() < limit, "after {limit:?} it is not so that {what}");
+        pause();
+    }
+    Ok(())
+}
+
 /// A command as one would type it.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
@@ -129,6 +154,26 @@ mod tests {
     fn a_missing_program_is_named() {
         let error = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
         assert_eq!(error, "cannot start `no-such-program`");
+    }
+
+    #[test]
+    fn what_a_quiet_command_complained_of_is_told() {
+        assert_eq!(output(&mut shell("echo well; echo beside >&2")).unwrap(), "well\n");
+        let error = output(&mut shell("echo gone >&2; exit 3")).unwrap_err().to_string();
+        assert_eq!(error, "`sh -c 'echo gone >&2; exit 3'` failed: exit status: 3\ngone");
+    }
+
+    #[test]
+    fn waiting_has_an_end() {
+        let mut looks = 0;
+        let third = || {
+            looks += 1;
+            Ok(looks == 3)
+        };
+        wait_until("it is well", GRACE, third).unwrap();
+        assert_eq!(looks, 3);
+        let error = wait_until("it is well", Duration::ZERO, || Ok(false)).unwrap_err();
+        assert_eq!(error.to_string(), "after 0ns it is not so that it is well");
     }
 
     #[test]

@@ -27,11 +27,8 @@ impl Demo {
     /// `BeginLink`, the consent of a seeded business account, `Link`; then `BeginLink` for whoever tries it by hand.
     pub(crate) fn link(client: &Client, sandbox: &str) -> Result<Self> {
         let redirect_uri = format!("{sandbox}/redirect");
-        let consent = consent(&begin(client, &redirect_uri)?, &business_account(sandbox)?)?;
-        let request = json!({ "authorization_response": consent, "owner": OWNER });
-        let mut linked = client.call("Link", &request)?;
-        let account = linked.get_mut("account").context("Link answered no account")?.take();
-        Ok(Self { account, consent_url: begin(client, &redirect_uri)?, redirect_uri })
+        let account = link(client, sandbox, OWNER, &business_account(sandbox)?)?;
+        Ok(Self { account, consent_url: begin(client, OWNER, &redirect_uri)?, redirect_uri })
     }
 
     /// A field of the account, as text.
@@ -40,10 +37,19 @@ impl Demo {
     }
 }
 
+/// `BeginLink`, the consent of a person of the sandbox, `Link`; answers the account.
+pub(crate) fn link(client: &Client, sandbox: &str, owner: &str, username: &str) -> Result<Value> {
+    let authorization_url = begin(client, owner, &format!("{sandbox}/redirect"))?;
+    let consent = consent(&authorization_url, username)?;
+    let request = json!({ "authorization_response": consent, "owner": owner });
+    let mut linked = client.call("Link", &request)?;
+    Ok(linked.get_mut("account").context("Link answered no account")?.take())
+}
+
 /// Asks the service for the URL to send a person to.
-fn begin(client: &Client, redirect_uri: &str) -> Result<String> {
+fn begin(client: &Client, owner: &str, redirect_uri: &str) -> Result<String> {
     let begun =
-        client.call("BeginLink", &json!({ "redirect_uri": redirect_uri, "owner": OWNER }))?;
+        client.call("BeginLink", &json!({ "redirect_uri": redirect_uri, "owner": owner }))?;
     let url = begun.get("authorizationUrl").context("BeginLink answered no authorization URL")?;
     Ok(text(url).into_owned())
 }
@@ -74,7 +80,22 @@ fn consent(authorization_url: &str, username: &str) -> Result<String> {
 
 /// One GET to the sandbox, without following redirects; fails unless it is well.
 pub(crate) fn get(url: &str) -> Result<minreq::Response> {
-    let request = minreq::get(url).with_timeout(ANSWER_LIMIT_SECONDS).with_follow_redirects(false);
+    send(minreq::get(url))
+}
+
+/// One POST of JSON to the sandbox; fails unless it is well.
+pub(crate) fn post(url: &str, body: &Value) -> Result<()> {
+    let request = minreq::post(url).with_header("content-type", "application/json");
+    send(request.with_body(body.to_string())).map(|_| ())
+}
+
+/// One DELETE to the sandbox; fails unless it is well.
+pub(crate) fn delete(url: &str) -> Result<()> {
+    send(minreq::delete(url)).map(|_| ())
+}
+
+fn send(request: minreq::Request) -> Result<minreq::Response> {
+    let request = request.with_timeout(ANSWER_LIMIT_SECONDS).with_follow_redirects(false);
     let answer = request.send().context("the sandbox does not answer")?;
     let status = answer.status_code;
     ensure!((200..400).contains(&status), "the sandbox answered HTTP {status}");
