@@ -34,18 +34,22 @@ const TEXTS_ABOUT_CODES: [(&str, InstagramErrorKind); 7] = [
     ("invalid redirect_uri", RedirectUriRejected),
 ];
 
-/// What any endpoint says in words rather than in numbers, in lower case.
+/// Texts about the app, in lower case: at any endpoint and under any code they say nothing about a token or a
+/// code.
 ///
 /// `Unsupported request` hits all accounts of an app alike: no accepted tester role, no advanced access, or
 /// an app that Meta restricted. `Cannot parse access token` is what a token gets at the wrong host.
+/// `Error validating application` comes under 190 and 101 while an app is disabled or deleted; apps came back
+/// after days with all unexpired tokens alive.
 ///
 /// Source: reports of clients; Meta documents none of them.
-const TEXTS: [(&str, InstagramErrorKind); 6] = [
+const TEXTS: [(&str, InstagramErrorKind); 7] = [
     ("invalid platform app", AppMisconfigured),
     ("insufficient developer role", AppMisconfigured),
     ("invalid scopes", AppMisconfigured),
     ("unsupported request", AppMisconfigured),
     ("error validating client secret", AppMisconfigured),
+    ("error validating application", AppMisconfigured),
     ("cannot parse access token", AppMisconfigured),
 ];
 
@@ -58,6 +62,11 @@ const UNKNOWN_SESSION: &str = "session key invalid";
 ///
 /// Source: reports of clients of graph.facebook.com.
 const CODE_ALREADY_USED: i64 = 36_009;
+
+/// The code of an application that cannot be validated.
+///
+/// Source: reports of clients.
+const UNKNOWN_APP: i64 = 101;
 
 /// How long a block for abuse lasts at least. A guess: "hours" is all that is known.
 const BLOCKED: Duration = Duration::from_hours(1);
@@ -113,7 +122,7 @@ fn by_code(
         (Some(102), _) => TokenRejected(TokenRevoked),
         (Some(452), _) => SessionUnknown,
         _ if envelope.message.contains(UNKNOWN_SESSION) => SessionUnknown,
-        (Some(3 | 10 | 200..=299), _) => AppMisconfigured,
+        (Some(3 | 10 | UNKNOWN_APP | 200..=299), _) => AppMisconfigured,
         (Some(100), Some(CODE_ALREADY_USED)) if endpoint == Endpoint::CodeExchange => CodeRejected,
         (Some(_), _) => Unexpected,
         (None, _) => by_status(status, headers),
@@ -130,10 +139,16 @@ fn by_words(
     if envelope.error_type.contains("ratelimit") {
         return RateLimited { retry_after: throttle::retry_after(headers) };
     }
+    if let Some(kind) = by_text(endpoint, &envelope.message) {
+        return kind;
+    }
+    // No answer has the HTTP status 101, so here it is the Graph code.
+    if envelope.facts.code == Some(UNKNOWN_APP) {
+        return AppMisconfigured;
+    }
     // Such a body comes under HTTP 200 too, so its own code is the status that counts.
     let own = envelope.facts.code.and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
-    let status = own.unwrap_or(status);
-    by_text(endpoint, &envelope.message).unwrap_or_else(|| by_status(status, headers))
+    by_status(own.unwrap_or(status), headers)
 }
 
 fn by_text(endpoint: Endpoint, message: &str) -> Option<InstagramErrorKind> {

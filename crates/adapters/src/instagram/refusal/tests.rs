@@ -28,6 +28,7 @@ fn refused(endpoint: Endpoint, status: u16, body: &str) -> InstagramErrorKind {
 #[case::blocked_for_abuse(368, None, HOUR)]
 #[case::capability(3, None, AppMisconfigured)]
 #[case::no_permission(10, None, AppMisconfigured)]
+#[case::unknown_app(101, None, AppMisconfigured)]
 #[case::outside_messaging_window(10, Some(2_534_022), AppMisconfigured)]
 #[case::first_permission(200, None, AppMisconfigured)]
 #[case::last_permission(299, None, AppMisconfigured)]
@@ -66,6 +67,11 @@ fn graph_codes_outrank_the_status(
 #[case::posted(100, "Unsupported request - method type: post", AppMisconfigured)]
 #[case::wrong_secret(100, "Error validating client secret.", AppMisconfigured)]
 #[case::wrong_host(190, "Invalid OAuth access token - Cannot parse access token", AppMisconfigured)]
+#[case::unknown_app(
+    101,
+    "Error validating application. Cannot get application info due to a system error.",
+    AppMisconfigured
+)]
 #[case::dashboard_token(100, "Session key invalid. This could be because …", SessionUnknown)]
 #[case::expired_in_words(
     190,
@@ -82,6 +88,25 @@ fn some_graph_errors_are_known_by_their_words(
 ) {
     let body = json!({"error": {"message": message, "type": "IGApiException", "code": code}});
     assert_eq!(refused(endpoint, 400, &body.to_string()), expected);
+}
+
+#[rstest]
+#[case::tester_role_missing("Unsupported request - method type: get")]
+#[case::wrong_secret("Error validating client secret.")]
+#[case::deleted_app("Error validating application. Application has been deleted.")]
+#[case::wrong_host("Invalid OAuth access token - Cannot parse access token")]
+fn a_text_about_the_app_outranks_every_code_that_blames_a_token_or_a_code(
+    #[case] message: &str,
+    #[values(100, 101, 102, 190, 452, 9_999)] code: i64,
+    #[values(0, 458, 463, CODE_ALREADY_USED)] subcode: i64,
+    #[values(CodeExchange, TokenExtension, TokenRenewal, Profile)] endpoint: Endpoint,
+) {
+    let graph = json!({"error": {
+        "message": message, "type": "OAuthException", "code": code, "error_subcode": subcode,
+    }});
+    assert_eq!(refused(endpoint, 400, &graph.to_string()), AppMisconfigured);
+    let flat = json!({"error_type": "OAuthException", "code": code, "error_message": message});
+    assert_eq!(refused(endpoint, 400, &flat.to_string()), AppMisconfigured);
 }
 
 #[rstest]
@@ -147,6 +172,11 @@ fn the_code_exchange_is_known_by_its_words(
     MINUTE
 )]
 #[case::throttled_by_its_own_code(400, r#"{"error_type":"OAuthException","code":429}"#, MINUTE)]
+#[case::unknown_app_by_its_own_code(
+    400,
+    r#"{"error_type":"OAuthException","code":101,"error_message":"Some text."}"#,
+    AppMisconfigured
+)]
 #[case::broken_in_flat_words(
     500,
     r#"{"error_type":"OAuthException","error_message":"Oops"}"#,

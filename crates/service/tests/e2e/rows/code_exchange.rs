@@ -142,6 +142,11 @@ fn refusals() -> Vec<Case> {
     const REDIRECT: &str = "REDIRECT_URI_REJECTED";
     const FULL_VERIFICATION: &str = "Error validating verification code. Please make sure your redirect_uri is identical to the one you used in the OAuth dialog request";
     const PLATFORM: &str = "Invalid platform app";
+    const APP: &str = "APP_MISCONFIGURED";
+    const UNSUPPORTED: &str = "Unsupported request - method type: post";
+    const SECRET: &str = "Error validating client secret.";
+    const APPLICATION: &str = "Error validating application. Application has been deleted.";
+    const HOST: &str = "Invalid OAuth access token - Cannot parse access token";
     const REDIRECT_LEGACY: &str = "Redirect URI doesn't match original redirect URI";
     let texts = [
         (USED, "Matching code was not found or was already used", CODE),
@@ -149,7 +154,11 @@ fn refusals() -> Vec<Case> {
         ("This authorization code has been used", "This authorization code has been used", CODE),
         ("Invalid authorization code", "Invalid authorization code", CODE),
         (VERIFICATION, FULL_VERIFICATION, REDIRECT),
-        (PLATFORM, PLATFORM, "APP_MISCONFIGURED"),
+        (PLATFORM, PLATFORM, APP),
+        (UNSUPPORTED, UNSUPPORTED, APP),
+        (SECRET, SECRET, APP),
+        (APPLICATION, APPLICATION, APP),
+        (HOST, HOST, APP),
         (REDIRECT_LEGACY, REDIRECT_LEGACY, REDIRECT),
         ("No matching code found.", "No matching code found.", CODE),
     ];

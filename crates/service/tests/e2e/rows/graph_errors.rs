@@ -16,6 +16,7 @@ fn tokens() -> Vec<GraphError> {
     const REVOKED: Meaning = Dead("TOKEN_REVOKED");
     const CHECKPOINT: Meaning = Dead("CHECKPOINT");
     const WITHOUT: &str = "190 without subcode";
+    const APPLICATION: &str = "190 Error validating application.";
     let expired = "Error validating access token: Session has expired on Sunday, 14-Jun-26 03:00:00 PDT. The current time is Monday, 15-Jun-26 01:22:07 PDT.";
     let password = "Error validating access token: The session has been invalidated because the user changed their password or Facebook has changed the session for security reasons.";
     let dead = |row, subcode, message, meaning| {
@@ -71,6 +72,16 @@ fn tokens() -> Vec<GraphError> {
             "Invalid OAuth access token - Cannot parse access token",
             App,
         ),
+        dead(APPLICATION, 0, "Error validating application. Application has been deleted.", App),
+        GraphError {
+            name: "with a subcode",
+            ..dead(
+                APPLICATION,
+                458,
+                "Error validating application. The application has been disabled.",
+                App,
+            )
+        },
         GraphError::new("102", 400, (102, 0), "Session key invalid or no longer valid", REVOKED),
         GraphError::new(
             "452 Session key invalid",
@@ -194,6 +205,17 @@ fn requests() -> Vec<GraphError> {
             "Unsupported get request. Object with ID '27100000000000691' does not exist, cannot be loaded due to missing permissions, or does not support this operation",
             Unexpected,
         ),
+        GraphError::new(
+            "101",
+            400,
+            (101, 0),
+            "Error validating application. Cannot get application info due to a system error.",
+            App,
+        ),
+        GraphError {
+            name: "in other words",
+            ..GraphError::new("101", 400, (101, 0), "Missing client_id parameter.", App)
+        },
         unsupported("get", get),
         unsupported("post", post),
         GraphError::new(
