@@ -1,11 +1,13 @@
 //! Instagram over HTTP: the [`Instagram`] port on the "Instagram API with Instagram Login".
 //!
 //! [`GraphApi`] builds the requests, `transport` sends them and tells apart how they can fail, `refusal`
-//! says what Instagram's errors mean, and `wire` reads its answers.
+//! says what Instagram's errors mean, `lenient` reads JSON and `wire` the answers in it.
 
 mod base_url;
+mod compression;
 mod endpoint;
 mod envelope;
+mod lenient;
 mod meter;
 mod refusal;
 mod throttle;

@@ -25,6 +25,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("cargo_metadata", &["xtask"]),
     ("clap", &["ig-sandbox", "ig-service", "xtask"]),
     ("ctrlc", &["xtask"]),
+    ("flate2", &["ig-adapters"]),
     ("futures-util", &["ig-application", "ig-grpc-server", "ig-sandbox"]),
     ("getrandom", &["ig-adapters"]),
     ("http", &["ig-grpc-server"]),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::endpoint::Endpoint;
 use super::envelope::{Dialect, ErrorEnvelope};
-use super::throttle;
+use super::{lenient, throttle};
 
 #[cfg(test)]
 mod tests;
@@ -73,15 +73,15 @@ const BLOCKED: Duration = Duration::from_hours(1);
 
 /// Lets the JSON of an answer through that accepts the request; anything else becomes an error.
 ///
-/// An error body counts under any status, and its code outranks the status. `body` is `None` where it was
-/// too long to be read.
+/// An error body counts under any status, and its code outranks the status. `body` is `None` where it could
+/// not be read.
 pub(super) fn accept(
     endpoint: Endpoint,
     status: StatusCode,
     headers: &HeaderMap,
     body: Option<&[u8]>,
 ) -> Result<Value, InstagramError> {
-    let json: Option<Value> = body.and_then(|body| serde_json::from_slice(body).ok());
+    let json = body.and_then(lenient::parse);
     if let Some(envelope) = json.as_ref().and_then(ErrorEnvelope::find) {
         let kind = match envelope.dialect {
             Dialect::Graph => by_code(endpoint, status, headers, &envelope),

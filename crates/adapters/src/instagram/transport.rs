@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use ig_domain::ports::{Cause, InstagramError, InstagramErrorKind};
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect, retry};
 use rustls::crypto::CryptoProvider;
 use serde_json::Value;
 use tracing::debug;
 
+use super::compression::decompressed;
 use super::endpoint::Endpoint;
 use super::meter::{Ended, InstagramMeter};
 use super::refusal;
@@ -17,7 +18,7 @@ use super::refusal;
 #[cfg(test)]
 mod tests;
 
-/// How much of an answer is read, in bytes. Ours: Instagram's are a few kilobytes long.
+/// How much of an answer is read, in bytes, as it travels and again where it is decompressed. Ours: Instagram's are a few kilobytes long.
 const LONGEST_BODY: usize = 1024 * 1024;
 
 /// How long things may take.
@@ -74,6 +75,10 @@ impl Transport {
             return Err(HttpClientError::NoCryptoProvider);
         }
         let client = Client::builder()
+            .default_headers(HeaderMap::from_iter([(
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            )]))
             .user_agent(concat!("instagram-accounts/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
             .timeout(limits.call)
@@ -155,7 +160,7 @@ async fn ask(endpoint: Endpoint, request: RequestBuilder) -> Result<Value, Insta
     }
 }
 
-/// What Instagram sent. `body` is `None` where it is too long.
+/// What Instagram sent. `body` is `None` where it is too long or cannot be decompressed.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -173,7 +178,8 @@ impl Answer {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Self { status, headers, body: Some(body) })
+        let body = decompressed(&headers, body, LONGEST_BODY);
+        Ok(Self { status, headers, body })
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the client makes of answers: over HTTP, from the first byte to the port's types.
 
+use std::io::Write as _;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use ig_domain::ports::InstagramErrorKind::{
     AppMisconfigured, CodeRejected, RateLimited, RedirectUriRejected, TokenRejected, Unavailable,
     Unexpected, Unreadable,
@@ -147,4 +150,66 @@ async fn an_answer_of_more_than_a_mebibyte_is_not_read(
     let body = format!(r#"{{"access_token":"IGAA1","user_id":1}}{padding}"#);
     let (_server, client) = answering(ResponseTemplate::new(status).set_body_string(body)).await;
     assert_eq!(Call::Exchange.make(&client).await.unwrap_err().kind, expected);
+}
+
+/// `/me` with faults in all that is only shown, and in what is not read.
+fn broken_profile() -> Vec<u8> {
+    let fields = [
+        r#"{"id":"26100000000012345","user_id":"17841400000000001","username":"cafe.luna","#
+            .as_bytes(),
+        b"\"name\":\"Caf\xe9\n Luna \\ud83d\",\"biography\":\"\xff\\ude00\0\",",
+        br#""profile_picture_url":"https://cdn.example.com/\ud83d","followers_count":1e999,"#,
+        br#""account_type":["BUSINESS"],"media_count":7}"#,
+    ];
+    fields.concat()
+}
+
+#[tokio::test]
+async fn what_is_only_shown_never_costs_the_account() {
+    let (_server, client) =
+        answering(ResponseTemplate::new(200).set_body_bytes(broken_profile())).await;
+    let profile = client.profile(&LONG_LIVED.parse().unwrap()).await.unwrap();
+    assert_eq!(profile.professional_account_id.as_str(), "17841400000000001");
+    assert_eq!(profile.app_scoped_user_id.unwrap().as_str(), "26100000000012345");
+    assert_eq!(profile.name.as_deref(), Some("Caf\u{fffd} Luna \u{fffd}"));
+    assert_eq!((profile.profile_picture_url, profile.followers_count), (None, None));
+    assert_eq!((profile.account_type, profile.media_count), (AccountType::Unknown, Some(7)));
+}
+
+#[tokio::test]
+async fn a_message_that_is_broken_leaves_its_code() {
+    let body = br#"{"error":{"message":"Session \ud83d expired","code":190,"error_subcode":463}}"#;
+    let answer = ResponseTemplate::new(400).set_body_bytes(body.as_slice());
+    let (_server, client) = answering(answer).await;
+    let error = Call::Renew.make(&client).await.unwrap_err();
+    assert_eq!(error.kind, TokenRejected(ReauthorizationReason::TokenExpired));
+    assert_eq!(error.facts.subcode, Some(463));
+}
+
+#[rstest]
+#[case::success(200, "{\"access_token\":\"IGAA1\"}", None)]
+#[case::refusal(400, "{\"error_message\":\"Invalid authorization code\"}", Some(CodeRejected))]
+#[tokio::test]
+async fn an_answer_that_is_compressed_unasked_is_read(
+    #[case] status: u16,
+    #[case] body: &str,
+    #[case] expected: Option<InstagramErrorKind>,
+) {
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::default());
+    compressed.write_all(body.as_bytes()).unwrap();
+    let answer = ResponseTemplate::new(status)
+        .insert_header("content-encoding", "gzip")
+        .set_body_bytes(compressed.finish().unwrap());
+    let (_server, client) = answering(answer).await;
+    assert_eq!(Call::Exchange.make(&client).await.err().map(|error| error.kind), expected);
+}
+
+#[tokio::test]
+async fn a_small_answer_that_expands_beyond_a_mebibyte_is_not_read() {
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
+    compressed.write_all(br#"{"access_token":"IGAA1"}"#).unwrap();
+    compressed.write_all(&vec![b' '; 1024 * 1024]).unwrap();
+    let answer = ResponseTemplate::new(200).set_body_bytes(compressed.finish().unwrap());
+    let (_server, client) = answering(answer).await;
+    assert_eq!(Call::Exchange.make(&client).await.unwrap_err().kind, Unreadable);
 }

@@ -107,6 +107,14 @@ async fn every_request_says_who_asks() {
 }
 
 #[tokio::test]
+async fn no_request_asks_for_compression() {
+    for call in [Call::Exchange, Call::Extend, Call::Renew, Call::Profile] {
+        let request = request_of(call).await;
+        assert_eq!(header(&request, "accept-encoding"), Some("identity"), "{call:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     for call in [Call::Exchange, Call::Extend, Call::Renew, Call::Profile] {
         let elsewhere = ResponseTemplate::new(307).insert_header("location", "/elsewhere");

@@ -28,7 +28,7 @@ const COUNTS: [(Section, usize, usize); 5] = [
     (Section::Authorization, 6, 20),
     (Section::CodeExchange, 24, 63),
     (Section::LongLived, 11, 35),
-    (Section::Profile, 14, 37),
+    (Section::Profile, 15, 41),
     (Section::GraphErrors, 43, 410),
 ];
 

@@ -6,6 +6,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
+use crate::instagram::lenient;
 
 /// Beyond 2^53: a double would change its last digit.
 const EXACT: &str = "26100000000012345";
@@ -238,6 +239,27 @@ proptest! {
             let app_scoped = profile.app_scoped_user_id.unwrap();
             prop_assert_eq!(profile.professional_account_id.as_str(), id.to_string());
             prop_assert_eq!(app_scoped.as_str(), id.to_string());
+        }
+    }
+
+    #[test]
+    fn no_token_and_no_permission_is_made_of_a_broken_text(
+        text in prop::collection::vec(any::<u8>().prop_filter("ends the text", |byte| *byte != b'"'), 1..40),
+    ) {
+        let text = [&text, b"a".as_slice()].concat();
+        let body = [
+            br#"{"access_token":""#, text.as_slice(), br#"","user_id":""#, &text,
+            br#"","permissions":[""#, &text, br#""]}"#,
+        ];
+        let body = body.concat();
+        let strict: Option<Value> = serde_json::from_slice(&body).ok();
+        match (CodeAnswer::read(lenient::parse(&body).unwrap()), strict.map(CodeAnswer::read)) {
+            (Ok(found), Some(Ok(expected))) => {
+                prop_assert_eq!(found.token.text().expose(), expected.token.text().expose());
+                prop_assert_eq!(found.user_id, expected.user_id);
+                prop_assert_eq!(found.granted_scopes, expected.granted_scopes);
+            }
+            (found, expected) => prop_assert!(found.is_err() && expected.is_none_or(|read| read.is_err())),
         }
     }
 

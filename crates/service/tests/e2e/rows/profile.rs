@@ -128,6 +128,7 @@ fn optional_fields() -> Vec<Case> {
     const PICTURE: &str = "profile_picture_url";
     const COUNTS: &str = "followers_count, follows_count, media_count";
     const OTHERS: &str = "biography, website";
+    const BROKEN: &str = "texts that JSON or UTF-8 forbid";
     let name = r#""name":"Lotte Bakes","#;
     let picture = r#""profile_picture_url":"https://cdn.example/lotte.jpg?oh=1&oe=2","#;
     let counts = r#""followers_count":4821,"follows_count":137,"media_count":96,"#;
@@ -162,6 +163,19 @@ fn optional_fields() -> Vec<Case> {
             "there",
             name,
             r#""name":"Lotte Bakes","biography":"Bread.","website":"https://lotte.example","#,
+        )
+        .gives(linked(Account::usual())),
+        with(BROKEN, "half an emoji in the name", "Lotte Bakes", r"Lotte Bakes \ud83d")
+            .gives(named("Lotte Bakes \u{fffd}")),
+        with(BROKEN, "a raw line break in the name", "Lotte Bakes", "Lotte\n Bakes")
+            .gives(named("Lotte Bakes")),
+        with(BROKEN, "half an emoji in the picture's link", "lotte.jpg", r"\udd50.jpg")
+            .gives(faceless()),
+        with(
+            BROKEN,
+            "in fields that are not read",
+            name,
+            "\"name\":\"Lotte Bakes\",\"biography\":\"Bread\n\\ud83e\",\"x\":1e999,",
         )
         .gives(linked(Account::usual())),
     ]
