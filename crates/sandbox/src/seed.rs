@@ -1,31 +1,50 @@
 //! Everything that looks random: the same seed and the same requests give the same ids, codes and tokens.
+//!
+//! Without a given seed, codes and tokens follow from the time of the start too: clients remember the codes that they
+//! have seen, and a restarted sandbox must not issue them again. Ids stay, as the accounts that clients keep do.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// What access tokens of Instagram Login begin with, and codes.
+pub(crate) const TOKEN_PREFIX: &str = "IGAA";
+pub(crate) const CODE_PREFIX: &str = "AQ";
+
+/// The seed of ids where none is given.
+const DEFAULT_SEED: u64 = 1;
 
 /// A deterministic source: SHA-256 over the seed, what is being made, and how many were made before.
 #[derive(Debug)]
 pub(crate) struct Seed {
     seed: u64,
+    /// In nanoseconds since 1970; `None` where texts follow from the seed alone.
+    start: Option<i128>,
     made: BTreeMap<&'static str, u64>,
 }
 
 impl Seed {
+    /// Makes everything follow from a seed.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, made: BTreeMap::new() }
+        Self { seed, start: None, made: BTreeMap::new() }
+    }
+
+    /// Makes ids follow from the default seed, and codes and tokens from the time of the start too.
+    pub(crate) fn unseeded(start: OffsetDateTime) -> Self {
+        Self { start: Some(start.unix_timestamp_nanos()), ..Self::new(DEFAULT_SEED) }
     }
 
     /// An access token, opaque to everybody but with the prefix of Instagram Login.
     pub(crate) fn token(&mut self) -> String {
-        format!("IGAA{}", self.text("token", 160))
+        format!("{TOKEN_PREFIX}{}", self.text("token", 160))
     }
 
     /// An authorization code.
     pub(crate) fn code(&mut self) -> String {
-        format!("AQ{}", self.text("code", 180))
+        format!("{CODE_PREFIX}{}", self.text("code", 180))
     }
 
     /// The `fbtrace_id` of an error.
@@ -60,7 +79,9 @@ impl Seed {
 
     fn text(&mut self, what: &'static str, length: usize) -> String {
         let index = self.next(what);
-        let blocks = (0..u64::MAX).flat_map(|block| self.block(what, index, block));
+        let start = self.start.map(i128::to_be_bytes);
+        let start = start.as_ref().map(<[u8; 16]>::as_slice).unwrap_or_default();
+        let blocks = (0..u64::MAX).flat_map(|block| self.block(what, index, block, start));
         blocks
             .filter_map(|byte| ALPHANUMERIC.get(usize::from(byte) % ALPHANUMERIC.len()))
             .take(length)
@@ -70,7 +91,7 @@ impl Seed {
 
     fn number(&mut self, what: &'static str) -> u64 {
         let index = self.next(what);
-        let block = self.block(what, index, 0);
+        let block = self.block(what, index, 0, &[]);
         block.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
@@ -80,12 +101,13 @@ impl Seed {
         *made
     }
 
-    fn block(&self, what: &str, index: u64, block: u64) -> [u8; 32] {
+    fn block(&self, what: &str, index: u64, block: u64, start: &[u8]) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.seed.to_be_bytes());
         hash.update(what);
         hash.update(index.to_be_bytes());
         hash.update(block.to_be_bytes());
+        hash.update(start);
         hash.finalize().into()
     }
 }
@@ -93,6 +115,7 @@ impl Seed {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use time::macros::datetime;
 
     use super::*;
 
@@ -106,6 +129,29 @@ mod tests {
         assert_ne!(make(7), make(8));
         let (first, _, second, _) = make(7);
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn without_a_seed_each_start_gives_other_codes_and_tokens_and_the_same_ids() {
+        let make = |start| {
+            let mut seed = Seed::unseeded(start);
+            ((seed.code(), seed.token()), (seed.app_scoped_id(), seed.professional_id()))
+        };
+        let (first, ids) = make(datetime!(2026-11-24 8:00 UTC));
+        let (second, same_ids) = make(datetime!(2026-11-24 8:00:00.000000001 UTC));
+        assert_ne!(first.0, second.0);
+        assert_ne!(first.1, second.1);
+        assert_eq!(ids, same_ids);
+        let mut default = Seed::new(DEFAULT_SEED);
+        assert_eq!(ids, (default.app_scoped_id(), default.professional_id()));
+    }
+
+    #[test]
+    fn what_follows_from_a_seed_stays_from_version_to_version() {
+        let mut seed = Seed::new(7);
+        assert_eq!(&seed.code()[..12], "AQb92YX5RWZM");
+        assert_eq!(&seed.token()[..12], "IGAAkBGZBCZg");
+        assert_eq!(seed.app_scoped_id(), 30_570_702_175_711_159);
     }
 
     proptest! {

@@ -6,7 +6,8 @@ use clap::Parser;
 use thiserror::Error;
 
 const LISTEN: &str = "127.0.0.1:8090";
-const SEED: &str = "1";
+/// What stands for a seed where none is given.
+const NO_SEED: &str = "always the same ids, other codes and tokens at each start";
 const APP_ID: &str = "990000000000017";
 const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 const LINK_OWNER: &str = "demo";
@@ -20,7 +21,7 @@ pub struct Flags {
     #[arg(help = help("Address to listen on; port 0 takes a free one", "SANDBOX_LISTEN", LISTEN))]
     listen: Option<String>,
     #[arg(long = "sandbox-seed", value_name = "NUMBER")]
-    #[arg(help = help("Number from which ids, codes and tokens follow", "SANDBOX_SEED", SEED))]
+    #[arg(help = help("Number from which ids, codes and tokens follow", "SANDBOX_SEED", NO_SEED))]
     seed: Option<String>,
     #[arg(long = "sandbox-app-id", value_name = "ID")]
     #[arg(help = help("Id of the one app that the sandbox knows", "SANDBOX_APP_ID", APP_ID))]
@@ -46,7 +47,8 @@ fn help(text: &str, variable: &str, default: &str) -> String {
 pub struct Settings {
     /// Where to listen: host and port.
     pub listen: String,
-    pub(crate) seed: u64,
+    /// `None` for other codes and tokens at each start.
+    pub(crate) seed: Option<u64>,
     pub(crate) app_id: String,
     pub(crate) app_secret: String,
     pub(crate) link_owner: String,
@@ -72,16 +74,20 @@ impl Settings {
         flags: Flags,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, InvalidSetting> {
-        let text = |name: &'static str, flag: Option<String>, default: &str| {
+        let given = |name: &'static str, flag: Option<String>, example: &str| {
             let given = flag.map(OsString::from).or_else(|| variable(name));
-            let text = given.map_or(Ok(default.to_owned()), OsString::into_string);
-            text.map_err(|_| invalid(name, "is not UTF-8", default))
+            let text = given.map(OsString::into_string).transpose();
+            text.map_err(|_| invalid(name, "is not UTF-8", example))
         };
+        let text = |name, flag, default: &str| {
+            given(name, flag, default).map(|text| text.unwrap_or_else(|| default.to_owned()))
+        };
+        let seed = given("SANDBOX_SEED", flags.seed, "1")?.map(|seed| seed.parse());
         let settings = Self {
             listen: text("SANDBOX_LISTEN", flags.listen, LISTEN)?,
-            seed: text("SANDBOX_SEED", flags.seed, SEED)?
-                .parse()
-                .map_err(|_| invalid("SANDBOX_SEED", "is no number of 64 bits", SEED))?,
+            seed: seed
+                .transpose()
+                .map_err(|_| invalid("SANDBOX_SEED", "is no number of 64 bits", "1"))?,
             app_id: text("SANDBOX_APP_ID", flags.app_id, APP_ID)?,
             app_secret: text("SANDBOX_APP_SECRET", flags.app_secret, APP_SECRET)?,
             link_owner: text("SANDBOX_LINK_OWNER", flags.link_owner, LINK_OWNER)?,
@@ -130,7 +136,7 @@ mod tests {
     fn a_flag_wins_over_a_variable_and_both_over_the_default() {
         let variables = [("SANDBOX_SEED", "7"), ("SANDBOX_LINK_OWNER", "shop")];
         let settings = resolve(&["--sandbox-seed", "9"], &variables).unwrap();
-        assert_eq!((settings.seed, settings.link_owner.as_str()), (9, "shop"));
+        assert_eq!((settings.seed, settings.link_owner.as_str()), (Some(9), "shop"));
         assert_eq!(settings.listen, LISTEN);
     }
 
@@ -153,7 +159,7 @@ mod tests {
         let help = Flags::command().render_long_help().to_string();
         for (variable, default) in [
             ("SANDBOX_LISTEN", LISTEN),
-            ("SANDBOX_SEED", SEED),
+            ("SANDBOX_SEED", NO_SEED),
             ("SANDBOX_APP_ID", APP_ID),
             ("SANDBOX_APP_SECRET", APP_SECRET),
             ("SANDBOX_LINK_OWNER", LINK_OWNER),

@@ -47,14 +47,15 @@ impl Sandbox {
     /// Makes a sandbox in its first state.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let mut seed = Seed::new(settings.seed);
+        let clock = Clock::default();
+        let mut seed = settings.seed.map_or_else(|| Seed::unseeded(clock.now()), Seed::new);
         let world = World {
             app: App {
                 id: settings.app_id.clone(),
                 secret: settings.app_secret.clone(),
                 restricted: false,
             },
-            clock: Clock::default(),
+            clock,
             accounts: Accounts::seeded(&mut seed),
             seed,
             grants: Grants::new(),

@@ -90,13 +90,7 @@ impl Settings {
     }
 
     fn of_sandbox(&self) -> Vec<(&'static str, String)> {
-        let seed = match self.store {
-            Store::Sqlite => 1,
-            // A database that stays remembers the codes of former seeds.
-            Store::Postgres(_) => std::process::id(),
-        };
         vec![
-            ("SANDBOX_SEED", seed.to_string()),
             ("SANDBOX_LISTEN", self.sandbox.to_string()),
             ("SANDBOX_APP_ID", APP_ID.to_owned()),
             ("SANDBOX_APP_SECRET", APP_SECRET.to_owned()),

@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::Value;
 
 use crate::support::sandbox::{BAKERY, CREATOR, NAMELESS};
-use crate::support::{A_DAY_LATER, HOUR, Stack, reason, refusal};
+use crate::support::{A_DAY_LATER, HOUR, Sandbox, Stack, reason, refusal};
 
 #[tokio::test]
 async fn consent_becomes_an_account_that_is_read_renewed_and_forgotten() {
@@ -64,6 +64,18 @@ async fn an_account_is_stored_as_instagram_shows_it(
     let account = service.linked(sandbox, "", username).await;
     assert_shows(&account, &sandbox.account(username).await);
     assert_eq!(account.account_type(), account_type);
+}
+
+#[tokio::test]
+async fn an_account_is_linked_again_after_the_sandbox_forgot_everything() {
+    let Stack { sandbox, service, folder } = Stack::start().await;
+    let first = service.linked(&sandbox, "shop/7", BAKERY).await;
+    drop((sandbox, service));
+    let sandbox = Sandbox::start().await;
+    let service = folder.serve(&sandbox, &[]).await;
+    let again = service.linked(&sandbox, "shop/7", BAKERY).await;
+    assert_eq!(again.account_id, first.account_id);
+    assert_eq!(again.app_scoped_user_id, first.app_scoped_user_id);
 }
 
 #[tokio::test]
