@@ -15,6 +15,7 @@ use crate::faults::{Connection, Fault};
 use crate::graph_error::GraphError;
 use crate::line::KillSwitch;
 use crate::long_lived::{exchange, refresh};
+use crate::mask::Mask;
 use crate::profile::read_profile;
 use crate::publishing::{create_container, publish, read_container};
 use crate::requests::RowId;
@@ -59,17 +60,16 @@ async fn play(sandbox: Sandbox, call: Call, started_ms: u64) -> (Answer, Option<
     let sent = if connection == Some(Connection::Reset) { 0 } else { answer.status.as_u16() };
     let ended_ms = sandbox.elapsed_ms();
     sandbox.world().requests.end(row, sent, ended_ms);
-    let (method, path) = (&call.method, &call.path);
-    tracing::debug!(%method, path, status = sent, elapsed_ms = ended_ms - started_ms, "answered");
     (answer, connection)
 }
 
 fn begin(sandbox: &Sandbox, call: &Call, started_ms: u64) -> (RowId, Option<Fault>) {
+    let mask = Mask::of(call, &sandbox.settings().app_secret);
     let mut world = sandbox.world();
     let account = world.account_meant(call).map(|account| account.username.clone());
     let fault = world.faults.take(call.endpoint.name(), account.as_deref());
     let time = rfc3339(world.clock.now());
-    (world.requests.begin(call, time, account, started_ms), fault)
+    (world.requests.begin(call, &mask, time, account, started_ms), fault)
 }
 
 async fn play_fault(sandbox: &Sandbox, call: &Call, fault: &Fault) -> Answer {

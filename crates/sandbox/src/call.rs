@@ -48,6 +48,16 @@ impl Call {
         self.query.get(name).or_else(|| self.form.get(name))
     }
 
+    /// Every parameter, those of the query first.
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().chain(self.form.iter())
+    }
+
+    /// The token of the header.
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        self.bearer.as_deref()
+    }
+
     /// The names in `fields`, each once, and `id` always.
     pub(crate) fn fields(&self) -> Vec<&str> {
         let mut names = Vec::new();

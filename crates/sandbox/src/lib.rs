@@ -19,6 +19,7 @@ mod grants;
 mod graph_error;
 mod line;
 mod long_lived;
+mod mask;
 mod newest;
 mod pages;
 mod params;

@@ -76,6 +76,8 @@ pub(crate) struct RedirectPage<'a> {
     pub(crate) query: &'a str,
     pub(crate) outcome: Outcome,
     pub(crate) command: &'a str,
+    /// Whose account the line links; may be empty.
+    pub(crate) owner: &'a str,
 }
 
 /// What an authorization response says.

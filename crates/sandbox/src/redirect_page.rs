@@ -23,7 +23,8 @@ pub(crate) async fn show_response(
     };
     let settings = sandbox.settings();
     let command = link_command(&query, &settings.link_owner, &settings.grpc_address);
-    html(StatusCode::OK, &RedirectPage { query: &query, outcome, command: &command })
+    let owner = &settings.link_owner;
+    html(StatusCode::OK, &RedirectPage { query: &query, outcome, command: &command, owner })
 }
 
 #[derive(Serialize)]

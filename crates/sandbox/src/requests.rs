@@ -7,15 +7,13 @@ use sha2::{Digest, Sha256};
 
 use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointName};
+use crate::mask::Mask;
 
 /// How many requests are kept.
 const CAPACITY: usize = 10_000;
 /// How many parameters of a request are kept, and how many characters of each.
 const PARAMS: usize = 32;
 const PARAM_LENGTH: usize = 2_048;
-/// Parameters whose values never show.
-const SECRETS: [&str; 5] =
-    ["access_token", "appsecret_proof", "client_secret", "code", "code_verifier"];
 
 /// One request to the API.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +50,7 @@ impl RequestLog {
     pub(crate) fn begin(
         &mut self,
         call: &Call,
+        mask: &Mask,
         time: String,
         account: Option<String>,
         started_ms: u64,
@@ -65,8 +64,8 @@ impl RequestLog {
             time,
             endpoint: call.endpoint.name(),
             method: call.method.to_string(),
-            path: call.path.chars().take(PARAM_LENGTH).collect(),
-            params: masked(call),
+            path: cut(&mask.text(&call.path)),
+            params: params(call, mask),
             code_sha256: code_sha256(call),
             account,
             status: 0,
@@ -84,6 +83,14 @@ impl RequestLog {
             row.status = status;
             row.ended_ms = ended_ms;
             row.ended = true;
+            let Row { method, path, .. } = row;
+            tracing::debug!(
+                method,
+                path,
+                status,
+                elapsed_ms = ended_ms - row.started_ms,
+                "answered"
+            );
         }
     }
 
@@ -102,15 +109,13 @@ impl RequestLog {
     }
 }
 
-fn masked(call: &Call) -> BTreeMap<String, String> {
-    let pairs = call.query.iter().chain(call.form.iter()).take(PARAMS);
-    let mask = |(name, value): (&str, &str)| {
-        let secret = SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
-        let value =
-            if secret { "***".to_owned() } else { value.chars().take(PARAM_LENGTH).collect() };
-        (name.chars().take(PARAM_LENGTH).collect(), value)
-    };
-    pairs.map(mask).collect()
+fn params(call: &Call, mask: &Mask) -> BTreeMap<String, String> {
+    let shown = |(name, value)| (cut(&mask.text(name)), cut(&mask.value(name, value)));
+    call.params().take(PARAMS).map(shown).collect()
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(PARAM_LENGTH).collect()
 }
 
 /// The hash of a presented code: tells requests with the same code apart from others without showing it.

@@ -89,6 +89,44 @@ async fn the_log_tells_all_but_secrets() {
 }
 
 #[tokio::test]
+async fn a_secret_shows_under_no_name_in_no_path_and_in_no_encoding() {
+    let sandbox = start().await;
+    let (code, token) = (sandbox.code("mira.paints").await, sandbox.long("mira.paints").await);
+    let encoded: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let bearer = "token-of-another-client";
+    for path in [
+        format!("/me?app_key={APP_SECRET}&note=see+{code}&{token}=1"),
+        format!("/me?twice={}", encoded.replace('%', "%25")),
+        format!("/{token}/media"),
+        format!("/v25.0/{encoded}"),
+        format!("/{bearer}?again={bearer}"),
+    ] {
+        sandbox.request(Method::GET, &path).bearer_auth(bearer).send().await.unwrap();
+    }
+    let form = [("client_id", APP_ID), ("password", APP_SECRET), ("auth_code", &code)];
+    sandbox.request(Method::POST, "/oauth/access_token").form(&form).send().await.unwrap();
+    let log = sandbox.log().await;
+    let text = serde_json::to_string(&log).unwrap();
+    for secret in [&code, &token, &encoded, APP_SECRET, bearer] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    let row = log.last().unwrap();
+    let masked = json!({ "client_id": APP_ID, "password": "***", "auth_code": "***" });
+    assert_eq!(row["params"], masked);
+    assert_eq!(log[log.len() - 2]["path"], "/***");
+}
+
+#[tokio::test]
+async fn the_redirect_page_says_what_to_replace_in_its_line() {
+    let sandbox = start().await;
+    let (_, page) = sandbox.get("/redirect?code=AQx&state=s").await;
+    assert!(page.contains("The line is for the owner <code>demo</code>"), "{page}");
+    for name in ["owner", "session_binding", "STATE_REJECTED"] {
+        assert!(page.contains(&format!("<code>{name}</code>")), "{name}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn a_code_is_logged_by_its_hash() {
     let sandbox = start().await;
     sandbox.exchange("abc").await;
