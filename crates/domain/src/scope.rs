@@ -8,6 +8,18 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(String);
 
+/// Names that permissions had until 2025-01-27, and what they are called since; one had two.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>
+/// and Meta's early pages.
+const RENAMED: [(&str, &str); 5] = [
+    ("business_basic", "instagram_business_basic"),
+    ("business_content_publish", "instagram_business_content_publish"),
+    ("business_content_publishing", "instagram_business_content_publish"),
+    ("business_manage_messages", "instagram_business_manage_messages"),
+    ("business_manage_comments", "instagram_business_manage_comments"),
+];
+
 /// The text is not the name of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a scope is 1 to 64 of a-z and '_'")]
@@ -28,6 +40,13 @@ impl Scope {
     #[must_use]
     pub fn content_publish() -> Self {
         Self("instagram_business_content_publish".to_owned())
+    }
+
+    /// The present name of a permission that Instagram has renamed; `None` where this is no old name. One old name
+    /// spoils a whole authorization.
+    #[must_use]
+    pub fn present_name(&self) -> Option<&'static str> {
+        RENAMED.iter().find(|(old, _)| *old == self.0).map(|(_, present)| *present)
     }
 
     /// The name.
@@ -151,6 +170,14 @@ mod tests {
         assert_eq!(asked.missing_from(&granted), [Scope::content_publish()]);
         assert_eq!(asked.missing_from(&GrantedScopes::Unknown), []);
         assert!(!GrantedScopes::Unknown.lack(&Scope::basic()));
+    }
+
+    #[test]
+    fn an_old_name_leads_to_a_present_one() {
+        for (old, present) in RENAMED {
+            assert_eq!(old.parse::<Scope>().unwrap().present_name(), Some(present));
+            assert_eq!(present.parse::<Scope>().unwrap().present_name(), None);
+        }
     }
 
     #[test]

@@ -43,13 +43,24 @@ fn scopes(fields: &mut Fields, raw: &[String]) -> Result<Option<RequestedScopes>
         return Err(fields.refuse("scopes", "at most 20 scopes can be asked for"));
     }
     let parsed = raw.iter().enumerate();
-    let parsed = parsed.map(|(index, raw)| fields.parse(&format!("scopes[{index}]"), raw));
+    let parsed = parsed.map(|(index, raw)| scope(fields, &format!("scopes[{index}]"), raw));
     let parsed: Vec<Result<Scope, Refused>> = parsed.collect();
     let parsed = parsed.into_iter().collect::<Result<Vec<_>, _>>()?;
     RequestedScopes::new(parsed).map(Some).map_err(|error| {
         let description = format!("{error}, instagram_business_basic included");
         fields.refuse("scopes", &description)
     })
+}
+
+fn scope(fields: &mut Fields, field: &str, raw: &str) -> Result<Scope, Refused> {
+    let scope: Scope = fields.parse(field, raw)?;
+    match scope.present_name() {
+        None => Ok(scope),
+        Some(present) => {
+            let description = format!("Instagram renamed this permission: ask for {present}");
+            Err(fields.refuse(field, &description))
+        }
+    }
 }
 
 /// A link that has begun, on the wire.

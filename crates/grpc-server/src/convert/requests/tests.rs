@@ -58,6 +58,19 @@ fn scopes_are_at_most_twenty(#[case] count: usize, #[case] basic: bool, #[case] 
     }
 }
 
+#[rstest]
+#[case::basic("business_basic", "instagram_business_basic")]
+#[case::publish("business_content_publish", "instagram_business_content_publish")]
+#[case::publish_in_early_pages("business_content_publishing", "instagram_business_content_publish")]
+#[case::messages("business_manage_messages", "instagram_business_manage_messages")]
+#[case::comments("business_manage_comments", "instagram_business_manage_comments")]
+fn a_dead_scope_is_refused_and_its_present_name_is_told(#[case] old: &str, #[case] present: &str) {
+    let scopes = vec!["instagram_business_basic".to_owned(), old.to_owned()];
+    let invalid = begin_link(&v1::BeginLinkRequest { scopes, ..valid() }).unwrap_err();
+    assert_eq!(fields(&invalid), ["scopes[1]"]);
+    assert!(invalid.violations[0].description.ends_with(&format!("ask for {present}")));
+}
+
 #[test]
 fn a_flood_of_bad_scopes_is_one_violation() {
     let scopes = vec![String::new(); 30_000];
