@@ -9,7 +9,9 @@ mod clock;
 pub mod contract;
 mod ids;
 mod memory;
+mod needles;
 
 pub use clock::{FakeClock, ImmediateTimer};
 pub use ids::SequentialIds;
 pub use memory::{Guard, MemoryStore};
+pub use needles::Needles;
