@@ -9,6 +9,8 @@ mod endpoint;
 mod envelope;
 mod lenient;
 mod meter;
+mod outage_log;
+mod proxy_url;
 mod refusal;
 mod throttle;
 mod transport;
@@ -29,6 +31,7 @@ use self::wire::Readable;
 
 pub use self::base_url::{BaseUrl, InvalidBaseUrl};
 pub use self::meter::InstagramMeter;
+pub use self::proxy_url::{InvalidProxyUrl, ProxyUrl};
 pub use self::transport::HttpClientError;
 
 /// What is read of a profile. `id` comes unasked, too; `user_id` does not.
@@ -50,11 +53,13 @@ pub struct GraphApiSettings {
     pub api_url: BaseUrl,
     /// Where everything else is asked, such as `https://graph.instagram.com`; a version may follow.
     pub graph_url: BaseUrl,
+    /// The proxy that all calls go through; `None` for none.
+    pub proxy: Option<ProxyUrl>,
 }
 
 /// The [`Instagram`] port over HTTP.
 ///
-/// An authorization code is sent once. The other calls are repeated, at most twice, after a failure that
+/// An authorization code is sent once, on a connection of its own. The other calls are repeated, at most twice, after a failure that
 /// repeating may mend: they are `GET`s, and a renewal whose answer was lost is harmless to ask for again.
 /// Secrets travel in bodies, queries and headers only; no error and no log of this type holds one.
 pub struct GraphApi {
@@ -63,7 +68,7 @@ pub struct GraphApi {
 }
 
 impl GraphApi {
-    /// Makes the one HTTP client of a process; its connections are reused, and `meter` counts its requests.
+    /// Makes the HTTP clients of a process; connections are reused but for codes, and `meter` counts the requests.
     ///
     /// The process must have installed a `rustls` crypto provider before, also where it speaks plain HTTP
     /// only.
@@ -72,7 +77,7 @@ impl GraphApi {
     ///
     /// [`HttpClientError`] when no crypto provider is installed, or the system has no root certificates.
     pub fn new(settings: GraphApiSettings, meter: InstagramMeter) -> Result<Self, HttpClientError> {
-        let transport = Transport::new(Limits::USUAL, meter)?;
+        let transport = Transport::new(Limits::USUAL, settings.proxy.as_ref(), meter)?;
         Ok(Self { settings, transport })
     }
 
@@ -126,7 +131,7 @@ impl Instagram for GraphApi {
             ("redirect_uri", redirect_uri.as_str()),
             ("code", code.expose()),
         ]);
-        let answer = self.transport.send(Endpoint::CodeExchange, request).await?;
+        let answer = self.transport.once(Endpoint::CodeExchange, request).await?;
         wire::CodeAnswer::read(answer)
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use ig_metrics::Label as _;
 
 /// What Instagram is asked; named in logs and metrics, where no URL may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     /// A code for a short-lived token.
     CodeExchange,

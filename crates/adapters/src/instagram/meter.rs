@@ -48,7 +48,8 @@ impl From<InstagramErrorKind> for Ended {
         match kind {
             InstagramErrorKind::NotSent => Self::NotSent,
             InstagramErrorKind::NoAnswer => Self::NoAnswer,
-            InstagramErrorKind::Unavailable => Self::Unavailable,
+            // No single request ends unconfirmed.
+            InstagramErrorKind::Unavailable | InstagramErrorKind::Unconfirmed => Self::Unavailable,
             InstagramErrorKind::RateLimited { .. } => Self::RateLimited,
             InstagramErrorKind::TokenRejected(_) => Self::TokenRejected,
             InstagramErrorKind::SessionUnknown => Self::SessionUnknown,

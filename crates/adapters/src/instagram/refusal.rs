@@ -111,13 +111,13 @@ fn by_code(
         Some(4 | 17 | 32 | 341 | 613 | 80_002) => return RateLimited { retry_after: pause },
         Some(368) => return RateLimited { retry_after: pause.max(BLOCKED) },
         _ if envelope.transient => return Unavailable,
-        Some(1 | 2) => return Unavailable,
         _ => {}
     }
     if let Some(kind) = by_text(endpoint, &envelope.message) {
         return kind;
     }
     match (envelope.facts.code, envelope.facts.subcode) {
+        (Some(1 | 2), _) => Unavailable,
         (Some(190), subcode) => TokenRejected(reason(subcode)),
         (Some(102), _) => TokenRejected(TokenRevoked),
         (Some(452), _) => SessionUnknown,

@@ -10,11 +10,15 @@ use rustls::crypto::CryptoProvider;
 use serde_json::Value;
 use tracing::debug;
 
+use self::failure::Failure;
 use super::compression::decompressed;
 use super::endpoint::Endpoint;
 use super::meter::{Ended, InstagramMeter};
+use super::outage_log::OutageLog;
+use super::proxy_url::{ProxyUrl, host};
 use super::refusal;
 
+mod failure;
 #[cfg(test)]
 mod tests;
 
@@ -39,8 +43,7 @@ impl Limits {
     /// hangs leaves more than three seconds for a second one.
     ///
     /// Connections are kept for less than the 5 seconds after which common servers close theirs (a guess
-    /// for Instagram, which names no number). A request on a connection that is just being closed gets no
-    /// answer, and for a code that would mean that the person has to begin again.
+    /// for Instagram, which names no number): a request on one that is just being closed costs a repetition.
     pub(super) const USUAL: Self = Self {
         connect: Duration::from_secs(3),
         attempt: Duration::from_secs(6),
@@ -60,45 +63,56 @@ pub enum HttpClientError {
     Setup(#[source] Cause),
 }
 
-/// The HTTP client and its limits.
+/// The HTTP clients and their limits.
 pub(super) struct Transport {
-    client: Client,
+    /// Keeps connections, for requests that are harmless to repeat.
+    pooled: Client,
+    /// Makes a connection for each request. A request on a kept one that is just being closed gets no answer, and
+    /// a code whose answer is lost is lost with it.
+    unpooled: Client,
     limits: Limits,
     meter: InstagramMeter,
+    outages: OutageLog,
 }
 
 impl Transport {
-    /// Makes the client, whose requests `meter` counts.
-    pub(super) fn new(limits: Limits, meter: InstagramMeter) -> Result<Self, HttpClientError> {
+    /// Makes the clients, whose requests go through `proxy` and are counted by `meter`.
+    pub(super) fn new(
+        limits: Limits,
+        proxy: Option<&ProxyUrl>,
+        meter: InstagramMeter,
+    ) -> Result<Self, HttpClientError> {
         // Without a provider `build` panics instead of failing.
         if CryptoProvider::get_default().is_none() {
             return Err(HttpClientError::NoCryptoProvider);
         }
-        let client = Client::builder()
-            .default_headers(HeaderMap::from_iter([(
-                ACCEPT_ENCODING,
-                HeaderValue::from_static("identity"),
-            )]))
-            .user_agent(concat!("instagram-accounts/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
-            .timeout(limits.call)
-            .pool_idle_timeout(limits.idle)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .build()
-            .map_err(|error| HttpClientError::Setup(Cause::new(error.without_url())))?;
-        Ok(Self { client, limits, meter })
+        let client = |max_idle| {
+            let client = client(limits, max_idle, proxy);
+            client.map_err(|error| HttpClientError::Setup(Cause::new(error.without_url())))
+        };
+        let outages = OutageLog::new(proxy.map(ProxyUrl::host));
+        Ok(Self { pooled: client(usize::MAX)?, unpooled: client(0)?, limits, meter, outages })
     }
 
     /// Begins a `GET`.
     pub(super) fn get(&self, url: Url) -> RequestBuilder {
-        self.client.get(url)
+        self.pooled.get(url)
     }
 
-    /// Begins a `POST`.
+    /// Begins a `POST`, on a connection of its own.
     pub(super) fn post(&self, url: Url) -> RequestBuilder {
-        self.client.post(url)
+        self.unpooled.post(url)
+    }
+
+    /// Sends a request once, and returns the JSON of an answer that accepts it.
+    pub(super) async fn once(
+        &self,
+        endpoint: Endpoint,
+        request: RequestBuilder,
+    ) -> Result<Value, InstagramError> {
+        let host = host_of(request.try_clone());
+        let answer = self.send(endpoint, request).await;
+        answer.map_err(|failure| self.give_up(endpoint, &host, failure))
     }
 
     /// Sends a request that is harmless to repeat: up to three times, while the time for a call lasts.
@@ -114,25 +128,54 @@ impl Transport {
             .with_jitter();
         let tries = (|| self.send(endpoint, request().timeout(self.limits.attempt)))
             .retry(pauses)
-            .when(|error: &InstagramError| may_mend(error.kind));
+            .when(|failure: &Failure| may_mend(failure.error.kind));
         let ended = tokio::time::timeout(self.limits.call, tries).await;
-        ended.unwrap_or_else(|_| Err(InstagramErrorKind::NoAnswer.into()))
+        let answer = ended.unwrap_or_else(|_| Err(Failure::timed_out()));
+        answer.map_err(|failure| self.give_up(endpoint, &host_of(Some(request())), failure))
     }
 
-    /// Sends a request once, and returns the JSON of an answer that accepts it.
-    ///
-    /// Logs one line: never a URL, for it may hold secrets.
+    /// Sends a request once. Logs never have a URL, for it may hold secrets.
     #[tracing::instrument(name = "instagram", level = "debug", skip_all, fields(%endpoint))]
-    pub(super) async fn send(
-        &self,
-        endpoint: Endpoint,
-        request: RequestBuilder,
-    ) -> Result<Value, InstagramError> {
+    async fn send(&self, endpoint: Endpoint, request: RequestBuilder) -> Result<Value, Failure> {
         let metered = self.meter.begin(endpoint);
         let answer = ask(endpoint, request).await;
-        metered.end(answer.as_ref().map_or_else(|error| error.kind.into(), |_| Ended::Ok));
+        metered
+            .end(answer.as_ref().map_or_else(|failure| failure.error.kind.into(), |_| Ended::Ok));
         answer
     }
+
+    /// What a call that failed for good means; an outage is logged.
+    fn give_up(&self, endpoint: Endpoint, host: &str, failure: Failure) -> InstagramError {
+        let Failure { error, cause } = failure;
+        self.outages.write(endpoint, host, &error, &cause);
+        error
+    }
+}
+
+/// A client that keeps up to `max_idle` unused connections to a host. The usual variables name no proxy to it.
+fn client(limits: Limits, max_idle: usize, proxy: Option<&ProxyUrl>) -> reqwest::Result<Client> {
+    let uncompressed = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let client = Client::builder()
+        .user_agent(concat!("instagram-accounts/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([uncompressed]))
+        .connect_timeout(limits.connect)
+        .timeout(limits.call)
+        .pool_idle_timeout(limits.idle)
+        .pool_max_idle_per_host(max_idle)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy();
+    let client = match proxy {
+        Some(proxy) => client.proxy(proxy.for_all()?),
+        None => client,
+    };
+    client.build()
+}
+
+/// Host and port that a request goes to.
+fn host_of(request: Option<RequestBuilder>) -> String {
+    let request = request.and_then(|request| request.build().ok());
+    request.map_or_else(String::new, |request| host(request.url()))
 }
 
 /// Whether the same request may fare better a moment later. Throttling grows worse by asking again.
@@ -142,20 +185,20 @@ fn may_mend(kind: InstagramErrorKind) -> bool {
 }
 
 /// Sends a request and judges its answer.
-async fn ask(endpoint: Endpoint, request: RequestBuilder) -> Result<Value, InstagramError> {
+async fn ask(endpoint: Endpoint, request: RequestBuilder) -> Result<Value, Failure> {
     let started = Instant::now();
     let answer = Answer::receive(request).await;
     let elapsed_ms = started.elapsed().as_millis();
     match answer {
         Ok(Answer { status, headers, body }) => {
             debug!(status = status.as_u16(), elapsed_ms, "Instagram answered");
-            refusal::accept(endpoint, status, &headers, body.as_deref())
+            let accepted = refusal::accept(endpoint, status, &headers, body.as_deref());
+            accepted.map_err(|error| Failure { error, cause: format!("HTTP {}", status.as_u16()) })
         }
         Err(error) => {
-            let kind = fault(&error);
-            let timed_out = error.is_timeout();
-            debug!(elapsed_ms, timed_out, cause = unsent(&error), "{kind}");
-            Err(kind.into())
+            let failure = Failure::from(error);
+            debug!(elapsed_ms, cause = failure.cause, "{}", failure.error.kind);
+            Err(failure)
         }
     }
 }
@@ -181,27 +224,4 @@ impl Answer {
         let body = decompressed(&headers, body, LONGEST_BODY);
         Ok(Self { status, headers, body })
     }
-}
-
-/// Whether a request without a whole answer was sent.
-///
-/// Not sent is only what provably was not: no request is written before name, TCP and TLS are done, and
-/// their failures are marked. All else counts as sent, also where a connection broke before the request
-/// was written, since a code must never go out twice on a guess. (A request that found its reused
-/// connection closed before the first byte has by then been moved to a new one by the client.)
-fn fault(error: &reqwest::Error) -> InstagramErrorKind {
-    if error.is_connect() || error.is_builder() {
-        InstagramErrorKind::NotSent
-    } else {
-        InstagramErrorKind::NoAnswer
-    }
-}
-
-/// Why nothing was sent, for the log. What was sent may come back in an error, so there it stays unsaid.
-fn unsent(error: &reqwest::Error) -> Option<String> {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    error.is_connect().then(|| cause.to_string())
 }

@@ -41,7 +41,8 @@ impl From<InstagramErrorKind> for Renewal {
             InstagramErrorKind::RateLimited { .. } => Self::RateLimited,
             InstagramErrorKind::NotSent
             | InstagramErrorKind::NoAnswer
-            | InstagramErrorKind::Unavailable => Self::Unavailable,
+            | InstagramErrorKind::Unavailable
+            | InstagramErrorKind::Unconfirmed => Self::Unavailable,
             InstagramErrorKind::AppMisconfigured => Self::AppMisconfigured,
             InstagramErrorKind::SessionUnknown
             | InstagramErrorKind::CodeRejected

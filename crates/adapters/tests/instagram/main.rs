@@ -4,10 +4,12 @@
 #![cfg(test)]
 
 mod answers;
+mod outages;
+mod proxy;
 mod requests;
 mod secrets;
 
-use ig_adapters::instagram::{BaseUrl, GraphApi, GraphApiSettings, InstagramMeter};
+use ig_adapters::instagram::{BaseUrl, GraphApi, GraphApiSettings, InstagramMeter, ProxyUrl};
 use ig_domain::ports::{Instagram, InstagramError};
 use ig_domain::{AuthorizationCode, LongLivedToken, RedirectUri, ShortLivedToken, TokenText};
 use ig_metrics::Registry;
@@ -23,15 +25,21 @@ const REDIRECT_URI: &str = "https://example.com/callback?a=b&c";
 
 /// A client whose three URLs begin with `base`.
 fn client_of(base: &str) -> GraphApi {
+    client_through(None, base)
+}
+
+/// The same, through a proxy.
+fn client_through(proxy: Option<ProxyUrl>, base: &str) -> GraphApi {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let url = |path: &str| BaseUrl::parse(&format!("{base}{path}"), false).unwrap();
+    let url = |path: &str| BaseUrl::parse(&format!("{base}{path}"), true).unwrap();
     let settings = GraphApiSettings {
         app_id: APP_ID.parse().unwrap(),
         app_secret: APP_SECRET.into(),
         authorize_url: url("/oauth/authorize"),
         api_url: url("/api"),
         graph_url: url("/v25.0"),
+        proxy,
     };
     let meter = InstagramMeter::register(&mut Registry::new("test", "1"));
     GraphApi::new(settings, meter).unwrap()

@@ -267,6 +267,7 @@ fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, Setback> {
         | InstagramErrorKind::SessionUnknown => Ok(LinkRefusal::CodeRejected(error.facts)),
         InstagramErrorKind::NotSent
         | InstagramErrorKind::Unavailable
+        | InstagramErrorKind::Unconfirmed
         | InstagramErrorKind::RateLimited { .. }
         | InstagramErrorKind::RedirectUriRejected
         | InstagramErrorKind::AppMisconfigured

@@ -155,7 +155,7 @@ async fn an_unconfirmed_refusal_keeps_instagrams_code() {
     let refused =
         use_case(&store, instagram, DAY).execute(linked().id, &OwnerScope::everyone(), ()).await;
     let Err(RefreshAccountError::Instagram(error)) = refused else { panic!("{refused:?}") };
-    assert_eq!((error.kind, error.facts.code), (InstagramErrorKind::Unavailable, Some(190)));
+    assert_eq!((error.kind, error.facts.code), (InstagramErrorKind::Unconfirmed, Some(190)));
 }
 
 #[tokio::test]

@@ -69,6 +69,9 @@ pub enum InstagramErrorKind {
     /// Instagram answered that it has trouble of its own.
     #[error("Instagram is unavailable")]
     Unavailable,
+    /// Instagram refused the token once, and did not when it was asked again.
+    #[error("Instagram refused the token and did not confirm it")]
+    Unconfirmed,
     /// Instagram throttles us.
     #[error("Instagram throttles our requests")]
     RateLimited {

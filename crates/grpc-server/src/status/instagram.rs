@@ -27,14 +27,17 @@ pub(super) fn problem(error: &InstagramError) -> Problem {
 
 fn by_kind(error: &InstagramError) -> Problem {
     match error.kind {
-        InstagramErrorKind::NotSent
-        | InstagramErrorKind::NoAnswer
-        | InstagramErrorKind::Unavailable
-        // A refusal that decides is a token's death; one that gets here was not confirmed.
-        | InstagramErrorKind::TokenRejected(_) => {
-            let message = "Instagram is unavailable or of two minds; make the same call again";
-            Problem::new(Reason::InstagramUnavailable, message).retry_after(RETRY)
+        InstagramErrorKind::NotSent | InstagramErrorKind::NoAnswer => {
+            unavailable("Instagram cannot be reached; make the same call again")
         }
+        InstagramErrorKind::Unavailable => {
+            unavailable("Instagram answered with an error of its own; make the same call again")
+        }
+        // A refusal that decides is a token's death; one that gets here was not confirmed.
+        InstagramErrorKind::Unconfirmed | InstagramErrorKind::TokenRejected(_) => unavailable(
+            "Instagram is of two minds: it refused the token and did not confirm it; make the same \
+             call again",
+        ),
         InstagramErrorKind::RateLimited { retry_after } => {
             let message = "Instagram throttles this app; make the same call again later";
             Problem::new(Reason::RateLimited, message).retry_after(retry_after)
@@ -59,4 +62,8 @@ fn by_kind(error: &InstagramError) -> Problem {
             Problem::new(Reason::InstagramUnexpected, message).caused_by(error.clone())
         }
     }
+}
+
+fn unavailable(message: &'static str) -> Problem {
+    Problem::new(Reason::InstagramUnavailable, message).retry_after(RETRY)
 }

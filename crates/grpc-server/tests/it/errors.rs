@@ -59,6 +59,13 @@ fn instagram_error(kind: InstagramErrorKind) -> InstagramError {
     FACTS,
     Some(2)
 )]
+#[case::a_refusal_that_was_taken_back(
+    InstagramErrorKind::Unconfirmed,
+    Code::Unavailable,
+    "INSTAGRAM_UNAVAILABLE",
+    FACTS,
+    Some(2)
+)]
 #[case::throttled(
     InstagramErrorKind::RateLimited { retry_after: Duration::from_hours(1) },
     Code::ResourceExhausted, "RATE_LIMITED", FACTS, Some(3600)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
+use ig_adapters::instagram::{BaseUrl, GraphApiSettings, ProxyUrl};
 use ig_adapters::persistence::DatabaseSettings;
 use ig_adapters::sealing::KeyRing;
 use ig_domain::RedirectUri;
@@ -98,12 +98,14 @@ fn instagram(reader: &mut Reader<'_>) -> Option<GraphApiSettings> {
     let authorize_url = url(&setting::AUTHORIZE_URL);
     let api_url = url(&setting::API_URL);
     let graph_url = url(&setting::GRAPH_URL);
+    let proxy = reader.optional(&setting::PROXY_URL, ProxyUrl::parse);
     Some(GraphApiSettings {
         app_id: app_id?,
         app_secret: app_secret?,
         authorize_url: authorize_url?,
         api_url: api_url?,
         graph_url: graph_url?,
+        proxy: proxy?,
     })
 }
 

@@ -62,6 +62,15 @@ settings! {
             "false",
         );
 
+        PROXY_URL = Setting::optional(
+            "INSTAGRAM_PROXY_URL",
+            "URL",
+            "An http or https proxy for calls to Instagram; user and password may stand in it, percent-encoded",
+            "no proxy; HTTPS_PROXY and its like are not read",
+        )
+        .example("http://proxy.internal:3128")
+        .secret();
+
         SANDBOX_CLOCK_URL = Setting::optional(
             "SANDBOX_CLOCK_URL",
             "URL",

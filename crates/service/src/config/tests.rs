@@ -70,7 +70,7 @@ fn refused(variables: &[(&str, &str)]) -> String {
 #[test]
 fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     let config = serve(&[]).unwrap();
-    let GraphApiSettings { app_id, app_secret, authorize_url, api_url, graph_url } =
+    let GraphApiSettings { app_id, app_secret, authorize_url, api_url, graph_url, proxy } =
         config.instagram;
     assert_eq!(app_id.as_str(), "1234567890123456");
     assert_eq!(app_secret.expose_secret(), "planted-secret");
@@ -78,6 +78,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert_eq!(authorize_url, url("https://www.instagram.com/oauth/authorize"));
     assert_eq!(api_url, url("https://api.instagram.com"));
     assert_eq!(graph_url, url("https://graph.instagram.com"));
+    assert!(proxy.is_none());
     assert_eq!(config.database.url.expose_secret(), "sqlite://instagram-accounts.db?mode=rwc");
     assert!(config.database.password.is_none());
     assert!(config.token_keys.is_none());
@@ -241,6 +242,17 @@ fn plain_http_to_other_hosts_is_by_leave_only() {
     let url = ("INSTAGRAM_GRAPH_URL", "http://sandbox:8090");
     assert!(refused(&[url]).starts_with("INSTAGRAM_GRAPH_URL must be https"));
     assert!(serve(&[url, ("INSTAGRAM_INSECURE_HTTP", "true")]).is_ok());
+}
+
+#[test]
+fn a_proxy_s_url_may_hold_a_password_which_no_error_shows() {
+    let proxy = ("INSTAGRAM_PROXY_URL", "https://user:planted%40word@proxy.internal");
+    let shown = format!("{:?}", serve(&[proxy]).unwrap().instagram.proxy.unwrap());
+    assert_eq!(shown, "ProxyUrl(\"proxy.internal:443\")");
+    let text = refused(&[("INSTAGRAM_PROXY_URL", "socks5://user:planted@proxy.internal")]);
+    assert!(text.starts_with("INSTAGRAM_PROXY_URL must be http or https"), "{text}");
+    let text = refused(&[("INSTAGRAM_PROXY_URL", "http://user:planted/word@proxy.internal")]);
+    assert!(text.contains("must be percent-encoded") && !text.contains("planted"), "{text}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod examples;
 mod flow;
 mod health;
 mod image_build;
+mod instagram_outages;
 mod keeping;
 mod keys;
 mod killed;

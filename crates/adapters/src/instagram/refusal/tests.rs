@@ -97,7 +97,7 @@ fn some_graph_errors_are_known_by_their_words(
 #[case::wrong_host("Invalid OAuth access token - Cannot parse access token")]
 fn a_text_about_the_app_outranks_every_code_that_blames_a_token_or_a_code(
     #[case] message: &str,
-    #[values(100, 101, 102, 190, 452, 9_999)] code: i64,
+    #[values(1, 2, 100, 101, 102, 190, 452, 9_999)] code: i64,
     #[values(0, 458, 463, CODE_ALREADY_USED)] subcode: i64,
     #[values(CodeExchange, TokenExtension, TokenRenewal, Profile)] endpoint: Endpoint,
 ) {

@@ -34,6 +34,9 @@ enum Peer {
     Serve,
     /// Answers one request with `{}`, and closes although it promised to keep the connection.
     ServeOnce,
+    /// Answers one request with `{}`, and resets the connection once a second one comes on it: its close and the
+    /// request crossed each other.
+    ServeOnceThenReset,
 }
 
 const EMPTY_OBJECT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
@@ -66,6 +69,12 @@ impl Peer {
             Self::ServeOnce => {
                 read_request(&mut stream).await;
                 stream.write_all(EMPTY_OBJECT.as_bytes()).await.unwrap();
+            }
+            Self::ServeOnceThenReset => {
+                read_request(&mut stream).await;
+                stream.write_all(EMPTY_OBJECT.as_bytes()).await.unwrap();
+                read_request(&mut stream).await;
+                stream.set_zero_linger().unwrap();
             }
         }
     }
@@ -112,12 +121,12 @@ fn counted_transport(limits: Limits) -> (Transport, Registry) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut registry = Registry::new("test", "1");
     let meter = InstagramMeter::register(&mut registry);
-    (Transport::new(limits, meter).unwrap(), registry)
+    (Transport::new(limits, None, meter).unwrap(), registry)
 }
 
 async fn exchange(transport: &Transport, url: Url) -> Result<Value, InstagramErrorKind> {
     let request = transport.post(url).form(&[("code", "AQD1")]);
-    transport.send(Endpoint::CodeExchange, request).await.map_err(|error| error.kind)
+    transport.once(Endpoint::CodeExchange, request).await.map_err(|error| error.kind)
 }
 
 async fn closed_port() -> Url {
@@ -239,33 +248,47 @@ async fn a_call_ends_in_time_however_often_it_is_tried() {
 }
 
 #[tokio::test]
-async fn a_connection_is_reused_while_it_is_fresh() {
+async fn a_connection_is_reused_for_reads_while_it_is_fresh() {
     let (url, met) = serve(Peer::Serve).await;
     let transport = transport(SHORT);
     for _ in 0..3 {
-        exchange(&transport, url.clone()).await.unwrap();
+        transport.repeat(Endpoint::Profile, || transport.get(url.clone())).await.unwrap();
     }
     assert_eq!(met.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn a_connection_that_idled_too_long_is_not_trusted_with_a_code() {
+async fn a_connection_that_idled_too_long_is_not_used_again() {
     let (url, met) = serve(Peer::Serve).await;
     let transport = transport(Limits { idle: Duration::from_nanos(1), ..SHORT });
     for _ in 0..2 {
-        exchange(&transport, url.clone()).await.unwrap();
+        transport.repeat(Endpoint::Profile, || transport.get(url.clone())).await.unwrap();
     }
     assert_eq!(met.load(Ordering::SeqCst), 2);
 }
 
+#[rstest]
+#[case::kept(Peer::Serve)]
+#[case::closed_at_once(Peer::ServeOnce)]
+#[case::closed_as_the_next_request_comes(Peer::ServeOnceThenReset)]
 #[tokio::test]
-async fn a_kept_connection_that_was_closed_costs_no_code() {
-    let (url, met) = serve(Peer::ServeOnce).await;
+async fn every_code_goes_out_on_a_connection_of_its_own(#[case] peer: Peer) {
+    let (url, met) = serve(peer).await;
     let transport = transport(SHORT);
-    for _ in 0..3 {
-        exchange(&transport, url.clone()).await.unwrap();
+    for codes in 1..=3 {
+        assert_eq!(exchange(&transport, url.clone()).await, Ok(serde_json::json!({})));
+        assert_eq!(met.load(Ordering::SeqCst), codes);
     }
-    assert_eq!(met.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_read_on_a_connection_that_is_just_closed_is_repeated_on_another() {
+    let (url, met) = serve(Peer::ServeOnceThenReset).await;
+    let transport = transport(SHORT);
+    for _ in 0..2 {
+        transport.repeat(Endpoint::Profile, || transport.get(url.clone())).await.unwrap();
+    }
+    assert_eq!(met.load(Ordering::SeqCst), 2);
 }
 
 #[rstest]

@@ -1,15 +1,22 @@
 //! One refresh under its lease.
 
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
 use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
 use ig_domain::{
-    AccountId, AccountStatus, InstagramAccount, LeaseHolder, LongLivedToken, NotRenewable, Profile,
-    ReauthorizationReason, TokenGrant,
+    AccountId, AccountStatus, InstagramAccount, LeaseHolder, LineLimit, LongLivedToken,
+    NotRenewable, Profile, ReauthorizationReason, TokenGrant,
 };
 use time::OffsetDateTime;
 
 use super::{RefreshAccountError, RefreshWork, RefreshedAccount, Setback};
 use crate::persistence::persistently;
 use crate::refresh_account::TokenOutcome;
+
+/// Keeps the log readable where Instagram takes back every refusal: one line in ten seconds.
+static UNCONFIRMED_LINES: LazyLock<LineLimit<()>> =
+    LazyLock::new(|| LineLimit::new(Duration::from_secs(10)));
 
 /// One refresh under its lease.
 pub(super) struct Held<'a> {
@@ -177,7 +184,7 @@ impl Held<'_> {
                 Ok(profile) => Ok(Word::Alive(profile)),
                 Err(again) => match again.kind {
                     InstagramErrorKind::TokenRejected(reason) => Ok(Word::Dead(reason)),
-                    _ => Err(unconfirmed(error).into()),
+                    _ => Err(self.unconfirmed(error, Some(&again)).into()),
                 },
             },
             Err(error) => Err(error.into()),
@@ -195,8 +202,31 @@ impl Held<'_> {
             Err(InstagramError { kind: InstagramErrorKind::TokenRejected(reason), .. }) => {
                 Ok(Ok(reason))
             }
-            Ok(_) | Err(_) => Ok(Err(unconfirmed(refusal))),
+            Ok(_) => Ok(Err(self.unconfirmed(refusal, None))),
+            Err(again) => Ok(Err(self.unconfirmed(refusal, Some(&again)))),
         }
+    }
+
+    /// A refusal that was not said twice: nothing follows from it but that Instagram is of two minds. `again` is the
+    /// failure of the second asking; `None` where the token served.
+    fn unconfirmed(
+        &self,
+        refusal: InstagramError,
+        again: Option<&InstagramError>,
+    ) -> InstagramError {
+        if let Some(left_out) = UNCONFIRMED_LINES.admit((), Instant::now()) {
+            let facts = &refusal.facts;
+            tracing::warn!(
+                account.id = %self.id,
+                instagram_code = facts.code,
+                instagram_subcode = facts.subcode,
+                fbtrace_id = facts.fbtrace_id,
+                again = again.map_or_else(|| "the token serves".to_owned(), ToString::to_string),
+                left_out,
+                "Instagram is of two minds: it refused a token and did not confirm it"
+            );
+        }
+        InstagramError { kind: InstagramErrorKind::Unconfirmed, ..refusal }
     }
 
     /// Records that Instagram refused the token, twice, and answers so.
@@ -277,9 +307,4 @@ impl Held<'_> {
         debug_assert_ne!(view.status, AccountStatus::Active, "only a dead token ends here");
         RefreshAccountError::ReauthorizationRequired(Box::new(view)).into()
     }
-}
-
-/// A refusal that was not said twice: nothing follows from it but that Instagram is of two minds.
-fn unconfirmed(refusal: InstagramError) -> InstagramError {
-    InstagramError { kind: InstagramErrorKind::Unavailable, ..refusal }
 }

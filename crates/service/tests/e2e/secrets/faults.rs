@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::scenario::{APP_SECRET, Scenario, command, told};
+use super::scenario::{APP_SECRET, PROXY_PASSWORD, Scenario, command, told};
 use crate::rows::answers::{Answers, LONG, RENEWED, SHORT, usual};
 use crate::support::stub::{Endpoint, Reply};
 use crate::support::{A_DAY_LATER, Service};
@@ -22,7 +22,10 @@ impl Scenario {
             }
         }
         self.silence().await;
-        self.nobody_there().await;
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        self.nobody_there("INSTAGRAM_API_URL", &format!("http://{gone}")).await;
+        let proxy = format!("http://planted:{PROXY_PASSWORD}@{gone}");
+        self.nobody_there("INSTAGRAM_PROXY_URL", &proxy).await;
     }
 
     /// Instagram takes the request and says nothing: once at the code exchange, and then at the exchange.
@@ -36,12 +39,11 @@ impl Scenario {
         Answers::usual().plan(&self.stub);
     }
 
-    /// Instagram cannot be reached at all.
-    async fn nobody_there(&mut self) {
-        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    /// Instagram cannot be reached at all, with this setting.
+    async fn nobody_there(&mut self, setting: &str, value: &str) {
         let mut command = command(&self.stub.url, &self.place, &self.format);
         command.arg("serve");
-        command.env("INSTAGRAM_API_URL", format!("http://{gone}"));
+        command.env(setting, value);
         let other = Service::run(command).await;
         let request = self.presented().await;
         self.errors.push(told(&other.link(request).await.unwrap_err()));

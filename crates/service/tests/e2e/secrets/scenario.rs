@@ -7,9 +7,9 @@ use ig_proto::v1::{
     BeginLinkRequest, BeginLinkResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
     UnlinkRequest,
 };
+use ig_test_support::Needles;
 use tonic::Status;
 
-use super::needles::Needles;
 use crate::rows::answers::{Answers, LONG, RENEWED, SHORT};
 use crate::support::Service;
 use crate::support::place::{On, Place};
@@ -21,6 +21,7 @@ pub(super) const APP_SECRET: &str = "9f1c4e7ab2d05836planted4e7ab2d05";
 const SESSION: &str = "planted-session-binding-8c1f0d2e7b";
 pub(super) const CALLER_TOKEN: &str = "igacc_planted-caller-token-4Vb8Rn2Ks6Tq";
 pub(super) const OTHER_TOKEN: &str = "igacc_planted-wrong-token-9Hd3Wp7Xc1Zm";
+pub(super) const PROXY_PASSWORD: &str = "planted-proxy-password-Lw4Mn8";
 const DATABASE_PASSWORD: &str = "planted-database-password-Zt5Kw1";
 /// The bytes of the sealing key are text, so that they are found as text.
 const KEY: &str = "planted-sealing-key-Xq7Zt3Lm9Wb1";
@@ -76,6 +77,7 @@ impl Scenario {
             ("the session binding", SESSION),
             ("a caller's token", CALLER_TOKEN),
             ("a wrong token", OTHER_TOKEN),
+            ("the proxy's password", PROXY_PASSWORD),
         ] {
             needles.plant(what, secret);
         }
