@@ -20,7 +20,7 @@ const DEFAULT_SEED: u64 = 1;
 /// A deterministic source: SHA-256 over the seed, what is being made, and how many were made before.
 #[derive(Debug)]
 pub(crate) struct Seed {
-    seed: u64,
+    number: u64,
     /// In nanoseconds since 1970; `None` where texts follow from the seed alone.
     start: Option<i128>,
     made: BTreeMap<&'static str, u64>,
@@ -29,7 +29,7 @@ pub(crate) struct Seed {
 impl Seed {
     /// Makes everything follow from a seed.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, start: None, made: BTreeMap::new() }
+        Self { number: seed, start: None, made: BTreeMap::new() }
     }
 
     /// Makes ids follow from the default seed, and codes and tokens from the time of the start too.
@@ -103,7 +103,7 @@ impl Seed {
 
     fn block(&self, what: &str, index: u64, block: u64, start: &[u8]) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(self.seed.to_be_bytes());
+        hash.update(self.number.to_be_bytes());
         hash.update(what);
         hash.update(index.to_be_bytes());
         hash.update(block.to_be_bytes());
