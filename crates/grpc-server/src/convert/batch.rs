@@ -16,18 +16,25 @@ const MOST_KEYS: usize = 100;
 pub(crate) struct RequestedAccounts {
     /// Whose they must be; `None` for anybody whom the caller may see.
     pub(crate) owner: Option<Owner>,
-    /// The keys, each once, beside the text that was sent.
+    /// The keys beside the text that was sent, each text once; a key may be spelt in several ways.
     keys: Vec<(AccountKey, String)>,
 }
 
 impl RequestedAccounts {
     /// The keys, each once.
     pub(crate) fn keys(&self) -> Vec<AccountKey> {
-        self.keys.iter().map(|(key, _)| key.clone()).collect()
+        let mut keys: Vec<AccountKey> = Vec::new();
+        for (key, _) in &self.keys {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        keys
     }
 
-    fn as_sent(&self, key: &AccountKey) -> Option<String> {
-        self.keys.iter().find(|(one, _)| one == key).map(|(_, raw)| raw.clone())
+    /// All that was sent for the key.
+    fn as_sent(&self, key: &AccountKey) -> impl Iterator<Item = String> {
+        self.keys.iter().filter(move |(one, _)| one == key).map(|(_, raw)| raw.clone())
     }
 }
 
@@ -69,7 +76,7 @@ fn take(
 ) {
     for (index, raw) in raw.iter().enumerate() {
         match parse(raw) {
-            Ok(key) if keys.iter().any(|(known, _)| *known == key) => {}
+            Ok(key) if keys.iter().any(|(known, sent)| *known == key && sent == raw) => {}
             Ok(key) => keys.push((key, raw.clone())),
             Err(description) => drop(fields.refuse(&format!("{field}[{index}]"), description)),
         }
@@ -84,7 +91,7 @@ pub(crate) fn found_accounts(
     let FoundAccounts { accounts, not_found } = found;
     v1::BatchGetResponse {
         accounts: accounts.into_iter().map(account).collect(),
-        not_found: not_found.iter().filter_map(|key| requested.as_sent(key)).collect(),
+        not_found: not_found.iter().flat_map(|key| requested.as_sent(key)).collect(),
     }
 }
 

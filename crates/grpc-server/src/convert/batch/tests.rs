@@ -65,14 +65,15 @@ fn every_bad_key_is_named_by_its_place() {
 }
 
 #[test]
-fn a_repeated_key_is_asked_for_once_and_told_as_it_was_sent() {
-    let upper = UUID.to_uppercase();
-    let requested = batch_get(&request(&["1", "01", "1"], &[&upper, UUID])).unwrap();
+fn a_repeated_key_is_asked_for_once_and_every_spelling_of_it_told_as_it_was_sent() {
+    let (upper, mixed) = (UUID.to_uppercase(), UUID.replace('d', "D"));
+    let sent = [upper.as_str(), UUID, &mixed, &upper];
+    let requested = batch_get(&request(&["1", "01", "1"], &sent)).unwrap();
     let keys = requested.keys();
     assert_eq!(keys.len(), 3);
     let nothing = FoundAccounts { accounts: Vec::new(), not_found: keys };
     let response = found_accounts(nothing, &requested);
-    assert_eq!(response.not_found, ["1", "01", &upper]);
+    assert_eq!(response.not_found, ["1", "01", &upper, UUID, &mixed]);
 }
 
 #[rstest]
