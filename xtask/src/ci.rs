@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::tools::Tools;
 use crate::workspace::Workspace;
-use crate::{console, containers, layers, process, test};
+use crate::{console, containers, layers, process, proto, test};
 
 /// What a check does.
 enum Check {
@@ -31,7 +31,7 @@ const CHECKS: [(&str, Check); 9] = [
     ("format", Check::Always(format)),
     ("layers", Check::Always(layers::run)),
     ("spelling", Check::Always(spelling)),
-    ("proto", Check::Always(proto)),
+    ("proto", Check::Always(proto::check)),
     ("dependencies", Check::Always(dependencies)),
     ("clippy", Check::Always(clippy)),
     ("documentation", Check::Always(documentation)),
@@ -69,12 +69,6 @@ fn format(workspace: &Workspace) -> Result<()> {
 
 fn spelling(workspace: &Workspace) -> Result<()> {
     process::run(&mut workspace.command(Tools::of(workspace).typos()?))
-}
-
-fn proto(workspace: &Workspace) -> Result<()> {
-    let buf = Tools::of(workspace).buf()?;
-    process::run(workspace.command(&buf).arg("lint"))?;
-    process::run(workspace.command(&buf).args(["format", "--diff", "--exit-code"]))
 }
 
 /// Advisories are left out: their database has to be fetched, and a check must not depend on that day's network.

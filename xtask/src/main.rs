@@ -10,6 +10,7 @@ mod grpc;
 mod layers;
 mod postgres;
 mod process;
+mod proto;
 mod test;
 mod tools;
 mod up;
@@ -43,6 +44,8 @@ enum Command {
     Db(db::Arguments),
     /// Prove the direction of every dependency
     Layers,
+    /// Take the proto files for landed, unless they break clients of those that landed last
+    Proto,
     /// Measure what `Get` costs on each store, beside a server that answers from memory
     Bench(bench::Arguments),
     /// Make one call to the running service
@@ -69,6 +72,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Containers(arguments) => containers::run(&workspace, &arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Layers => layers::run(&workspace),
+        Command::Proto => proto::land(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Grpc(arguments) => grpc::run(&workspace, &arguments),
     }
