@@ -1,15 +1,18 @@
 //! Tells whether the service can serve: it can while its store can.
 
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream;
+use futures_util::{Stream, StreamExt as _};
 use ig_domain::ports::{StoreError, StoreProbe};
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
-use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_check_response as pb;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::{HealthReporter, HealthService};
@@ -117,7 +120,16 @@ impl Health for EndingHealth {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let statuses = self.inner.watch(request).await?.into_inner();
+        let statuses = match self.inner.watch(request).await {
+            Ok(known) => known.into_inner().left_stream(),
+            // Its proto wants to be told so, and the stream to stay open.
+            Err(status) if status.code() == Code::NotFound => {
+                let unknown = pb::ServingStatus::ServiceUnknown.into();
+                let unknown = stream::once(ready(Ok(HealthCheckResponse { status: unknown })));
+                unknown.chain(stream::pending()).right_stream()
+            }
+            Err(status) => return Err(status),
+        };
         let stop = self.stop.clone();
         let until_stop =
             futures_util::stream::unfold((statuses, stop), async |(mut statuses, stop)| {

@@ -12,6 +12,7 @@ mod health;
 mod meters;
 mod peer_names;
 mod readiness;
+mod reflection;
 mod server;
 mod service;
 mod status;

@@ -1,7 +1,6 @@
 //! Serves the RPCs, health and reflection until told to stop.
 
 mod connections;
-mod ending;
 mod greeting;
 mod http2;
 mod lingering;
@@ -12,27 +11,34 @@ mod stay;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use ig_domain::ports::{Callers, StoreProbe};
 use ig_proto::v1::instagram_account_service_server::InstagramAccountServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
-use tonic::service::{LayerExt as _, Routes, RoutesBuilder};
+use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::HealthServer;
-use tower::util::MapRequestLayer;
+use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 
 use self::connections::Connections;
-use self::ending::ending;
 use crate::calls::{Calls, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
 use crate::meters::ServerMeters;
 use crate::readiness::Readiness;
+use crate::reflection::{Alpha, Files, Reflection};
 use crate::service::UseCases;
 use crate::tls::CurrentTls;
 
 /// How large a request message may be, in bytes.
 const LARGEST_REQUEST: usize = 64 * 1024;
+
+/// All that clients may ask reflection about, the details of errors included.
+const SERVED_FILES: [&[u8]; 5] = [
+    ig_proto::FILE_DESCRIPTOR_SET,
+    tonic_types::pb::FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 
 /// How the server serves.
 #[derive(Clone)]
@@ -58,7 +64,7 @@ pub struct ServerSettings {
 pub enum ServeError {
     /// The descriptors that were compiled in cannot be served.
     #[error("the compiled-in descriptors cannot be served")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(#[from] prost::DecodeError),
 }
 
 /// Serves on `listener` until `shutdown` is ready.
@@ -112,19 +118,10 @@ fn routes(use_cases: UseCases, health: EndingHealth) -> RoutesBuilder {
 fn add_reflection(
     routes: &mut RoutesBuilder,
     stop: CancellationToken,
-) -> Result<(), tonic_reflection::server::Error> {
-    let v1 = descriptors().build_v1()?.max_decoding_message_size(LARGEST_REQUEST);
-    let v1alpha = descriptors().build_v1alpha()?.max_decoding_message_size(LARGEST_REQUEST);
-    let ending = MapRequestLayer::new(move |request: Request<Body>| ending(request, stop.clone()));
-    routes.add_service(ending.named_layer(v1));
-    routes.add_service(ending.named_layer(v1alpha));
+) -> Result<(), prost::DecodeError> {
+    let reflection = Reflection::new(Files::of(&SERVED_FILES)?, stop);
+    let v1 = ServerReflectionServer::new(reflection).max_decoding_message_size(LARGEST_REQUEST);
+    routes.add_service(v1.clone());
+    routes.add_service(Alpha(v1));
     Ok(())
-}
-
-/// Everything that clients may ask reflection about, the details of errors included.
-fn descriptors() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(ig_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use ig_domain::ports::{StoreError, StoreProbe};
 use rstest::rstest;
 use tokio::time::Instant;
@@ -96,4 +97,16 @@ async fn an_unknown_service_is_not_found() {
     let mut client = HealthClient::new(server.channel().await);
     let request = HealthCheckRequest { service: "nothing".to_owned() };
     assert_eq!(client.check(request).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_watch_of_an_unknown_service_says_so_and_stays_open_until_the_stop() {
+    let server = World::new().serve().await;
+    let mut statuses = watch(&server, "nothing").await;
+    let first = statuses.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::ServiceUnknown);
+    assert!(statuses.message().now_or_never().is_none(), "it ended");
+    server.stop.cancel();
+    assert!(statuses.message().await.unwrap().is_none());
+    server.task.await.unwrap().unwrap();
 }
