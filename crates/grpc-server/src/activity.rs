@@ -20,6 +20,7 @@ pub(crate) struct Activity(Arc<Connection>);
 #[derive(Debug)]
 struct Connection {
     calls: AtomicUsize,
+    calls_without_caller: AtomicUsize,
     idle_since: AtomicU64,
     moments: Arc<AtomicU64>,
     leaving: CancellationToken,
@@ -29,11 +30,16 @@ struct Connection {
 #[derive(Debug)]
 pub(crate) struct Busy(Activity);
 
+/// A call under way that needs no caller, until it is dropped. It does not keep its connection.
+#[derive(Debug)]
+pub(crate) struct WithoutCaller(Activity);
+
 impl Activities {
     /// One more connection, idle still.
     pub(crate) fn enter(&self) -> Activity {
         let activity = Activity(Arc::new(Connection {
             calls: AtomicUsize::new(0),
+            calls_without_caller: AtomicUsize::new(0),
             idle_since: AtomicU64::new(self.moments.fetch_add(1, Ordering::Relaxed)),
             moments: Arc::clone(&self.moments),
             leaving: CancellationToken::new(),
@@ -65,7 +71,15 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// Whether such a call is under way.
+    /// Takes note of a call that needs no caller, unless so many are under way.
+    pub(crate) fn begin_without_caller(&self, limit: usize) -> Option<WithoutCaller> {
+        let one_more = |count| (count < limit).then_some(count + 1);
+        let calls = &self.0.calls_without_caller;
+        calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(WithoutCaller(self.clone()))
+    }
+
+    /// Whether a call of a caller is under way.
     pub(crate) fn is_busy(&self) -> bool {
         self.0.calls.load(Ordering::Relaxed) > 0
     }
@@ -73,6 +87,12 @@ impl Activity {
     /// Waits until the connection is to make room.
     pub(crate) async fn leaving(&self) {
         self.0.leaving.cancelled().await;
+    }
+}
+
+impl Drop for WithoutCaller {
+    fn drop(&mut self) {
+        self.0.0.calls_without_caller.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

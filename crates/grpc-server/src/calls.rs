@@ -10,10 +10,13 @@ mod in_flight;
 mod metadata;
 mod outcome;
 mod protocol;
+mod refusals;
 mod request_id;
 mod rpc;
+mod without_caller;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,8 +34,10 @@ use self::admission::{Admission, Held, Refused};
 use self::call::Call;
 pub(crate) use self::context::Context;
 pub(crate) use self::outcome::Ended;
+pub(crate) use self::refusals::{Kind, Refusals};
 pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
+use crate::answer_timeout::answered;
 use crate::meters::ServerMeters;
 use crate::status::internal;
 
@@ -43,6 +48,7 @@ pub(crate) struct Calls<S> {
     admission: Admission,
     request_ids: RequestIds,
     meters: ServerMeters,
+    refusals: Refusals,
 }
 
 /// A handler panicked; the panic hook has said where.
@@ -52,14 +58,33 @@ struct Panicked;
 
 impl<S> Calls<S> {
     /// Calls to `inner` by whom `callers` know, counted by `meters`; those without a request id get one from
-    /// `request_ids`.
+    /// `request_ids`. Repeated refusals are summed up by `refusals`.
     pub(crate) fn new(
         inner: S,
         callers: Arc<dyn Callers>,
         request_ids: RequestIds,
         meters: ServerMeters,
+        refusals: Refusals,
     ) -> Self {
-        Self { inner, admission: Admission::new(callers), request_ids, meters }
+        Self { inner, admission: Admission::new(callers), request_ids, meters, refusals }
+    }
+}
+
+impl<S> Calls<S> {
+    /// The answer to a request that is not gRPC; logged, the first one of its peer for others to see.
+    fn refuse_if_not_grpc<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+        let response = protocol::refusal(request)?;
+        let peer: Option<SocketAddr> = request.extensions().get().copied();
+        let (reason, status) = ("NOT_GRPC", response.status());
+        let kind =
+            Kind { peer: peer.map(|peer| peer.ip()), caller: None, reason: reason.to_owned() };
+        let peer = peer.map(tracing::field::display);
+        if self.refusals.is_first(kind) {
+            tracing::info!(peer, reason, %status, "request refused: it is not gRPC");
+        } else {
+            tracing::debug!(peer, reason, %status, "request refused: it is not gRPC");
+        }
+        Some(response)
     }
 }
 
@@ -77,20 +102,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if let Some(response) = protocol::refusal(&request) {
-            tracing::debug!(status = %response.status(), "request refused: it is not gRPC");
+        if let Some(response) = self.refuse_if_not_grpc(&request) {
             return Box::pin(std::future::ready(Ok(response)));
         }
         // The time runs from here on, not from whenever the runtime first polls.
-        let limit = deadline::limit(request.headers());
+        let mut call = Call::begin(&request, &self.request_ids, &self.refusals);
+        let limit = deadline::limit(request.headers(), call.rpc());
         let passed = tokio::time::sleep(limit);
-        let mut call = Call::begin(&request, &self.request_ids);
+        let is_stream = without_caller::is_stream(request.uri().path());
         let metered = self.meters.rpcs.begin(call.rpc());
         let span = call.span();
         let held = match self.admission.admit(call.rpc(), &mut request) {
-            Ok(admitted) => admitted.inspect(|held| {
-                call.is_made_by(Arc::clone(&held.0), &mut request);
-            }),
+            Ok(held) => held,
             Err(Refused { caller, status }) => {
                 call.is_refused(caller);
                 let response = status.into_http();
@@ -99,18 +122,21 @@ where
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
+        if let Some(place) = &held.place {
+            call.is_made_by(Arc::clone(place), &mut request);
+        }
         let tokens = (call.rpc() == Rpc::FetchAccessToken).then(|| self.meters.tokens.clone());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        let answered = async move {
+        let answering = async move {
             // A stream has its head at once, so only the way to it has a deadline.
             let response = tokio::select! {
                 biased;
-                answer = answer => match answer {
-                    Ok(Ok(response)) => response,
-                    Err(_) => internal(Panicked).into_http(),
-                },
+                answer = answer => answer.unwrap_or_else(|_| Ok(internal(Panicked).into_http()))?,
                 () = passed => deadline::exceeded(limit).into_http(),
             };
+            if !is_stream {
+                answered();
+            }
             let ended = Ended::of(&response);
             metered.end(ended);
             if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), call.caller()) {
@@ -118,13 +144,12 @@ where
             }
             Ok(holding(held, call.end(response)))
         };
-        Box::pin(answered.instrument(span))
+        Box::pin(answering.instrument(span))
     }
 }
 
 /// The response, whose call holds what it holds until the client has taken all of it.
-fn holding(held: Option<Held>, response: Response<Body>) -> Response<Body> {
-    let Some(held) = held else { return response };
+fn holding(held: Held, response: Response<Body>) -> Response<Body> {
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {
             let _until_the_last = &held;

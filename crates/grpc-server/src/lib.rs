@@ -5,6 +5,7 @@
 //! failure leaves as a status with a stable reason.
 
 mod activity;
+mod answer_timeout;
 mod calls;
 mod chain;
 mod convert;

@@ -20,7 +20,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 
 use self::connections::Connections;
-use crate::calls::{Calls, RequestIds};
+use crate::calls::{Calls, Refusals, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
 use crate::meters::ServerMeters;
 use crate::readiness::Readiness;
@@ -94,15 +94,18 @@ pub async fn serve(
     }
     let routes = routes.routes().prepare();
     let open = meters.connections.clone();
-    let calls = Calls::new(routes, callers, request_ids, meters);
-    let connections = Connections::new(calls, tls, open);
+    let refusals = Refusals::default();
+    let calls = Calls::new(routes, callers, request_ids, meters, refusals.clone());
+    let connections = Connections::new(calls, tls, open, refusals.clone());
     let accepting = async {
         connections.accept(listener, shutdown).await;
         stopping.cancel();
     };
-    tokio::join!(monitor.run(stopping.clone()), accepting);
+    let summing_up = stopping.run_until_cancelled(refusals.sum_up_regularly());
+    tokio::join!(monitor.run(stopping.clone()), summing_up, accepting);
     reported.cancel();
     connections.drain(drain_timeout).await;
+    refusals.sum_up();
     Ok(())
 }
 

@@ -37,12 +37,14 @@ where
     }
 }
 
-/// What no filter gets past: below `info` the database's libraries log the database URL, password included.
+/// What no filter gets past: below `info` the database's libraries log the database URL, password included, and the
+/// HTTP/2 library warns of each acknowledgement that a client makes up.
 fn cap() -> Targets {
     Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_target("sea_orm", LevelFilter::INFO)
         .with_target("sqlx", LevelFilter::INFO)
+        .with_target("h2::proto::ping_pong", LevelFilter::ERROR)
 }
 
 #[cfg(test)]
@@ -79,13 +81,14 @@ mod tests {
     #[rstest]
     #[case::everything("trace")]
     #[case::named("trace,sea_orm=trace,sea_orm::driver=trace,sqlx=trace,sqlx::query=trace")]
-    fn no_filter_shows_what_the_databases_libraries_know(#[case] filter: &str) {
+    fn no_filter_shows_what_libraries_must_not_tell(#[case] filter: &str) {
         let text = logged(LogFormat::Text, filter, || {
             let span = tracing::trace_span!(target: "sea_orm::database", "connect", url = "hidden");
             span.in_scope(|| {
                 tracing::trace!(target: "sea_orm::driver::sqlx_sqlite", "hidden");
                 tracing::debug!(target: "sea_orm_migration::migrator", "hidden");
                 tracing::debug!(target: "sqlx::query", "hidden");
+                tracing::warn!(target: "h2::proto::ping_pong", "hidden");
                 tracing::info!(target: "sea_orm_migration::migrator", "migrating");
                 tracing::trace!(target: "ig_adapters::instagram", "asking");
             });

@@ -11,20 +11,28 @@ use super::bearer;
 use super::in_flight::{InFlight, Place};
 use super::metadata;
 use super::rpc::Rpc;
+use super::without_caller::{CallsWithoutCaller, Room};
 use crate::activity::{Activity, Busy};
 use crate::peer_names::PeerNames;
-use crate::status::{ToStatus as _, overloaded, role_missing};
+use crate::status::{ToStatus as _, overloaded, overloaded_without_caller, role_missing};
 
 /// Lets calls in. Nothing of a refused call's message is read.
 #[derive(Clone)]
 pub(super) struct Admission {
     callers: Arc<dyn Callers>,
     in_flight: InFlight,
+    without_caller: CallsWithoutCaller,
 }
 
-/// What a call that may go on holds until its answer is taken: a place among those of its caller, and what keeps its
-/// connection.
-pub(super) type Held = (Arc<Place>, Option<Busy>);
+/// What a call that may go on holds until its answer is taken.
+pub(super) struct Held {
+    /// Its place among those of its caller; `None` where it needs no caller.
+    pub(super) place: Option<Arc<Place>>,
+    /// What keeps its connection.
+    _busy: Option<Busy>,
+    /// The room of a call that needs no caller.
+    _room: Option<Room>,
+}
 
 /// A call that may not.
 pub(super) struct Refused {
@@ -37,18 +45,19 @@ pub(super) struct Refused {
 impl Admission {
     /// Lets in whom `callers` know.
     pub(super) fn new(callers: Arc<dyn Callers>) -> Self {
-        Self { callers, in_flight: InFlight::default() }
+        Self { callers, in_flight: InFlight::default(), without_caller: CallsWithoutCaller::new() }
     }
 
-    /// Judges a call of `rpc`; `None` where it needs no caller. Takes its token away.
-    pub(super) fn admit<B>(
-        &self,
-        rpc: Rpc,
-        request: &mut Request<B>,
-    ) -> Result<Option<Held>, Refused> {
+    /// Judges a call of `rpc`. Takes its token away.
+    pub(super) fn admit<B>(&self, rpc: Rpc, request: &mut Request<B>) -> Result<Held, Refused> {
         metadata::check(request.headers()).map_err(|status| Refused { caller: None, status })?;
         let bearer = bearer::take(request.headers_mut());
-        let Some(roles) = rpc.roles() else { return Ok(None) };
+        let Some(roles) = rpc.roles() else {
+            let room = self.without_caller.enter(request.uri().path(), request.extensions().get());
+            let refused = || Refused { caller: None, status: overloaded_without_caller() };
+            let room = room.ok_or_else(refused)?;
+            return Ok(Held { place: None, _busy: None, _room: Some(room) });
+        };
         let authorization = match &bearer {
             Ok(Some(token)) => Authorization::Bearer(token),
             Ok(None) => Authorization::Absent,
@@ -65,7 +74,7 @@ impl Admission {
         }
         let place = self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?;
         let busy = request.extensions().get().map(Activity::begin);
-        Ok(Some((Arc::new(place), busy)))
+        Ok(Held { place: Some(Arc::new(place)), _busy: busy, _room: None })
     }
 }
 

@@ -1,10 +1,11 @@
 //! One call from its arrival to its answer, and its line in the log.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use ig_domain::{AccountId, CallerName};
+use ig_domain::{AccountId, CallerName, Owner};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -13,6 +14,7 @@ use tracing::Span;
 
 use super::context::Context;
 use super::in_flight::Place;
+use super::refusals::{Kind, Refusals};
 use super::request_id::{RequestId, RequestIds};
 use super::rpc::Rpc;
 use crate::chain::Chain;
@@ -22,6 +24,9 @@ use crate::status::Reason;
 pub(super) struct Call {
     rpc: Rpc,
     id: RequestId,
+    /// Where it comes from; `None` without a connection.
+    peer: Option<SocketAddr>,
+    refusals: Refusals,
     /// `None` where the call needs no caller, or where it was refused.
     context: Option<Context>,
     /// Whose call was refused, as far as that is known.
@@ -45,12 +50,33 @@ macro_rules! line {
     };
 }
 
+/// Writes the line of a call that is refused, with its peer and the owner that it asked for.
+macro_rules! refused {
+    ($level:ident, $call:expr, $reason:expr, $($rest:tt)*) => {
+        line!(
+            $level,
+            $call,
+            $reason,
+            peer = $call.peer.map(tracing::field::display),
+            owner = $call.owner(),
+            $($rest)*
+            "call refused"
+        )
+    };
+}
+
 impl Call {
-    /// Takes note of a call.
-    pub(super) fn begin<B>(request: &Request<B>, request_ids: &RequestIds) -> Self {
+    /// Takes note of a call. Repeated refusals are summed up by `refusals`.
+    pub(super) fn begin<B>(
+        request: &Request<B>,
+        request_ids: &RequestIds,
+        refusals: &Refusals,
+    ) -> Self {
         Self {
             rpc: Rpc::of_path(request.uri().path()),
             id: RequestId::of(request.headers(), request_ids),
+            peer: request.extensions().get().copied(),
+            refusals: refusals.clone(),
             context: None,
             refused: None,
             arrival: Instant::now(),
@@ -121,22 +147,39 @@ impl Call {
         let app_refused = reason == app || because.is_some_and(|because| because == app);
         let facts = info.as_ref().map(|info| &info.metadata).filter(|facts| !facts.is_empty());
         let facts = facts.map(tracing::field::debug);
-        match (status.code(), status.source()) {
-            (Code::Internal, Some(cause)) => {
-                line!(error, self, reason, facts, error = %Chain(cause), "call failed");
+        let cause = status.source().map(|cause| Chain(cause).to_string());
+        match status.code() {
+            Code::Internal if cause.is_some() => {
+                let error = cause.map(tracing::field::display);
+                line!(error, self, reason, facts, error, "call failed");
             }
             // The one refusal that only the operator can mend.
-            (_, _) if app_refused => line!(warn, self, reason, facts, "call refused"),
-            (Code::Unauthenticated | Code::PermissionDenied, cause) => {
-                let cause = cause.map(|cause| Chain(cause).to_string());
-                line!(warn, self, reason, facts, error = cause, "call refused");
+            _ if app_refused => refused!(warn, self, reason, facts,),
+            code if self.is_summed_up(code) && !self.is_first(reason) => {
+                refused!(debug, self, reason, facts, error = cause,);
             }
-            (_, _) if self.rpc.writes() => line!(info, self, reason, facts, "call refused"),
-            (_, cause) => {
-                let cause = cause.map(|cause| Chain(cause).to_string());
-                line!(debug, self, reason, error = cause, "call refused");
+            Code::Unauthenticated | Code::PermissionDenied => {
+                refused!(warn, self, reason, facts, error = cause,);
             }
+            _ if self.rpc.writes() || reason == Reason::Overloaded.as_str() => {
+                refused!(info, self, reason, facts,);
+            }
+            _ => refused!(debug, self, reason, error = cause,),
         }
+    }
+
+    /// Whether nobody has to answer for each such refusal by itself: it came before a handler, or from whom may not.
+    fn is_summed_up(&self, code: Code) -> bool {
+        self.context.is_none() || code == Code::PermissionDenied
+    }
+
+    fn is_first(&self, reason: &str) -> bool {
+        let context = self.context.as_ref().map(|context| &context.caller().name);
+        self.refusals.is_first(Kind {
+            peer: self.peer.map(|peer| peer.ip()),
+            caller: context.or(self.refused.as_ref()).cloned(),
+            reason: reason.to_owned(),
+        })
     }
 
     pub(super) fn caller(&self) -> Option<&str> {
@@ -146,6 +189,11 @@ impl Call {
 
     fn account(&self) -> Option<AccountId> {
         self.context.as_ref().and_then(Context::account)
+    }
+
+    /// The owner that the request names, as far as it was read.
+    fn owner(&self) -> Option<&str> {
+        self.context.as_ref().and_then(Context::named_owner).map(Owner::as_str)
     }
 
     fn elapsed_ms(&self) -> u64 {

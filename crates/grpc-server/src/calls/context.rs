@@ -10,12 +10,14 @@ use super::in_flight::Place;
 use super::request_id::RequestId;
 use crate::status::{ToStatus as _, internal};
 
-/// Who calls, under which id, and a place for the account that the call turns out to be about. Shared by layer and handler.
+/// Who calls, under which id, and places for the owner and the account that the call turns out to be
+/// about. Shared by layer and handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     place: Arc<Place>,
     request_id: RequestId,
     account: Arc<OnceLock<AccountId>>,
+    named_owner: Arc<OnceLock<Owner>>,
 }
 
 /// A handler was reached past the layer.
@@ -26,7 +28,7 @@ struct NoContext;
 impl Context {
     /// The context of a call that has this place among those of its caller.
     pub(super) fn of(place: Arc<Place>, request_id: RequestId) -> Self {
-        Self { place, request_id, account: Arc::default() }
+        Self { place, request_id, account: Arc::default(), named_owner: Arc::default() }
     }
 
     /// The context that the layer gave this request, and the message.
@@ -46,6 +48,9 @@ impl Context {
     ///
     /// `PERMISSION_DENIED` when the request names an owner who is none of its caller's.
     pub(crate) fn owners(&self, named: Option<Owner>) -> Result<OwnerScope, Status> {
+        if let Some(owner) = &named {
+            self.named_owner.get_or_init(|| owner.clone());
+        }
         self.caller().owners.narrowed(named).map_err(|error| error.to_status())
     }
 
@@ -78,6 +83,11 @@ impl Context {
     /// The id under which the call is logged.
     pub(crate) fn request_id(&self) -> &str {
         self.request_id.as_str()
+    }
+
+    /// The owner that the request names, if it does.
+    pub(super) fn named_owner(&self) -> Option<&Owner> {
+        self.named_owner.get()
     }
 
     /// The account, if the handler came to one.

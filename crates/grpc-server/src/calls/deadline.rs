@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tonic::Status;
 
+use super::rpc::Rpc;
 use crate::status::{Problem, Reason};
 
 /// How long a caller waits that names no deadline.
@@ -13,10 +14,14 @@ const DEFAULT: Duration = Duration::from_secs(30);
 /// How long a caller waits at most, whatever deadline it names. Ours.
 const LONGEST: Duration = Duration::from_mins(5);
 
+/// How long a call may take at most that needs no caller; of a stream, up to its first answer. Ours.
+const LONGEST_WITHOUT_CALLER: Duration = Duration::from_secs(10);
+
 /// The caller's deadline, or [`DEFAULT`] where it names none that can be read.
-pub(super) fn limit(headers: &HeaderMap) -> Duration {
+pub(super) fn limit(headers: &HeaderMap, rpc: Rpc) -> Duration {
     let named = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
-    named.map_or(DEFAULT, |named| named.min(LONGEST))
+    let limit = named.map_or(DEFAULT, |named| named.min(LONGEST));
+    if rpc.roles().is_some() { limit } else { limit.min(LONGEST_WITHOUT_CALLER) }
 }
 
 /// Reads at most eight digits and a unit.
@@ -55,7 +60,7 @@ mod tests {
     fn limit_of(raw: &str) -> Duration {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-timeout", raw.parse().unwrap());
-        limit(&headers)
+        limit(&headers, Rpc::Get)
     }
 
     #[rstest]
@@ -73,6 +78,14 @@ mod tests {
     #[case::nothing("", DEFAULT)]
     fn a_deadline_is_read_or_the_usual_one_holds(#[case] raw: &str, #[case] expected: Duration) {
         assert_eq!(limit_of(raw), expected);
+    }
+
+    #[test]
+    fn a_call_that_needs_no_caller_has_less_time() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(limit(&headers, Rpc::Other), LONGEST_WITHOUT_CALLER);
+        headers.insert("grpc-timeout", "1S".parse().unwrap());
+        assert_eq!(limit(&headers, Rpc::Other), Duration::from_secs(1));
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use ig_metrics::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,7 +29,8 @@ use super::pacing::{Paced, Turn};
 use super::request_body::RequestBody;
 use super::stay::{FAREWELL, Stay};
 use crate::activity::Activities;
-use crate::calls::Calls;
+use crate::answer_timeout::StreamTasks;
+use crate::calls::{Calls, Kind, Refusals};
 use crate::peer_names::PeerNames;
 use crate::tls::{CurrentTls, Tls};
 
@@ -42,13 +43,22 @@ const LAST_GREETINGS: Duration = Duration::from_millis(500);
 /// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// A connection that was accepted.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Tls>,
+    refusals: Refusals,
+}
+
 /// All connections of a server.
 pub(super) struct Connections {
     service: Calls<Routes>,
     tls: Option<CurrentTls>,
-    http: Builder<TokioExecutor>,
+    http: Builder<StreamTasks>,
     places: Arc<Semaphore>,
     activities: Activities,
+    refusals: Refusals,
     tasks: TaskTracker,
     open: Gauge,
     /// Lets connections finish their calls and close.
@@ -59,8 +69,13 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Connections whose calls `service` answers, at most [`MOST_CONNECTIONS`] at once; `open` counts them.
-    pub(super) fn new(service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
-        Self::at_most(MOST_CONNECTIONS, service, tls, open)
+    pub(super) fn new(
+        service: Calls<Routes>,
+        tls: Option<CurrentTls>,
+        open: Gauge,
+        refusals: Refusals,
+    ) -> Self {
+        Self { refusals, ..Self::at_most(MOST_CONNECTIONS, service, tls, open) }
     }
 
     fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
@@ -70,6 +85,7 @@ impl Connections {
             http: http2::builder(),
             places: Arc::new(Semaphore::new(limit)),
             activities: Activities::default(),
+            refusals: Refusals::default(),
             tasks: TaskTracker::new(),
             open,
             closing: CancellationToken::new(),
@@ -82,7 +98,7 @@ impl Connections {
         let accepting = async {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => self.open(stream, self.place().await),
+                    Ok((stream, peer)) => self.open(stream, peer, self.place().await),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -106,13 +122,13 @@ impl Connections {
         // Asks the system itself: the runtime may not have been told of them yet.
         let listener = listener.into_std()?;
         while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            let stream = match listener.accept() {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match listener.accept() {
+                Ok(accepted) => accepted,
                 Err(none) if none.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             };
             stream.set_nonblocking(true)?;
-            self.open(TcpStream::from_std(stream)?, Some(place));
+            self.open(TcpStream::from_std(stream)?, peer, Some(place));
         }
         Ok(())
     }
@@ -143,13 +159,14 @@ impl Connections {
         }
     }
 
-    fn open(&self, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
+    fn open(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let (service, http) = (self.service.clone(), self.http.clone());
         let stay = Stay { closing: self.closing.clone(), activity: self.activities.enter() };
         let tls = self.tls.as_ref().map(|current| current());
+        let accepted = Accepted { stream, peer, tls, refusals: self.refusals.clone() };
         let (held, cut) = (self.open.hold(), self.cut.clone());
         self.tasks.spawn(async move {
-            cut.run_until_cancelled(connection(stream, tls, service, http, stay)).await;
+            cut.run_until_cancelled(connection(accepted, service, http, stay)).await;
             drop((place, held));
         });
     }
@@ -157,17 +174,18 @@ impl Connections {
 
 /// Serves one connection until its client leaves, or until its stay is over and its last call has ended.
 async fn connection(
-    stream: TcpStream,
-    tls: Option<Tls>,
+    accepted: Accepted,
     service: Calls<Routes>,
-    http: Builder<TokioExecutor>,
+    http: Builder<StreamTasks>,
     stay: Stay,
 ) {
-    let Some((stream, names)) = welcomed(stream, tls, &stay).await else { return };
+    let peer = accepted.peer;
+    let Some((stream, names)) = welcomed(accepted, &stay).await else { return };
     let (proved, activity) = (names.is_some(), stay.activity.clone());
     let service = MapRequest::new(service, move |request: Request<Incoming>| {
         let mut request = request.map(RequestBody::new);
         request.extensions_mut().insert(activity.clone());
+        request.extensions_mut().insert(peer);
         if let Some(names) = names.clone() {
             request.extensions_mut().insert(names);
         }
@@ -203,28 +221,31 @@ async fn last_greetings(closing: &CancellationToken) {
 
 /// The connection once its client has greeted, and who that is; `None` where none comes about.
 async fn welcomed(
-    stream: TcpStream,
-    tls: Option<Tls>,
+    accepted: Accepted,
     stay: &Stay,
 ) -> Option<(impl AsyncRead + AsyncWrite + Unpin + use<>, Option<PeerNames>)> {
+    let Accepted { stream, peer, tls, refusals } = accepted;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets of a connection will be late");
     }
-    let address = stream.peer_addr();
     tokio::select! {
         () = stay.activity.leaving() => None,
         () = last_greetings(&stay.closing) => None,
-        greeted = greeted(stream, tls) => greeted.inspect_err(|error| tell(error, address)).ok(),
+        greeted = greeted(stream, tls) => {
+            greeted.inspect_err(|error| tell(error, peer, &refusals)).ok()
+        }
     }
 }
 
 /// Says why a connection did not come about. A certificate that is refused is a caller that is refused.
-fn tell(error: &io::Error, address: io::Result<SocketAddr>) {
-    let address = address.map(tracing::field::display).ok();
+fn tell(error: &io::Error, peer: SocketAddr, refusals: &Refusals) {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-    if let Some(rustls::Error::InvalidCertificate(_)) = cause {
-        tracing::warn!(%error, address, "a client's certificate is refused");
-    } else {
-        tracing::debug!(%error, address, "a connection sent no greeting");
+    let reason = "CERTIFICATE_REFUSED".to_owned();
+    let kind = Kind { peer: Some(peer.ip()), caller: None, reason };
+    match cause {
+        Some(rustls::Error::InvalidCertificate(_)) if refusals.is_first(kind) => {
+            tracing::warn!(%error, %peer, "a client's certificate is refused");
+        }
+        _ => tracing::debug!(%error, %peer, "a connection sent no greeting"),
     }
 }

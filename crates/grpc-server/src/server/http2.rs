@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
+
+use crate::answer_timeout::StreamTasks;
 
 /// Maximum number of concurrent streams per connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
@@ -44,8 +46,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What serves a connection within the limits.
-pub(super) fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+pub(super) fn builder() -> Builder<StreamTasks> {
+    let mut builder = Builder::new(StreamTasks);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)

@@ -34,3 +34,10 @@ pub(crate) fn overloaded() -> Status {
                    them has ended";
     Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
 }
+
+/// The status of a call that needs no caller, where there are as many as there may be.
+pub(crate) fn overloaded_without_caller() -> Status {
+    let message = "as many calls of health and reflection are under way as there may be, on this connection or in all; \
+                   make the same call again later";
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
+}

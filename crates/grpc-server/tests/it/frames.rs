@@ -28,6 +28,9 @@ pub(crate) const END_HEADERS: u8 = 4;
 /// What a client begins with: its preface and empty settings.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+/// Settings by which answers have no room before it is given: an initial window of 0.
+pub(crate) const NO_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+
 /// A frame that arrived.
 #[derive(Debug)]
 pub(crate) struct Frame {
@@ -89,6 +92,16 @@ pub(crate) fn call(stream: u32, method: &str) -> Vec<u8> {
 pub(crate) fn list(stream: u32) -> Vec<u8> {
     let message = framed(&v1::ListRequest::default());
     [call(stream, "List"), frame(DATA, END_STREAM, stream, &message)].concat()
+}
+
+/// The frames of a whole `List` of the caller with this token.
+pub(crate) fn list_by(token: &str, stream: u32) -> Vec<u8> {
+    let authorization = format!("Bearer {token}");
+    let fields = [("content-type", "application/grpc"), ("authorization", &authorization)];
+    let headers = block("POST", &format!("/{SERVICE_NAME}/List"), &fields);
+    let message = framed(&v1::ListRequest::default());
+    let headers = frame(HEADERS, END_HEADERS, stream, &headers);
+    [headers, frame(DATA, END_STREAM, stream, &message)].concat()
 }
 
 /// What ends a stream.

@@ -1,10 +1,11 @@
 //! What is logged, and what is not.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, Once};
 
-use ig_domain::Role;
 use ig_domain::ports::{Cause, MockAccounts, StoreError};
+use ig_domain::{Caller, Role};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
 use ig_test_support::callers::{Known, caller};
@@ -228,4 +229,99 @@ async fn no_log_holds_a_code_a_state_or_a_token_at_any_level() {
     for secret in ["S3CRET-CODE", "S3CRET-STATE", "IGAA-short", "IGAA-long"] {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
+}
+
+/// The lines at WARN or INFO that say that a call was refused.
+fn told(log: &Log) -> Vec<String> {
+    let mut lines = log.lines();
+    lines.retain(|line| line.contains(" WARN ") || line.contains(" INFO "));
+    lines
+}
+
+#[rstest]
+#[case::nobody("S3CRET", "UNAUTHENTICATED", None)]
+#[case::without_the_role("linker", "PERMISSION_DENIED", Some("linker"))]
+#[tokio::test(start_paused = true)]
+async fn repeated_refusals_are_told_once_and_then_in_sum(
+    #[case] token: &str,
+    #[case] reason: &str,
+    #[case] caller_name: Option<&str>,
+) {
+    let mut world = World::new();
+    world.callers = Known::of([caller("linker", &[Role::Link], "*")]);
+    let (log, _guard) = Log::at("ig_grpc_server=trace");
+    let server = world.serve().await;
+    for _ in 0..5 {
+        // Another connection, and so another port, each time.
+        server.client().await.get(by(token, get_request())).await.unwrap_err();
+    }
+    let lines = told(&log);
+    let [first] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(first.contains("call refused") && first.contains("peer=127.0.0.1:"), "{first}");
+    tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+    let lines = told(&log);
+    let [_, sum] = lines.as_slice() else { panic!("{lines:#?}") };
+    let said = ["refused again", "peer=127.0.0.1 ", "count=4", &format!("reason=\"{reason}\"")];
+    assert!(said.iter().all(|part| sum.contains(part)), "{sum}");
+    let caller_name = caller_name.map(|name| format!("caller=\"{name}\""));
+    assert!(caller_name.is_none_or(|caller| sum.contains(&caller)), "{sum}");
+    server.client().await.get(by(token, get_request())).await.unwrap_err();
+    assert_eq!(told(&log).len(), 3, "a new minute begins anew");
+    server.stop.cancel();
+    server.task.await.unwrap().unwrap();
+    assert_eq!(told(&log).len(), 3, "nothing was refused again");
+}
+
+#[tokio::test]
+async fn what_was_refused_again_is_told_at_a_stop() {
+    let mut world = World::new();
+    world.callers = Known::of([]);
+    let (log, _guard) = Log::at("ig_grpc_server=info");
+    let server = world.serve().await;
+    let mut client = server.client().await;
+    for _ in 0..3 {
+        client.get(by("S3CRET", get_request())).await.unwrap_err();
+    }
+    server.stop.cancel();
+    server.task.await.unwrap().unwrap();
+    let lines = told(&log);
+    assert!(
+        lines.iter().any(|line| line.contains("refused again") && line.contains("count=2")),
+        "{lines:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_owner_is_told_with_the_peer() {
+    let mut world = World::new();
+    world.callers = Known::of([caller("clerk", &[Role::Read], "shop/*")]);
+    let (log, _guard) = Log::at("ig_grpc_server=info");
+    let mut client = world.client().await;
+    let request = v1::GetRequest { owner: Some("cafe/1".to_owned()), ..get_request() };
+    client.get(by("clerk", request)).await.unwrap_err();
+    let lines = told(&log);
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    let said =
+        ["WARN", "caller=\"clerk\"", "owner=\"cafe/1\"", "peer=127.0.0.1:", "PERMISSION_DENIED"];
+    assert!(said.iter().all(|part| line.contains(part)), "{line}");
+}
+
+#[tokio::test]
+async fn a_caller_without_room_is_told_also_for_reads() {
+    let stuck = Stuck::default();
+    let mut world = World { accounts: Arc::new(stuck.clone()), ..World::new() };
+    let narrow = caller("narrow", &[Role::Read], "*");
+    world.callers = Known::of([Caller { max_in_flight: NonZeroU32::new(1), ..narrow }]);
+    let (log, _guard) = Log::at("ig_grpc_server=info");
+    let mut client = world.client().await;
+    let mut first = client.clone();
+    let waiting = tokio::spawn(async move { first.get(by("narrow", get_request())).await });
+    stuck.entered.notified().await;
+    client.get(by("narrow", get_request())).await.unwrap_err();
+    stuck.released.notify_one();
+    waiting.await.unwrap().unwrap_err();
+    let lines = told(&log);
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    let said = ["INFO", "caller=\"narrow\"", "peer=127.0.0.1:", "reason=\"OVERLOADED\""];
+    assert!(said.iter().all(|part| line.contains(part)), "{line}");
 }

@@ -28,7 +28,8 @@ const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
     let meters = ServerMeters::register(&mut Registry::new("test", "1"));
     let open = meters.connections.clone();
-    let calls = Calls::new(routes, Arc::new(Everybody), Arc::new(String::new), meters);
+    let request_ids = Arc::new(String::new);
+    let calls = Calls::new(routes, Arc::new(Everybody), request_ids, meters, Refusals::default());
     (Connections::at_most(limit, calls, tls, open.clone()), open)
 }
 
