@@ -92,7 +92,8 @@ async fn the_log_tells_all_but_secrets() {
 async fn a_secret_shows_under_no_name_in_no_path_and_in_no_encoding() {
     let sandbox = start().await;
     let (code, token) = (sandbox.code("mira.paints").await, sandbox.long("mira.paints").await);
-    let encoded: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded: Vec<_> = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = encoded.concat();
     let bearer = "token-of-another-client";
     for path in [
         format!("/me?app_key={APP_SECRET}&note=see+{code}&{token}=1"),
