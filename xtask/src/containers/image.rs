@@ -84,3 +84,16 @@ fn start(compose: &Compose<'_>, grpcurl: &Client) -> Result<Client> {
 fn remove_container(compose: &Compose<'_>) -> Result<()> {
     process::output(&mut compose.engine(["rm", "--force", ALONE])).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_is_run_as_the_readme_says() {
+        let readme = include_str!("../../../README.md");
+        let line = format!("{} accounts:{FOLDER} ", HARDENED.join(" "));
+        assert!(readme.contains(&line), "{line}");
+        assert!(readme.contains("--env ALLOW_ANONYMOUS=true instagram-accounts\n"));
+    }
+}
