@@ -12,6 +12,7 @@ mod m20261124_000003_create_link_attempt;
 mod m20261124_000004_create_renewal_lease;
 mod m20261124_000005_create_token_audit;
 mod m20261128_000001_index_listings;
+mod m20261128_000002_create_sealing_key;
 
 /// Brings a database up to date.
 ///
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000004_create_renewal_lease::Migration),
             Box::new(m20261124_000005_create_token_audit::Migration),
             Box::new(m20261128_000001_index_listings::Migration),
+            Box::new(m20261128_000002_create_sealing_key::Migration),
         ]
     }
 

@@ -21,6 +21,7 @@ mod database_url;
 #[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
 mod entity;
 mod error;
+mod key_checks;
 mod lease;
 mod link_attempts;
 mod listing;

@@ -13,9 +13,11 @@ use ig_domain::ports::{Cause, SealContext, SealError, TokenCipher};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+mod key_check;
 mod key_file;
 
-pub use key_file::KeyFileError;
+pub use key_check::KeyCheckError;
+pub use key_file::{KeyFile, KeyFileError};
 
 /// The first byte of everything sealed; another form gets another number.
 const VERSION: u8 = 1;
@@ -54,8 +56,18 @@ pub enum InvalidKeyRing {
 }
 
 impl KeyRing {
+    /// The ids of all keys.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.keys().map(|key| key.id.clone()).collect()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SealingKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
     fn key(&self, id: &str) -> Option<&SealingKey> {
-        std::iter::once(&self.first).chain(&self.others).find(|key| key.id == id)
+        self.keys().find(|key| key.id == id)
     }
 }
 
@@ -92,22 +104,9 @@ impl SealingKey {
     }
 }
 
-fn is_key_id(id: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    (1..=32).contains(&id.len()) && id.bytes().all(allowed)
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = std::iter::once(&self.first).chain(&self.others).map(|key| &key.id);
-        formatter.debug_list().entries(ids).finish()
-    }
-}
-
-impl TokenCipher for KeyRing {
+impl SealingKey {
     fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError> {
-        let SealingKey { id, cipher } = &self.first;
+        let Self { id, cipher } = self;
         let mut nonce = [0; NONCE_BYTES];
         random(&mut nonce)?;
         let payload = Payload { msg: secret.as_bytes(), aad: &associated_data(context, id) };
@@ -117,15 +116,37 @@ impl TokenCipher for KeyRing {
         Ok([&[VERSION, id_length], id.as_bytes(), &nonce, &ciphertext].concat())
     }
 
-    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<SecretString, SealError> {
-        let Sealed { key_id, nonce, ciphertext } =
-            Sealed::split(sealed).ok_or(SealError::Rejected)?;
-        let key = self.key(key_id).ok_or_else(|| SealError::UnknownKey(key_id.to_owned()))?;
+    fn open(&self, context: &SealContext, sealed: &Sealed<'_>) -> Result<SecretString, SealError> {
+        let Sealed { key_id, nonce, ciphertext } = sealed;
         let payload = Payload { msg: ciphertext, aad: &associated_data(context, key_id) };
-        let opened = key.cipher.decrypt(&Nonce::from(nonce), payload).map(Zeroizing::new);
+        let opened = self.cipher.decrypt(&Nonce::from(*nonce), payload).map(Zeroizing::new);
         let opened = opened.map_err(|_| SealError::Rejected)?;
         let text = std::str::from_utf8(&opened).map_err(|_| SealError::Rejected)?;
         Ok(SecretString::from(text))
+    }
+}
+
+fn is_key_id(id: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=32).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.ids()).finish()
+    }
+}
+
+impl TokenCipher for KeyRing {
+    fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError> {
+        self.first.seal(context, secret)
+    }
+
+    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<SecretString, SealError> {
+        let sealed = Sealed::split(sealed).ok_or(SealError::Rejected)?;
+        let key = self.key(sealed.key_id);
+        key.ok_or_else(|| SealError::UnknownKey(sealed.key_id.to_owned()))?.open(context, &sealed)
     }
 }
 

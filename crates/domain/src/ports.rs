@@ -5,6 +5,7 @@
 mod audit;
 mod callers;
 mod instagram;
+mod key_checks;
 mod sealing;
 mod store;
 mod system;
@@ -12,6 +13,7 @@ mod system;
 pub use audit::{AuditLog, AuditPage};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
+pub use key_checks::KeyChecks;
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
     AccountKey, AccountPage, Accounts, Cause, CompletedLink, LEASE, LinkAttempts, PendingLinks,
@@ -23,6 +25,8 @@ pub use system::{Clock, Ids, Timer};
 pub use audit::MockAuditLog;
 #[cfg(feature = "mocks")]
 pub use instagram::MockInstagram;
+#[cfg(feature = "mocks")]
+pub use key_checks::MockKeyChecks;
 #[cfg(feature = "mocks")]
 pub use sealing::MockTokenCipher;
 #[cfg(feature = "mocks")]

@@ -1,4 +1,4 @@
-//! Sealing keys that may come after the start: a key file is read once the database beside it is there.
+//! Sealing keys that may come after the start, and serve only once they are seen to be the database's.
 
 use std::sync::OnceLock;
 
@@ -6,37 +6,52 @@ use ig_adapters::sealing::KeyRing;
 use ig_domain::ports::{SealContext, SealError, TokenCipher};
 use secrecy::SecretString;
 
-/// The sealing keys of this process, once they are known.
+/// The sealing keys of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(OnceLock<KeyRing>);
+pub(crate) struct Keys {
+    ring: OnceLock<KeyRing>,
+    verified: OnceLock<()>,
+}
 
 impl Keys {
     /// The configured keys, if there are any.
     pub(crate) fn new(configured: Option<KeyRing>) -> Self {
-        Self(configured.map(OnceLock::from).unwrap_or_default())
+        let ring = configured.map(OnceLock::from).unwrap_or_default();
+        Self { ring, verified: OnceLock::new() }
     }
 
-    /// Whether they are known.
-    pub(crate) fn are_known(&self) -> bool {
-        self.0.get().is_some()
+    /// The keys, whether they are verified or not; `None` until they are learned.
+    pub(crate) fn ring(&self) -> Option<&KeyRing> {
+        self.ring.get()
     }
 
-    /// Makes them known. Those that are known already stay.
-    pub(crate) fn learn(&self, ring: KeyRing) {
-        self.0.get_or_init(|| ring);
+    /// Takes the keys of a key file, and returns them. Those that are known already stay.
+    pub(crate) fn learn(&self, ring: KeyRing) -> &KeyRing {
+        self.ring.get_or_init(|| ring)
     }
 
-    fn ring(&self) -> Result<&KeyRing, SealError> {
-        self.0.get().ok_or(SealError::NoKeys)
+    /// Whether they serve.
+    pub(crate) fn are_verified(&self) -> bool {
+        self.verified.get().is_some()
+    }
+
+    /// Lets them serve.
+    pub(crate) fn set_verified(&self) {
+        self.verified.get_or_init(|| ());
+    }
+
+    fn serving(&self) -> Result<&KeyRing, SealError> {
+        let verified = self.verified.get().and(self.ring.get());
+        verified.ok_or(SealError::NoKeys)
     }
 }
 
 impl TokenCipher for Keys {
     fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError> {
-        self.ring()?.seal(context, secret)
+        self.serving()?.seal(context, secret)
     }
 
     fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<SecretString, SealError> {
-        self.ring()?.open(context, sealed)
+        self.serving()?.open(context, sealed)
     }
 }

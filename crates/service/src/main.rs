@@ -10,6 +10,7 @@ mod healthcheck;
 mod keys;
 mod meters;
 mod migrate;
+mod missing_keys;
 mod preparation;
 mod probes;
 mod serve;

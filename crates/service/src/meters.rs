@@ -6,7 +6,9 @@ use ig_adapters::instagram::InstagramMeter;
 use ig_adapters::outcomes::{LinkCounts, RenewalCounts};
 use ig_adapters::persistence::StoreMeter;
 use ig_grpc_server::{Readiness, ServerMeters};
-use ig_metrics::Registry;
+use ig_metrics::{Gauge, Registry};
+
+use crate::missing_keys;
 
 /// What the names of all metrics begin with.
 const PREFIX: &str = "instagram_accounts";
@@ -21,6 +23,8 @@ pub(crate) struct Meters {
     pub(crate) server: ServerMeters,
     /// Calls to the store.
     pub(crate) store: StoreMeter,
+    /// Sealing keys that are in use and not configured.
+    pub(crate) missing_keys: Gauge,
     /// Requests to Instagram.
     pub(crate) instagram: InstagramMeter,
     /// Links.
@@ -38,6 +42,7 @@ impl Meters {
             readiness: Readiness::register(&mut registry),
             server: ServerMeters::register(&mut registry),
             store: StoreMeter::register(&mut registry),
+            missing_keys: missing_keys::register(&mut registry),
             instagram: InstagramMeter::register(&mut registry),
             links: LinkCounts::register(&mut registry),
             renewals: RenewalCounts::register(&mut registry),

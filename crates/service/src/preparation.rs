@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ig_adapters::persistence::Database;
-use ig_adapters::sealing::KeyRing;
-use ig_domain::ports::StoreError;
+use ig_adapters::sealing::{KeyCheckError, KeyFile, KeyRing};
+use ig_domain::ports::{KeyChecks, StoreError};
 use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::keys::Keys;
 
@@ -24,8 +24,10 @@ pub(crate) struct Preparation {
     pub(crate) database: Arc<Database>,
     /// Whether it is migrated here; its probe tells what is missing.
     pub(crate) migrates: bool,
-    /// The keys, to be read from beside the database where none are configured.
+    /// The keys, to be read from beside the database where none are configured, and verified.
     pub(crate) keys: Arc<Keys>,
+    /// What the keys are verified by.
+    pub(crate) key_checks: Arc<dyn KeyChecks>,
 }
 
 impl Preparation {
@@ -66,14 +68,38 @@ impl Preparation {
         if self.migrates {
             self.database.migrate().await.context("the database was not brought up to date")?;
         }
-        if self.keys.are_known() {
+        if self.keys.are_verified() {
             return Ok(());
         }
-        let key_file = self.database.key_file().context("there is no place for a key file")?;
+        let ring = match self.keys.ring() {
+            Some(ring) => ring,
+            None => self.keys.learn(self.key_file().await?),
+        };
+        match ring.verify_and_keep(&*self.key_checks).await {
+            Ok(()) => self.keys.set_verified(),
+            Err(KeyCheckError::Store(error)) => {
+                return Err(error).context("the sealing keys cannot be checked");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// The keys of the file beside the database, which is made where nothing is sealed yet.
+    async fn key_file(&self) -> anyhow::Result<KeyRing> {
+        let path = self.database.key_file().context("there is no place for a key file")?;
         let sealed = self.database.anything_sealed().await;
         let sealed = sealed.context("the database cannot be asked for sealed tokens")?;
-        self.keys.learn(KeyRing::load_or_create(&key_file, !sealed)?);
-        Ok(())
+        let KeyFile { ring, is_new } = KeyFile::load_or_create(&path, !sealed)?;
+        if is_new {
+            let (path, key) = (path.display(), ring.ids().join(","));
+            warn!(
+                %path,
+                key,
+                "a new sealing key was made: back the file up, apart from the database; without it every person must consent again"
+            );
+        }
+        Ok(ring)
     }
 }
 
@@ -83,26 +109,35 @@ fn is_away(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
-    use ig_adapters::persistence::DatabaseSettings;
+    use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore, StoreMeter};
     use ig_domain::ports::{SealContext, SealError, TokenCipher as _};
+    use ig_metrics::Registry;
 
     use super::*;
 
-    fn preparation(file: &Path) -> Preparation {
+    const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const OTHER: &str = "k1:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
+
+    fn preparation(file: &Path, configured: Option<&str>) -> Preparation {
         let url = format!("sqlite://{}?mode=rwc", file.display());
         let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
-        Preparation { database, migrates: true, keys: Arc::new(Keys::new(None)) }
+        let keys = Arc::new(Keys::new(configured.map(|keys| keys.parse().unwrap())));
+        let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+        let app = "1".parse().unwrap();
+        let store = SeaOrmStore::new(Arc::clone(&database), app, keys.clone(), meter);
+        Preparation { database, migrates: true, keys, key_checks: Arc::new(store) }
     }
 
     #[tokio::test]
     async fn a_new_database_gets_its_migrations_and_a_key() {
         let folder = tempfile::tempdir().unwrap();
-        let preparation = preparation(&folder.path().join("accounts.db"));
+        let preparation = preparation(&folder.path().join("accounts.db"), None);
         assert!(preparation.begin().await.unwrap());
-        assert!(preparation.keys.are_known());
+        assert!(preparation.keys.are_verified());
         assert_eq!(preparation.database.pending_migrations().await.unwrap(), [""; 0]);
     }
 
@@ -110,22 +145,48 @@ mod tests {
     async fn what_is_away_at_the_start_is_made_fit_once_it_comes() {
         let folder = tempfile::tempdir().unwrap();
         let away = folder.path().join("volume");
-        let preparation = preparation(&away.join("accounts.db"));
+        let preparation = preparation(&away.join("accounts.db"), Some(KEY));
         assert!(!preparation.begin().await.unwrap());
         let context = SealContext { table: "account_token", row: Vec::new(), purpose: "test" };
         let sealed = preparation.keys.seal(&context, "token");
-        assert!(matches!(sealed, Err(SealError::NoKeys)));
+        assert!(matches!(sealed, Err(SealError::NoKeys)), "unverified keys seal nothing");
         fs::create_dir(&away).unwrap();
         preparation.finish().await.unwrap();
         assert!(preparation.keys.seal(&context, "token").is_ok());
     }
 
     #[tokio::test]
+    async fn other_bytes_under_a_known_key_id_refuse_to_serve_and_say_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        assert!(preparation(&file, Some(KEY)).begin().await.unwrap());
+        let wrong = preparation(&file, Some(OTHER));
+        let text = wrong.begin().await.unwrap_err().to_string();
+        assert!(text.contains(r#"put the former key back under "k1""#), "{text}");
+        assert!(!wrong.keys.are_verified());
+        assert!(preparation(&file, Some(KEY)).begin().await.unwrap());
+    }
+
+    /// The made key file and a key of one's own never have one id.
+    #[tokio::test]
+    async fn a_key_of_ones_own_may_follow_a_made_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        assert!(preparation(&file, None).begin().await.unwrap());
+        let made = fs::read_to_string(folder.path().join("accounts.db.keys")).unwrap();
+        assert!(!made.starts_with("k1:"));
+        let both = format!("{KEY},{}", made.trim());
+        assert!(preparation(&file, Some(&both)).begin().await.unwrap());
+    }
+
+    #[tokio::test]
     async fn a_damaged_key_file_is_for_good() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("accounts.db.keys"), "planted").unwrap();
-        let error = preparation(&folder.path().join("accounts.db")).begin().await.unwrap_err();
-        let text = format!("{error:#}");
+        let key_file = folder.path().join("accounts.db.keys");
+        fs::write(&key_file, "planted").unwrap();
+        fs::set_permissions(&key_file, Permissions::from_mode(0o600)).unwrap();
+        let refused = preparation(&folder.path().join("accounts.db"), None).begin().await;
+        let text = format!("{:#}", refused.unwrap_err());
         assert!(text.contains("accounts.db.keys") && !text.contains("planted"), "{text}");
     }
 }

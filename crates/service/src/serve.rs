@@ -22,6 +22,7 @@ use crate::callers::Admitted;
 use crate::config::{InvalidSettings, ServeConfig};
 use crate::keys::Keys;
 use crate::meters::Meters;
+use crate::missing_keys::MissingKeys;
 use crate::preparation::Preparation;
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
@@ -47,6 +48,14 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
 
     let (preparation, adapters) = wire(&mut config, &database, clock, &meters)?;
     let ready = preparation.begin().await?;
+    let tasks = Tasks {
+        sweep: adapters.sweep(),
+        missing_keys: MissingKeys {
+            keys: Arc::clone(&preparation.keys),
+            store: Arc::clone(&preparation.key_checks),
+            gauge: meters.missing_keys,
+        },
+    };
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut serving = Box::pin(ig_grpc_server::serve(
@@ -66,7 +75,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     ));
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
-        unusable = background(preparation, ready, adapters.sweep()) => return Err(unusable),
+        unusable = background(preparation, ready, tasks) => return Err(unusable),
         never = callers.follow() => match never {},
         never = tls::follow(tls) => never,
         signal = signals.next() => info!(signal, "stopping"),
@@ -90,14 +99,16 @@ fn wire(
     meters: &Meters,
 ) -> anyhow::Result<(Preparation, Adapters)> {
     let keys = Arc::new(Keys::new(config.token_keys.take()));
+    let (app_id, meter) = (config.instagram.app_id.clone(), meters.store.clone());
+    let store = SeaOrmStore::new(Arc::clone(database), app_id, keys.clone(), meter);
+    let store = Arc::new(store);
     let preparation = Preparation {
         database: Arc::clone(database),
         // A file is nobody else's to migrate.
         migrates: config.migrate_on_start || database.key_file().is_some(),
-        keys: Arc::clone(&keys),
+        keys,
+        key_checks: store.clone(),
     };
-    let app_id = config.instagram.app_id.clone();
-    let store = SeaOrmStore::new(Arc::clone(database), app_id, keys, meters.store.clone());
     let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
     Ok((preparation, Adapters::new(store, instagram, clock, meters)))
 }
@@ -128,12 +139,21 @@ fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
     }
 }
 
+/// The tasks that go on beside the calls once the store is prepared.
+struct Tasks {
+    sweep: Sweep,
+    missing_keys: MissingKeys,
+}
+
 /// What goes on beside the calls. Ends only when the store is unusable for good, with the reason.
-async fn background(preparation: Preparation, ready: bool, sweep: Sweep) -> anyhow::Error {
+async fn background(preparation: Preparation, ready: bool, tasks: Tasks) -> anyhow::Error {
     if !ready && let Err(unusable) = preparation.finish().await {
         return unusable;
     }
-    tidy_forever(sweep).await
+    tokio::select! {
+        never = tidy_forever(tasks.sweep) => never,
+        never = tasks.missing_keys.follow() => never,
+    }
 }
 
 /// How long calls may go on after a stop. The rest of `limit` is for work that goes on without them.

@@ -46,13 +46,13 @@ pub(crate) async fn clock(sandbox_url: Option<&str>) -> anyhow::Result<Arc<dyn C
 impl Adapters {
     /// The adapters of one process, counted by `meters`.
     pub(crate) fn new(
-        store: SeaOrmStore,
+        store: Arc<SeaOrmStore>,
         instagram: GraphApi,
         clock: Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
         Self {
-            store: Arc::new(store),
+            store,
             instagram: Arc::new(instagram),
             clock,
             timer: Arc::new(TokioTimer),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ig_domain::AppId;
-use ig_domain::ports::{Accounts, AuditLog, LinkAttempts, PendingLinks, RenewalLeases, StoreProbe};
+use ig_domain::ports::{
+    Accounts, AuditLog, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases, StoreProbe,
+};
 
 use crate::builders::parsed;
 
@@ -19,6 +21,7 @@ pub mod audit;
 pub mod completion;
 pub mod faulty;
 pub mod isolation;
+pub mod key_checks;
 pub mod leases;
 pub mod listing;
 pub mod pending_links;
@@ -34,6 +37,7 @@ pub struct Ports {
     pub link_attempts: Arc<dyn LinkAttempts>,
     pub renewal_leases: Arc<dyn RenewalLeases>,
     pub audit: Arc<dyn AuditLog>,
+    pub key_checks: Arc<dyn KeyChecks>,
     pub probe: Arc<dyn StoreProbe>,
 }
 
@@ -133,6 +137,10 @@ macro_rules! store_contract {
                 an_entry_outlives_its_account,
                 an_entry_is_recorded_once,
             }
+            key_checks::{
+                a_check_value_is_kept_once,
+                of_many_check_values_one_wins,
+            }
             sweep::{
                 a_stale_short_lived_token_ends_its_attempt,
                 what_lies_sent_or_unsent_ends_after_an_hour,
@@ -148,6 +156,7 @@ macro_rules! store_contract {
                 links_of_another_app_are_invisible,
                 leases_of_another_app_are_others,
                 the_audit_of_another_app_is_invisible,
+                check_values_of_another_app_are_others,
                 a_store_that_is_well_says_so,
             }
         );

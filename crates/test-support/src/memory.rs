@@ -3,6 +3,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod key_checks;
 mod leases;
 
 use std::collections::{BTreeMap, HashMap};
@@ -49,6 +50,7 @@ struct Rows {
     attempts: BTreeMap<CodeHash, AttemptRow>,
     renewals: HashMap<AccountId, Lease>,
     audit: Vec<AuditEntry>,
+    key_checks: HashMap<String, Vec<u8>>,
 }
 
 struct AttemptRow {

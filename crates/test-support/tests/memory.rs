@@ -19,6 +19,7 @@ impl StoreUnderTest for Memory {
             link_attempts: store.clone(),
             renewal_leases: store.clone(),
             audit: store.clone(),
+            key_checks: store.clone(),
             probe: store,
         }
     }

@@ -27,6 +27,7 @@ pub(super) enum Operation {
     ClaimRenewal,
     ReleaseRenewal,
     RecordAudit,
+    CheckKeys,
     Sweep,
     Probe,
 }
@@ -50,6 +51,7 @@ ig_metrics::label!(Operation, "operation", {
     ClaimRenewal => "claim_renewal",
     ReleaseRenewal => "release_renewal",
     RecordAudit => "record_audit",
+    CheckKeys => "check_keys",
     Sweep => "sweep",
     Probe => "probe",
 });

@@ -5,4 +5,5 @@ pub(super) mod instagram_account;
 pub(super) mod link_attempt;
 pub(super) mod pending_link;
 pub(super) mod renewal_lease;
+pub(super) mod sealing_key;
 pub(super) mod token_audit;

@@ -8,12 +8,14 @@ use super::entity::account_token;
 use super::error::{corrupt, translate_seal};
 use crate::sealing::key_id;
 
-fn of_account(id: AccountId) -> SealContext {
+/// What the token of an account is bound to.
+pub(super) fn of_account(id: AccountId) -> SealContext {
     let row = id.as_uuid().as_bytes().to_vec();
     SealContext { table: "account_token", row, purpose: "long-lived token" }
 }
 
-fn of_attempt(code: &CodeHash) -> SealContext {
+/// What the token of an attempt is bound to.
+pub(super) fn of_attempt(code: &CodeHash) -> SealContext {
     let row = code.as_bytes().to_vec();
     SealContext { table: "link_attempt", row, purpose: "short-lived token" }
 }

@@ -1,5 +1,6 @@
 //! What sealing promises: a token opens where it was sealed, and nowhere else.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -112,26 +113,58 @@ proptest! {
 fn a_key_file_is_made_once_for_its_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.db.keys");
-    let sealed = KeyRing::load_or_create(&path, true).unwrap().seal(&context(), "token").unwrap();
+    let sealed = KeyFile::load_or_create(&path, true).unwrap();
+    assert!(sealed.is_new);
+    let sealed = sealed.ring.seal(&context(), "token").unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let again = KeyRing::load_or_create(&path, false).unwrap();
-    assert_eq!(again.open(&context(), &sealed).unwrap().expose_secret(), "token");
+    let again = KeyFile::load_or_create(&path, false).unwrap();
+    assert!(!again.is_new);
+    assert_eq!(again.ring.open(&context(), &sealed).unwrap().expose_secret(), "token");
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(files, 1, "no draft is left behind");
+}
+
+#[test]
+fn every_made_key_has_an_id_of_its_own() {
+    let make = || {
+        let folder = tempfile::tempdir().unwrap();
+        KeyFile::load_or_create(&folder.path().join("keys"), true).unwrap().ring.ids()
+    };
+    let (first, second) = (make(), make());
+    assert!(first[0].starts_with("made-"), "{first:?}");
+    assert_ne!(first, second);
+}
+
+#[rstest]
+#[case::group(0o640)]
+#[case::everybody(0o604)]
+#[case::for_writing(0o620)]
+fn a_key_file_that_others_can_get_at_is_refused_with_the_remedy(#[case] mode: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.db.keys");
+    KeyFile::load_or_create(&path, true).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    let refused = KeyFile::load_or_create(&path, true).unwrap_err();
+    assert!(matches!(refused, KeyFileError::Exposed(_, refused) if refused == mode));
+    let remedy = format!("`chmod 600 {}`", path.display());
+    assert!(refused.to_string().ends_with(&remedy), "{refused}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    assert!(!KeyFile::load_or_create(&path, false).unwrap().is_new);
 }
 
 #[test]
 fn starters_at_once_end_with_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.db.keys");
-    let start = || KeyRing::load_or_create(&path, true).unwrap();
-    let rings: Vec<_> = std::thread::scope(|scope| {
+    let start = || KeyFile::load_or_create(&path, true).unwrap();
+    let files: Vec<_> = std::thread::scope(|scope| {
         let starters: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
         starters.into_iter().map(|starter| starter.join().unwrap()).collect()
     });
-    let sealed = rings[0].seal(&context(), "token").unwrap();
-    for ring in &rings {
-        assert_eq!(ring.open(&context(), &sealed).unwrap().expose_secret(), "token");
+    assert_eq!(files.iter().filter(|file| file.is_new).count(), 1);
+    let sealed = files[0].ring.seal(&context(), "token").unwrap();
+    for file in &files {
+        assert_eq!(file.ring.open(&context(), &sealed).unwrap().expose_secret(), "token");
     }
 }
 
@@ -139,7 +172,7 @@ fn starters_at_once_end_with_one_key() {
 fn no_key_is_made_where_something_is_sealed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.db.keys");
-    let refused = KeyRing::load_or_create(&path, false).unwrap_err();
+    let refused = KeyFile::load_or_create(&path, false).unwrap_err();
     assert!(matches!(refused, KeyFileError::Missing(_)), "{refused}");
     assert!(!path.exists());
 }
@@ -149,13 +182,14 @@ fn a_damaged_key_file_is_refused_without_showing_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.db.keys");
     std::fs::write(&path, "k1:planted-secret").unwrap();
-    let refused = KeyRing::load_or_create(&path, true).unwrap_err();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let refused = KeyFile::load_or_create(&path, true).unwrap_err();
     assert!(matches!(refused, KeyFileError::Malformed(_, InvalidKeyRing::Key(1))));
     assert!(!format!("{refused:?}").contains("planted"));
 }
 
 #[test]
 fn a_folder_that_is_missing_is_an_error() {
-    let refused = KeyRing::load_or_create(Path::new("/nonexistent/accounts.db.keys"), true);
+    let refused = KeyFile::load_or_create(Path::new("/nonexistent/accounts.db.keys"), true);
     assert!(matches!(refused, Err(KeyFileError::Io(..))));
 }

@@ -92,6 +92,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         link_attempts: store.clone(),
         renewal_leases: store.clone(),
         audit: store.clone(),
+        key_checks: store.clone(),
         probe: store,
     }
 }

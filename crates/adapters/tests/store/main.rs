@@ -6,8 +6,10 @@ mod concurrency;
 mod damage;
 mod fixture;
 mod flooding;
+mod keys;
 mod migrations;
 mod outage;
+mod restore;
 mod round_trips;
 mod secrets;
 

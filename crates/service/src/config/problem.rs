@@ -68,7 +68,10 @@ impl InvalidSettings {
 
     /// No keys are given, and beside this database there is no place for a file with them.
     pub(crate) fn no_keys() -> Self {
-        Self::of(&setting::TOKEN_KEYS, &"is required with PostgreSQL")
+        let problem = "is required with PostgreSQL: make a key once and keep it, \
+            (umask 077; printf '2026-11:%s' \"$(openssl rand -base64 32)\" > token-keys), \
+            and name that file in TOKEN_KEYS_FILE";
+        Self::of(&setting::TOKEN_KEYS, &problem)
     }
 
     /// A command works on the file of callers, and none is named. `text` continues the variable's name.

@@ -105,7 +105,7 @@ settings! {
             "Keys that seal tokens, id:base64(32 bytes), comma-separated: the first seals, all open",
             "a key file beside an SQLite database, made at the first start",
         )
-        .example(r#""k1:$(openssl rand -base64 32)""#)
+        .example("2026-11:THE_BASE64_OF_32_RANDOM_BYTES")
         .secret()
         .empty(Empty::Refused);
 

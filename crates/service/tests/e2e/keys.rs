@@ -3,7 +3,7 @@
 use ig_proto::v1::TokenOutcome;
 
 use crate::support::sandbox::{BAKERY, CREATOR};
-use crate::support::{A_DAY_LATER, Service, Stack, reason};
+use crate::support::{A_DAY_LATER, Service, Stack, eventually, reason};
 
 const FORMER: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEWER: &str = "k2:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
@@ -33,6 +33,12 @@ async fn without_its_key_a_token_is_lost_until_the_person_consents_again() {
     let account = stack.service.linked(&stack.sandbox, "", BAKERY).await;
     let settings = [("TOKEN_KEYS", NEWER)];
     let service = Service::start(&stack.sandbox, stack.folder.path(), &settings).await;
+    eventually("the missing key is named", async || {
+        let log = service.process.printed();
+        log.contains("cannot be opened: put these keys behind").then_some(())
+    })
+    .await;
+    service.process.line_with(r#"keys="k1""#);
     assert_eq!(reason(service.refresh(&account.account_id).await), "INTERNAL");
     service.process.line_with(r#"sealed under key "k1", which is not among the configured keys"#);
 

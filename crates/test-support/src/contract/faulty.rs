@@ -7,6 +7,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod key_checks;
 mod leases;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub enum Fault {
     LostEntries,
     /// The audit heeds nothing that was asked for.
     LooseAudits,
+    /// Each that stores a check value is told its own.
+    LooseKeyChecks,
     /// A listing heeds neither owner nor status, and leaves an account out between two pages.
     LooseListings,
 }
@@ -93,7 +96,8 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             pending_links: faulty.clone(),
             link_attempts: faulty.clone(),
             renewal_leases: faulty.clone(),
-            audit: faulty,
+            audit: faulty.clone(),
+            key_checks: faulty,
             probe,
         }
     }
@@ -212,6 +216,7 @@ macro_rules! faults_are_seen {
                 isolation::links_of_another_app_are_invisible,
                 isolation::leases_of_another_app_are_others,
                 isolation::the_audit_of_another_app_is_invisible,
+                isolation::check_values_of_another_app_are_others,
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,
@@ -220,6 +225,10 @@ macro_rules! faults_are_seen {
                 audit::every_field_of_an_entry_survives,
                 audit::an_entry_outlives_its_account,
                 audit::an_entry_is_recorded_once,
+            }
+            loose_key_checks: LooseKeyChecks breaks {
+                key_checks::a_check_value_is_kept_once,
+                key_checks::of_many_check_values_one_wins,
             }
             loose_audits: LooseAudits breaks {
                 audit::the_newest_entry_comes_first_and_pages_join,

@@ -86,6 +86,15 @@ pub async fn the_audit_of_another_app_is_invisible(store: &dyn StoreUnderTest) {
     assert_eq!(ports.audit.entries(&page).await.unwrap(), [entry]);
 }
 
+/// Two apps may have two keys of one id.
+pub async fn check_values_of_another_app_are_others(store: &dyn StoreUnderTest) {
+    let (ours, theirs) = (store.ports().key_checks, another_app(store).key_checks);
+    ours.keep("k1", b"ours").await.unwrap();
+    assert_eq!(theirs.find("k1").await.unwrap(), None);
+    assert_eq!(theirs.keep("k1", b"theirs").await.unwrap(), b"theirs");
+    assert_eq!(ours.find("k1").await.unwrap().as_deref(), Some(&b"ours"[..]));
+}
+
 /// A store that can serve passes its own check.
 pub async fn a_store_that_is_well_says_so(store: &dyn StoreUnderTest) {
     store.ports().probe.check().await.unwrap();

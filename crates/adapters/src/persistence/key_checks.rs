@@ -1,0 +1,152 @@
+//! Check values of sealing keys, and what is sealed under a key.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use ig_domain::ports::{KeyChecks, SealContext, StoreError};
+use ig_domain::{AccountId, CodeHash};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter,
+    QuerySelect, QueryTrait as _, RelationTrait,
+};
+
+use super::SeaOrmStore;
+use super::attempt_row::EXCHANGED;
+use super::calls::Operation;
+use super::columns::hash;
+use super::entity::sealing_key::{Column, Entity, Model};
+use super::entity::{account_token, instagram_account, link_attempt};
+use super::error::{corrupt, translate};
+use super::tokens::{of_account, of_attempt};
+use crate::sealing::key_id as key_id_of;
+
+/// Maximum number of short-lived tokens that are looked at; there are seldom more than links under way.
+const MAX_ATTEMPTS: u64 = 1000;
+
+/// Maximum number of key ids that are looked up.
+const MAX_KEYS: usize = 100;
+
+#[async_trait]
+impl KeyChecks for SeaOrmStore {
+    async fn find(&self, key_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.call(Operation::CheckKeys, async {
+            let query = Entity::find_by_id(self.check_of(key_id)).into_query();
+            let found: Option<Model> = self.database.read_one(&query).await?;
+            Ok(found.map(|row| row.check_value))
+        })
+        .await
+    }
+
+    async fn keep(&self, key_id: &str, check_value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.call(Operation::CheckKeys, async {
+            let (app_id, key) = self.check_of(key_id);
+            let row = Model { app_id, key_id: key, check_value: check_value.to_owned() };
+            let kept = OnConflict::columns([Column::AppId, Column::KeyId]).do_nothing().to_owned();
+            let write = self.database.begin_write().await?;
+            Entity::insert(row.into_active_model().reset_all())
+                .on_conflict(kept)
+                .exec_without_returning(write.on())
+                .await
+                .map_err(|error| translate(&error))?;
+            let stored = Entity::find_by_id(self.check_of(key_id)).one(write.on()).await;
+            let stored = stored.map_err(|error| translate(&error))?;
+            write.commit().await?;
+            stored.map(|row| row.check_value).ok_or_else(|| corrupt("sealing_key", "no row"))
+        })
+        .await
+    }
+
+    async fn sealed_under(
+        &self,
+        key_id: &str,
+        limit: u64,
+    ) -> Result<Vec<(SealContext, Vec<u8>)>, StoreError> {
+        self.call(Operation::CheckKeys, async {
+            let tokens = self.tokens_under(key_id, limit).await?.into_iter();
+            let mut sealed: Vec<_> = tokens
+                .map(|row| (of_account(AccountId::from_uuid(row.account_id)), row.sealed_token))
+                .collect();
+            for (code, token) in self.short_lived_tokens().await? {
+                if key_id_of(&token) == Some(key_id) {
+                    let code = CodeHash::from_bytes(hash("code_hash", &code)?);
+                    sealed.push((of_attempt(&code), token));
+                }
+            }
+            sealed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(sealed)
+        })
+        .await
+    }
+
+    async fn in_use_except(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
+        self.call(Operation::CheckKeys, async {
+            let short_lived = self.short_lived_tokens().await?;
+            let ids = short_lived.iter().filter_map(|(_, token)| key_id_of(token));
+            let mut in_use: BTreeSet<String> = ids.map(str::to_owned).collect();
+            let mut last = String::new();
+            for _ in 0..MAX_KEYS {
+                let Some(next) = self.key_behind(&last).await? else { break };
+                // Of this app, that is: another's tokens are under keys of its own.
+                if !known.contains(&next) && !self.tokens_under(&next, 1).await?.is_empty() {
+                    in_use.insert(next.clone());
+                }
+                last = next;
+            }
+            in_use.retain(|id| !known.contains(id));
+            Ok(in_use.into_iter().collect())
+        })
+        .await
+    }
+}
+
+impl SeaOrmStore {
+    fn check_of(&self, key_id: &str) -> (String, String) {
+        (self.app.as_str().to_owned(), key_id.to_owned())
+    }
+
+    async fn tokens_under(
+        &self,
+        key_id: &str,
+        limit: u64,
+    ) -> Result<Vec<account_token::Model>, StoreError> {
+        let query = account_token::Entity::find()
+            .join(JoinType::InnerJoin, account_token::Relation::Account.def())
+            .filter(instagram_account::Column::AppId.eq(self.app.as_str()))
+            .filter(account_token::Column::KeyId.eq(key_id))
+            .limit(limit)
+            .into_query();
+        self.database.read_all(&query).await
+    }
+
+    /// The next key id of long-lived tokens, of whichever app: one step in an index.
+    async fn key_behind(&self, last: &str) -> Result<Option<String>, StoreError> {
+        use account_token::Column::KeyId;
+        let query = account_token::Entity::find()
+            .select_only()
+            .column_as(KeyId.min(), "next")
+            .filter(KeyId.gt(last))
+            .into_query();
+        let rows = self.database.read(&query).await?;
+        let next = rows.first().map(|row| row.try_get("", "next")).transpose();
+        Ok(next.map_err(|error| translate(&error))?.flatten())
+    }
+
+    /// The sealed short-lived tokens, each with the hash of its code.
+    async fn short_lived_tokens(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        use link_attempt::Column::{AppId, CodeHash, Phase, SealedToken};
+        let query = link_attempt::Entity::find()
+            .select_only()
+            .columns([CodeHash, SealedToken])
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(Phase.eq(EXCHANGED))
+            .filter(SealedToken.is_not_null())
+            .limit(MAX_ATTEMPTS)
+            .into_query();
+        let rows = self.database.read(&query).await?;
+        let tokens = rows
+            .iter()
+            .map(|row| Ok((row.try_get("", "code_hash")?, row.try_get("", "sealed_token")?)));
+        tokens.collect::<Result<_, _>>().map_err(|error| translate(&error))
+    }
+}

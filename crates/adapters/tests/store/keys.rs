@@ -1,0 +1,166 @@
+//! A key is what its id stands for, or nothing is served with it.
+
+use std::sync::Arc;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use ig_adapters::sealing::{KeyCheckError, KeyRing};
+use ig_domain::ports::{CompletedLink, KeyChecks};
+use ig_domain::{
+    Consent, GrantedScopes, LeaseHolder, LinkAttempt, Phase, ShortLivedGrant, ShortLivedToken,
+};
+use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
+use ig_test_support::contract::Ports;
+use rstest::rstest;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::fixture::{On, TestDatabase, key, open, ports};
+
+const APP: &str = "990602627938098";
+
+/// Other bytes under the id of `key(number)`.
+fn impostor(number: u8) -> String {
+    format!("k{number}:{}", BASE64_STANDARD.encode([number + 100; 32]))
+}
+
+fn ring(keys: &str) -> KeyRing {
+    keys.parse().unwrap()
+}
+
+fn sealing(store: &dyn TestDatabase, keys: &str) -> Ports {
+    ports(Arc::clone(store.database()), parsed(APP), keys)
+}
+
+/// Begins a link and stores its short-lived token.
+async fn exchange(ports: &Ports, code: &str) -> LinkAttempt {
+    let holder = LeaseHolder::from_uuid(Uuid::from_u128(1));
+    let pending = pending_link(code, "", START);
+    ports.pending_links.insert(&pending).await.unwrap();
+    let attempt = LinkAttempt::begin(pending, &presentation(code, code, ""), START);
+    ports.link_attempts.create(&attempt, holder).await.unwrap();
+    let consent =
+        Consent { receive_time: START, user_id: None, granted_scopes: GrantedScopes::Unknown };
+    let token = ShortLivedToken::new(parsed("IGAA-short-lived"));
+    let exchanged = Phase::Exchanged(ShortLivedGrant { token, consent });
+    ports.link_attempts.advance(&attempt.code, holder, &exchanged).await.unwrap();
+    attempt
+}
+
+/// Links account `number`, with a token sealed under the ports' first key.
+async fn link(ports: &Ports, number: u32) {
+    let attempt = exchange(ports, &format!("link-{number}")).await;
+    let link = CompletedLink {
+        displaced: None,
+        account: account(number, "", START),
+        former_revision: None,
+        token: Some(long_lived("token")),
+        missing_scopes: Vec::new(),
+        end_time: START,
+    };
+    let holder = LeaseHolder::from_uuid(Uuid::from_u128(1));
+    ports.link_attempts.complete(&attempt.code, holder, &link).await.unwrap();
+}
+
+async fn verify(keys: &str, checks: &dyn KeyChecks) -> Option<String> {
+    mismatch(ring(keys).verify_and_keep(checks).await)
+}
+
+/// The id of the key that was refused.
+fn mismatch(checked: Result<(), KeyCheckError>) -> Option<String> {
+    match checked {
+        Ok(()) => None,
+        Err(KeyCheckError::Mismatch(id)) => Some(id),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn other_bytes_under_an_id_that_was_configured_once_are_refused(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let checks = store.ports().key_checks;
+    let both = format!("{},{}", key(1), key(2));
+    assert_eq!(verify(&both, &*checks).await, None);
+    assert_eq!(verify(&both, &*checks).await, None);
+    for wrong in [impostor(1), format!("{},{}", key(1), impostor(2))] {
+        let refused = verify(&wrong, &*checks).await;
+        assert_eq!(refused.as_deref(), wrong.rsplit(',').next().map(|key| &key[..2]));
+        assert_eq!(mismatch(ring(&wrong).verify(&*checks).await), refused);
+    }
+    // Whatever was refused, a key with an id of its own may join.
+    assert_eq!(verify(&format!("{},{}", key(3), key(1)), &*checks).await, None);
+}
+
+/// A database from before check values were kept.
+#[rstest]
+#[case::long_lived(true)]
+#[case::short_lived(false)]
+#[tokio::test]
+async fn other_bytes_under_the_id_that_something_is_sealed_under_are_refused(
+    #[case] long_lived: bool,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = sealing(&*store, &key(1));
+    if long_lived {
+        link(&ports, 1).await;
+        link(&ports, 2).await;
+        // A damaged one alone convicts nobody.
+        store
+            .run(
+                "UPDATE account_token SET sealed_token = (SELECT sealed_token FROM account_token \
+                 ORDER BY account_id DESC LIMIT 1)",
+            )
+            .await;
+    } else {
+        exchange(&ports, "code").await;
+    }
+    assert_eq!(verify(&impostor(1), &*ports.key_checks).await.as_deref(), Some("k1"));
+    assert_eq!(store.number("SELECT count(*) FROM sealing_key").await, 0);
+    assert_eq!(mismatch(ring(&key(1)).verify(&*ports.key_checks).await), None);
+    assert_eq!(store.number("SELECT count(*) FROM sealing_key").await, 0, "verify writes nothing");
+    assert_eq!(verify(&key(1), &*ports.key_checks).await, None);
+    assert_eq!(store.number("SELECT count(*) FROM sealing_key").await, 1);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_replicas_that_start_at_once_with_two_keys_of_one_id_one_kind_is_refused(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let mut starters = JoinSet::new();
+    for number in 0..8 {
+        let keys = if number % 2 == 0 { key(1) } else { impostor(1) };
+        let ports = ports(open(&store.url()), parsed(APP), &keys);
+        starters.spawn(async move { (number % 2, verify(&keys, &*ports.key_checks).await) });
+    }
+    let started = starters.join_all().await;
+    let accepted: Vec<_> =
+        started.iter().filter(|(_, refused)| refused.is_none()).map(|(kind, _)| kind).collect();
+    assert_eq!(accepted.len(), 4, "{started:?}");
+    assert!(accepted.iter().all(|kind| *kind == accepted[0]), "{started:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn keys_in_use_that_are_not_configured_are_named(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let store = on.migrated().await;
+    let checks = store.ports().key_checks;
+    let missing = async |known: &[&str]| {
+        let known: Vec<_> = known.iter().map(|id| (*id).to_owned()).collect();
+        checks.in_use_except(&known).await.unwrap()
+    };
+    assert_eq!(missing(&[]).await, [""; 0]);
+    for number in [3, 1] {
+        link(&sealing(&*store, &key(number)), number.into()).await;
+    }
+    exchange(&sealing(&*store, &key(2)), "code").await;
+    let other_app = ports(Arc::clone(store.database()), parsed("1"), &key(4));
+    link(&other_app, 4).await;
+    assert_eq!(missing(&[]).await, ["k1", "k2", "k3"]);
+    assert_eq!(missing(&["k2", "k1", "k9"]).await, ["k3"]);
+    assert_eq!(missing(&["k1", "k2", "k3"]).await, [""; 0]);
+}

@@ -1,0 +1,58 @@
+//! A backup of an SQLite file is put back as README.md and docs/OPERATIONS.md say.
+
+use std::fs;
+use std::path::Path;
+
+use ig_domain::PendingLink;
+use ig_test_support::builders::{START, parsed, pending_link};
+use ig_test_support::contract::{Ports, StoreUnderTest as _};
+
+use super::fixture::{Sqlite, TestDatabase, key, open, ports};
+
+const FILES: [&str; 3] = ["accounts.db", "accounts.db-wal", "accounts.db-shm"];
+
+/// What a killed service leaves behind in a folder of its own, and a backup from before its newest write.
+async fn killed_with_a_backup(before: &PendingLink, after: &PendingLink) -> (Sqlite, Sqlite) {
+    let (store, left) = (Sqlite::migrated().await, Sqlite::missing());
+    store.ports().pending_links.insert(before).await.unwrap();
+    // As a stop does, so that the file alone is a whole copy.
+    store.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let backup = left.folder.path().join("backup.db");
+    fs::copy(store.path(), &backup).unwrap();
+    store.ports().pending_links.insert(after).await.unwrap();
+    for file in FILES {
+        fs::copy(store.folder.path().join(file), left.folder.path().join(file)).unwrap();
+    }
+    (store, left)
+}
+
+fn restore(folder: &Path) {
+    fs::copy(folder.join("backup.db"), folder.join("accounts.db")).unwrap();
+}
+
+async fn finds(store: &Sqlite, pending: &PendingLink) -> bool {
+    let ports: Ports = ports(open(&store.url()), parsed("990602627938098"), &key(1));
+    ports.pending_links.find(&pending.state).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_restored_file_is_the_backup_once_the_files_beside_it_are_gone() {
+    let (before, after) = (pending_link("before", "", START), pending_link("after", "", START));
+    let (_store, left) = killed_with_a_backup(&before, &after).await;
+    for file in &FILES[1..] {
+        fs::remove_file(left.folder.path().join(file)).unwrap();
+    }
+    restore(left.folder.path());
+    left.database().migrate().await.unwrap();
+    assert!(finds(&left, &before).await);
+    assert!(!finds(&left, &after).await, "what was written after the backup is gone");
+}
+
+/// Why the documents say to remove them: nothing else tells that the former state is shown.
+#[tokio::test]
+async fn a_log_that_is_left_beside_a_restored_file_shows_the_former_state() {
+    let (before, after) = (pending_link("before", "", START), pending_link("after", "", START));
+    let (_store, left) = killed_with_a_backup(&before, &after).await;
+    restore(left.folder.path());
+    assert!(finds(&left, &after).await);
+}
