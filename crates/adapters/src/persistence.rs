@@ -31,9 +31,13 @@ mod pending_links;
 mod plans;
 mod postgres;
 mod renewal_leases;
+mod sessions;
 mod sqlite;
+mod sqlite_log;
 mod sweep;
 mod tokens;
+mod unreachable;
+mod unreadable;
 
 pub use calls::StoreMeter;
 pub use database::Database;

@@ -35,9 +35,15 @@ impl Preparation {
     ///
     /// # Errors
     ///
-    /// When trying again would not help.
+    /// When trying again would not help. A file that cannot be opened is one that is wrong at the start.
     pub(crate) async fn begin(&self) -> anyhow::Result<bool> {
-        timeout(PATIENCE, self.attempt()).await.unwrap_or(Ok(false))
+        match timeout(PATIENCE, self.prepare()).await {
+            Ok(Err(error)) if self.database.key_file().is_some() && is_unreachable(&error) => {
+                Err(error)
+            }
+            Ok(prepared) => to_attempt(prepared),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Tries each second until the store is there.
@@ -54,14 +60,7 @@ impl Preparation {
     }
 
     async fn attempt(&self) -> anyhow::Result<bool> {
-        match self.prepare().await {
-            Ok(()) => Ok(true),
-            Err(error) if is_away(&error) => {
-                debug!(error = format!("{error:#}"), "the store cannot be brought up to date yet");
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
+        to_attempt(self.prepare().await)
     }
 
     async fn prepare(&self) -> anyhow::Result<()> {
@@ -101,6 +100,22 @@ impl Preparation {
         }
         Ok(ring)
     }
+}
+
+/// Whether it was prepared; `false` when trying again may help.
+fn to_attempt(prepared: anyhow::Result<()>) -> anyhow::Result<bool> {
+    match prepared {
+        Ok(()) => Ok(true),
+        Err(error) if is_away(&error) => {
+            debug!(error = format!("{error:#}"), "the store cannot be brought up to date yet");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(Database::is_unreachable)
 }
 
 fn is_away(error: &anyhow::Error) -> bool {
@@ -146,13 +161,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let away = folder.path().join("volume");
         let preparation = preparation(&away.join("accounts.db"), Some(KEY));
-        assert!(!preparation.begin().await.unwrap());
+        assert!(!preparation.attempt().await.unwrap());
         let context = SealContext { table: "account_token", row: Vec::new(), purpose: "test" };
         let sealed = preparation.keys.seal(&context, "token");
         assert!(matches!(sealed, Err(SealError::NoKeys)), "unverified keys seal nothing");
         fs::create_dir(&away).unwrap();
         preparation.finish().await.unwrap();
         assert!(preparation.keys.seal(&context, "token").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_fails_the_start_by_its_whole_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing").join("accounts.db");
+        let no_database = folder.path().join("text.db");
+        fs::write(&no_database, "this is no database".repeat(100)).unwrap();
+        for (file, why) in [(missing, "unable to open"), (no_database, "not a database")] {
+            let error = preparation(&file, Some(KEY)).begin().await.unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains(&file.display().to_string()) && text.contains(why), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use crate::missing_keys::MissingKeys;
 use crate::preparation::Preparation;
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
-use crate::tidying::tidy_forever;
+use crate::tidying::{shrink_log_forever, tidy_forever};
 use crate::tls::{self, FollowedTls, TlsFiles};
 use crate::wiring::{self, Adapters};
 
@@ -153,6 +153,7 @@ async fn background(preparation: Preparation, ready: bool, tasks: Tasks) -> anyh
     tokio::select! {
         never = tidy_forever(tasks.sweep) => never,
         never = tasks.missing_keys.follow() => never,
+        never = shrink_log_forever(&preparation.database) => never,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ig_adapters::persistence::Database;
 use ig_application::Sweep;
 use ig_domain::ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -35,6 +36,18 @@ pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
             }
         }
         failed_before = done.is_err();
+    }
+}
+
+/// Keeps SQLite's log small, looking at it each minute, until dropped.
+pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
+    let mut minutes = interval(EVERY);
+    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        minutes.tick().await;
+        if let Err(error) = database.shrink_log().await {
+            debug!(%error, "the log of the database stays as large as it is");
+        }
     }
 }
 

@@ -146,6 +146,7 @@ macro_rules! store_contract {
                 what_lies_sent_or_unsent_ends_after_an_hour,
                 what_somebody_holds_is_left_alone,
                 what_served_is_forgotten_after_its_time,
+                ended_leases_on_accounts_that_are_gone_are_forgotten,
                 at_most_the_limit_is_touched,
                 an_expired_account_is_marked_once,
                 at_most_the_limit_is_marked,

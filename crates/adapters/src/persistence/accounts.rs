@@ -43,10 +43,7 @@ impl Accounts for SeaOrmStore {
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         let _turn = self.database.bulk_read_turn().await?;
-        self.call(Operation::ListAccounts, async {
-            self.read_page(page).await?.into_iter().map(to_domain).collect()
-        })
-        .await
+        self.call(Operation::ListAccounts, self.readable_page(page)).await
     }
 
     async fn find_with_token(

@@ -13,7 +13,6 @@ use super::columns::{
     scope_list, scopes,
 };
 use super::entity::link_attempt::{ActiveModel, Model};
-use super::error::corrupt;
 use super::tokens::{open_short_lived, seal_short_lived};
 
 pub(super) const UNSENT: &str = "unsent";
@@ -165,13 +164,13 @@ pub(super) fn to_domain(cipher: &dyn TokenCipher, row: &Model) -> Result<LinkAtt
 fn phase(cipher: &dyn TokenCipher, code: &CodeHash, row: &Model) -> Result<Phase, StoreError> {
     match row.phase.as_str() {
         UNSENT => Ok(Phase::Unsent),
-        SENT => Ok(Phase::Sent),
         EXCHANGED => grant(cipher, code, row).map(Phase::Exchanged),
         ENDED => Ok(Phase::Ended {
             outcome: outcome(row)?,
             end_time: instant("end_time", present("end_time", row.end_time)?)?,
         }),
-        _ => Err(corrupt("phase", "unknown name")),
+        // `SENT`, or a newer version's phase: the code may have been sent, and what came of it is not known here.
+        _ => Ok(Phase::Sent),
     }
 }
 
@@ -187,7 +186,7 @@ fn grant(
         consent: Consent {
             receive_time: instant("receive_time", receive_time)?,
             user_id: row.user_id.as_deref().map(|id| parse("user_id", id)).transpose()?,
-            granted_scopes: granted_scopes("granted_scopes", row.granted_scopes.as_deref())?,
+            granted_scopes: granted_scopes(row.granted_scopes.as_deref()),
         },
     })
 }
@@ -195,24 +194,25 @@ fn grant(
 fn outcome(row: &Model) -> Result<LinkOutcome, StoreError> {
     let name = present("outcome", row.outcome.as_deref())?;
     if name != LINKED {
-        return refusal(name, row).map(LinkOutcome::Refused);
+        return Ok(LinkOutcome::Refused(refusal(name, row)));
     }
     let account = present("linked_account_id", row.linked_account_id)?;
     let missing = present("missing_scopes", row.missing_scopes.as_deref())?;
     Ok(LinkOutcome::Linked {
         account: AccountId::from_uuid(account),
         created: present("created", row.created)?,
-        missing_scopes: scopes("missing_scopes", missing)?,
+        missing_scopes: scopes(missing),
     })
 }
 
-fn refusal(name: &str, row: &Model) -> Result<LinkRefusal, StoreError> {
+/// The refusal that [`refusal_name`] kept. Whatever a newer version calls it, the link is to begin anew.
+fn refusal(name: &str, row: &Model) -> LinkRefusal {
     let facts = GraphFacts {
         code: row.graph_code,
         subcode: row.graph_subcode,
         fbtrace_id: row.fbtrace_id.clone(),
     };
-    let missing = scopes("missing_scopes", row.missing_scopes.as_deref().unwrap_or_default())?;
+    let missing = scopes(row.missing_scopes.as_deref().unwrap_or_default());
     let known = [
         LinkRefusal::CodeRejected(facts.clone()),
         LinkRefusal::PersonalAccount,
@@ -222,6 +222,6 @@ fn refusal(name: &str, row: &Model) -> Result<LinkRefusal, StoreError> {
         LinkRefusal::Interrupted,
         LinkRefusal::Unreadable(facts),
     ];
-    let found = known.into_iter().find(|refusal| refusal_name(refusal) == name);
-    found.ok_or_else(|| corrupt("outcome", "unknown name"))
+    let mut known = known.into_iter();
+    known.find(|refusal| refusal_name(refusal) == name).unwrap_or(LinkRefusal::Interrupted)
 }

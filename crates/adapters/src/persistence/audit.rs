@@ -46,11 +46,11 @@ impl Database {
         app: Option<&AppId>,
         page: &AuditPage,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        bounded(async {
+        let read = bounded(async {
             let found: Vec<Model> = self.read_all(&select(app, page).into_query()).await?;
             found.into_iter().map(to_domain).collect()
-        })
-        .await
+        });
+        self.explained(read.await).await
     }
 }
 

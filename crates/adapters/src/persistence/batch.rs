@@ -5,7 +5,6 @@ use ig_domain::ports::{AccountKey, StoreError};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait as _, Select, Value};
 
 use super::SeaOrmStore;
-use super::account_row::to_domain;
 use super::entity::instagram_account::{Column, Entity, Model};
 
 /// Where keys are looked for; a key that is found in one of these is not looked for in those behind it.
@@ -18,7 +17,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 impl SeaOrmStore {
-    /// For each of `keys` the account that a lookup of it alone would find.
+    /// For each of `keys` the account that a lookup of it alone would find; none where that cannot be read.
     pub(super) async fn find_each(
         &self,
         keys: &[AccountKey],
@@ -33,7 +32,7 @@ impl SeaOrmStore {
                 *row = newest(&found, key, column).cloned();
             }
         }
-        rows.into_iter().map(|row| row.map(to_domain).transpose()).collect()
+        Ok(rows.into_iter().map(|row| row.and_then(|row| self.readable(row))).collect())
     }
 
     /// The accounts with one of `values` in `column`; `None` where there are no values.

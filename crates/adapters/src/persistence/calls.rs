@@ -5,6 +5,7 @@ use ig_metrics::{CallMeter, Outcome, Registry};
 
 use super::SeaOrmStore;
 use super::database::bounded;
+use super::unreadable::UnreadableRows;
 
 /// What the store is asked to do: a method of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,13 +101,20 @@ impl Ended {
 
 /// Counts and times the calls to a store.
 #[derive(Clone)]
-pub struct StoreMeter(CallMeter<Operation, Ended>);
+pub struct StoreMeter {
+    calls: CallMeter<Operation, Ended>,
+    pub(super) unreadable: UnreadableRows,
+}
 
 impl StoreMeter {
     /// Everything at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
-        Self(CallMeter::register(registry, "store_call", "calls to the store"))
+        let unreadable = UnreadableRows::register(registry);
+        Self {
+            calls: CallMeter::register(registry, "store_call", "calls to the store"),
+            unreadable,
+        }
     }
 }
 
@@ -117,8 +125,8 @@ impl SeaOrmStore {
         operation: Operation,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let call = self.meter.0.begin(operation);
-        let done = bounded(work).await;
+        let call = self.meter.calls.begin(operation);
+        let done = self.database.explained(bounded(work).await).await;
         call.end(Ended::of(&done));
         done
     }

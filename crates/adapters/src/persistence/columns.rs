@@ -44,18 +44,17 @@ pub(super) fn scope_list<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Str
     scopes.into_iter().map(Scope::as_str).collect::<Vec<_>>().join(",")
 }
 
-/// The scopes that [`scope_list`] kept, in their order.
-pub(super) fn scopes<C>(column: &str, list: &str) -> Result<C, StoreError>
+/// The scopes that [`scope_list`] kept, in their order. One that we cannot name, a newer version's, is as good as none.
+pub(super) fn scopes<C>(list: &str) -> C
 where
     C: FromIterator<Scope>,
 {
-    let names = list.split(',').filter(|name| !name.is_empty());
-    names.map(|name| parse(column, name)).collect()
+    list.split(',').filter_map(|name| name.parse::<Scope>().ok()).collect()
 }
 
 /// The requested scopes that [`scope_list`] kept.
 pub(super) fn requested_scopes(column: &str, list: &str) -> Result<RequestedScopes, StoreError> {
-    let scopes: Vec<_> = scopes(column, list)?;
+    let scopes: Vec<_> = scopes(list);
     RequestedScopes::new(scopes).map_err(|error| corrupt(column, error))
 }
 
@@ -65,14 +64,8 @@ pub(super) fn granted_list(granted: &GrantedScopes) -> Option<String> {
 }
 
 /// The granted scopes that [`granted_list`] kept.
-pub(super) fn granted_scopes(
-    column: &str,
-    list: Option<&str>,
-) -> Result<GrantedScopes, StoreError> {
-    match list {
-        Some(list) => Ok(GrantedScopes::Known(scopes(column, list)?)),
-        None => Ok(GrantedScopes::Unknown),
-    }
+pub(super) fn granted_scopes(list: Option<&str>) -> GrantedScopes {
+    list.map_or(GrantedScopes::Unknown, |list| GrantedScopes::Known(scopes(list)))
 }
 
 /// The stored name of a kind of account.
@@ -85,12 +78,11 @@ pub(super) fn account_type_name(account_type: AccountType) -> &'static str {
     }
 }
 
-/// The kind of account that [`account_type_name`] kept.
-pub(super) fn account_type(column: &str, name: &str) -> Result<AccountType, StoreError> {
+/// The kind of account that [`account_type_name`] kept. A newer version's is unknown.
+pub(super) fn account_type(name: &str) -> AccountType {
     use AccountType::{Business, Creator, Personal, Unknown};
     let known = [Business, Creator, Personal, Unknown];
-    let found = known.into_iter().find(|kind| account_type_name(*kind) == name);
-    found.ok_or_else(|| corrupt(column, "unknown name"))
+    known.into_iter().find(|kind| account_type_name(*kind) == name).unwrap_or(Unknown)
 }
 
 /// The stored name of a reason.
@@ -103,12 +95,11 @@ pub(super) fn reason_name(reason: ReauthorizationReason) -> &'static str {
     }
 }
 
-/// The reason that [`reason_name`] kept.
-pub(super) fn reason(column: &str, name: &str) -> Result<ReauthorizationReason, StoreError> {
+/// The reason that [`reason_name`] kept. A newer version's is the one that says least: the token is dead all the same.
+pub(super) fn reason(name: &str) -> ReauthorizationReason {
     use ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
     let known = [TokenExpired, PasswordChanged, Checkpoint, TokenRevoked];
-    let found = known.into_iter().find(|reason| reason_name(*reason) == name);
-    found.ok_or_else(|| corrupt(column, "unknown name"))
+    known.into_iter().find(|reason| reason_name(*reason) == name).unwrap_or(TokenRevoked)
 }
 
 #[cfg(test)]
@@ -130,10 +121,10 @@ mod tests {
         #[test]
         fn reading_any_text_or_number_never_panics(text in ".{0,100}", number in any::<i64>()) {
             let _ = instant("t", number);
-            let _ = granted_scopes("t", Some(&text));
+            let _ = granted_scopes(Some(&text));
             let _ = requested_scopes("t", &text);
-            let _ = account_type("t", &text);
-            let _ = reason("t", &text);
+            let _ = account_type(&text);
+            let _ = reason(&text);
         }
     }
 
@@ -142,7 +133,7 @@ mod tests {
         let nothing = GrantedScopes::Known(std::collections::BTreeSet::new());
         for granted in [nothing, GrantedScopes::Unknown] {
             let list = granted_list(&granted);
-            assert_eq!(granted_scopes("t", list.as_deref()).unwrap(), granted);
+            assert_eq!(granted_scopes(list.as_deref()), granted);
         }
     }
 }

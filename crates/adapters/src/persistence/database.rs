@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
-use super::error::{overloaded, translate, unavailable};
+use super::error::{no_connection, overloaded, stale_session, translate, unavailable};
 use super::sqlite::SqliteFile;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
@@ -37,7 +37,7 @@ const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A database of accounts, and its connections.
 #[derive(Debug)]
 pub struct Database {
-    engine: Engine,
+    pub(super) engine: Engine,
     connections: DatabaseConnection,
     /// The probe's own, so that it waits behind no call.
     probe_connection: DatabaseConnection,
@@ -49,14 +49,14 @@ pub struct Database {
 
 /// What differs between the databases that we know.
 #[derive(Debug)]
-enum Engine {
+pub(super) enum Engine {
     Sqlite {
         file: SqliteFile,
         /// SQLite has one writer at a time. Queuing for it here is fair, and leaves the other connections to
         /// readers; only other processes are waited for inside SQLite.
         turn: Semaphore,
     },
-    Postgres,
+    Postgres(Box<postgres::Server>),
 }
 
 impl Database {
@@ -70,10 +70,16 @@ impl Database {
         let DatabaseSettings { url, password } = settings;
         let url = url.expose_secret();
         if postgres::is_meant(url) {
+            let server = postgres::Server::new(url, password.as_ref())?;
             let number = postgres::MAX_CONNECTIONS;
-            let connections = postgres::connections(url, password.as_ref(), number)?;
-            let probe_connection = postgres::connections(url, password.as_ref(), 1)?;
-            return Ok(Self::with(Engine::Postgres, connections, probe_connection, number));
+            let (connections, probe_connection) =
+                (server.connections(number), server.connections(1));
+            return Ok(Self::with(
+                Engine::Postgres(Box::new(server)),
+                connections,
+                probe_connection,
+                number,
+            ));
         }
         if password.is_some() {
             return Err(InvalidDatabaseUrl::PasswordForFile);
@@ -99,7 +105,7 @@ impl Database {
     pub fn name(&self) -> &'static str {
         match self.engine {
             Engine::Sqlite { .. } => "sqlite",
-            Engine::Postgres => "postgres",
+            Engine::Postgres(_) => "postgres",
         }
     }
 
@@ -123,13 +129,16 @@ impl Database {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrated = match &self.engine {
             Engine::Sqlite { file, .. } => {
-                let connection = file.migration_connection().await.map_err(unavailable)?;
+                let connection = file.migration_connection().await.map_err(no_connection);
+                let connection = self.explained(connection).await?;
                 let migrated = migrate(sqlite::begin(&connection).await).await;
                 migrated.and(connection.close().await)
             }
-            Engine::Postgres => migrate(postgres::begin_migration(&self.connections).await).await,
+            Engine::Postgres(_) => {
+                migrate(postgres::begin_migration(&self.connections).await).await
+            }
         };
-        migrated.map_err(|error| translate(&error))
+        self.explained(migrated.map_err(|error| translate(&error))).await
     }
 
     /// The names of the migrations that are missing. Changes nothing.
@@ -138,11 +147,11 @@ impl Database {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        bounded(async {
+        let missing = bounded(async {
             let read = self.begin_read().await.map_err(|error| translate(&error))?;
             pending(&read).await.map_err(|error| translate(&error))
-        })
-        .await
+        });
+        self.explained(missing.await).await
     }
 
     /// Whether the database holds any sealed token, of whichever app.
@@ -151,11 +160,11 @@ impl Database {
     ///
     /// [`StoreError::Unavailable`], also while migrations are missing.
     pub async fn anything_sealed(&self) -> Result<bool, StoreError> {
-        bounded(async {
+        let sealed = bounded(async {
             let read = self.begin_read().await.map_err(|error| translate(&error))?;
             anything_sealed(&read).await.map_err(|error| translate(&error))
-        })
-        .await
+        });
+        self.explained(sealed.await).await
     }
 
     /// Closes the connections once what runs on them has ended. In SQLite the last one of all processes moves
@@ -191,7 +200,7 @@ impl Database {
     ) -> Result<Vec<QueryResult>, StoreError> {
         let rows = match self.engine {
             Engine::Sqlite { .. } => self.connections.query_all(query).await,
-            Engine::Postgres => postgres::read(&self.connections, query).await,
+            Engine::Postgres(_) => postgres::read(&self.connections, query).await,
         };
         rows.map_err(|error| translate(&error))
     }
@@ -220,7 +229,7 @@ impl Database {
     async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
         match self.engine {
             Engine::Sqlite { .. } => self.connections.begin().await,
-            Engine::Postgres => postgres::begin(&self.connections).await,
+            Engine::Postgres(_) => postgres::begin(&self.connections).await,
         }
     }
 
@@ -237,10 +246,10 @@ impl Database {
     pub(super) async fn begin_write(&self) -> Result<Write<'_>, StoreError> {
         let (turn, begun) = match &self.engine {
             Engine::Sqlite { turn, .. } => {
-                let turn = turn_of(turn, WRITE_TURN_TIMEOUT).await?;
+                let turn = write_turn(turn).await?;
                 (Some(turn), sqlite::begin(&self.connections).await)
             }
-            Engine::Postgres => (None, postgres::begin(&self.connections).await),
+            Engine::Postgres(_) => (None, postgres::begin(&self.connections).await),
         };
         let transaction = begun.map_err(|error| translate(&error))?;
         Ok(Write { transaction, commits: &self.commits, _turn: turn })
@@ -260,7 +269,7 @@ impl Database {
     async fn begin_probe(&self) -> Result<DatabaseTransaction, DbErr> {
         match self.engine {
             Engine::Sqlite { .. } => sqlite::begin(&self.probe_connection).await,
-            Engine::Postgres => postgres::begin(&self.probe_connection).await,
+            Engine::Postgres(_) => postgres::begin(&self.probe_connection).await,
         }
     }
 
@@ -268,12 +277,12 @@ impl Database {
         // A store that can be read and not written serves no link. SQLite has refused the begin then.
         let read_only = match self.engine {
             Engine::Sqlite { .. } => false,
-            Engine::Postgres => {
+            Engine::Postgres(_) => {
                 postgres::is_read_only(write).await.map_err(|error| translate(&error))?
             }
         };
         if read_only {
-            return Err(unavailable("the server only lets read"));
+            return Err(stale_session("the server only lets read"));
         }
         let missing = pending(write).await.map_err(|error| translate(&error))?;
         match missing.first() {
@@ -283,6 +292,11 @@ impl Database {
             None => Ok(()),
         }
     }
+}
+
+/// Waits for a turn to write, in SQLite.
+pub(super) async fn write_turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, StoreError> {
+    turn_of(turns, WRITE_TURN_TIMEOUT).await
 }
 
 /// Waits for one of some turns.

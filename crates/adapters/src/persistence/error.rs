@@ -4,8 +4,10 @@ use std::fmt::Display;
 
 use ig_domain::ports::{Cause, SealError, StoreError};
 use sea_orm::sqlx::postgres::PgDatabaseError;
-use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, SqlxError};
 use tokio::time::error::Elapsed;
+
+use super::unreachable::{NoConnection, StaleSession};
 
 /// Translates a failed statement. Only its `Display` text goes on: `Debug` of these errors holds row values.
 pub(super) fn translate(error: &DbErr) -> StoreError {
@@ -14,7 +16,10 @@ pub(super) fn translate(error: &DbErr) -> StoreError {
         return StoreError::Conflict;
     }
     match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => StoreError::Unavailable(cause),
+        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => {
+            StoreError::Unavailable(Cause::new(NoConnection::TimedOut))
+        }
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => no_connection(error),
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
             translate_sqlx(error, cause)
         }
@@ -25,15 +30,18 @@ pub(super) fn translate(error: &DbErr) -> StoreError {
 
 fn translate_sqlx(error: &SqlxError, cause: Cause) -> StoreError {
     match error {
+        SqlxError::PoolTimedOut => StoreError::Unavailable(Cause::new(NoConnection::TimedOut)),
         SqlxError::Io(_)
-        | SqlxError::PoolTimedOut
         | SqlxError::PoolClosed
         | SqlxError::WorkerCrashed
         | SqlxError::Tls(_)
-        | SqlxError::Protocol(_) => StoreError::Unavailable(cause),
+        | SqlxError::Protocol(_) => no_connection(error),
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Corrupt(cause),
         SqlxError::Database(error) => {
             if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+                if blames_session(error.code(), error.routine()) {
+                    return stale_session(error.message());
+                }
                 return translate_postgres(error.code(), cause);
             }
             match error.code().and_then(|code| code.parse().ok()) {
@@ -61,8 +69,8 @@ fn translate_sqlite(code: u32, message: &str, cause: Cause) -> StoreError {
     const PROTOCOL: u32 = 15;
     const NOT_A_DATABASE: u32 = 26;
     match code & 0xff {
-        BUSY | LOCKED | NO_MEMORY | READ_ONLY | IO | FULL | CANNOT_OPEN | PROTOCOL
-        | NOT_A_DATABASE => StoreError::Unavailable(cause),
+        CANNOT_OPEN | NOT_A_DATABASE | READ_ONLY | IO | FULL => no_connection(cause),
+        BUSY | LOCKED | NO_MEMORY | PROTOCOL => StoreError::Unavailable(cause),
         CORRUPT => StoreError::Corrupt(cause),
         // SQLite has one code for every faulty statement; these two mean that migrations are missing.
         ERROR if message.starts_with("no such table") || message.contains("no column named") => {
@@ -70,6 +78,17 @@ fn translate_sqlite(code: u32, message: &str, cause: Cause) -> StoreError {
         }
         ERROR if message.starts_with("no such column") => StoreError::Unavailable(cause),
         _ => StoreError::Internal(cause),
+    }
+}
+
+/// Whether a new session may do better, by PostgreSQL's error code and the function that raised it: it may only read,
+/// prepared a statement before a table changed or not at all, or is in another schema or role than the server's
+/// settings say by now.
+fn blames_session(code: &str, routine: Option<&str>) -> bool {
+    match code {
+        "25006" | "26000" | "42P05" | "42P01" | "42703" | "3F000" | "42501" => true,
+        "0A000" => routine == Some("RevalidateCachedQuery"),
+        _ => false,
     }
 }
 
@@ -81,12 +100,14 @@ fn translate_postgres(code: &str, cause: Cause) -> StoreError {
         // Tables, columns or the schema are missing, or not ours to use: migrations or grants are.
         "42P01" | "42703" | "3F000" | "42501" => StoreError::Unavailable(cause),
         "XX001" | "XX002" => StoreError::Corrupt(cause),
+        // The server is starting, or has no connection left for us.
+        "57P03" | "53300" => no_connection(cause),
         _ => match code.get(..2) {
-            // Connection, state of the transaction (read-only), log-in, database, rolled back for others' sake,
+            // Log-in, database.
+            Some("28" | "3D") => no_connection(cause),
+            // Connection, state of the transaction (read-only), rolled back for others' sake,
             // resources, locks, operator (shutting down, starting, statement cut off), disk.
-            Some("08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58") => {
-                StoreError::Unavailable(cause)
-            }
+            Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => StoreError::Unavailable(cause),
             _ => StoreError::Internal(cause),
         },
     }
@@ -97,6 +118,16 @@ pub(super) fn is_busy(error: &SqlxError) -> bool {
     let SqlxError::Database(error) = error else { return false };
     let code = error.code();
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// A session is at fault.
+pub(super) fn stale_session(reason: impl Display) -> StoreError {
+    StoreError::Unavailable(Cause::new(StaleSession(reason.to_string())))
+}
+
+/// A connection could not be opened, or broke.
+pub(super) fn no_connection(reason: impl Display) -> StoreError {
+    StoreError::Unavailable(Cause::new(NoConnection::Failed(reason.to_string())))
 }
 
 /// The store cannot serve, for a reason of ours.
@@ -149,6 +180,22 @@ mod tests {
     #[case::no_code("", "the store refused a statement")]
     fn codes_of_postgres_become_what_a_caller_can_do(#[case] code: &str, #[case] expected: &str) {
         assert_eq!(translate_postgres(code, Cause::new(code.to_owned())).to_string(), expected);
+    }
+
+    #[rstest]
+    #[case::read_only("25006", None, true)]
+    #[case::changed_table("0A000", Some("RevalidateCachedQuery"), true)]
+    #[case::never_supported("0A000", Some("transformLockingClause"), false)]
+    #[case::lost_statement("26000", None, true)]
+    #[case::another_schema("42P01", None, true)]
+    #[case::lock_not_had("55P03", None, false)]
+    #[case::our_fault("42601", None, false)]
+    fn what_a_new_session_may_do_better_is_told(
+        #[case] code: &str,
+        #[case] routine: Option<&str>,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(blames_session(code, routine), expected);
     }
 
     #[rstest]

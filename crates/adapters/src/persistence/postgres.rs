@@ -3,6 +3,7 @@
 //! What is set is set for one transaction, never for a session: behind a pooler the next transaction may run in
 //! another session, and somebody else's in this one.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +19,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::InvalidDatabaseUrl;
+use super::sessions::Sessions;
 
 /// Ours. Replicas share the server's limit, which is 100 unless set otherwise.
 pub(super) const MAX_CONNECTIONS: u32 = 10;
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a connection is trusted without asking. A restart of the server breaks all that lie idle.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long an attempt to find out why there is no connection may take. Ours: a call that failed for want of one ends so
+/// much later.
+const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a connection may take to show that it is alive.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection that is given back may take: longer than the server keeps at a statement that was given up, so
@@ -78,23 +83,71 @@ pub(super) fn is_meant(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
-/// At most `number` connections to the server that `url` names, opened when first needed.
-pub(super) fn connections(
-    url: &str,
-    password: Option<&SecretString>,
-    number: u32,
-) -> Result<DatabaseConnection, InvalidDatabaseUrl> {
-    let pool = PgPoolOptions::new()
-        .max_connections(number)
-        .acquire_timeout(ACQUIRE_WITHIN)
-        .test_before_acquire(false)
-        .before_acquire(|connection, state| {
-            Box::pin(async move { Ok(state.idle_for < FRESH || answers(connection).await) })
-        })
-        // The pool asks as well when it takes a connection back, but would wait without end.
-        .after_release(|connection, _| Box::pin(async { Ok(is_idle(connection).await) }))
-        .connect_lazy_with(options(url, password)?);
-    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+/// A server.
+pub(super) struct Server {
+    options: PgConnectOptions,
+    sessions: Sessions,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// The server that `url` names.
+    pub(super) fn new(
+        url: &str,
+        password: Option<&SecretString>,
+    ) -> Result<Self, InvalidDatabaseUrl> {
+        Ok(Self { options: options(url, password)?, sessions: Sessions::default() })
+    }
+
+    /// At most `number` connections, opened when first needed.
+    pub(super) fn connections(&self, number: u32) -> DatabaseConnection {
+        let (acquired, released) = (self.sessions.clone(), self.sessions.clone());
+        let pool = PgPoolOptions::new()
+            .max_connections(number)
+            .acquire_timeout(ACQUIRE_WITHIN)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, state| {
+                let fresh = state.idle_for < FRESH;
+                let current = acquired.may_use(state.age);
+                Box::pin(async move { Ok(current && (fresh || answers(connection).await)) })
+            })
+            // The pool asks as well when it takes a connection back, but would wait without end.
+            .after_release(move |connection, state| {
+                let current = released.may_use(state.age);
+                Box::pin(async move { Ok(current && may_stay(connection).await) })
+            })
+            .connect_lazy_with(self.options.clone());
+        SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+    }
+
+    /// Lets all sessions leave the pools before they are used again.
+    pub(super) fn renew_sessions(&self) {
+        self.sessions.renew();
+    }
+
+    /// Where it is: its host and port, or its socket.
+    pub(super) fn address(&self) -> String {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        match self.options.get_socket() {
+            Some(folder) => format!("PostgreSQL at {} (port {port})", folder.display()),
+            None if host.starts_with('/') => format!("PostgreSQL at {host} (port {port})"),
+            None => format!("PostgreSQL at {host}:{port}"),
+        }
+    }
+
+    /// Why no connection was to be had, by trying to open one: the pool tries again and again, and keeps no cause.
+    pub(super) async fn diagnose(&self) -> String {
+        match tokio::time::timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
+            Ok(Ok(_)) => "all connections are in use, or opening one takes too long".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        }
+    }
 }
 
 fn options(
@@ -126,10 +179,13 @@ async fn answers(connection: &mut PgConnection) -> bool {
     matches!(tokio::time::timeout(ANSWERS_WITHIN, connection.ping()).await, Ok(Ok(())))
 }
 
-/// Whether a connection answers outside of any transaction, in which the two moments are one. The driver does not know
-/// of one whose begin was given up before the server answered it.
-async fn is_idle(connection: &mut PgConnection) -> bool {
-    let question = sqlx::raw_sql("SELECT now() = statement_timestamp()");
+/// Whether a connection answers outside of any transaction, in which the two moments are one, and may write. The driver
+/// does not know of a transaction whose begin was given up before the server answered it. A session that may only read
+/// stays so for as long as it is open, however well the server is by then.
+async fn may_stay(connection: &mut PgConnection) -> bool {
+    let question = sqlx::raw_sql(
+        "SELECT now() = statement_timestamp() AND current_setting('transaction_read_only') = 'off'",
+    );
     match tokio::time::timeout(RETURNS_WITHIN, question.fetch_one(connection)).await {
         Ok(Ok(answer)) => answer.try_get(0).unwrap_or(false),
         Ok(Err(_)) | Err(_) => false,

@@ -19,6 +19,7 @@ use sea_orm::{
 
 use super::InvalidDatabaseUrl;
 use super::error::is_busy;
+use super::sqlite_log::MAX_IDLE_LOG_BYTES;
 
 /// One connection writes at a time, so the others are for readers.
 pub(super) const MAX_CONNECTIONS: u32 = 4;
@@ -63,6 +64,12 @@ impl SqliteFile {
     /// Where the file is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the file is, from the root on: a relative path says nothing in a log.
+    pub(super) fn absolute_path(&self) -> String {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        path.display().to_string()
     }
 
     /// Connections for serving, opened when first needed. They never create the file: one that was taken away
@@ -115,13 +122,14 @@ impl SqliteFile {
 
     /// FULL syncs the log at every commit. NORMAL would be faster and could lose the last commits to a power
     /// cut: a token that Instagram gives only once, or the mark that a code was sent.
-    fn options(&self, busy_timeout: Duration) -> SqliteConnectOptions {
+    pub(super) fn options(&self, busy_timeout: Duration) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
             .filename(&self.path)
             .create_if_missing(false)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(busy_timeout)
+            .pragma("journal_size_limit", MAX_IDLE_LOG_BYTES.to_string())
             .disable_statement_logging()
     }
 }
@@ -192,6 +200,8 @@ mod tests {
     fn a_url_names_a_file(#[case] url: &str, #[case] path: &str, #[case] create: bool) {
         let file: SqliteFile = url.parse().unwrap();
         assert_eq!((file.path(), file.create), (Path::new(path), create));
+        let absolute = file.absolute_path();
+        assert!(absolute.starts_with('/') && absolute.ends_with(path), "{absolute}");
     }
 
     #[rstest]

@@ -6,19 +6,19 @@ use ig_domain::{
     SHORT_LIVED_LIFETIME,
 };
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, LockBehavior, LockType};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::SeaOrmStore;
 use super::attempt_row::{ENDED, EXCHANGED, SENT, UNSENT, ended_columns};
 use super::columns::{micros, reason_name};
 use super::entity::link_attempt::{self, Column};
-use super::entity::{instagram_account, pending_link};
+use super::entity::{instagram_account, pending_link, renewal_lease};
 use super::error::translate;
+use super::{SeaOrmStore, lease};
 
 impl SeaOrmStore {
     /// Does all of it in one transaction, at most `limit` rows of each kind.
@@ -30,8 +30,9 @@ impl SeaOrmStore {
         let begun = self.end_stale(write.on(), &[SENT, EXCHANGED], interrupted, now, limit).await?;
         let attempts = self.forget_attempts(write.on(), now, limit).await?;
         let pending = self.forget_pending_links(write.on(), now, limit).await?;
+        let leases = self.forget_leases(write.on(), limit).await?;
         write.commit().await?;
-        Ok(untaken + begun + attempts + pending)
+        Ok(untaken + begun + attempts + pending + leases)
     }
 
     /// Marks accounts that have expired, soonest first, as changes of them.
@@ -146,6 +147,37 @@ impl SeaOrmStore {
         let forgotten = pending_link::Entity::delete_many()
             .filter(AppId.eq(self.app.as_str()))
             .filter(StateHash.is_in(old))
+            .exec(on)
+            .await;
+        Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)
+    }
+
+    /// Forgets leases that have ended on accounts that are gone: nobody will claim them again.
+    async fn forget_leases(&self, on: &DatabaseTransaction, limit: u64) -> Result<u64, StoreError> {
+        use renewal_lease::Column::{AccountId, AppId, LeaseEnd};
+        let account = Query::select()
+            .expr(Expr::val(1))
+            .from(instagram_account::Entity)
+            .and_where(
+                Expr::col((instagram_account::Entity, instagram_account::Column::Id))
+                    .equals((renewal_lease::Entity, AccountId)),
+            )
+            .take();
+        let ended = renewal_lease::Entity::find()
+            .select_only()
+            .column(AccountId)
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(Expr::col(LeaseEnd).lte(lease::now(self.backend())))
+            .filter(Expr::exists(account).not())
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_tuple::<Uuid>()
+            .all(on)
+            .await;
+        let ended = ended.map_err(|error| translate(&error))?;
+        let forgotten = renewal_lease::Entity::delete_many()
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(AccountId.is_in(ended))
             .exec(on)
             .await;
         Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)

@@ -2,9 +2,12 @@
 
 use std::error::Error;
 
-use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
-use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, Phase, StateHash};
-use ig_test_support::builders::{self, START, long_lived, pending_link, presentation};
+use ig_domain::ports::{AccountKey, AccountPage, CompletedLink, StoreError};
+use ig_domain::{
+    AccountType, CodeHash, GrantedScopes, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal,
+    OwnerScope, Phase, ReauthorizationReason, Scope, StateHash,
+};
+use ig_test_support::builders::{self, START, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::Ports;
 use rstest::rstest;
 use uuid::Uuid;
@@ -38,15 +41,10 @@ async fn fill(ports: &Ports) -> (StateHash, [CodeHash; 2]) {
 #[rstest]
 #[case::username("UPDATE instagram_account SET username = 'Planted Ü'")]
 #[case::professional_id("UPDATE instagram_account SET professional_account_id = 'planted'")]
-#[case::account_type("UPDATE instagram_account SET account_type = 'planted'")]
-#[case::scopes("UPDATE instagram_account SET granted_scopes = 'Planted'")]
-#[case::refused("UPDATE instagram_account SET refused = 'planted'")]
 #[case::time("UPDATE instagram_account SET link_time = 9223372036854775807")]
 #[case::no_token("DELETE FROM account_token")]
 #[case::cut_token("UPDATE account_token SET sealed_token = {byte}")]
 #[case::no_seal("UPDATE account_token SET sealed_token = 'planted'")]
-#[case::phase("UPDATE link_attempt SET phase = 'planted'")]
-#[case::outcome("UPDATE link_attempt SET outcome = 'planted'")]
 #[case::no_outcome("UPDATE link_attempt SET outcome = NULL")]
 #[case::no_account("UPDATE link_attempt SET linked_account_id = NULL")]
 #[case::no_sealed_token("UPDATE link_attempt SET phase = 'exchanged'")]
@@ -66,6 +64,84 @@ async fn a_damaged_row_is_corrupt_and_is_not_shown(
     };
     let damage = damage.replace("{newline}", newline).replace("{byte}", byte);
     assert_corrupt(&*on.migrated().await, &damage).await;
+}
+
+/// What one `Get` would report as damaged costs the others nothing.
+#[rstest]
+#[tokio::test]
+async fn a_damaged_row_is_left_out_of_lists_and_batches(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = store.ports();
+    fill(&ports).await;
+    let copies = "INSERT INTO instagram_account SELECT {id}, app_id, professional_account_id || n, NULL, NULL, owner, \
+        username, name, profile_picture_url, account_type, NULL, NULL, NULL, NULL, NULL, consent_time, \
+        token_issue_time, token_expire_time, link_time, profile_time, update_time, revision \
+        FROM instagram_account, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers";
+    let id = match on {
+        On::Sqlite => "randomblob(16)",
+        On::Postgres => "gen_random_uuid()",
+    };
+    assert_eq!(store.run(&copies.replace("{id}", id)).await, 4);
+    let ids = "professional_account_id";
+    store
+        .run(&format!("UPDATE instagram_account SET username = 'Planted Ü' WHERE {ids} LIKE '%1' OR {ids} LIKE '%2'"))
+        .await;
+    let page =
+        |limit| AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit };
+    let whole = ports.accounts.list(&page(100)).await.unwrap();
+    let damaged =
+        store.number("SELECT count(*) FROM instagram_account WHERE username = 'Planted Ü'").await;
+    assert!(damaged > 0);
+    assert_eq!(i64::try_from(whole.len()).unwrap(), 5 - damaged);
+    for limit in 1..=whole.len() {
+        let listed = ports.accounts.list(&page(limit.try_into().unwrap())).await.unwrap();
+        assert_eq!(listed, whole[..limit], "a page is as long as if nothing were damaged");
+    }
+    let keys: Vec<_> = ["1", "2", "3", "4"]
+        .map(|digit| {
+            let id = builders::account(1, "", START).professional_account_id;
+            AccountKey::Instagram(parsed(&format!("{id}{digit}")))
+        })
+        .into();
+    let found = ports.accounts.find_many(&keys).await.unwrap();
+    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true, true]);
+    assert!(matches!(ports.accounts.find(&keys[0]).await, Err(StoreError::Corrupt(_))));
+}
+
+/// A roll-back meets what a newer version has stored.
+#[rstest]
+#[tokio::test]
+async fn names_that_only_a_newer_version_knows_read_as_the_nearest_safe_meaning(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = store.ports();
+    let (_, [begun, ended]) = fill(&ports).await;
+    for newer in [
+        "UPDATE instagram_account SET account_type = 'future', refused = 'future', \
+         granted_scopes = 'instagram_business_basic,Future'",
+        "UPDATE link_attempt SET phase = 'future' WHERE phase = 'sent'",
+        "UPDATE link_attempt SET outcome = 'future' WHERE phase = 'ended'",
+        "ALTER TABLE instagram_account ADD COLUMN future TEXT",
+        "INSERT INTO seaql_migrations VALUES ('m29990101_000001_create_future', 1)",
+    ] {
+        store.run(newer).await;
+    }
+    store.database().migrate().await.unwrap();
+    ports.probe.check().await.unwrap();
+    let id = builders::account(1, "", START).id;
+    let account = ports.accounts.find(&AccountKey::Id(id)).await.unwrap().unwrap();
+    assert_eq!(account.account_type, AccountType::Unknown);
+    assert_eq!(account.refused, Some(ReauthorizationReason::TokenRevoked));
+    let GrantedScopes::Known(granted) = account.granted_scopes else { panic!("{account:?}") };
+    assert_eq!(Vec::from_iter(granted), [parsed::<Scope>("instagram_business_basic")]);
+    let begun = ports.link_attempts.find(&begun).await.unwrap().unwrap();
+    assert!(matches!(begun.phase, Phase::Sent), "{:?}", begun.phase);
+    let ended = ports.link_attempts.find(&ended).await.unwrap().unwrap();
+    let interrupted = LinkOutcome::Refused(LinkRefusal::Interrupted);
+    assert!(matches!(ended.phase, Phase::Ended { outcome, .. } if outcome == interrupted));
 }
 
 /// PostgreSQL keeps such out by its types.

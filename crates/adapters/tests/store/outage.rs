@@ -1,7 +1,9 @@
 //! A store that goes away is missed, and found again without a restart.
 
+mod causes;
 mod postgres;
 mod proxy;
+mod sessions;
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -66,6 +68,29 @@ async fn another_file_in_its_place_is_read_and_the_former_one_is_not() {
         ports.probe.check().await.unwrap();
         assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn a_log_that_a_long_reader_kept_growing_is_empty_once_it_has_gone() {
+    let store = Sqlite::migrated().await;
+    let ports = store.ports();
+    let log = || fs::metadata(store.folder.path().join("accounts.db-wal")).unwrap().len();
+    let mut reader = store.connection().await;
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM pending_link").execute(&mut reader).await.unwrap();
+    store.run("CREATE TABLE ballast (bytes BLOB)").await;
+    for _ in 0..3 {
+        store.run("INSERT INTO ballast VALUES (zeroblob(4000000))").await;
+    }
+    let grown = log();
+    assert!(grown > 8 * 1024 * 1024, "{grown}");
+    store.database.shrink_log().await.unwrap();
+    assert_eq!(log(), grown, "somebody reads still");
+    ports.pending_links.insert(&pending_link("meanwhile", "", START)).await.unwrap();
+
+    sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
+    store.database.shrink_log().await.unwrap();
+    assert_eq!(log(), 0);
+    ports.pending_links.insert(&pending_link("afterwards", "", START)).await.unwrap();
 }
 
 #[tokio::test]

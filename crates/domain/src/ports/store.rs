@@ -30,6 +30,12 @@ impl Cause {
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(error.into()))
     }
+
+    /// The error, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
 }
 
 impl fmt::Debug for Cause {
@@ -118,7 +124,8 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError>;
 
-    /// For each of `keys` the account that [`find`](Self::find) would find, in their order. Reads no token.
+    /// For each of `keys` the account that [`find`](Self::find) would find, in their order. Reads no token. An account
+    /// that cannot be read is left out, as if it were not there.
     ///
     /// Takes a number of round trips that does not depend on how many keys there are.
     ///
@@ -285,8 +292,8 @@ pub trait LinkAttempts: Send + Sync {
 
     /// Tidies up, at most `limit` rows of each kind: ends unheld attempts that nobody came back for within
     /// an hour (as interrupted, erasing a short-lived token; as rejected where the code was never taken, for
-    /// it is past its own hour), and forgets attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they served. Returns how
-    /// many rows it touched.
+    /// it is past its own hour), and forgets attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they served, and
+    /// renewal leases that have ended on accounts that are gone. Returns how many rows it touched.
     ///
     /// # Errors
     ///

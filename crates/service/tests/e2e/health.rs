@@ -15,6 +15,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt as _;
 
+use crate::support::outage::FickleServer;
 use crate::support::sandbox::BAKERY;
 use crate::support::{Sandbox, Service, Stack};
 
@@ -90,17 +91,16 @@ async fn a_store_that_goes_and_comes_back_is_told_and_survived() {
 #[tokio::test]
 async fn a_store_that_is_away_at_the_start_is_used_once_it_comes() {
     let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start().await;
-    let volume = folder.path().join("volume");
-    let database = format!("sqlite://{}?mode=rwc", volume.join("accounts.db").display());
-    let settings = [("DATABASE_URL", database.as_str())];
+    let (mut server, sandbox) = (FickleServer::start(), Sandbox::start().await);
+    server.obey("stop");
+    let settings = [("DATABASE_URL", server.url.as_str()), ("MIGRATE_ON_START", "true")];
     let service = Service::start(&sandbox, folder.path(), &settings).await;
     let mut watchers = Watchers::of(&service).await;
     watchers.are_told(ServingStatus::NotServing).await;
     store_is_unavailable(&service).await;
     assert_eq!(healthcheck(&service.address).status.code(), Some(1));
 
-    std::fs::create_dir(&volume).unwrap();
+    server.obey("start");
     watchers.come_to(ServingStatus::Serving).await;
     assert_eq!(healthcheck(&service.address).status.code(), Some(0));
     service.linked(&sandbox, "shop/7", BAKERY).await;

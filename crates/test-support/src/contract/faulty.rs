@@ -204,6 +204,7 @@ macro_rules! faults_are_seen {
             no_sweep: NoSweep breaks {
                 sweep::a_stale_short_lived_token_ends_its_attempt,
                 sweep::what_served_is_forgotten_after_its_time,
+                sweep::ended_leases_on_accounts_that_are_gone_are_forgotten,
                 sweep::an_expired_account_is_marked_once,
             }
             boundless_sweep: BoundlessSweep breaks {

@@ -87,6 +87,19 @@ pub async fn what_served_is_forgotten_after_its_time(store: &dyn StoreUnderTest)
     }
 }
 
+/// A lease on an account that is there is left for the next claim.
+pub async fn ended_leases_on_accounts_that_are_gone_are_forgotten(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link(1, &builders::account(1, "", START), "token").await;
+    for number in [1, 2] {
+        assert!(ports.renewal_leases.claim(id(number), holder(1)).await.unwrap());
+    }
+    assert_eq!(sweep(&ports, START).await, 0, "both are held");
+    store.end_leases().await;
+    assert_eq!(sweep(&ports, START).await, 1);
+    assert_eq!(sweep(&ports, START).await, 0);
+}
+
 /// The rest is for the next time.
 pub async fn at_most_the_limit_is_touched(store: &dyn StoreUnderTest) {
     let ports = store.ports();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{CompletedLink, GraphFacts, LEASE, LinkAttempts, PendingLinks, StoreError};
 use ig_domain::{
-    CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, PendingLink,
-    Phase, SHORT_LIVED_LIFETIME, StateHash,
+    AccountId, CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal,
+    PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
 };
 use time::OffsetDateTime;
 
@@ -189,6 +189,15 @@ impl LinkAttempts for MemoryStore {
             let states = states.map(|pending| pending.state).take(limit).collect::<Vec<_>>();
             for state in states {
                 rows.pending_links.remove(&state);
+                touched += 1;
+            }
+            let accounts = &rows.accounts;
+            let gone = |(account, lease): &(&AccountId, &Lease)| {
+                lease.end <= lease_time && !accounts.contains_key(account)
+            };
+            let leases = rows.renewals.iter().filter(gone).map(|(account, _)| *account);
+            for account in leases.take(limit).collect::<Vec<_>>() {
+                rows.renewals.remove(&account);
                 touched += 1;
             }
             Ok(touched)

@@ -1,0 +1,56 @@
+//! Why a database cannot be reached, and where it was looked for.
+
+use ig_domain::ports::{Cause, StoreError};
+
+use super::Database;
+use super::database::Engine;
+
+/// No statement was run, for want of a connection; [`Database::explained`] adds where it was to lead.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoConnection {
+    /// None came free, or none could be opened: the pool does not say which.
+    #[error("no connection was to be had in time")]
+    TimedOut,
+    /// It could not be opened, or broke.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The database cannot be reached, and why, and where it was looked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unreachable(String);
+
+/// A statement failed for what its session remembers, such as that it may only read, or how a table was.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct StaleSession(pub(super) String);
+
+impl Database {
+    /// Whether the database could not be reached at all, and not only for others' sake.
+    #[must_use]
+    pub fn is_unreachable(error: &StoreError) -> bool {
+        matches!(error, StoreError::Unavailable(cause) if cause.downcast_ref::<Unreachable>().is_some())
+    }
+
+    /// Adds to a lack of connections where they were to lead and why there was none. Where a session was at fault all
+    /// leave.
+    pub(super) async fn explained<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        let Err(StoreError::Unavailable(cause)) = &done else { return done };
+        if let Engine::Postgres(server) = &self.engine
+            && cause.downcast_ref::<StaleSession>().is_some()
+        {
+            server.renew_sessions();
+        }
+        let Some(lack) = cause.downcast_ref::<NoConnection>() else { return done };
+        let (timed_out, lack) = (matches!(lack, NoConnection::TimedOut), lack.to_string());
+        let (place, why) = match &self.engine {
+            Engine::Postgres(server) if timed_out => {
+                (server.address(), Box::pin(server.diagnose()).await)
+            }
+            Engine::Postgres(server) => (server.address(), lack),
+            Engine::Sqlite { file, .. } => (file.absolute_path(), lack),
+        };
+        Err(StoreError::Unavailable(Cause::new(Unreachable(format!("{place}: {why}")))))
+    }
+}
