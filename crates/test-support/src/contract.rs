@@ -106,17 +106,21 @@ macro_rules! store_contract {
             }
             leases::{
                 a_held_attempt_is_not_claimed_by_another,
-                a_holder_may_claim_again,
+                a_holder_claims_nothing_that_it_holds,
                 a_released_attempt_is_claimed_at_once,
                 a_lease_that_has_ended_is_taken_over,
                 a_claim_lasts_anew,
                 a_late_holder_whom_nobody_replaced_goes_on,
                 a_replaced_holder_changes_nothing,
+                a_replaced_holder_changes_nothing_after_its_successor_either,
                 an_ended_attempt_is_neither_claimed_nor_moved,
                 an_unknown_attempt_is_neither_claimed_nor_moved,
                 of_many_claims_one_wins,
                 one_at_a_time_renews_an_account,
                 a_renewal_that_has_ended_is_taken_over,
+                an_extension_lasts_anew,
+                a_replaced_renewal_is_extended_by_nobody_but_its_successor,
+                a_renewal_that_a_successor_gave_back_is_claimed_anew,
                 only_the_holder_gives_a_renewal_back,
                 of_many_renewals_one_wins,
             }

@@ -64,9 +64,9 @@ struct Lease {
     end: Duration,
 }
 
-/// Whether somebody else than `holder` holds the lease at `now`.
-fn held_by_another(lease: Option<Lease>, holder: LeaseHolder, now: Duration) -> bool {
-    lease.is_some_and(|lease| lease.holder != holder && lease.end > now)
+/// Whether somebody holds the lease at `now`.
+fn is_held(lease: Option<Lease>, now: Duration) -> bool {
+    lease.is_some_and(|lease| lease.end > now)
 }
 
 impl MemoryStore {

@@ -55,7 +55,7 @@ impl LinkAttempts for SeaOrmStore {
                 .column(Column::CodeHash)
                 .filter(self.key(code))
                 .filter(Column::Phase.ne(ENDED))
-                .filter(self.is_free().add(Column::LeaseHolder.eq(*holder.as_uuid())))
+                .filter(self.is_free())
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .into_query();
             let claim =

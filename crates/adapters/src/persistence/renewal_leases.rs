@@ -32,6 +32,20 @@ impl RenewalLeases for SeaOrmStore {
         .await
     }
 
+    async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.call(Operation::ExtendRenewal, async {
+            let write = self.database.begin_write().await?;
+            let held = Entity::update_many()
+                .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+                .filter(self.lease_on(account))
+                .filter(Column::LeaseHolder.eq(*holder.as_uuid()));
+            let extended = held.exec(write.on()).await.map_err(|error| translate(&error))?;
+            write.commit().await?;
+            if extended.rows_affected == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+        })
+        .await
+    }
+
     async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
         self.call(Operation::ReleaseRenewal, async {
             let write = self.database.begin_write().await?;
@@ -66,15 +80,15 @@ impl SeaOrmStore {
             .to_owned()
     }
 
-    /// The lease of `holder` itself, or one that has ended. A row that somebody has locked is being written by its
-    /// holder: it is passed by, not waited for.
+    /// A lease that has ended. A row that somebody has locked is being written by its holder: it is passed by, not
+    /// waited for.
     fn take_over(&self, account: AccountId, holder: LeaseHolder) -> UpdateMany<Entity> {
         let ended = Expr::col(Column::LeaseEnd).lte(lease::now(self.backend()));
         let claimable = Entity::find()
             .select_only()
             .column(Column::AccountId)
             .filter(self.lease_on(account))
-            .filter(ended.or(Column::LeaseHolder.eq(*holder.as_uuid())))
+            .filter(ended)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .into_query();
         Entity::update_many()

@@ -78,8 +78,9 @@ impl LinkWork {
     /// Any [`LinkAccountError`] but `Panicked`.
     #[tracing::instrument(name = "link_account", level = "debug", skip_all)]
     pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
-        let holder = self.ids.lease_holder();
         loop {
+            // Whoever lost the lease takes it anew as somebody else: a late write of the former one finds no holder.
+            let holder = self.ids.lease_holder();
             let attempt = match self.take_up(presented, holder).await? {
                 TakenUp::Ended(outcome) => return self.answer(outcome).await,
                 TakenUp::Held(attempt) => attempt,

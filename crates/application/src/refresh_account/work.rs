@@ -5,7 +5,7 @@ mod held;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_domain::ports::{Accounts, Clock, Ids, Instagram, RenewalLeases, Timer};
+use ig_domain::ports::{Accounts, Clock, Ids, Instagram, RenewalLeases, StoreError, Timer};
 use ig_domain::{AccountId, LeaseHolder};
 
 use self::held::Held;
@@ -54,23 +54,26 @@ impl RefreshWork {
     #[tracing::instrument(name = "refresh_account", level = "debug", skip_all, fields(account.id = %id))]
     pub async fn run(&self, id: AccountId) -> Result<RefreshedAccount, RefreshAccountError> {
         let arrival = self.clock.now();
-        let holder = self.ids.lease_holder();
         loop {
-            if !self.leases.claim(id, holder).await? {
-                self.timer.sleep(POLL).await;
-                continue;
-            }
-            match (Held { work: self, id, holder, arrival }).refresh().await {
+            let holder = self.claim(id).await?;
+            let refreshed = (Held { work: self, id, holder, arrival }).refresh().await;
+            self.give_back(id, holder).await;
+            match refreshed {
                 Err(Setback::LookAgain) => {}
-                Err(Setback::Failed(error)) => {
-                    self.give_back(id, holder).await;
-                    return Err(error);
-                }
-                Ok(refreshed) => {
-                    self.give_back(id, holder).await;
-                    return Ok(refreshed);
-                }
+                Err(Setback::Failed(error)) => return Err(error),
+                Ok(refreshed) => return Ok(refreshed),
             }
+        }
+    }
+
+    /// Takes the lease as soon as nobody else holds it.
+    async fn claim(&self, id: AccountId) -> Result<LeaseHolder, StoreError> {
+        loop {
+            let holder = self.ids.lease_holder();
+            if self.leases.claim(id, holder).await? {
+                return Ok(holder);
+            }
+            self.timer.sleep(POLL).await;
         }
     }
 

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::{RefreshAccount, RefreshAccountError, RefreshWork, TokenOutcome};
-use ig_domain::ports::{InstagramErrorKind, MockInstagram};
-use ig_domain::{AccountStatus, InstagramAccount, OwnerScope, Profile, ReauthorizationReason};
+use futures_util::FutureExt as _;
+use ig_domain::ports::{InstagramErrorKind, LEASE, MockInstagram, RenewalLeases as _};
+use ig_domain::{
+    AccountStatus, InstagramAccount, LeaseHolder, OwnerScope, Profile, ReauthorizationReason,
+};
 use ig_test_support::builders::{START, account, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
@@ -110,6 +113,65 @@ async fn a_token_is_dead_once_instagram_has_said_so_twice(
     let expected = AccountStatus::ReauthorizationRequired(ReauthorizationReason::PasswordChanged);
     assert_eq!(view.status, expected);
     assert_eq!(stored(&store, &linked()).await.0, view.account);
+}
+
+/// Another replica takes the lease, as soon as it has ended, and gives it back: its reading was well.
+fn somebody_else_works(store: &MemoryStore) {
+    store.pass_lease_time(LEASE);
+    let successor = LeaseHolder::from_uuid(*linked().id.as_uuid());
+    let claimed = store.claim(linked().id, successor).now_or_never().unwrap();
+    assert!(claimed.unwrap());
+    store.release(linked().id, successor).now_or_never().unwrap().unwrap();
+}
+
+#[rstest]
+#[case::between_two_readings(
+    DAY / 2,
+    None,
+    vec![Err(refusal()), Err(refusal()), Ok(profile(1))],
+    1
+)]
+#[case::during_the_second_reading(
+    DAY / 2,
+    None,
+    vec![Err(refusal()), Err(refusal()), Ok(profile(1))],
+    2
+)]
+#[case::during_the_reading_after_a_renewal(
+    DAY,
+    Some(refusal()),
+    vec![Err(refusal()), Ok(profile(1))],
+    1
+)]
+#[tokio::test]
+async fn refusals_between_which_somebody_else_worked_are_not_twice_the_same_word(
+    #[case] age: Duration,
+    #[case] renewal: Option<ig_domain::ports::InstagramError>,
+    #[case] readings: Readings,
+    #[case] replaced_in: usize,
+) {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    let renewals = usize::from(renewal.is_some());
+    if let Some(refusal) = renewal {
+        renews(&mut instagram, Err(refusal));
+        // Begun anew, it finds another word of Instagram's.
+        renews(&mut instagram, Ok(()));
+    }
+    let times = readings.len();
+    let (mut script, others) = (readings.into_iter().enumerate(), store.clone());
+    instagram.expect_profile().times(times).returning(move |_| {
+        let (before, reading) = script.next().unwrap();
+        if before + 1 == replaced_in {
+            somebody_else_works(&others);
+        }
+        reading
+    });
+    let use_case = use_case(&store, instagram, age);
+    let refreshed = use_case.execute(linked().id, &OwnerScope::everyone(), ()).await.unwrap();
+    assert_eq!(refreshed.view.status, AccountStatus::Active);
+    let renewed = refreshed.token_outcome == TokenOutcome::Renewed;
+    assert_eq!(usize::from(renewed), renewals);
 }
 
 #[rstest]

@@ -155,6 +155,10 @@ impl RenewalLeases for Ports {
         self.store("claim renewal", RenewalLeases::claim(&self.0.store, account, holder)).await
     }
 
+    async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.store("extend renewal", self.0.store.extend(account, holder)).await
+    }
+
     async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
         self.store("release renewal", RenewalLeases::release(&self.0.store, account, holder)).await
     }

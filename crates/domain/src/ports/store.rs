@@ -62,8 +62,8 @@ pub enum StoreError {
     /// Somebody else changed the row since it was read: read again.
     #[error("the row was changed by somebody else")]
     Conflict,
-    /// The attempt is held by somebody else now.
-    #[error("the lease is held by somebody else")]
+    /// The lease is not held by whoever wanted to work under it, or not any more.
+    #[error("the lease is not held any more")]
     LeaseLost,
     /// The store cannot be reached, hangs, or lacks migrations.
     #[error("the store is unavailable")]
@@ -221,7 +221,9 @@ pub struct CompletedLink {
 
 /// Keeps attempts to link, and the lease that makes each the work of one holder at a time.
 ///
-/// A lease lasts for [`LEASE`] from each write of its holder. Then, and only then, another may take over.
+/// A lease lasts for [`LEASE`] from each write of its holder. Then, and only then, another may take over. A holder
+/// that was replaced stays replaced, also when its successor has given the lease back: it may only claim anew, as a
+/// holder with an id of its own, and begin anew with what is stored by then.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait LinkAttempts: Send + Sync {
@@ -241,7 +243,7 @@ pub trait LinkAttempts: Send + Sync {
     async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError>;
 
     /// Takes the lease if nobody holds it, and returns the attempt as it is from then on. `None` while
-    /// another holds it, once it has ended, and where there is no attempt.
+    /// somebody holds it, once the attempt has ended, and where there is no attempt.
     ///
     /// # Errors
     ///
@@ -303,16 +305,24 @@ pub trait LinkAttempts: Send + Sync {
 
 /// Makes the renewal of an account's token the work of one holder at a time.
 ///
-/// A lease lasts for [`LEASE`] from each claim.
+/// A lease lasts for [`LEASE`] from its claim and from each extension. A holder that was replaced stays replaced, as
+/// with [`LinkAttempts`].
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait RenewalLeases: Send + Sync {
-    /// Takes the lease if nobody else holds it, or extends it. `false` while another holds it.
+    /// Takes the lease if nobody holds it. `false` while somebody does.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
     async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError>;
+
+    /// Lets the lease last anew, if nobody has held it since `holder` claimed it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] when somebody has, or `holder` has given it back; [`StoreError::Unavailable`].
+    async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError>;
 
     /// Gives the lease back; nothing happens where another holds it.
     ///

@@ -34,6 +34,8 @@ pub enum Fault {
     SilentConflicts,
     /// Two hold one lease.
     SharedLeases,
+    /// A guard is lost: who was replaced is holder again once its successor has left.
+    RevivedLeases,
     /// No lease ever ends.
     EndlessLeases,
     /// Rows are lost: pending links are not stored.
@@ -170,6 +172,10 @@ macro_rules! faults_are_seen {
                 leases::one_at_a_time_renews_an_account,
                 leases::only_the_holder_gives_a_renewal_back,
                 leases::of_many_renewals_one_wins,
+            }
+            revived_leases: RevivedLeases breaks {
+                leases::a_replaced_holder_changes_nothing_after_its_successor_either,
+                leases::a_renewal_that_a_successor_gave_back_is_claimed_anew,
             }
             endless_leases: EndlessLeases breaks {
                 leases::a_lease_that_has_ended_is_taken_over,

@@ -72,6 +72,7 @@ pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
     assert!(ports.renewal_leases.claim(id(1), holder(1)).await.unwrap());
     assert!(other.renewal_leases.claim(id(1), holder(2)).await.unwrap());
+    assert_lease_lost(other.renewal_leases.extend(id(1), holder(1)).await);
     other.renewal_leases.release(id(1), holder(1)).await.unwrap();
     assert!(!ports.renewal_leases.claim(id(1), holder(2)).await.unwrap());
 }

@@ -1,5 +1,6 @@
 //! Leases: one holder at a time, and none for ever.
 
+use ig_domain::ports::StoreError;
 use ig_domain::{LinkOutcome, LinkRefusal, Phase};
 
 use super::samples::{
@@ -15,6 +16,14 @@ async fn claims(ports: &Ports, attempt: u8, claimant: u8) -> bool {
 
 async fn renews(ports: &Ports, account: u32, claimant: u8) -> bool {
     ports.renewal_leases.claim(id(account), holder(claimant)).await.unwrap()
+}
+
+async fn extends(ports: &Ports, account: u32, claimant: u8) -> bool {
+    match ports.renewal_leases.extend(id(account), holder(claimant)).await {
+        Ok(()) => true,
+        Err(StoreError::LeaseLost) => false,
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 fn interrupted() -> Phase {
@@ -33,11 +42,13 @@ pub async fn a_held_attempt_is_not_claimed_by_another(store: &dyn StoreUnderTest
     assert!(!claims(&ports, 1, 1).await);
 }
 
-/// Whose answer was lost may ask again.
-pub async fn a_holder_may_claim_again(store: &dyn StoreUnderTest) {
+/// Each claim begins something new, which what is held is not.
+pub async fn a_holder_claims_nothing_that_it_holds(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, Phase::Unsent).await;
-    assert!(claims(&ports, 1, 1).await);
+    assert!(!claims(&ports, 1, 1).await);
+    assert!(renews(&ports, 1, 1).await);
+    assert!(!renews(&ports, 1, 1).await);
 }
 
 /// The next goes on in the phase in which it was released.
@@ -100,6 +111,24 @@ pub async fn a_replaced_holder_changes_nothing(store: &dyn StoreUnderTest) {
     attempts.advance(&code(1), holder(2), &interrupted()).await.unwrap();
 }
 
+/// Its successor has worked meanwhile: what it read before is old.
+pub async fn a_replaced_holder_changes_nothing_after_its_successor_either(
+    store: &dyn StoreUnderTest,
+) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    store.end_leases().await;
+    assert!(claims(&ports, 1, 2).await);
+    let attempts = &ports.link_attempts;
+    attempts.release(&code(1), holder(2), &Phase::Unsent).await.unwrap();
+    assert_lease_lost(attempts.advance(&code(1), holder(1), &Phase::Sent).await);
+    assert_lease_lost(attempts.release(&code(1), holder(1), &interrupted()).await);
+    let link = first_link(&builders::account(1, "", START), "token");
+    assert_lease_lost(attempts.complete(&code(1), holder(1), &link).await);
+    assert_same_phase(&ports.phase(1).await.unwrap(), &Phase::Unsent);
+    assert!(claims(&ports, 1, 3).await);
+}
+
 /// An end is an end, for its holder too.
 pub async fn an_ended_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUnderTest) {
     let ports = store.ports();
@@ -141,7 +170,7 @@ pub async fn one_at_a_time_renews_an_account(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     assert!(renews(&ports, 1, 1).await);
     assert!(!renews(&ports, 1, 2).await);
-    assert!(renews(&ports, 1, 1).await);
+    assert!(extends(&ports, 1, 1).await);
     assert!(renews(&ports, 2, 2).await);
 }
 
@@ -155,6 +184,41 @@ pub async fn a_renewal_that_has_ended_is_taken_over(store: &dyn StoreUnderTest) 
     store.end_leases().await;
     assert!(renews(&ports, 1, 2).await);
     assert!(!renews(&ports, 1, 1).await);
+}
+
+/// Late is not too late here either, as long as nobody else has come.
+pub async fn an_extension_lasts_anew(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert!(renews(&ports, 1, 1).await);
+    store.end_leases().await;
+    assert!(extends(&ports, 1, 1).await);
+    assert!(!renews(&ports, 1, 2).await);
+}
+
+/// Nor does anybody extend what nobody holds.
+pub async fn a_replaced_renewal_is_extended_by_nobody_but_its_successor(
+    store: &dyn StoreUnderTest,
+) {
+    let ports = store.ports();
+    assert!(!extends(&ports, 1, 1).await);
+    assert!(renews(&ports, 1, 1).await);
+    store.end_leases().await;
+    assert!(renews(&ports, 1, 2).await);
+    store.end_leases().await;
+    assert!(!extends(&ports, 1, 1).await);
+    assert!(extends(&ports, 1, 2).await);
+    assert!(!extends(&ports, 2, 2).await);
+}
+
+/// Else whoever was replaced would not see that somebody worked in between.
+pub async fn a_renewal_that_a_successor_gave_back_is_claimed_anew(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert!(renews(&ports, 1, 1).await);
+    store.end_leases().await;
+    assert!(renews(&ports, 1, 2).await);
+    ports.renewal_leases.release(id(1), holder(2)).await.unwrap();
+    assert!(!extends(&ports, 1, 1).await);
+    assert!(renews(&ports, 1, 3).await);
 }
 
 /// Whoever was replaced takes nothing away from its successor.

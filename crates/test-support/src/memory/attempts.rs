@@ -11,7 +11,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 
 use super::accounts::{remove, update};
-use super::{AttemptRow, Guard, Lease, MemoryStore, Rows, held_by_another};
+use super::{AttemptRow, Guard, Lease, MemoryStore, Rows, is_held};
 
 #[async_trait]
 impl PendingLinks for MemoryStore {
@@ -83,7 +83,7 @@ impl LinkAttempts for MemoryStore {
         self.transact(|rows, now| {
             let Some(row) = rows.attempts.get_mut(code) else { return Ok(None) };
             let ended = matches!(row.attempt.phase, Phase::Ended { .. });
-            if ended || (guarded && held_by_another(row.lease, holder, now)) {
+            if ended || (guarded && is_held(row.lease, now)) {
                 return Ok(None);
             }
             row.lease = Some(Lease { holder, end: now + LEASE });
@@ -207,11 +207,10 @@ impl LinkAttempts for MemoryStore {
 
 /// Whether nobody holds the attempt and nothing good can come of it any more.
 fn is_stale(row: &AttemptRow, now: OffsetDateTime, lease_time: Duration) -> bool {
-    let held = row.lease.is_some_and(|lease| lease.end > lease_time);
     let since = match &row.attempt.phase {
         Phase::Unsent | Phase::Sent => row.attempt.create_time,
         Phase::Exchanged(grant) => grant.consent.receive_time,
         Phase::Ended { .. } => return false,
     };
-    !held && since + SHORT_LIVED_LIFETIME <= now
+    !is_held(row.lease, lease_time) && since + SHORT_LIVED_LIFETIME <= now
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{LEASE, RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
 
-use super::{Guard, Lease, MemoryStore, held_by_another};
+use super::{Guard, Lease, MemoryStore, is_held};
 
 #[async_trait]
 impl RenewalLeases for MemoryStore {
@@ -12,11 +12,23 @@ impl RenewalLeases for MemoryStore {
         let guarded = !self.lacks(Guard::Lease);
         self.transact(|rows, now| {
             let lease = rows.renewals.get(&account).copied();
-            if guarded && held_by_another(lease, holder, now) {
+            if guarded && is_held(lease, now) {
                 return Ok(false);
             }
             rows.renewals.insert(account, Lease { holder, end: now + LEASE });
             Ok(true)
+        })
+    }
+
+    async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        let guarded = !self.lacks(Guard::Lease);
+        self.transact(|rows, now| {
+            let lease = rows.renewals.get(&account);
+            if guarded && lease.is_none_or(|lease| lease.holder != holder) {
+                return Err(StoreError::LeaseLost);
+            }
+            rows.renewals.insert(account, Lease { holder, end: now + LEASE });
+            Ok(())
         })
     }
 

@@ -88,7 +88,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<InstagramAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(reason) => Err(self.bury(account, token, reason).await),
+            Word::Dead(reason) => self.bury(account, token, reason).await,
             Word::Alive(profile) => {
                 let now = self.work.clock.now();
                 let healed = self.store((&account, token), None, |account| {
@@ -110,7 +110,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(reason) => Err(self.bury(account, token, reason).await),
+            Word::Dead(reason) => self.bury(account, token, reason).await,
             Word::Alive(profile) => {
                 self.take_profile((account, token), profile, TokenOutcome::TooYoung).await
             }
@@ -127,7 +127,7 @@ impl Held<'_> {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
             Err(refusal) if refusal.rejects_token() => {
                 return match self.confirm(&account, token, refusal).await? {
-                    Ok(reason) => Err(self.bury(account, token, reason).await),
+                    Ok(reason) => self.bury(account, token, reason).await,
                     Err(unconfirmed) => Err(unconfirmed.into()),
                 };
             }
@@ -230,19 +230,19 @@ impl Held<'_> {
     }
 
     /// Records that Instagram refused the token, twice, and answers so.
-    async fn bury(
+    async fn bury<T>(
         &self,
         account: InstagramAccount,
         token: &LongLivedToken,
         reason: ReauthorizationReason,
-    ) -> Setback {
-        let buried =
-            self.store((&account, token), None, |account| account.refused = Some(reason)).await;
-        match buried {
-            Ok(Stored::Done(account)) => self.reauthorization(account),
+    ) -> Result<T, Setback> {
+        // Whoever held the lease during the second call may have heard better in between.
+        self.extend_lease().await?;
+        let buried = self.store((&account, token), None, |account| account.refused = Some(reason));
+        match buried.await? {
+            Stored::Done(account) => Err(self.reauthorization(account)),
             // Somebody linked it anew meanwhile: the word was about another token.
-            Ok(Stored::Superseded(_)) => Setback::LookAgain,
-            Err(setback) => setback,
+            Stored::Superseded(_) => Err(Setback::LookAgain),
         }
     }
 
@@ -294,8 +294,11 @@ impl Held<'_> {
     }
 
     async fn extend_lease(&self) -> Result<(), Setback> {
-        let held = self.work.leases.claim(self.id, self.holder).await?;
-        if held { Ok(()) } else { Err(Setback::LookAgain) }
+        match self.work.leases.extend(self.id, self.holder).await {
+            // Somebody else may have worked, and left, since.
+            Err(StoreError::LeaseLost) => Err(Setback::LookAgain),
+            extended => Ok(extended?),
+        }
     }
 
     fn answer(&self, account: InstagramAccount, token_outcome: TokenOutcome) -> RefreshedAccount {

@@ -24,6 +24,14 @@ impl PendingLinks for FaultyPorts {
 }
 
 impl FaultyPorts {
+    /// Makes `holder` the holder again where nobody else is, as it seems.
+    async fn revive(&self, code: &CodeHash, holder: LeaseHolder) -> Result<(), StoreError> {
+        if self.has(Fault::RevivedLeases) {
+            self.ports.link_attempts.claim(code, holder).await?;
+        }
+        Ok(())
+    }
+
     /// Whoever holds the attempt, where nobody asks whether it is `holder`.
     fn whoever_holds(&self, code: &CodeHash, holder: LeaseHolder) -> LeaseHolder {
         if !self.has(Fault::LateHolders) {
@@ -110,6 +118,7 @@ impl LinkAttempts for FaultyPorts {
         if self.has(Fault::LostSentMarks) && matches!(phase, Phase::Sent) {
             return Ok(());
         }
+        self.revive(code, holder).await?;
         self.ports.link_attempts.advance(code, self.whoever_holds(code, holder), phase).await
     }
 

@@ -13,6 +13,13 @@ impl RenewalLeases for FaultyPorts {
         Ok(claimed || self.has(Fault::SharedLeases))
     }
 
+    async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        let extended = self.ports.renewal_leases.extend(account, holder).await;
+        let lost = matches!(extended, Err(StoreError::LeaseLost));
+        let revived = lost && self.has(Fault::RevivedLeases) && self.claim(account, holder).await?;
+        if revived { Ok(()) } else { extended }
+    }
+
     async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
         self.ports.renewal_leases.release(account, holder).await
     }
