@@ -16,8 +16,8 @@ pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, Instagr
 pub use key_checks::KeyChecks;
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
-    AccountKey, AccountPage, Accounts, Cause, CompletedLink, LEASE, LinkAttempts, PendingLinks,
-    RenewalLeases, StatusFilter, StoreError, StoreProbe,
+    AccountKey, AccountPage, Accounts, Cause, CompletedLink, LEASE, LinkAttempts, MAX_LEASE_LEFT,
+    PendingLinks, RenewalLeases, StatusFilter, StoreError, StoreProbe,
 };
 pub use system::{Clock, Ids, Timer};
 

@@ -50,6 +50,9 @@ pub trait StoreUnderTest: Send + Sync {
     /// Lets every lease that is held now end, as if [`LEASE`](ig_domain::ports::LEASE) had passed by the store's clock.
     async fn end_leases(&self);
 
+    /// Sets the store's clock back by a day, as far as leases that are held now can tell.
+    async fn set_clock_back(&self);
+
     /// The store as the app sees it that most promises are about.
     fn ports(&self) -> Ports {
         self.of_app(parsed("990602627938098"))
@@ -123,6 +126,7 @@ macro_rules! store_contract {
                 a_renewal_that_a_successor_gave_back_is_claimed_anew,
                 only_the_holder_gives_a_renewal_back,
                 of_many_renewals_one_wins,
+                a_lease_of_a_clock_that_was_set_back_is_taken_over,
             }
             completion::{
                 a_first_link_stores_account_token_and_outcome,

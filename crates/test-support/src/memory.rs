@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{Cause, StoreError, StoreProbe};
+use ig_domain::ports::{Cause, MAX_LEASE_LEFT, StoreError, StoreProbe};
 use ig_domain::{
     AccountId, AppId, AuditEntry, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
     LongLivedToken, PendingLink, StateHash,
@@ -26,6 +26,8 @@ pub enum Guard {
     Revision,
     /// That a code was sent is stored before it is.
     SentMark,
+    /// Each hand-out has an audit entry of its own, also of a token that was handed out before.
+    EachAuditEntry,
 }
 
 /// A store in memory, for one app. Clones share everything.
@@ -66,7 +68,7 @@ struct Lease {
 
 /// Whether somebody holds the lease at `now`.
 fn is_held(lease: Option<Lease>, now: Duration) -> bool {
-    lease.is_some_and(|lease| lease.end > now)
+    lease.is_some_and(|lease| lease.end > now && lease.end <= now + MAX_LEASE_LEFT)
 }
 
 impl MemoryStore {
@@ -91,6 +93,15 @@ impl MemoryStore {
     /// Lets the store's own clock, by which leases end, go on.
     pub fn pass_lease_time(&self, span: Duration) {
         self.lock().lease_time += span;
+    }
+
+    /// Sets the store's own clock back: leases end later by it than they did.
+    pub fn set_lease_time_back(&self, span: Duration) {
+        let mut database = self.lock();
+        for rows in database.apps.values_mut() {
+            let attempts = rows.attempts.values_mut().filter_map(|row| row.lease.as_mut());
+            attempts.chain(rows.renewals.values_mut()).for_each(|lease| lease.end += span);
+        }
     }
 
     /// Takes the store away, or brings it back.

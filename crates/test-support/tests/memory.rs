@@ -1,5 +1,7 @@
 //! The store in memory keeps what every store promises.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use ig_domain::AppId;
 use ig_domain::ports::LEASE;
@@ -26,6 +28,10 @@ impl StoreUnderTest for Memory {
 
     async fn end_leases(&self) {
         self.0.pass_lease_time(LEASE);
+    }
+
+    async fn set_clock_back(&self) {
+        self.0.set_lease_time_back(Duration::from_hours(24));
     }
 }
 

@@ -1,8 +1,10 @@
 //! Lease time: the database's own clock, the same for every replica, read in the statement that needs it.
 
-use ig_domain::ports::LEASE;
+use std::time::Duration;
+
+use ig_domain::ports::{LEASE, MAX_LEASE_LEFT};
 use sea_orm::DbBackend;
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoColumnRef, SimpleExpr};
 
 /// The database's present moment in microseconds since 1970.
 pub(super) fn now(backend: DbBackend) -> SimpleExpr {
@@ -15,5 +17,16 @@ pub(super) fn now(backend: DbBackend) -> SimpleExpr {
 
 /// When a lease ends that is taken or extended now.
 pub(super) fn end(backend: DbBackend) -> SimpleExpr {
-    now(backend).add(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX))
+    later(backend, LEASE)
+}
+
+/// Whether a lease that ends at `end` has ended, or comes from a clock that was set back since.
+pub(super) fn has_ended(end: impl IntoColumnRef + Copy, backend: DbBackend) -> Condition {
+    Condition::any()
+        .add(Expr::col(end).lte(now(backend)))
+        .add(Expr::col(end).gt(later(backend, MAX_LEASE_LEFT)))
+}
+
+fn later(backend: DbBackend, span: Duration) -> SimpleExpr {
+    now(backend).add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{Cause, CompletedLink, LinkAttempts, StoreError};
 use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, LockBehavior, LockType};
+use sea_orm::sea_query::{Condition, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, UpdateMany,
 };
@@ -204,7 +204,7 @@ impl SeaOrmStore {
     pub(super) fn is_free(&self) -> Condition {
         Condition::any()
             .add(Column::LeaseHolder.is_null())
-            .add(Expr::col(Column::LeaseEnd).lte(lease::now(self.backend())))
+            .add(lease::has_ended(Column::LeaseEnd, self.backend()))
     }
 
     pub(super) fn backend(&self) -> sea_orm::DbBackend {

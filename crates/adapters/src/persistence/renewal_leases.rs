@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
 use sea_orm::sea_query::{
-    Condition, Expr, ExprTrait, InsertStatement, LockBehavior, LockType, OnConflict, Query,
+    Condition, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, UpdateMany,
@@ -83,12 +83,11 @@ impl SeaOrmStore {
     /// A lease that has ended. A row that somebody has locked is being written by its holder: it is passed by, not
     /// waited for.
     fn take_over(&self, account: AccountId, holder: LeaseHolder) -> UpdateMany<Entity> {
-        let ended = Expr::col(Column::LeaseEnd).lte(lease::now(self.backend()));
         let claimable = Entity::find()
             .select_only()
             .column(Column::AccountId)
             .filter(self.lease_on(account))
-            .filter(ended)
+            .filter(lease::has_ended(Column::LeaseEnd, self.backend()))
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .into_query();
         Entity::update_many()

@@ -70,6 +70,12 @@ async fn end_leases(database: &dyn TestDatabase) {
     database.run("UPDATE renewal_lease SET lease_end = 0").await;
 }
 
+/// Lets every lease end a day later, as it does by a clock that was set back.
+async fn set_clock_back(database: &dyn TestDatabase) {
+    database.run("UPDATE link_attempt SET lease_end = lease_end + 86400000000").await;
+    database.run("UPDATE renewal_lease SET lease_end = lease_end + 86400000000").await;
+}
+
 /// Opens a database as another process would.
 pub(crate) fn open(url: &str) -> Arc<Database> {
     Arc::new(Database::open(&DatabaseSettings::of(url)).unwrap())

@@ -3,7 +3,6 @@
 mod commit;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ig_domain::ports::{
     AccountKey, Accounts, Clock, Ids, Instagram, InstagramError, InstagramErrorKind, LinkAttempts,
@@ -15,10 +14,8 @@ use ig_domain::{
 };
 
 use super::{LinkAccountError, LinkedAccount};
+use crate::lease_wait::LeaseWait;
 use crate::persistence::persistently;
-
-/// How often to look whether another holder has finished.
-const POLL: Duration = Duration::from_millis(100);
 
 /// The work of [`LinkAccount`](super::LinkAccount): a future that may be dropped between any two calls to a
 /// port; the same presentation then goes on from what is stored.
@@ -78,6 +75,7 @@ impl LinkWork {
     /// Any [`LinkAccountError`] but `Panicked`.
     #[tracing::instrument(name = "link_account", level = "debug", skip_all)]
     pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
+        let mut wait = LeaseWait::new(&*self.timer);
         loop {
             // Whoever lost the lease takes it anew as somebody else: a late write of the former one finds no holder.
             let holder = self.ids.lease_holder();
@@ -85,7 +83,7 @@ impl LinkWork {
                 TakenUp::Ended(outcome) => return self.answer(outcome).await,
                 TakenUp::Held(attempt) => attempt,
                 TakenUp::Busy => {
-                    self.timer.sleep(POLL).await;
+                    wait.pause().await?;
                     continue;
                 }
             };

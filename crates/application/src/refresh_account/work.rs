@@ -3,16 +3,13 @@
 mod held;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ig_domain::ports::{Accounts, Clock, Ids, Instagram, RenewalLeases, StoreError, Timer};
 use ig_domain::{AccountId, LeaseHolder};
 
 use self::held::Held;
 use super::{RefreshAccountError, RefreshedAccount};
-
-/// How often to look whether another holder has finished.
-const POLL: Duration = Duration::from_millis(100);
+use crate::lease_wait::LeaseWait;
 
 /// The work of [`RefreshAccount`](super::RefreshAccount): a future that may be dropped between any two calls
 /// to a port.
@@ -66,14 +63,15 @@ impl RefreshWork {
         }
     }
 
-    /// Takes the lease as soon as nobody else holds it.
+    /// Takes the lease as soon as nobody else holds it, within the bound of a [`LeaseWait`].
     async fn claim(&self, id: AccountId) -> Result<LeaseHolder, StoreError> {
+        let mut wait = LeaseWait::new(&*self.timer);
         loop {
             let holder = self.ids.lease_holder();
             if self.leases.claim(id, holder).await? {
                 return Ok(holder);
             }
-            self.timer.sleep(POLL).await;
+            wait.pause().await?;
         }
     }
 

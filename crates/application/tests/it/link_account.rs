@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
-use ig_domain::ports::{InstagramErrorKind, MockInstagram, PendingLinks as _, StoreError};
+use ig_domain::ports::{
+    InstagramErrorKind, LinkAttempts as _, MockInstagram, PendingLinks as _, StoreError,
+};
 use ig_domain::{
-    AccountType, GrantedScopes, InstagramAccount, LinkRefusal, PendingLink, Profile,
-    ReauthorizationReason, RequestedScopes, Scope, StateRejection,
+    AccountType, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkRefusal,
+    PendingLink, Profile, ReauthorizationReason, RequestedScopes, Scope, StateRejection,
 };
 use ig_test_support::builders::{START, account, grant, pending_link, presentation, profile};
 use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
@@ -95,6 +97,22 @@ async fn the_same_call_again_is_a_replay_for_an_hour_and_then_used() {
     let late = again(Duration::from_mins(61)).await;
     let used = matches!(late, Err(LinkAccountError::StateRejected(StateRejection::Used)));
     assert!(used, "{late:?}");
+}
+
+/// The store's clock stands still here, so no lease ends.
+#[tokio::test]
+async fn waiting_for_an_attempt_that_another_holds_for_ever_ends() {
+    let store = empty_store();
+    store.insert(&pending("shop/7")).await.unwrap();
+    let presented = presentation("code", "state", "shop/7");
+    let attempt = LinkAttempt::begin(pending("shop/7"), &presented, START);
+    let another = LeaseHolder::from_uuid(*account(1, "", START).id.as_uuid());
+    store.create(&attempt, another).await.unwrap();
+    let refused = use_case(&store, MockInstagram::new(), LATER).execute(presented, ()).await;
+    let Err(LinkAccountError::Store(StoreError::Unavailable(cause))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(cause.to_string(), "the lease was not given back within 60 seconds");
 }
 
 #[rstest]

@@ -9,6 +9,7 @@ mod instagram_script;
 mod link_account;
 mod list_accounts;
 mod refresh_account;
+mod refresh_outages;
 
 use ig_domain::ports::Ids as _;
 use ig_domain::ports::{Accounts, CompletedLink, LinkAttempts, PendingLinks};

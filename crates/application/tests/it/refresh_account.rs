@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::{RefreshAccount, RefreshAccountError, RefreshWork, TokenOutcome};
 use futures_util::FutureExt as _;
+use ig_application::{RefreshAccount, RefreshAccountError, RefreshWork, TokenOutcome};
 use ig_domain::ports::{InstagramErrorKind, LEASE, MockInstagram, RenewalLeases as _};
 use ig_domain::{
     AccountStatus, InstagramAccount, LeaseHolder, OwnerScope, Profile, ReauthorizationReason,

@@ -21,6 +21,11 @@ use crate::{
 /// which a dead holder is to be replaced.
 pub const LEASE: Duration = Duration::from_secs(14);
 
+/// More than any lease has left by a clock that only goes on. One that has more comes from a store whose clock was
+/// set back: it counts as ended, else nobody could take it before that clock has caught up. Twice a lease, so that a
+/// clock that is set right by some seconds takes nobody's lease away.
+pub const MAX_LEASE_LEFT: Duration = LEASE.saturating_mul(2);
+
 /// An error of the layer below, kept for the log.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);

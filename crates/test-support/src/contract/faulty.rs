@@ -109,6 +109,12 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             self.store.end_leases().await;
         }
     }
+
+    async fn set_clock_back(&self) {
+        if self.fault != Fault::EndlessLeases {
+            self.store.set_clock_back().await;
+        }
+    }
 }
 
 /// The ports of one app, with a fault.
@@ -180,6 +186,7 @@ macro_rules! faults_are_seen {
             endless_leases: EndlessLeases breaks {
                 leases::a_lease_that_has_ended_is_taken_over,
                 leases::a_renewal_that_has_ended_is_taken_over,
+                leases::a_lease_of_a_clock_that_was_set_back_is_taken_over,
                 sweep::what_lies_sent_or_unsent_ends_after_an_hour,
             }
             lost_pending_links: LostPendingLinks breaks {

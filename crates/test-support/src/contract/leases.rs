@@ -241,3 +241,16 @@ pub async fn of_many_renewals_one_wins(store: &dyn StoreUnderTest) {
     });
     assert_eq!(won.await, 1);
 }
+
+/// Else nobody could work before the clock has caught up.
+pub async fn a_lease_of_a_clock_that_was_set_back_is_taken_over(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    assert!(renews(&ports, 1, 1).await);
+    store.set_clock_back().await;
+    assert!(claims(&ports, 1, 2).await);
+    assert!(renews(&ports, 1, 2).await);
+    assert!(!extends(&ports, 1, 1).await);
+    assert!(!claims(&ports, 1, 3).await);
+    assert!(!renews(&ports, 1, 3).await);
+}

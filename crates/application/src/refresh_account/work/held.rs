@@ -11,7 +11,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 
 use super::{RefreshAccountError, RefreshWork, RefreshedAccount, Setback};
-use crate::persistence::persistently;
+use crate::persistence::{MAX_TRIES, ONCE, repeatedly};
 use crate::refresh_account::TokenOutcome;
 
 /// Keeps the log readable where Instagram takes back every refusal: one line in ten seconds.
@@ -91,7 +91,7 @@ impl Held<'_> {
             Word::Dead(reason) => self.bury(account, token, reason).await,
             Word::Alive(profile) => {
                 let now = self.work.clock.now();
-                let healed = self.store((&account, token), None, |account| {
+                let healed = self.store(MAX_TRIES, (&account, token), None, |account| {
                     account.refused = None;
                     account.read_profile(profile.clone(), now);
                 });
@@ -133,29 +133,32 @@ impl Held<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let renewed =
-            self.store((&account, token), Some(&grant), |account| account.take_renewal(&grant));
+        let renewed = self.store(MAX_TRIES, (&account, token), Some(&grant), |account| {
+            account.take_renewal(&grant)
+        });
         match renewed.await? {
             Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
-            Stored::Done(account) => self.read_renewed(account, &grant.token).await,
+            Stored::Done(account) => {
+                let read = self.read_renewed(&account, &grant.token).await;
+                Ok(read.unwrap_or_else(|setback| {
+                    // The renewal is stored, and stands whatever came of the reading.
+                    if let Setback::Failed(error) = setback {
+                        tracing::debug!(%error, "the profile could not be read after a renewal");
+                    }
+                    self.answer(account, TokenOutcome::Renewed)
+                }))
+            }
         }
     }
 
-    /// Reads the profile after a stored renewal, which stands whatever comes of the reading.
+    /// Reads the profile after a stored renewal.
     async fn read_renewed(
         &self,
-        account: InstagramAccount,
+        account: &InstagramAccount,
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
-        match self.read(&account, token).await? {
-            Ok(profile) => {
-                self.take_profile((account, token), profile, TokenOutcome::Renewed).await
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the profile could not be read after a renewal");
-                Ok(self.answer(account, TokenOutcome::Renewed))
-            }
-        }
+        let profile = self.read(account, token).await??;
+        self.take_profile((account.clone(), token), profile, TokenOutcome::Renewed).await
     }
 
     /// Reads the profile, which must be this account's.
@@ -238,7 +241,8 @@ impl Held<'_> {
     ) -> Result<T, Setback> {
         // Whoever held the lease during the second call may have heard better in between.
         self.extend_lease().await?;
-        let buried = self.store((&account, token), None, |account| account.refused = Some(reason));
+        let buried = self
+            .store(MAX_TRIES, (&account, token), None, |account| account.refused = Some(reason));
         match buried.await? {
             Stored::Done(account) => Err(self.reauthorization(account)),
             // Somebody linked it anew meanwhile: the word was about another token.
@@ -246,6 +250,7 @@ impl Held<'_> {
         }
     }
 
+    /// Stores a profile, which may be read anew as well as stored again: it is tried once.
     async fn take_profile(
         &self,
         (account, token): (InstagramAccount, &LongLivedToken),
@@ -253,8 +258,9 @@ impl Held<'_> {
         outcome: TokenOutcome,
     ) -> Result<RefreshedAccount, Setback> {
         let now = self.work.clock.now();
-        let read = self
-            .store((&account, token), None, |account| account.read_profile(profile.clone(), now));
+        let read = self.store(ONCE, (&account, token), None, |account| {
+            account.read_profile(profile.clone(), now);
+        });
         match read.await? {
             Stored::Done(account) => Ok(self.answer(account, outcome)),
             Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
@@ -262,9 +268,10 @@ impl Held<'_> {
     }
 
     /// Stores `change` on top of whatever others changed meanwhile, unless they changed the token that it
-    /// belongs to.
+    /// belongs to. Each call to the store is made up to `tries` times while it is unavailable.
     async fn store(
         &self,
+        tries: u32,
         (read, token): (&InstagramAccount, &LongLivedToken),
         grant: Option<&TokenGrant>,
         change: impl Fn(&mut InstagramAccount),
@@ -274,7 +281,7 @@ impl Held<'_> {
             let mut next = former.clone();
             change(&mut next);
             let next = next.succeeding(&former, self.work.clock.now());
-            let write = persistently(&*self.work.timer, || {
+            let write = repeatedly(tries, &*self.work.timer, || {
                 let renewed = grant.map(|grant| grant.token.clone());
                 self.work.accounts.update(&next, former.revision, renewed)
             });
@@ -283,7 +290,9 @@ impl Held<'_> {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
-            let found = self.work.accounts.find_with_token(self.id).await?;
+            // Giving up here would drop a renewed token just as well.
+            let find = || self.work.accounts.find_with_token(self.id);
+            let found = repeatedly(tries, &*self.work.timer, find).await?;
             let (account, stored) = found.ok_or(RefreshAccountError::NotFound)?;
             former = account;
             if !stored.text().is(token.text()) {

@@ -1,0 +1,42 @@
+//! Waiting for a lease that somebody else holds.
+
+use std::time::Duration;
+
+use ig_domain::ports::{Cause, StoreError, Timer};
+
+/// How often to look whether the holder has finished.
+const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Longest wait for a lease, besides what the looks themselves take. Ours: four times what a dead holder is
+/// waited for, and as long as one whose store comes and goes may work. Counted here, whatever the store's clock
+/// says: no work waits for ever, and none keeps its caller's place for longer.
+const MAX_LEASE_WAIT: Duration = Duration::from_secs(60);
+
+/// One wait for a lease.
+pub(crate) struct LeaseWait<'a> {
+    timer: &'a dyn Timer,
+    waited: Duration,
+}
+
+impl<'a> LeaseWait<'a> {
+    /// Begins.
+    pub(crate) fn new(timer: &'a dyn Timer) -> Self {
+        Self { timer, waited: Duration::ZERO }
+    }
+
+    /// Returns when it is time to look again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] once it has taken [`MAX_LEASE_WAIT`].
+    pub(crate) async fn pause(&mut self) -> Result<(), StoreError> {
+        if self.waited >= MAX_LEASE_WAIT {
+            let seconds = MAX_LEASE_WAIT.as_secs();
+            let cause = format!("the lease was not given back within {seconds} seconds");
+            return Err(StoreError::Unavailable(Cause::new(cause)));
+        }
+        self.timer.sleep(LEASE_POLL_INTERVAL).await;
+        self.waited += LEASE_POLL_INTERVAL;
+        Ok(())
+    }
+}

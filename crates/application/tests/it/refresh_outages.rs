@@ -1,0 +1,215 @@
+//! A store that fails at the wrong moment of a refresh: what Instagram has given is kept, and what is stored is told.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use ig_application::{RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome};
+use ig_domain::ports::{
+    AccountKey, AccountPage, Accounts, Cause, MockInstagram, RenewalLeases, StoreError,
+};
+use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
+use ig_test_support::builders::{START, account, long_lived, profile};
+use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use rstest::rstest;
+use time::OffsetDateTime;
+
+use crate::instagram_script::{reads, renews};
+use crate::{store_with, stored};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn linked() -> InstagramAccount {
+    account(1, "shop/7", START)
+}
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It never arrives.
+    Lost,
+    /// It is done, and its answer is lost.
+    AnswerLost,
+}
+
+/// Which call of which name fails, counted from one.
+type Faults = Vec<(&'static str, u32, Fault)>;
+
+/// The store in memory, reached by a way on which calls fail.
+struct Flaky {
+    store: MemoryStore,
+    faults: Faults,
+    calls: Mutex<HashMap<&'static str, u32>>,
+}
+
+impl Flaky {
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let number = {
+            let mut calls = self.calls.lock().unwrap();
+            let number = calls.entry(name).or_default();
+            *number += 1;
+            *number
+        };
+        let fails = |fault| self.faults.contains(&(name, number, fault));
+        let unavailable = || Err(StoreError::Unavailable(Cause::new("on purpose")));
+        if fails(Fault::Lost) {
+            return unavailable();
+        }
+        let answer = work.await;
+        if fails(Fault::AnswerLost) { unavailable() } else { answer }
+    }
+}
+
+#[async_trait]
+impl Accounts for Flaky {
+    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        self.call("find", Accounts::find(&self.store, key)).await
+    }
+
+    async fn find_many(
+        &self,
+        keys: &[AccountKey],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.call("find_many", self.store.find_many(keys)).await
+    }
+
+    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
+        self.call("list", self.store.list(page)).await
+    }
+
+    async fn find_with_token(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.call("find_with_token", self.store.find_with_token(id)).await
+    }
+
+    async fn update(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        self.call("update", self.store.update(account, former_revision, token)).await
+    }
+
+    async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
+        self.call("remove", self.store.remove(id, revision)).await
+    }
+
+    async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.call("mark_expired", self.store.mark_expired(now, limit)).await
+    }
+}
+
+#[async_trait]
+impl RenewalLeases for Flaky {
+    async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
+        self.call("claim", RenewalLeases::claim(&self.store, account, holder)).await
+    }
+
+    async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.call("extend", self.store.extend(account, holder)).await
+    }
+
+    async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
+        self.call("release", RenewalLeases::release(&self.store, account, holder)).await
+    }
+}
+
+async fn refresh(
+    store: &MemoryStore,
+    faults: Faults,
+    instagram: MockInstagram,
+) -> Result<RefreshedAccount, RefreshAccountError> {
+    let clock = FakeClock::at(START);
+    clock.advance(DAY);
+    let flaky = Arc::new(Flaky { store: store.clone(), faults, calls: Mutex::default() });
+    let work = RefreshWork {
+        accounts: flaky.clone(),
+        leases: flaky,
+        instagram: Arc::new(instagram),
+        clock: Arc::new(clock),
+        timer: Arc::new(ImmediateTimer),
+        ids: Arc::new(SequentialIds::default()),
+    };
+    work.run(linked().id).await
+}
+
+#[rstest]
+#[case::the_write_is_lost(vec![("update", 1, Fault::Lost), ("update", 2, Fault::Lost)])]
+#[case::its_answer_is_lost_and_then_the_look(vec![
+    ("update", 1, Fault::AnswerLost),
+    ("find_with_token", 2, Fault::Lost),
+    ("find_with_token", 3, Fault::Lost),
+])]
+#[tokio::test]
+async fn a_renewed_token_is_stored_though_the_store_fails_for_a_while(#[case] faults: Faults) {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Ok(()));
+    instagram.expect_profile().returning(|_| Ok(profile(1)));
+    let refreshed = refresh(&store, faults, instagram).await.unwrap();
+    assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
+    let (account, token) = stored(&store, &linked()).await;
+    assert_eq!((token.as_str(), &account), ("IGAA-renewed", &refreshed.view.account));
+}
+
+/// Somebody reads the profile anew while Instagram renews, so the first write meets another revision.
+#[tokio::test]
+async fn a_renewed_token_is_not_dropped_where_the_look_after_a_conflict_fails() {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    let others = store.clone();
+    instagram.expect_renew_token().once().return_once(move |_| {
+        let renamed = InstagramAccount { username: "renamed".parse().unwrap(), ..linked() };
+        let renamed = renamed.succeeding(&linked(), START + DAY);
+        let updated = others.update(&renamed, linked().revision, None).now_or_never().unwrap();
+        updated.unwrap();
+        Ok((long_lived("IGAA-renewed"), TokenLifetime::from_seconds(5_183_944).unwrap()))
+    });
+    reads(&mut instagram, vec![Ok(profile(1))]);
+    let faults = vec![("find_with_token", 2, Fault::Lost)];
+    let refreshed = refresh(&store, faults, instagram).await.unwrap();
+    assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
+    assert_eq!(stored(&store, &linked()).await.1, "IGAA-renewed");
+}
+
+#[rstest]
+#[case::before_the_reading(vec![("extend", 2, Fault::Lost)], 0)]
+#[case::the_profile_is_not_stored(vec![("update", 2, Fault::Lost)], 1)]
+#[case::the_lease_is_not_given_back(vec![("release", 1, Fault::Lost)], 1)]
+#[tokio::test]
+async fn a_store_that_fails_after_a_stored_renewal_is_no_error(
+    #[case] faults: Faults,
+    #[case] readings: usize,
+) {
+    let store = store_with(&linked()).await;
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Ok(()));
+    reads(&mut instagram, (0..readings).map(|_| Ok(profile(1))).collect());
+    let refreshed = refresh(&store, faults, instagram).await.unwrap();
+    assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
+    let (account, token) = stored(&store, &linked()).await;
+    assert_eq!((token.as_str(), account.token_issue_time), ("IGAA-renewed", START + DAY));
+    assert_eq!(refreshed.view.account.token_issue_time, START + DAY);
+}
+
+/// The store's clock stands still here, so nobody's lease ends.
+#[tokio::test]
+async fn waiting_for_a_lease_that_never_ends_ends() {
+    let store = store_with(&linked()).await;
+    let another = LeaseHolder::from_uuid(*linked().id.as_uuid());
+    assert!(RenewalLeases::claim(&store, linked().id, another).await.unwrap());
+    let refused = refresh(&store, Vec::new(), MockInstagram::new()).await;
+    let Err(RefreshAccountError::Store(StoreError::Unavailable(cause))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(cause.to_string(), "the lease was not given back within 60 seconds");
+}
