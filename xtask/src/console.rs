@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Prints a result. A reader that went away is no error.
 pub(crate) fn say(line: impl Display) {
@@ -52,6 +52,41 @@ impl Drop for Step {
         if let Some(spinner) = &self.spinner {
             spinner.finish_and_clear();
         }
+    }
+}
+
+/// How far many equal pieces of work have come: a bar on a terminal, nothing elsewhere.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Begins at none of `count`.
+    pub(crate) fn begin(name: &'static str, count: u64) -> Self {
+        let template = "{wide_bar} {human_pos}/{human_len} {msg}, {eta} left";
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new(count).with_message(name)
+        } else {
+            ProgressBar::hidden()
+        };
+        // Every template of ours is well formed; the usual one would serve as well.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// So many more are done.
+    pub(crate) fn advance(&self, count: u64) {
+        self.0.inc(count);
+    }
+
+    /// Prints a result above the bar.
+    pub(crate) fn say(&self, line: impl Display) {
+        self.0.suspend(|| say(line));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn done(&self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -11,6 +11,7 @@ mod layers;
 mod postgres;
 mod process;
 mod proto;
+mod simulate;
 mod test;
 mod tools;
 mod up;
@@ -48,6 +49,8 @@ enum Command {
     Proto,
     /// Measure what `Get` costs on each store, beside a server that answers from memory
     Bench(bench::Arguments),
+    /// Play histories of several replicas that no test run plays, on all cores
+    Simulate(simulate::Arguments),
     /// Make one call to the running service
     Grpc(grpc::Arguments),
 }
@@ -74,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Layers => layers::run(&workspace),
         Command::Proto => proto::land(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Simulate(arguments) => simulate::run(&workspace, &arguments),
         Command::Grpc(arguments) => grpc::run(&workspace, &arguments),
     }
 }

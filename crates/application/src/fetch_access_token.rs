@@ -106,18 +106,32 @@ impl FetchAccessToken {
         command: FetchAccessTokenCommand,
         place: impl Send + 'static,
     ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
-        let living = self.living(&command).await?;
+        let renewal = self.refresh.execute(command.account, &command.owners, place);
+        self.execute_with(&command, renewal).await
+    }
+
+    /// [`execute`](Self::execute) with `renewal`, which is begun only where the token does not live long enough.
+    ///
+    /// # Errors
+    ///
+    /// Any [`FetchAccessTokenError`].
+    pub async fn execute_with(
+        &self,
+        command: &FetchAccessTokenCommand,
+        renewal: impl Future<Output = Result<RefreshedAccount, RefreshAccountError>>,
+    ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
+        let living = self.living(command).await?;
         if self.lasts(&living, command.min_ttl) {
-            return self.hand_out(living, command.recipient).await;
+            return self.hand_out(living, &command.recipient).await;
         }
         if let Some(too_young) = self.too_young(&living.0) {
             return Err(too_young);
         }
-        let refreshed = self.refresh.execute(command.account, &command.owners, place).await;
+        let refreshed = renewal.await;
         // Whatever came of it, what is stored now decides: somebody may have linked anew meanwhile.
-        let living = self.living(&command).await?;
+        let living = self.living(command).await?;
         if self.lasts(&living, command.min_ttl) {
-            return self.hand_out(living, command.recipient).await;
+            return self.hand_out(living, &command.recipient).await;
         }
         Err(self.unmet(&living.0, refreshed))
     }
@@ -145,10 +159,10 @@ impl FetchAccessToken {
     async fn hand_out(
         &self,
         (account, token): Living,
-        recipient: Recipient,
+        recipient: &Recipient,
     ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
         let now = self.clock.now();
-        let entry = AuditEntry::of(self.ids.audit_id(now), recipient, &account, now);
+        let entry = AuditEntry::of(self.ids.audit_id(now), recipient.clone(), &account, now);
         self.audit.record(&entry).await?;
         Ok(FetchedAccessToken { token, account })
     }

@@ -12,9 +12,10 @@ use ig_application::{
     RefreshedAccount,
 };
 use ig_domain::ports::{Accounts as _, Clock as _, LEASE, LinkAttempts as _, PendingLinks as _};
-use ig_domain::{AccountId, OwnerScope, Phase, Presentation, Recipient};
+use ig_domain::{AccountId, OwnerScope, Phase, Presentation, Recipient, RequestId};
 use ig_test_support::Guard;
 use ig_test_support::builders::{parsed, pending_link, presentation};
+use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use crate::invariants::Invariants;
@@ -24,6 +25,8 @@ use crate::world::World;
 const REPLICAS: usize = 3;
 const STEPS: usize = 800;
 const TASKS: usize = 6;
+/// The lives that are asked for of a token: any, and one that only a token of this day has.
+const MIN_TTLS: [Duration; 2] = [Duration::ZERO, Duration::from_hours(59 * 24)];
 /// How many polls a call may take once faults have ended.
 const PATIENCE: usize = 2_000;
 
@@ -32,7 +35,13 @@ type Task = Pin<Box<dyn Future<Output = Answer>>>;
 enum Answer {
     Linked(String, Result<LinkedAccount, LinkAccountError>),
     Refreshed(Result<RefreshedAccount, RefreshAccountError>),
-    Fetched(Result<FetchedAccessToken, FetchAccessTokenError>),
+    Fetched(Fetch, Result<FetchedAccessToken, FetchAccessTokenError>),
+}
+
+/// A call for a token.
+struct Fetch {
+    request_id: RequestId,
+    arrival: OffsetDateTime,
 }
 
 /// One history of the world.
@@ -45,11 +54,12 @@ pub(crate) struct History {
     persons: usize,
     /// What each presentation was answered: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
+    fetches: u32,
 }
 
 impl History {
-    pub(crate) fn new(seed: u64, missing: Option<Guard>) -> Self {
-        let world = World::new(seed, missing);
+    pub(crate) fn new(seed: u64, missing: Option<Guard>, traced: bool) -> Self {
+        let world = World::new(seed, missing, traced);
         let persons = 1 + world.roll(2);
         Self {
             world: Arc::new(world),
@@ -58,6 +68,7 @@ impl History {
             tasks: Vec::new(),
             presentations: Vec::new(),
             answers: BTreeMap::new(),
+            fetches: 0,
         }
     }
 
@@ -78,7 +89,10 @@ impl History {
     }
 
     fn checked(&mut self) -> bool {
-        self.invariants.check(&self.world);
+        // What is stored changes by calls to the store only.
+        if std::mem::take(&mut self.world.state().unchecked) {
+            self.invariants.check(&self.world);
+        }
         self.world.state().violation.is_some()
     }
 
@@ -92,20 +106,21 @@ impl History {
             980..984 => self.pass(Duration::from_hours(25)),
             984..986 => {
                 let person = self.person();
-                self.world.note(format!("person {person} changes the password"));
+                self.world.note(|| format!("person {person} changes the password"));
                 self.world.state().instagram.revoke(person);
             }
             986..988 => self.unlink(),
             988..990 => {
                 drop(done(self.world.store.mark_expired(self.world.clock.now(), 100)));
                 drop(done(self.world.store.sweep(self.world.clock.now(), 100)));
+                self.world.state().unchecked = true;
             }
             _ => self.consent(),
         }
     }
 
     fn pass(&self, span: Duration) {
-        self.world.note(format!("{span:?} pass"));
+        self.world.note(|| format!("{span:?} pass"));
         self.world.clock.advance(span);
     }
 
@@ -130,7 +145,7 @@ impl History {
                 former.state.expose().clone_into(&mut state);
             }
         }
-        self.world.note(format!("person {person} consents: {code}, {state}, {owner}"));
+        self.world.note(|| format!("person {person} consents: {code}, {state}, {owner}"));
         self.presentations.push(presentation(&code, &state, owner));
     }
 
@@ -145,13 +160,13 @@ impl History {
             let (account, _) = &accounts[self.world.roll(accounts.len())];
             let fetch = self.world.roll(3) == 0;
             let what = if fetch { "fetch the token of" } else { "refresh" };
-            self.world.note(format!("replica {replica}: {what} {}", account.id));
+            self.world.note(|| format!("replica {replica}: {what} {}", account.id));
             if fetch { self.fetch(account.id) } else { self.refresh(account.id) }
         } else {
             let recent = self.presentations.len().min(4);
             let index = self.presentations.len() - 1 - self.world.roll(recent);
             let presented = self.presentations[index].clone();
-            self.world.note(format!("replica {replica}: link {}", name(&presented)));
+            self.world.note(|| format!("replica {replica}: link {}", name(&presented)));
             self.link(presented)
         };
         self.tasks.push((replica, task));
@@ -188,8 +203,7 @@ impl History {
         }
     }
 
-    /// Fetches a token of any life: renewing needs a runtime, and is what `refresh` is for.
-    fn fetch(&self, id: AccountId) -> Task {
+    fn fetch(&mut self, id: AccountId) -> Task {
         let ports = Arc::new(Ports(Arc::clone(&self.world)));
         let fetch = FetchAccessToken {
             accounts: ports.clone(),
@@ -198,14 +212,22 @@ impl History {
             clock: ports.clone(),
             ids: ports,
         };
+        self.fetches += 1;
+        let request_id: RequestId = parsed(&format!("req-{}", self.fetches));
         let recipient = Recipient {
             caller: parsed("publisher"),
             purpose: parsed("publish"),
-            request_id: parsed("req-7"),
+            request_id: request_id.clone(),
         };
-        let (owners, min_ttl) = (OwnerScope::everyone(), Duration::ZERO);
+        let (owners, min_ttl) = (OwnerScope::everyone(), MIN_TTLS[self.world.roll(MIN_TTLS.len())]);
         let command = FetchAccessTokenCommand { account: id, owners, min_ttl, recipient };
-        Box::pin(async move { Answer::Fetched(fetch.execute(command, ()).await) })
+        let call = Fetch { request_id, arrival: self.world.clock.now() };
+        // The work itself, without the task of its own that needs a runtime.
+        let renewal = self.refresh_work();
+        Box::pin(async move {
+            let fetched = fetch.execute_with(&command, renewal.run(id)).await;
+            Answer::Fetched(call, fetched)
+        })
     }
 
     fn poll_any(&mut self) {
@@ -222,7 +244,7 @@ impl History {
 
     fn stop_replica(&mut self) {
         let replica = self.world.roll(REPLICAS);
-        self.world.note(format!("the replica stops: {replica}"));
+        self.world.note(|| format!("the replica stops: {replica}"));
         self.tasks.retain(|(of, _)| *of != replica);
     }
 
@@ -232,27 +254,33 @@ impl History {
             return;
         }
         let (account, _) = &accounts[self.world.roll(accounts.len())];
-        self.world.note(format!("unlink {}", account.id));
+        self.world.note(|| format!("unlink {}", account.id));
         done(self.world.store.remove(account.id, account.revision)).expect("nobody is between");
+        self.world.state().unchecked = true;
     }
 
     fn hear(&mut self, answer: Answer) {
         match answer {
             Answer::Refreshed(Ok(refreshed)) => {
-                self.world.note(format!("refreshed: {:?}", refreshed.token_outcome));
+                self.world.note(|| format!("refreshed: {:?}", refreshed.token_outcome));
             }
-            Answer::Refreshed(Err(error)) => self.world.note(format!("not refreshed: {error:?}")),
-            Answer::Fetched(Ok(fetched)) => {
-                self.world.note("handed out");
-                self.invariants.check_handed_out(&self.world, &fetched);
+            Answer::Refreshed(Err(error)) => {
+                self.world.note(|| format!("not refreshed: {error:?}"))
             }
-            Answer::Fetched(Err(error)) => self.world.note(format!("not handed out: {error:?}")),
+            Answer::Fetched(call, Ok(fetched)) => {
+                let renewed = fetched.account.token_issue_time > call.arrival;
+                self.world.note(|| if renewed { "handed out, renewed" } else { "handed out" });
+                self.invariants.check_handed_out(&self.world, &call.request_id, &fetched);
+            }
+            Answer::Fetched(_, Err(error)) => {
+                self.world.note(|| format!("not handed out: {error:?}"))
+            }
             Answer::Linked(call, Err(error)) => {
-                self.world.note(format!("{call} not linked: {error:?}"));
+                self.world.note(|| format!("{call} not linked: {error:?}"));
             }
             Answer::Linked(call, Ok(linked)) => {
                 let answer = (linked.view.account.id, linked.created);
-                self.world.note(format!("{call} linked: {answer:?}"));
+                self.world.note(|| format!("{call} linked: {answer:?}"));
                 let first = *self.answers.entry(call.clone()).or_insert(answer);
                 if first != answer {
                     self.world.violate(format!("{call} was answered {first:?}, then {answer:?}"));
@@ -261,13 +289,13 @@ impl History {
         }
     }
 
-    /// Faults end: every call comes to its end, and so does every attempt.
+    /// Faults end: every call comes to its end, whoever held a lease, and so does every attempt.
     fn finish(&mut self) {
-        self.world.note("faults end");
+        self.world.note(|| "faults end");
         self.world.state().faults = false;
         for presented in self.presentations.clone() {
             for _ in 0..3 {
-                self.world.note(format!("at last: link {}", name(&presented)));
+                self.world.note(|| format!("at last: link {}", name(&presented)));
                 let task = self.link(presented.clone());
                 let Some(answer) = self.patiently(task) else {
                     return self.world.violate(format!("{} never ends", name(&presented)));
@@ -276,6 +304,17 @@ impl History {
                 if self.checked() {
                     return;
                 }
+            }
+        }
+        for (account, _) in self.world.store.accounts() {
+            self.world.note(|| format!("at last: refresh {}", account.id));
+            let task = self.refresh(account.id);
+            let Some(answer) = self.patiently(task) else {
+                return self.world.violate(format!("the refresh of {} never ends", account.id));
+            };
+            self.hear(answer);
+            if self.checked() {
+                return;
             }
         }
         let attempts = self.world.store.attempts();

@@ -176,8 +176,10 @@ impl Ports {
                 }
             }
         };
-        let said = answer.as_ref().err().map_or("well".to_owned(), ToString::to_string);
-        self.0.note(format!("  {name}: {said}"));
+        self.0.note(|| {
+            let said = answer.as_ref().err().map_or("well".to_owned(), ToString::to_string);
+            format!("  {name}: {said}")
+        });
         point().await;
         answer
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ig_application::FetchedAccessToken;
 use ig_domain::ports::Clock as _;
-use ig_domain::{AccountId, AccountStatus, InstagramAccount};
+use ig_domain::{AccountId, AccountStatus, InstagramAccount, RequestId};
 
 use crate::world::World;
 
@@ -36,7 +36,9 @@ impl Invariants {
                 world.violate(what);
             }
             let refused_before = before.is_some_and(|(before, _)| before.refused.is_some());
-            if account.refused.is_some() && !refused_before && !refused_twice(world, &token) {
+            let newly_refused = account.refused.is_some() && !refused_before;
+            let expired = account.is_expired(world.clock.now());
+            if newly_refused && !expired && !refused_twice(world, &token) {
                 world.violate("an account needs re-authorisation, and Instagram said so only once");
             }
             self.tokens.insert((account.id, account.revision), token.clone());
@@ -45,21 +47,27 @@ impl Invariants {
         self.before = after;
     }
 
-    /// Holds a token that leaves against what is written down of it.
-    pub(crate) fn check_handed_out(&self, world: &World, fetched: &FetchedAccessToken) {
+    /// Holds a token that leaves against what is written down of this very call: one entry, which names it.
+    pub(crate) fn check_handed_out(
+        &self,
+        world: &World,
+        call: &RequestId,
+        fetched: &FetchedAccessToken,
+    ) {
         let FetchedAccessToken { token, account } = fetched;
         let token = token.text().expose();
-        let entries = world.store.audit();
-        let named = entries.iter().find(|entry| {
-            (entry.account, entry.revision, entry.token_issue_time)
-                == (account.id, account.revision, account.token_issue_time)
-        });
-        match named {
-            None => world.violate(format!("{token} left and is not in the audit")),
-            Some(entry) if entry.token_expire_time <= entry.time => {
+        let mut entries = world.store.audit();
+        entries.retain(|entry| entry.request_id == *call);
+        let named = (account.id, account.revision, account.token_issue_time);
+        match &entries[..] {
+            [entry] if (entry.account, entry.revision, entry.token_issue_time) != named => {
+                world.violate(format!("{token} left, and its entry in the audit names another"));
+            }
+            [entry] if entry.token_expire_time <= entry.time => {
                 world.violate(format!("{token} left though it was dead"));
             }
-            Some(_) => {}
+            [_] => {}
+            _ => world.violate(format!("{token} left with {} entries in the audit", entries.len())),
         }
         if self.tokens.get(&(account.id, account.revision)).is_none_or(|other| other != token) {
             world.violate(format!("{token} left, and the audit names another token"));

@@ -2,8 +2,8 @@
 //!
 //! Each port call is a point at which the replica may stop, the request or its answer may be lost, another
 //! replica may run, or a lease may end. After every step the invariants are checked. A failing history names
-//! its seed; `SIMULATION_SEED=<seed> cargo test -p ig-application --test simulation` replays that one with
-//! its whole trace.
+//! its seed; `SIMULATION_SEED=<seed> cargo test --workspace --test simulation` replays that one with its whole
+//! trace. `cargo xtask simulate` plays other seeds for as long as one likes, by `SIMULATION_SEEDS=<from>..<to>`.
 
 #![expect(
     clippy::expect_used,
@@ -17,65 +17,93 @@ mod invariants;
 mod ports;
 mod world;
 
+use std::env;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use ig_test_support::Guard;
 
 use crate::history::History;
 
-/// How many histories a test run goes through.
-const HISTORIES: u64 = 2_000;
+/// The seeds that every test run plays: some ten seconds of them, in the build that tests use.
+const SEEDS: Range<u64> = 0..2_500;
 
-/// The seed to replay, where the environment names one.
-#[expect(clippy::disallowed_methods, reason = "the seed to replay is a setting of this test")]
-fn replayed_seed() -> Option<u64> {
-    std::env::var("SIMULATION_SEED").ok()?.parse().ok()
+/// A seed or a range of seeds that the environment names.
+#[expect(clippy::disallowed_methods, reason = "what to play is a setting of this test")]
+fn setting(variable: &str) -> Option<String> {
+    env::var(variable).ok()
 }
 
-/// The first history that breaks an invariant, among as many as a test run goes through.
-fn first_violation(missing: Option<Guard>) -> Option<String> {
-    if let Some(seed) = replayed_seed() {
-        let (violation, trace) = History::new(seed, missing).run();
-        return violation.map(|violation| format!("{}\n{violation}", trace.join("\n")));
-    }
-    (0..HISTORIES).find_map(|seed| {
-        let violation = History::new(seed, missing).run().0?;
-        Some(format!("{violation}\nreplay with SIMULATION_SEED={seed}"))
-    })
+/// The seeds to play.
+fn seeds() -> Range<u64> {
+    let Some(set) = setting("SIMULATION_SEEDS") else { return SEEDS };
+    let parsed = set.split_once("..").map(|(from, to)| (from.parse(), to.parse()));
+    let Some((Ok(from), Ok(to))) = parsed else {
+        panic!("SIMULATION_SEEDS is FROM..TO, not {set:?}")
+    };
+    from..to
+}
+
+/// What breaks in one history, if anything does. A panic of the code breaks it as well.
+fn violation(seed: u64, missing: Option<Guard>) -> Option<String> {
+    let played = catch_unwind(AssertUnwindSafe(|| History::new(seed, missing, false).run().0));
+    played.unwrap_or_else(|_| Some("the code panicked".to_owned()))
+}
+
+/// The first history that breaks an invariant without `missing`, among those of every test run.
+fn first_violation(missing: Guard) -> Option<String> {
+    SEEDS.into_iter().find_map(|seed| violation(seed, Some(missing)))
 }
 
 #[test]
 fn no_history_breaks_an_invariant() {
-    if let Some(violation) = first_violation(None) {
-        panic!("{violation}");
+    if let Some(seed) = setting("SIMULATION_SEED") {
+        let seed = seed.parse().expect("SIMULATION_SEED is a number");
+        let (violation, trace) = History::new(seed, None, true).run();
+        assert!(violation.is_none(), "{}", trace.join("\n"));
+        return;
     }
+    let broken =
+        seeds().filter_map(|seed| Some(format!("seed {seed}: {}", violation(seed, None)?)));
+    let broken: Vec<_> = broken.collect();
+    assert!(broken.is_empty(), "replay one with SIMULATION_SEED=<seed>\n{}", broken.join("\n"));
 }
 
 #[test]
 fn without_the_lease_a_history_breaks_an_invariant() {
-    let violation = first_violation(Some(Guard::Lease)).expect("the simulation is blind");
+    let violation = first_violation(Guard::Lease).expect("the simulation is blind");
     let twice = violation.contains("sent again") || violation.contains("was answered");
     assert!(twice, "{violation}");
 }
 
 #[test]
 fn without_the_revision_check_a_history_breaks_an_invariant() {
-    let violation = first_violation(Some(Guard::Revision)).expect("the simulation is blind");
+    let violation = first_violation(Guard::Revision).expect("the simulation is blind");
     assert!(violation.contains("token") || violation.contains("revision"), "{violation}");
 }
 
 #[test]
 fn without_the_sent_mark_a_history_breaks_an_invariant() {
-    let violation = first_violation(Some(Guard::SentMark)).expect("the simulation is blind");
+    let violation = first_violation(Guard::SentMark).expect("the simulation is blind");
     assert!(violation.contains("sent again"), "{violation}");
 }
 
 #[test]
+fn without_an_audit_entry_for_each_hand_out_a_history_breaks_an_invariant() {
+    let violation = first_violation(Guard::EachAuditEntry).expect("the simulation is blind");
+    assert!(violation.contains("entries in the audit"), "{violation}");
+}
+
+#[test]
 fn the_same_seed_is_the_same_history() {
-    assert_eq!(History::new(7, None).run(), History::new(7, None).run());
+    let (violation, trace) = History::new(7, None, true).run();
+    assert_eq!(History::new(7, None, true).run(), (violation.clone(), trace));
+    assert_eq!(History::new(7, None, false).run(), (violation, Vec::new()));
 }
 
 #[test]
 fn histories_reach_what_matters() {
-    let traces: Vec<_> = (0..300).map(|seed| History::new(seed, None).run().1).collect();
+    let traces: Vec<_> = (0..300).map(|seed| History::new(seed, None, true).run().1).collect();
     for mark in [
         "linked",
         "Interrupted",
@@ -87,6 +115,8 @@ fn histories_reach_what_matters() {
         "StateRejected",
         "the replica stops",
         "handed out",
+        "handed out, renewed",
+        "MinTtlUnmet",
         "not handed out: Store",
     ] {
         let reached = traces.iter().flatten().any(|line| line.contains(mark));

@@ -33,8 +33,9 @@ impl Ports {
         point().await;
         let fate = self.0.fate();
         if fate != Fate::Well {
-            self.0.note(format!("  {name}: {fate:?}"));
+            self.0.note(|| format!("  {name}: {fate:?}"));
         }
+        self.0.state().unchecked = true;
         let answer = match fate {
             Fate::Lost => Err(unavailable()),
             Fate::AnswerLost => operation.await.and_then(|_| Err(unavailable())),

@@ -17,6 +17,8 @@ pub(crate) struct World {
     dice: Mutex<fastrand::Rng>,
     /// How much rarer than usual troubles are: some worlds are harsh, some let things come far.
     calm: usize,
+    /// Whether the trace is kept, which costs more than the history itself.
+    traced: bool,
     state: Mutex<State>,
 }
 
@@ -25,6 +27,8 @@ pub(crate) struct State {
     pub(crate) instagram: InstagramModel,
     /// Whether requests and answers may be lost.
     pub(crate) faults: bool,
+    /// Whether the store was called since the invariants were checked.
+    pub(crate) unchecked: bool,
     pub(crate) violation: Option<String>,
     pub(crate) trace: Vec<String>,
 }
@@ -41,7 +45,7 @@ pub(crate) enum Fate {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, missing: Option<Guard>) -> Self {
+    pub(crate) fn new(seed: u64, missing: Option<Guard>, traced: bool) -> Self {
         let store = MemoryStore::new(parsed("990602627938098"));
         let store = missing.map_or_else(|| store.clone(), |guard| store.without(guard));
         let mut dice = fastrand::Rng::with_seed(seed);
@@ -51,9 +55,11 @@ impl World {
             ids: SequentialIds::default(),
             calm: [1, 4, 12][dice.usize(..3)],
             dice: Mutex::new(dice),
+            traced,
             state: Mutex::new(State {
                 instagram: InstagramModel::default(),
                 faults: true,
+                unchecked: false,
                 violation: None,
                 trace: Vec::new(),
             }),
@@ -82,8 +88,11 @@ impl World {
         }
     }
 
-    pub(crate) fn note(&self, line: impl Into<String>) {
-        self.state().trace.push(line.into());
+    pub(crate) fn note<S: Into<String>>(&self, line: impl FnOnce() -> S) {
+        if self.traced {
+            let line = line().into();
+            self.state().trace.push(line);
+        }
     }
 
     /// Records the first broken invariant.

@@ -6,12 +6,19 @@ use async_trait::async_trait;
 use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
 
-use super::MemoryStore;
+use super::{Guard, MemoryStore};
 
 #[async_trait]
 impl AuditLog for MemoryStore {
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let same_token = |kept: &AuditEntry| {
+            (kept.account, kept.revision) == (entry.account, entry.revision)
+                && self.lacks(Guard::EachAuditEntry)
+        };
         self.transact(|rows, _| {
+            if rows.audit.iter().any(same_token) {
+                return Ok(());
+            }
             if rows.audit.iter().any(|kept| kept.id == entry.id) {
                 return Err(StoreError::Conflict);
             }
