@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_domain::ports::{Accounts, AuditLog, Clock, Ids, InstagramError, StoreError};
+use ig_domain::ports::{Accounts, AuditLog, Clock, GraphFacts, Ids, InstagramError, StoreError};
 use ig_domain::{
-    AccountId, AccountStatus, AccountView, AuditEntry, InstagramAccount, LongLivedToken,
-    MINIMUM_RENEWAL_AGE, NotRenewable, OwnerScope, Recipient,
+    AccountId, AccountStatus, AuditEntry, InstagramAccount, LongLivedToken, MINIMUM_RENEWAL_AGE,
+    NotRenewable, OwnerScope, Recipient,
 };
 use time::OffsetDateTime;
 
-use crate::{RefreshAccount, RefreshAccountError, RefreshedAccount};
+use crate::{DeadToken, RefreshAccount, RefreshAccountError, RefreshedAccount};
 
 /// Hands out tokens.
 pub struct FetchAccessToken {
@@ -54,9 +54,9 @@ pub enum FetchAccessTokenError {
     /// The account is not there, or of an owner outside the scope.
     #[error("there is no such account")]
     NotFound,
-    /// The token is dead; the view says why.
+    /// The token is dead.
     #[error("the token is dead: the person must consent again")]
-    ReauthorizationRequired(Box<AccountView>),
+    ReauthorizationRequired(Box<DeadToken>),
     /// The token lives, but shorter than asked, and cannot be renewed now.
     #[error("the token lives shorter than asked and is not renewed")]
     MinTtlUnmet {
@@ -129,7 +129,7 @@ impl FetchAccessToken {
         }
         let refreshed = renewal.await;
         // Whatever came of it, what is stored now decides: somebody may have linked anew meanwhile.
-        let living = self.living(command).await?;
+        let living = self.living(command).await.map_err(|error| found_out(error, &refreshed))?;
         if self.lasts(&living, command.min_ttl) {
             return self.hand_out(living, &command.recipient).await;
         }
@@ -147,7 +147,8 @@ impl FetchAccessToken {
         match account.status(now) {
             AccountStatus::Active => Ok((account, token)),
             AccountStatus::ReauthorizationRequired(_) => {
-                Err(FetchAccessTokenError::ReauthorizationRequired(Box::new(account.view(now))))
+                let dead = DeadToken { view: account.view(now), facts: GraphFacts::default() };
+                Err(FetchAccessTokenError::ReauthorizationRequired(Box::new(dead)))
             }
         }
     }
@@ -191,12 +192,26 @@ impl FetchAccessToken {
                 unmet(account, NotRenewed::Instagram(error))
             }
             Err(RefreshAccountError::NotFound) => FetchAccessTokenError::NotFound,
-            Err(RefreshAccountError::ReauthorizationRequired(view)) => {
-                FetchAccessTokenError::ReauthorizationRequired(view)
+            Err(RefreshAccountError::ReauthorizationRequired(dead)) => {
+                FetchAccessTokenError::ReauthorizationRequired(dead)
             }
             Err(RefreshAccountError::Store(error)) => error.into(),
             Err(RefreshAccountError::Panicked) => FetchAccessTokenError::Panicked,
         }
+    }
+}
+
+/// The same refusal, with what Instagram said where it was `renewal` that found the token dead.
+fn found_out(
+    error: FetchAccessTokenError,
+    renewal: &Result<RefreshedAccount, RefreshAccountError>,
+) -> FetchAccessTokenError {
+    match (error, renewal) {
+        (
+            FetchAccessTokenError::ReauthorizationRequired(_),
+            Err(RefreshAccountError::ReauthorizationRequired(dead)),
+        ) => FetchAccessTokenError::ReauthorizationRequired(dead.clone()),
+        (error, _) => error,
     }
 }
 

@@ -27,7 +27,7 @@ pub use get_accounts::{FoundAccounts, GetAccounts};
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use refresh_account::{
-    RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
+    DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };
 pub use sweep::Sweep;
 pub use unlink_account::{UnlinkAccount, UnlinkAccountError};

@@ -4,7 +4,7 @@ mod work;
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, Accounts, InstagramError, StoreError};
+use ig_domain::ports::{AccountKey, Accounts, GraphFacts, InstagramError, StoreError};
 use ig_domain::{AccountId, AccountView, OwnerScope};
 use tokio_util::task::TaskTracker;
 
@@ -29,15 +29,24 @@ pub struct RefreshedAccount {
     pub token_outcome: TokenOutcome,
 }
 
+/// A token that is dead.
+#[derive(Clone, Debug)]
+pub struct DeadToken {
+    /// The account; its status says why.
+    pub view: AccountView,
+    /// Instagram's own numbers for its refusal. Empty where the token was known to be dead before this call.
+    pub facts: GraphFacts,
+}
+
 /// Why an account was not refreshed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RefreshAccountError {
     /// It is not there, or of an owner outside the scope.
     #[error("there is no such account")]
     NotFound,
-    /// Its token is dead; the view says why.
+    /// Its token is dead.
     #[error("the token is dead: the person must consent again")]
-    ReauthorizationRequired(Box<AccountView>),
+    ReauthorizationRequired(Box<DeadToken>),
     /// Instagram could not help now; the account is as it was.
     #[error(transparent)]
     Instagram(#[from] InstagramError),

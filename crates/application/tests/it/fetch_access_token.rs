@@ -187,13 +187,14 @@ async fn a_renewal_that_finds_the_token_dead_says_so() {
     reads(&mut instagram, vec![Err(refusal())]);
     let use_case = use_case(&store, instagram, 30 * DAY);
     // The second call finds it dead in the store.
-    for _ in 0..2 {
+    for code in [Some(190), None] {
         let refused = use_case.execute(asks_for(50 * DAY), ()).await;
-        let Err(FetchAccessTokenError::ReauthorizationRequired(view)) = refused else {
+        let Err(FetchAccessTokenError::ReauthorizationRequired(dead)) = refused else {
             panic!("{refused:?}");
         };
         let reason = ReauthorizationReason::PasswordChanged;
-        assert_eq!(view.status, AccountStatus::ReauthorizationRequired(reason));
+        let expected = AccountStatus::ReauthorizationRequired(reason);
+        assert_eq!((dead.view.status, dead.facts.code), (expected, code));
     }
     assert_eq!(store.audit(), []);
 }
@@ -208,10 +209,10 @@ async fn a_renewal_that_finds_the_token_dead_says_so() {
 async fn a_dead_token_never_leaves(#[case] account: InstagramAccount, #[case] age: Duration) {
     let store = store_with(&account).await;
     let refused = use_case(&store, MockInstagram::new(), age).execute(asks_for(DAY), ()).await;
-    let Err(FetchAccessTokenError::ReauthorizationRequired(view)) = refused else {
+    let Err(FetchAccessTokenError::ReauthorizationRequired(dead)) = refused else {
         panic!("{refused:?}");
     };
-    assert_ne!(view.status, AccountStatus::Active);
+    assert_ne!(dead.view.status, AccountStatus::Active);
     assert_eq!(store.audit(), []);
 }
 

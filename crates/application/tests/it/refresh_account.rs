@@ -107,12 +107,12 @@ async fn a_token_is_dead_once_instagram_has_said_so_twice(
     reads(&mut instagram, readings);
     let refused =
         use_case(&store, instagram, age).execute(linked().id, &OwnerScope::everyone(), ()).await;
-    let Err(RefreshAccountError::ReauthorizationRequired(view)) = refused else {
+    let Err(RefreshAccountError::ReauthorizationRequired(dead)) = refused else {
         panic!("{refused:?}");
     };
     let expected = AccountStatus::ReauthorizationRequired(ReauthorizationReason::PasswordChanged);
-    assert_eq!(view.status, expected);
-    assert_eq!(stored(&store, &linked()).await.0, view.account);
+    assert_eq!((dead.view.status, dead.facts.code), (expected, Some(190)));
+    assert_eq!(stored(&store, &linked()).await.0, dead.view.account);
 }
 
 /// Another replica takes the lease, as soon as it has ended, and gives it back: its reading was well.
@@ -226,11 +226,11 @@ async fn past_its_expiry_nothing_is_asked() {
     let refused = use_case(&store, MockInstagram::new(), 60 * DAY)
         .execute(linked().id, &OwnerScope::everyone(), ())
         .await;
-    let Err(RefreshAccountError::ReauthorizationRequired(view)) = refused else {
+    let Err(RefreshAccountError::ReauthorizationRequired(dead)) = refused else {
         panic!("{refused:?}");
     };
     let expected = AccountStatus::ReauthorizationRequired(ReauthorizationReason::TokenExpired);
-    assert_eq!(view.status, expected);
+    assert_eq!((dead.view.status, dead.facts.code), (expected, None));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Bad requests, and the failures of `Get`, `Refresh` and `Unlink`.
 
-use ig_application::{GetAccountError, RefreshAccountError, UnlinkAccountError};
-use ig_domain::{AccountStatus, AccountView, OwnerNotAllowed};
+use ig_application::{DeadToken, GetAccountError, RefreshAccountError, UnlinkAccountError};
+use ig_domain::{AccountStatus, OwnerNotAllowed};
 use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
@@ -53,7 +53,7 @@ impl ToStatus for RefreshAccountError {
     fn to_status(&self) -> Status {
         match self {
             Self::NotFound => account_not_found(),
-            Self::ReauthorizationRequired(view) => reauthorization_required(view),
+            Self::ReauthorizationRequired(dead) => reauthorization_required(dead),
             Self::Instagram(error) => error.to_status(),
             Self::Store(error) => error.to_status(),
             Self::Panicked => internal(self.clone()),
@@ -68,7 +68,7 @@ pub(super) fn account_not_found() -> Status {
 }
 
 /// The status where a token is dead.
-pub(super) fn reauthorization_required(view: &AccountView) -> Status {
+pub(super) fn reauthorization_required(DeadToken { view, facts }: &DeadToken) -> Status {
     let reason = match view.status {
         AccountStatus::Active => None,
         AccountStatus::ReauthorizationRequired(reason) => {
@@ -81,5 +81,6 @@ pub(super) fn reauthorization_required(view: &AccountView) -> Status {
     Problem::new(Reason::ReauthorizationRequired, message)
         .fact("reauthorization_reason", reason)
         .fact("expire_time", view.account.token_expire_time.format(&Rfc3339).ok())
+        .graph_facts(facts)
         .into_status()
 }

@@ -12,7 +12,7 @@ impl ToStatus for FetchAccessTokenError {
     fn to_status(&self) -> Status {
         match self {
             Self::NotFound => account_not_found(),
-            Self::ReauthorizationRequired(view) => reauthorization_required(view),
+            Self::ReauthorizationRequired(dead) => reauthorization_required(dead),
             Self::MinTtlUnmet { expire_time, cause } => {
                 let unmet = min_ttl_unmet(cause);
                 unmet.fact("expire_time", expire_time.format(&Rfc3339).ok()).into_status()

@@ -9,13 +9,14 @@ use ig_domain::ports::{
 use ig_domain::{AccountType, PendingLink, Profile, ReauthorizationReason, Scope};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
-use ig_test_support::builders::{START, account, parsed, pending_link, profile};
+use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, profile};
 use rstest::rstest;
 use std::sync::Arc;
 use tonic::{Code, Status};
 
 use crate::world::{
-    World, assert_refused, bad_fields, exchange, instagram_of, retry_delay, willing_instagram,
+    World, assert_refused, bad_fields, exchange, instagram_of, retry_delay, sixty_days,
+    willing_instagram,
 };
 
 const FACTS: &[(&str, &str)] =
@@ -408,4 +409,50 @@ async fn an_unconfirmed_refusal_of_a_renewal_leaves_the_account_alone() {
     assert_refused(&status, Code::Unavailable, "INSTAGRAM_UNAVAILABLE", FACTS);
     let [(stored, _)] = world.store.accounts().try_into().unwrap();
     assert_eq!((stored.refused, stored.token_issue_time), (None, START));
+}
+
+/// A world with an account whose token is a month old, and dead as Instagram's next answers will tell.
+pub(crate) async fn with_a_token_about_to_die() -> (World, String) {
+    let rejected = || {
+        let revoked = ReauthorizationReason::TokenRevoked;
+        instagram_error(InstagramErrorKind::TokenRejected(revoked))
+    };
+    let mut instagram = MockInstagram::new();
+    instagram.expect_exchange_code().returning(|_, _| Ok(exchange(&[Scope::basic()])));
+    instagram.expect_extend_token().returning(|_| Ok((long_lived("IGAA-long"), sixty_days())));
+    instagram.expect_profile().once().return_once(|_| Ok(profile(1)));
+    instagram.expect_profile().returning(move |_| Err(rejected()));
+    instagram.expect_renew_token().returning(move |_| Err(rejected()));
+    let world = World::with(instagram);
+    world.begin("S", "shop/7").await;
+    let linked = world.client().await.link(link_request("C", "S", "shop/7")).await.unwrap();
+    world.clock.advance(Duration::from_hours(24 * 30));
+    (world, linked.into_inner().account.unwrap().account_id)
+}
+
+#[rstest]
+#[case::refresh(true)]
+#[case::fetch_access_token(false)]
+#[tokio::test]
+async fn the_call_that_finds_a_token_dead_tells_instagrams_numbers(#[case] by_refresh: bool) {
+    let (world, account_id) = with_a_token_about_to_die().await;
+    let mut client = world.client().await;
+    let fetch = v1::FetchAccessTokenRequest {
+        account_id: account_id.clone(),
+        min_ttl: Some(prost_types::Duration { seconds: 50 * 24 * 60 * 60, nanos: 0 }),
+        ..v1::FetchAccessTokenRequest::default()
+    };
+    let known =
+        [("expire_time", "2027-01-23T07:59:59Z"), ("reauthorization_reason", "TOKEN_REVOKED")];
+    let found_out: Vec<_> = known.iter().chain(FACTS).copied().collect();
+    let status = if by_refresh {
+        let refresh = v1::RefreshRequest { account_id, owner: None };
+        client.refresh(refresh).await.unwrap_err()
+    } else {
+        client.fetch_access_token(fetch.clone()).await.unwrap_err()
+    };
+    assert_refused(&status, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED", &found_out);
+    // From here on the store knows, and Instagram is not asked.
+    let status = client.fetch_access_token(fetch).await.unwrap_err();
+    assert_refused(&status, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED", &known);
 }

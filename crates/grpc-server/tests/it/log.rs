@@ -133,6 +133,21 @@ async fn a_write_leaves_one_line_however_it_ends() {
 }
 
 #[tokio::test]
+async fn a_token_found_dead_is_told_with_instagrams_numbers() {
+    let (world, account_id) = crate::errors::with_a_token_about_to_die().await;
+    let mut client = world.client().await;
+    let (log, _guard) = Log::at("info");
+    client.refresh(v1::RefreshRequest { account_id, owner: None }).await.unwrap_err();
+    let lines = log.lines();
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    for part in
+        ["rpc=\"Refresh\"", "REAUTHORIZATION_REQUIRED", "\"instagram_code\": \"9\"", "AbC123"]
+    {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_given_up_by_its_caller_leaves_its_line() {
     let stuck = Stuck::default();
     let world = World { accounts: Arc::new(stuck.clone()), ..World::new() };

@@ -31,6 +31,8 @@ async fn a_revoked_token_is_found_out_and_its_reason_told(
     let refused = refusal(service.refresh(&account.account_id).await);
     assert_eq!(refused.reason, "REAUTHORIZATION_REQUIRED");
     assert_eq!(refused.metadata["reauthorization_reason"], name);
+    assert_eq!(refused.metadata["instagram_code"], "190");
+    assert!(!refused.metadata["fbtrace_id"].is_empty());
     let dead = service.get(Key::AccountId(account.account_id)).await.unwrap();
     assert_eq!(dead.status(), AccountStatus::ReauthorizationRequired);
     assert_eq!(dead.reauthorization_reason(), expected);

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
+use ig_domain::ports::{GraphFacts, InstagramError, InstagramErrorKind, StoreError};
 use ig_domain::{
     AccountId, AccountStatus, InstagramAccount, LeaseHolder, LineLimit, LongLivedToken,
     NotRenewable, Profile, ReauthorizationReason, TokenGrant,
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{RefreshAccountError, RefreshWork, RefreshedAccount, Setback};
 use crate::persistence::{MAX_TRIES, ONCE, repeatedly};
-use crate::refresh_account::TokenOutcome;
+use crate::refresh_account::{DeadToken, TokenOutcome};
 
 /// Keeps the log readable where Instagram takes back every refusal: one line in ten seconds.
 static UNCONFIRMED_LINES: LazyLock<LineLimit<()>> =
@@ -32,7 +32,21 @@ enum Word {
     /// It serves.
     Alive(Profile),
     /// It was refused, twice in all.
-    Dead(ReauthorizationReason),
+    Dead(Refusal),
+}
+
+/// The second refusal of a token: what it means, and Instagram's own numbers for it.
+struct Refusal {
+    reason: ReauthorizationReason,
+    facts: GraphFacts,
+}
+
+impl Refusal {
+    /// The refusal that `error` is, if it is one of the token.
+    fn of(error: &InstagramError) -> Option<Self> {
+        let InstagramErrorKind::TokenRejected(reason) = error.kind else { return None };
+        Some(Self { reason, facts: error.facts.clone() })
+    }
 }
 
 /// How a change was stored.
@@ -51,7 +65,7 @@ impl Held<'_> {
             return joined;
         }
         if account.is_expired(self.work.clock.now()) {
-            return Err(self.reauthorization(account));
+            return Err(self.known_dead(account));
         }
         let (account, read) = match account.refused {
             None => (account, false),
@@ -61,7 +75,7 @@ impl Held<'_> {
             Ok(()) => self.renew(account, &token).await,
             Err(NotRenewable::TooYoung) if read => Ok(self.answer(account, TokenOutcome::TooYoung)),
             Err(NotRenewable::TooYoung) => self.reread(account, &token).await,
-            Err(NotRenewable::Expired) => Err(self.reauthorization(account)),
+            Err(NotRenewable::Expired) => Err(self.known_dead(account)),
         }
     }
 
@@ -71,7 +85,7 @@ impl Held<'_> {
         // A moment ahead of the clock comes from another replica's, and tells nothing.
         let since = |moment: OffsetDateTime| moment > self.arrival && moment <= now;
         if account.refused.is_some() {
-            return since(account.update_time).then(|| Err(self.reauthorization(account.clone())));
+            return since(account.update_time).then(|| Err(self.known_dead(account.clone())));
         }
         if since(account.token_issue_time) {
             return Some(Ok(self.answer(account.clone(), TokenOutcome::Renewed)));
@@ -88,7 +102,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<InstagramAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(reason) => self.bury(account, token, reason).await,
+            Word::Dead(refusal) => self.bury(account, token, refusal).await,
             Word::Alive(profile) => {
                 let now = self.work.clock.now();
                 let healed = self.store(MAX_TRIES, (&account, token), None, |account| {
@@ -110,7 +124,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(reason) => self.bury(account, token, reason).await,
+            Word::Dead(refusal) => self.bury(account, token, refusal).await,
             Word::Alive(profile) => {
                 self.take_profile((account, token), profile, TokenOutcome::TooYoung).await
             }
@@ -126,10 +140,8 @@ impl Held<'_> {
         let grant = match self.work.instagram.renew_token(token).await {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
             Err(refusal) if refusal.rejects_token() => {
-                return match self.confirm(&account, token, refusal).await? {
-                    Ok(reason) => self.bury(account, token, reason).await,
-                    Err(unconfirmed) => Err(unconfirmed.into()),
-                };
+                let confirmed = self.confirm(&account, token, refusal).await?;
+                return self.bury(account, token, confirmed).await;
             }
             Err(error) => return Err(error.into()),
         };
@@ -185,10 +197,9 @@ impl Held<'_> {
             Ok(profile) => Ok(Word::Alive(profile)),
             Err(error) if error.rejects_token() => match self.read(account, token).await? {
                 Ok(profile) => Ok(Word::Alive(profile)),
-                Err(again) => match again.kind {
-                    InstagramErrorKind::TokenRejected(reason) => Ok(Word::Dead(reason)),
-                    _ => Err(self.unconfirmed(error, Some(&again)).into()),
-                },
+                Err(again) => Refusal::of(&again)
+                    .map(Word::Dead)
+                    .ok_or_else(|| self.unconfirmed(error, Some(&again)).into()),
             },
             Err(error) => Err(error.into()),
         }
@@ -200,14 +211,10 @@ impl Held<'_> {
         account: &InstagramAccount,
         token: &LongLivedToken,
         refusal: InstagramError,
-    ) -> Result<Result<ReauthorizationReason, InstagramError>, Setback> {
-        match self.read(account, token).await? {
-            Err(InstagramError { kind: InstagramErrorKind::TokenRejected(reason), .. }) => {
-                Ok(Ok(reason))
-            }
-            Ok(_) => Ok(Err(self.unconfirmed(refusal, None))),
-            Err(again) => Ok(Err(self.unconfirmed(refusal, Some(&again)))),
-        }
+    ) -> Result<Refusal, Setback> {
+        let again = self.read(account, token).await?.err();
+        let confirmed = again.as_ref().and_then(Refusal::of);
+        confirmed.ok_or_else(|| self.unconfirmed(refusal, again.as_ref()).into())
     }
 
     /// A refusal that was not said twice: nothing follows from it but that Instagram is of two minds. `again` is the
@@ -237,14 +244,14 @@ impl Held<'_> {
         &self,
         account: InstagramAccount,
         token: &LongLivedToken,
-        reason: ReauthorizationReason,
+        Refusal { reason, facts }: Refusal,
     ) -> Result<T, Setback> {
         // Whoever held the lease during the second call may have heard better in between.
         self.extend_lease().await?;
         let buried = self
             .store(MAX_TRIES, (&account, token), None, |account| account.refused = Some(reason));
         match buried.await? {
-            Stored::Done(account) => Err(self.reauthorization(account)),
+            Stored::Done(account) => Err(self.reauthorization(account, facts)),
             // Somebody linked it anew meanwhile: the word was about another token.
             Stored::Superseded(_) => Err(Setback::LookAgain),
         }
@@ -314,9 +321,14 @@ impl Held<'_> {
         RefreshedAccount { view: account.view(self.work.clock.now()), token_outcome }
     }
 
-    fn reauthorization(&self, account: InstagramAccount) -> Setback {
+    /// The answer where nobody asked Instagram, or somebody else did.
+    fn known_dead(&self, account: InstagramAccount) -> Setback {
+        self.reauthorization(account, GraphFacts::default())
+    }
+
+    fn reauthorization(&self, account: InstagramAccount, facts: GraphFacts) -> Setback {
         let view = account.view(self.work.clock.now());
         debug_assert_ne!(view.status, AccountStatus::Active, "only a dead token ends here");
-        RefreshAccountError::ReauthorizationRequired(Box::new(view)).into()
+        RefreshAccountError::ReauthorizationRequired(Box::new(DeadToken { view, facts })).into()
     }
 }
