@@ -46,7 +46,9 @@ pub(super) fn run(
     let crowd = Crowd::start(workspace, name, store, accounts)?;
     let alone = crowd.measure(h2load, None)?;
     console::say(format_args!("\n{name}, {accounts} accounts: Get of another caller"));
-    console::say("beside                       p50       p99    p99 of alone   /readyz not 200");
+    console::say(
+        "beside                            p50       p99    p99 of alone   /readyz not 200",
+    );
     line("nothing", &alone, &alone);
     for (what, request) in REQUESTS {
         let beside = crowd.measure(h2load, Some(request))?;
@@ -59,7 +61,7 @@ fn line(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32
     let Sample { p50, p99, .. } = sample;
     let times = p99 / alone.p99;
     console::say(format_args!(
-        "{what:<25} {p50:>6.0} us {p99:>6.0} us {times:>12.1} {unready:>17}"
+        "{what:<30} {p50:>6.0} us {p99:>6.0} us {times:>12.1} {unready:>17}"
     ));
 }
 

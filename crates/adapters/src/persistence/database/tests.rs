@@ -8,7 +8,7 @@ async fn the_probe_waits_for_no_writer_of_ours() {
     let (_folder, database) = sqlite_database().await;
     let Engine::Sqlite { turn, .. } = &database.engine else { panic!("not SQLite") };
     let _queue = turn.acquire().await.unwrap();
-    database.check().await.unwrap();
+    bounded(database.check()).await.unwrap();
 }
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn the_probe_needs_none_of_the_connections_that_calls_use() {
     for _ in 0..sqlite::MAX_CONNECTIONS {
         taken.push(pool.acquire().await.unwrap());
     }
-    database.check().await.unwrap();
+    bounded(database.check()).await.unwrap();
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn the_probe_needs_none_of_the_connections_that_calls_use_in_postgres_eith
     for _ in 0..postgres::MAX_CONNECTIONS {
         taken.push(pool.acquire().await.unwrap());
     }
-    schema.database.check().await.unwrap();
+    bounded(schema.database.check()).await.unwrap();
     drop(taken);
     schema.drop().await;
 }
