@@ -63,6 +63,21 @@ pub(crate) enum Command {
         #[command(flatten)]
         flags: Flags<AuditConfig>,
     },
+    /// Checks settings, files, keys and the database, and says what to do; changes nothing
+    ///
+    /// A line for each finding begins with the setting. An error keeps `serve` from starting or serving, a warning does
+    /// not.
+    #[command(after_help = "Exit codes:
+  0  nothing is wrong, or there are warnings only
+  1  `serve` would not start, or not serve
+  2  a flag cannot be used")]
+    Doctor {
+        /// Asks neither the database nor the sandbox
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        flags: Flags<ServeConfig>,
+    },
     /// Asks the running server whether it is healthy, for two seconds at most
     #[command(after_help = "Exit codes:
   0  it is healthy

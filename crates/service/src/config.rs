@@ -8,7 +8,7 @@ mod parse;
 mod problem;
 mod reader;
 mod serve;
-mod setting;
+pub(crate) mod setting;
 mod similar_names;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use secrecy::SecretString;
 
 pub(crate) use self::flags::{Flags, Settings};
 pub(crate) use self::log::{LogConfig, LogFormat};
-pub(crate) use self::problem::InvalidSettings;
+pub(crate) use self::problem::{InvalidSettings, Problem};
 pub(crate) use self::reader::{Reader, Variables};
 pub(crate) use self::serve::ServeConfig;
 pub(crate) use self::tls::variable as tls_variable;

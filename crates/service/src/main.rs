@@ -6,6 +6,7 @@ mod callers;
 mod columns;
 mod command_line;
 mod config;
+mod doctor;
 mod healthcheck;
 mod keys;
 mod meters;
@@ -73,6 +74,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit { args, flags } => execute(&flags, async |config: AuditConfig| {
             audit::run(&config, args, &mut io::stdout()).await
         }),
+        Command::Doctor { offline, flags } => {
+            let variables: Variables = env::vars_os().collect();
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(doctor::run(&flags, &variables, offline, &mut io::stdout()))
+        }
         Command::Healthcheck(flags) => execute(&flags, async |config: HealthcheckConfig| {
             healthcheck::run(config.listen, config.tls).await.map(|()| ExitCode::SUCCESS)
         }),

@@ -86,7 +86,23 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
 
 /// The database of the settings, which is connected to when it is first needed.
 fn open(config: &ServeConfig) -> Result<Database, InvalidSettings> {
-    let database = Database::open(&config.database)?;
+    with_place_for_keys(config, Database::open(&config.database)?)
+}
+
+/// The same database, for questions only.
+pub(crate) fn open_read_only(config: &ServeConfig) -> Result<Database, InvalidSettings> {
+    with_place_for_keys(config, Database::open_read_only(&config.database)?)
+}
+
+/// Whether the start brings the database up to date. A file is nobody else's to migrate.
+pub(crate) fn migrates(config: &ServeConfig, database: &Database) -> bool {
+    config.migrate_on_start || database.key_file().is_some()
+}
+
+fn with_place_for_keys(
+    config: &ServeConfig,
+    database: Database,
+) -> Result<Database, InvalidSettings> {
     let has_keys = config.token_keys.is_some() || database.key_file().is_some();
     if has_keys { Ok(database) } else { Err(InvalidSettings::no_keys()) }
 }
@@ -104,8 +120,7 @@ fn wire(
     let store = Arc::new(store);
     let preparation = Preparation {
         database: Arc::clone(database),
-        // A file is nobody else's to migrate.
-        migrates: config.migrate_on_start || database.key_file().is_some(),
+        migrates: migrates(config, database),
         keys,
         key_checks: store.clone(),
     };

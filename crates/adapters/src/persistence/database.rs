@@ -67,6 +67,22 @@ impl Database {
     ///
     /// [`InvalidDatabaseUrl`] when they name none.
     pub fn open(settings: &DatabaseSettings) -> Result<Self, InvalidDatabaseUrl> {
+        Self::open_with(settings, SqliteFile::connections)
+    }
+
+    /// The same database, for questions only: no file is created or changed by them, not even an SQLite log.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDatabaseUrl`] when the settings name none.
+    pub fn open_read_only(settings: &DatabaseSettings) -> Result<Self, InvalidDatabaseUrl> {
+        Self::open_with(settings, SqliteFile::read_only_connections)
+    }
+
+    fn open_with(
+        settings: &DatabaseSettings,
+        connections: impl FnOnce(&SqliteFile) -> DatabaseConnection,
+    ) -> Result<Self, InvalidDatabaseUrl> {
         let DatabaseSettings { url, password } = settings;
         let url = url.expose_secret();
         if postgres::is_meant(url) {
@@ -85,7 +101,9 @@ impl Database {
             return Err(InvalidDatabaseUrl::PasswordForFile);
         }
         let file: SqliteFile = url.parse()?;
-        let (connections, probe_connection) = (file.connections(), file.probe_connection());
+        let connections = connections(&file);
+        // Opened when the probe first asks, which it does of a database that serves.
+        let probe_connection = file.probe_connection();
         let engine = Engine::Sqlite { file, turn: Semaphore::new(1) };
         Ok(Self::with(engine, connections, probe_connection, sqlite::MAX_CONNECTIONS))
     }
@@ -117,6 +135,12 @@ impl Database {
         let mut path = file.path().as_os_str().to_owned();
         path.push(".keys");
         Some(path.into())
+    }
+
+    /// Whether it is an SQLite file that is missing, and that [`migrate`](Self::migrate) will create.
+    #[must_use]
+    pub fn will_be_created(&self) -> bool {
+        matches!(&self.engine, Engine::Sqlite { file, .. } if file.will_be_created())
     }
 
     /// Takes all migrations that are missing, or none. Creates the file where the URL says `mode=rwc`. Safe

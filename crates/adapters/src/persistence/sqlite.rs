@@ -102,6 +102,23 @@ impl SqliteFile {
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
     }
 
+    /// A connection that creates and changes no file.
+    pub(super) fn read_only_connections(&self) -> DatabaseConnection {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        // Without a log nobody else has the file open. A reader would create one, unless it is told that the file
+        // does not change.
+        let options = self.options(BUSY_FOR).read_only(true).immutable(!Path::new(&log).exists());
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN);
+        SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_lazy_with(options))
+    }
+
+    /// Whether the file is missing, and can be created in its folder.
+    pub(super) fn will_be_created(&self) -> bool {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        self.create && !self.path.exists() && folder.unwrap_or(Path::new(".")).is_dir()
+    }
+
     /// One connection for migrations, which may create the file where the URL says so.
     pub(super) async fn migration_connection(&self) -> Result<DatabaseConnection, SqlxError> {
         // The file remembers this mode. Whoever switches to it first makes others fail at once as busy.

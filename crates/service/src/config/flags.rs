@@ -56,11 +56,19 @@ impl<C: Config> Flags<C> {
 
     /// An error of the command, which tells of each setting where its value came from.
     pub(crate) fn located(&self, error: anyhow::Error, variables: &Variables) -> anyhow::Error {
-        let origin = |setting: &Setting| reader::origin(setting, &self.values, variables);
         match error.downcast::<InvalidSettings>() {
-            Ok(invalid) => invalid.located(origin).into(),
+            Ok(invalid) => self.located_settings(invalid, variables).into(),
             Err(error) => error,
         }
+    }
+
+    /// The same settings, each told with where its value came from.
+    pub(crate) fn located_settings(
+        &self,
+        invalid: InvalidSettings,
+        variables: &Variables,
+    ) -> InvalidSettings {
+        invalid.located(|setting| reader::origin(setting, &self.values, variables))
     }
 }
 

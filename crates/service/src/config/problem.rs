@@ -40,8 +40,14 @@ impl Problem {
         Self { setting: name, text: text.to_string(), origin, example: Some(example) }
     }
 
+    /// The text with a word in parentheses behind the variable.
+    pub(crate) fn marked(&self, word: &str) -> String {
+        let text = self.to_string();
+        text.replacen(self.setting, &format!("{} ({word})", self.setting), 1)
+    }
+
     /// Something that may be wrong. `text` continues the variable's name, and says what to do.
-    pub(super) fn warning(setting: &Setting, text: &dyn Display) -> Self {
+    pub(crate) fn warning(setting: &Setting, text: &dyn Display) -> Self {
         Self { example: None, ..Self::new(setting, text, None) }
     }
 }
@@ -61,6 +67,11 @@ impl Display for Problem {
 }
 
 impl InvalidSettings {
+    /// One setting cannot be used. `text` continues the variable's name, and says what to do.
+    pub(crate) fn with_remedy(setting: &Setting, text: &dyn Display) -> Self {
+        Self::from(Problem::warning(setting, text))
+    }
+
     /// One setting cannot be used. `text` continues the variable's name.
     pub(super) fn of(setting: &Setting, text: &dyn Display) -> Self {
         Self::from(Problem::new(setting, text, None))
@@ -84,6 +95,11 @@ impl InvalidSettings {
         let text = format_args!("({}) cannot be used: {error}", path.display());
         let problem = Problem::new(&setting::CALLERS_FILE, &text, None);
         Self::from(Problem { example: None, ..problem })
+    }
+
+    /// What stops the start, and what does not.
+    pub(crate) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.problems, self.warnings)
     }
 
     /// What does not stop the start, but may be the reason.

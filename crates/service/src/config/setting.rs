@@ -10,7 +10,7 @@ pub(super) use self::definition::{Default, Empty};
 /// Declares settings, each below the heading of its group.
 macro_rules! settings {
     ($($group:literal { $($name:ident = $setting:expr;)* })*) => {
-        $($(pub(super) static $name: Setting = $setting.below($group);)*)*
+        $($(pub(crate) static $name: Setting = $setting.below($group);)*)*
 
         /// Every setting, in the order of the help.
         pub(super) static ALL: &[&Setting] = &[$($(&$name),*),*];

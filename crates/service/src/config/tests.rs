@@ -14,7 +14,6 @@ use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
-use super::problem::Problem;
 use super::setting::{Empty, Setting};
 use super::*;
 

@@ -78,7 +78,7 @@ fn the_help_of_a_command_shows_the_settings_that_it_reads_and_no_others() {
     for path in commands() {
         let words = path.join(" ");
         let expected = match words.as_str() {
-            "serve" => read::<ServeConfig>(),
+            "serve" | "doctor" => read::<ServeConfig>(),
             "migrate" => read::<MigrateConfig>(),
             "audit" => read::<AuditConfig>(),
             "healthcheck" => read::<HealthcheckConfig>(),

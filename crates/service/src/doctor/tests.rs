@@ -1,0 +1,188 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+
+use clap::Parser;
+use ig_adapters::persistence::DatabaseSettings;
+use rstest::rstest;
+use tempfile::TempDir;
+
+use super::*;
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    flags: Flags<ServeConfig>,
+}
+
+const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A folder with an SQLite database that `serve` would be content with.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn migrated() -> Self {
+        let place = Self::new();
+        let database = Database::open(&DatabaseSettings::of(&place.url())).unwrap();
+        database.migrate().await.unwrap();
+        database.close().await.unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}?mode=rwc", self.path("accounts.db"))
+    }
+
+    fn put(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name)
+    }
+
+    /// Every file with what it holds.
+    fn files(&self) -> BTreeMap<OsString, Vec<u8>> {
+        let files = fs::read_dir(&self.0).unwrap().map(|file| file.unwrap());
+        files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
+    }
+
+    /// What the doctor says, having left every file as it was.
+    async fn told(&self, settings: &[(&str, &str)], offline: bool) -> (String, ExitCode) {
+        let flags = CommandLine::try_parse_from(["program"]).unwrap().flags;
+        let url = self.url();
+        let usual = [
+            ("INSTAGRAM_APP_ID", "1234567890123456"),
+            ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("DATABASE_URL", url.as_str()),
+            ("GRPC_LISTEN", "127.0.0.1:0"),
+            ("METRICS_LISTEN", ""),
+        ];
+        let variables = usual.iter().chain(settings);
+        let variables = variables.map(|(name, value)| (name.into(), value.into())).collect();
+        let (before, mut out) = (self.files(), Vec::new());
+        let code = run(&flags, &variables, offline, &mut out).await.unwrap();
+        assert_eq!(self.files(), before, "the doctor wrote something");
+        (String::from_utf8(out).unwrap(), code)
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn where_nothing_is_wrong_nothing_is_said(#[values(true, false)] offline: bool) {
+    let nothing = (String::new(), ExitCode::SUCCESS);
+    assert_eq!(Place::new().told(&[], offline).await, nothing, "the start makes file and key");
+    assert_eq!(Place::migrated().await.told(&[], offline).await, nothing);
+    assert_eq!(Place::migrated().await.told(&[("TOKEN_KEYS", KEY)], offline).await, nothing);
+}
+
+#[tokio::test]
+async fn a_database_in_use_is_asked_too() {
+    let place = Place::migrated().await;
+    let database = Database::open(&DatabaseSettings::of(&place.url())).unwrap();
+    assert!(!database.anything_sealed().await.unwrap());
+    assert_eq!(place.told(&[], false).await, (String::new(), ExitCode::SUCCESS));
+}
+
+#[tokio::test]
+async fn a_warning_is_told_and_is_no_failure() {
+    let wrong = [("INSTAGRAM_APP_SECRET", "planted"), ("DATABSE_URL", "planted")];
+    let (told, code) = Place::new().told(&wrong, true).await;
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!((lines.len(), code), (2, ExitCode::SUCCESS), "{told}");
+    assert!(lines[0].starts_with("INSTAGRAM_APP_SECRET (warning) has an item 1"), "{told}");
+    assert!(lines[1].starts_with("DATABASE_URL (warning) is not read from the variable DATABSE"));
+    assert!(!told.contains("planted"), "{told}");
+}
+
+#[tokio::test]
+async fn all_wrong_settings_are_told_each_in_a_line() {
+    let wrong = [("STATE_TTL", "15"), ("RUST_LOG", "wran"), ("TOKEN_KEYS", "planted")];
+    let (told, code) = Place::new().told(&wrong, false).await;
+    let begins: Vec<_> = told.lines().map(|line| line.split(" (error) ").next().unwrap()).collect();
+    assert_eq!((begins, code), (vec!["TOKEN_KEYS", "STATE_TTL", "RUST_LOG"], ExitCode::FAILURE));
+    assert!(told.contains("(variable STATE_TTL = \"15\"), for example STATE_TTL=15m\n"), "{told}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_file_that_stops_the_start_is_told(#[values(true, false)] offline: bool) {
+    let place = Place::migrated().await;
+    let callers = place.put("callers.toml", "[[caller]]\nname = ");
+    let tls = place.put("tls.pem", "planted");
+    place.put("accounts.db.keys", "planted");
+    let wrong = [("CALLERS_FILE", &callers), ("GRPC_TLS_CERT", &tls), ("GRPC_TLS_KEY", &tls)];
+    let wrong = wrong.map(|(name, value)| (name, value.as_str()));
+    let (told, code) = place.told(&wrong, offline).await;
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!((lines.len(), code), (3, ExitCode::FAILURE), "{told}");
+    assert!(lines[0].starts_with("CALLERS_FILE (error) ("), "{told}");
+    assert!(lines[0].contains("cannot be used: line 2"), "{told}");
+    assert!(lines[1].starts_with("GRPC_TLS_CERT (error) names "), "{told}");
+    assert!(lines[2].starts_with("TOKEN_KEYS (error) is not given, and the key file"), "{told}");
+    assert!(!told.contains("planted"), "{told}");
+}
+
+#[rstest]
+#[case::a_folder_that_is_missing("sqlite:///nonexistent/accounts.db?mode=rwc")]
+#[case::a_file_that_must_be_there("sqlite:///nonexistent.db?mode=rw")]
+#[case::a_server_that_is_away("postgres://user:planted@127.0.0.1:1/accounts")]
+#[tokio::test]
+async fn a_database_that_cannot_be_asked_is_told_unless_offline(#[case] url: &str) {
+    let settings = [("DATABASE_URL", url), ("TOKEN_KEYS", KEY)];
+    let (told, code) = Place::new().told(&settings, false).await;
+    assert!(told.starts_with("DATABASE_URL (error) names a database that cannot be"), "{told}");
+    assert!(!told.contains("planted"), "{told}");
+    assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
+    let quiet = (String::new(), ExitCode::SUCCESS);
+    assert_eq!(Place::new().told(&settings, true).await, quiet);
+}
+
+#[tokio::test]
+async fn what_a_start_would_migrate_is_no_finding() {
+    let place = Place::new();
+    place.put("accounts.db", "");
+    assert_eq!(place.told(&[], false).await, (String::new(), ExitCode::SUCCESS));
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_warning_and_a_foreign_one_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let settings = [("GRPC_LISTEN", taken.as_str()), ("METRICS_LISTEN", "192.0.2.1:1")];
+    let (told, code) = Place::new().told(&settings, true).await;
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!((lines.len(), code), (2, ExitCode::FAILURE), "{told}");
+    assert!(lines[0].starts_with("METRICS_LISTEN (error) is 192.0.2.1:1, which cannot"), "{told}");
+    let expected = format!("GRPC_LISTEN (warning) is {taken}, which is taken");
+    assert!(lines[1].starts_with(&expected), "{told}");
+}
+
+#[tokio::test]
+async fn postgres_without_keys_is_told_offline_too() {
+    let settings = [("DATABASE_URL", "postgres://user@127.0.0.1:1/accounts")];
+    let (told, code) = Place::new().told(&settings, true).await;
+    assert!(told.starts_with("TOKEN_KEYS (error) is required with PostgreSQL"), "{told}");
+    assert_eq!(code, ExitCode::FAILURE);
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_away_is_told_unless_offline() {
+    let settings = [
+        ("INSTAGRAM_AUTHORIZE_URL", "http://127.0.0.1:1/oauth/authorize"),
+        ("INSTAGRAM_API_URL", "http://127.0.0.1:1"),
+        ("INSTAGRAM_GRAPH_URL", "http://127.0.0.1:1"),
+        ("SANDBOX_CLOCK_URL", "http://127.0.0.1:1/sandbox/clock"),
+    ];
+    // Every HTTP client panics without one; another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (told, code) = Place::new().told(&settings, false).await;
+    assert!(told.starts_with("SANDBOX_CLOCK_URL (error) gives no time"), "{told}");
+    assert_eq!(code, ExitCode::FAILURE);
+    assert_eq!(Place::new().told(&settings, true).await, (String::new(), ExitCode::SUCCESS));
+}
