@@ -14,7 +14,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use wiremock::ResponseTemplate;
 
-use super::{APP_SECRET, CODE, Call, LONG_LIVED, SHORT_LIVED, answering, client_of, json};
+use super::{
+    APP_SECRET, CODE, Call, LONG_LIVED, SHORT_LIVED, answering, client_of, client_through, json,
+};
+
+const PROXY_PASSWORD: &str = "planted-proxy-password";
 
 /// All that was logged.
 #[derive(Clone, Default)]
@@ -78,8 +82,15 @@ async fn everything_goes_wrong() -> String {
             writeln!(shown, "{outcome:?}").unwrap();
         }
     }
-    for base in [hanging_up().await, "http://127.0.0.1:1".to_owned()] {
-        let client = client_of(&base);
+    let hanging_up = hanging_up().await;
+    let proxy = hanging_up.replace("://", &format!("://planted:{PROXY_PASSWORD}@"));
+    let through = |base| client_through(Some(ProxyUrl::parse(&proxy).unwrap()), base);
+    for client in [
+        client_of(&hanging_up),
+        client_of("http://127.0.0.1:1"),
+        through("http://instagram.invalid"),
+        through("https://instagram.invalid"),
+    ] {
         for outcome in all_calls(&client).await {
             let error = outcome.unwrap_err();
             writeln!(shown, "{error:?} {error} {}", error.kind).unwrap();
@@ -107,7 +118,7 @@ async fn no_secret_leaves_by_an_error_a_debug_or_a_log_at_trace() {
         assert!(logged.contains(seen), "the log was captured: {seen}");
     }
     let mut needles = Needles::default();
-    for secret in [APP_SECRET, CODE, SHORT_LIVED, LONG_LIVED] {
+    for secret in [APP_SECRET, CODE, SHORT_LIVED, LONG_LIVED, PROXY_PASSWORD] {
         needles.plant(secret, secret);
     }
     assert_eq!(needles.found_in(&shown), BTreeSet::new(), "in a result");
