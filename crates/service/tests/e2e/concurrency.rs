@@ -66,7 +66,7 @@ async fn different_accounts_are_linked_at_the_same_time() {
     let people = ["mira.paints", "harbour.bakery", "plain_shop"];
     let requests = people.map(|username| service.consent(sandbox, "shop/7", username));
     let requests: Vec<LinkRequest> = join_all(requests).await;
-    sandbox.fault(json!({ "endpoint": "token", "delay_ms": 300 })).await;
+    sandbox.fault(json!({ "endpoint": "token", "delay_ms": 1_000 })).await;
     let answers = join_all(requests.into_iter().map(|request| service.link(request))).await;
     for (answer, username) in answers.into_iter().zip(people) {
         assert_eq!(answer.unwrap().account.unwrap().username, username);
@@ -80,7 +80,7 @@ async fn different_accounts_are_linked_at_the_same_time() {
 #[tokio::test]
 async fn a_link_waits_for_two_round_trips() {
     let Stack { sandbox, service, folder: _folder } = &Stack::start().await;
-    sandbox.fault(json!({ "endpoint": "all", "delay_ms": 100 })).await;
+    sandbox.fault(json!({ "endpoint": "all", "delay_ms": 500 })).await;
     service.linked(sandbox, "", BAKERY).await;
     let only = async |endpoint: &str| {
         let requests = sandbox.requests(endpoint).await;
