@@ -10,7 +10,7 @@ const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest wait for a lease, besides what the looks themselves take. Ours: four times what a dead holder is
 /// waited for, and as long as one whose store comes and goes may work. Counted here, whatever the store's clock
 /// says: no work waits for ever, and none keeps its caller's place for longer.
-const MAX_LEASE_WAIT: Duration = Duration::from_secs(60);
+const MAX_LEASE_WAIT: Duration = Duration::from_mins(1);
 
 /// One wait for a lease.
 pub(crate) struct LeaseWait<'a> {

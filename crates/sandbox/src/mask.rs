@@ -114,13 +114,13 @@ mod tests {
 
     /// Every byte percent-encoded.
     fn encoded(text: &str) -> String {
-        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+        text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat()
     }
 
     #[rstest]
     #[case::token(Seed::new(1).token())]
     #[case::code(Seed::new(1).code())]
-    #[case::token_cut_short(Seed::new(1).token()[..40].to_owned())]
+    #[case::token_cut_short(Seed::new(1).token().get(..40).unwrap().to_owned())]
     #[case::app_secret(APP_SECRET.to_owned())]
     #[case::bearer(BEARER.to_owned())]
     fn a_secret_is_hidden_however_it_stands_there(#[case] secret: String) {
@@ -152,7 +152,7 @@ mod tests {
         fn no_token_shows_whatever_stands_around_it(before in ".{0,20}", after in ".{0,20}", seed: u64) {
             let token = Seed::new(seed).token();
             let shown = mask().text(&format!("{before}{token}{after}"));
-            prop_assert!(!shown.contains(&token[..40]), "{}", shown);
+            prop_assert!(!shown.contains(token.get(..40).unwrap()), "{}", shown);
         }
     }
 }

@@ -14,7 +14,7 @@ const MAX_HELP_WIDTH: usize = 100;
 /// Links Instagram professional accounts and serves them over gRPC.
 ///
 /// Every setting is an environment variable or the flag of the same name; the flag wins. A secret may also come from a
-/// file, which NAME_FILE names. `instagram-accounts COMMAND --help` shows the settings of a command.
+/// file, which `NAME_FILE` names. `instagram-accounts COMMAND --help` shows the settings of a command.
 #[derive(Parser)]
 #[command(name = "instagram-accounts", version, max_term_width = MAX_HELP_WIDTH)]
 pub(crate) struct CommandLine {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ig_adapters::sealing::KeyRing;
 use ig_domain::ports::{KeyChecks, StoreError};
 use ig_metrics::{Gauge, Registry};
 use tokio::time::{MissedTickBehavior, interval};
@@ -49,7 +50,7 @@ impl MissingKeys {
     }
 
     async fn look(&self) -> Result<Vec<String>, StoreError> {
-        let configured = self.keys.ring().map(|ring| ring.ids()).unwrap_or_default();
+        let configured = self.keys.ring().map(KeyRing::ids).unwrap_or_default();
         let missing = self.store.in_use_except(&configured).await?;
         self.gauge.set(i64::try_from(missing.len()).unwrap_or(i64::MAX));
         Ok(missing)

@@ -111,7 +111,8 @@ mod tests {
     /// The stops that are told, each with the milliseconds since the first signal could come.
     async fn stops(script: &[(u64, Caught)]) -> Vec<(u128, &'static str)> {
         let begin = Instant::now();
-        let mut signals = StopSignals { source: Script(script.to_vec().into_iter()), begun: None };
+        let mut signals =
+            StopSignals { source: Script(Vec::from(script).into_iter()), begun: None };
         let mut stops = Vec::new();
         // Time stands still once the script has ended.
         while let Ok(signal) = tokio::time::timeout(Duration::from_hours(1), signals.next()).await {

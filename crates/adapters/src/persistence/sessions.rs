@@ -30,7 +30,7 @@ mod tests {
         let sessions = Sessions::default();
         assert!(sessions.may_use(Duration::MAX));
         sessions.renew();
-        assert!(!sessions.may_use(Duration::from_secs(60)));
+        assert!(!sessions.may_use(Duration::from_mins(1)));
         assert!(sessions.may_use(Duration::ZERO));
     }
 }

@@ -53,7 +53,9 @@ impl RefreshWork {
         let arrival = self.clock.now();
         loop {
             let holder = self.claim(id).await?;
-            let refreshed = (Held { work: self, id, holder, arrival }).refresh().await;
+            let held = Held { work: self, id, holder, arrival };
+            // Apart from the callers' futures, most of which never renew.
+            let refreshed = Box::pin(held.refresh()).await;
             self.give_back(id, holder).await;
             match refreshed {
                 Err(Setback::LookAgain) => {}

@@ -265,7 +265,7 @@ impl History {
                 self.world.note(|| format!("refreshed: {:?}", refreshed.token_outcome));
             }
             Answer::Refreshed(Err(error)) => {
-                self.world.note(|| format!("not refreshed: {error:?}"))
+                self.world.note(|| format!("not refreshed: {error:?}"));
             }
             Answer::Fetched(call, Ok(fetched)) => {
                 let renewed = fetched.account.token_issue_time > call.arrival;
@@ -273,7 +273,7 @@ impl History {
                 self.invariants.check_handed_out(&self.world, &call.request_id, &fetched);
             }
             Answer::Fetched(_, Err(error)) => {
-                self.world.note(|| format!("not handed out: {error:?}"))
+                self.world.note(|| format!("not handed out: {error:?}"));
             }
             Answer::Linked(call, Err(error)) => {
                 self.world.note(|| format!("{call} not linked: {error:?}"));

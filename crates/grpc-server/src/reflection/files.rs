@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use prost::{DecodeError, Message as _};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, OneofDescriptorProto,
+};
 use tonic::Code;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
@@ -25,8 +28,8 @@ const WELL_KNOWN_NAMES: [(&str, &str); 5] = [
 /// The files.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    /// Encoded, by name.
-    files: HashMap<String, Vec<u8>>,
+    /// The files, by name.
+    encoded: HashMap<String, Vec<u8>>,
     /// The name of the file that declares a symbol.
     symbols: HashMap<String, String>,
     messages: HashSet<String>,
@@ -72,7 +75,7 @@ impl Files {
     }
 
     fn file(&self, name: &str) -> Option<MessageResponse> {
-        let file_descriptor_proto = vec![self.files.get(name)?.clone()];
+        let file_descriptor_proto = vec![self.encoded.get(name)?.clone()];
         Some(MessageResponse::FileDescriptorResponse(FileDescriptorResponse {
             file_descriptor_proto,
         }))
@@ -91,7 +94,7 @@ impl Files {
     }
 
     fn add(&mut self, file: &FileDescriptorProto) {
-        if self.files.insert(file.name().to_owned(), file.encode_to_vec()).is_some() {
+        if self.encoded.insert(file.name().to_owned(), file.encode_to_vec()).is_some() {
             return;
         }
         let package = file.package();
@@ -118,8 +121,8 @@ impl Files {
         for nested in &message.enum_type {
             self.add_enum(file, &name, nested);
         }
-        let fields = message.field.iter().map(|field| field.name());
-        for member in fields.chain(message.oneof_decl.iter().map(|oneof| oneof.name())) {
+        let fields = message.field.iter().map(FieldDescriptorProto::name);
+        for member in fields.chain(message.oneof_decl.iter().map(OneofDescriptorProto::name)) {
             self.add_symbol(file, &name, member);
         }
         self.messages.insert(name);

@@ -165,11 +165,8 @@ impl Connection {
     }
 
     /// Makes a `List` on this stream, which must be answered.
-    #[track_caller]
-    pub(crate) fn serves(&mut self, stream: u32) -> impl Future<Output = ()> {
-        async move {
-            self.send(&list(stream)).await;
-            assert!(self.is_answered(stream).await, "the call is not answered");
-        }
+    pub(crate) async fn serves(&mut self, stream: u32) {
+        self.send(&list(stream)).await;
+        assert!(self.is_answered(stream).await, "the call is not answered");
     }
 }

@@ -36,7 +36,7 @@ fn is_silent(raw: &str) -> bool {
         };
         targets.would_enable(ours, &Level::ERROR) || targets.clone().into_iter().any(within)
     };
-    !OURS.iter().any(|ours| speaks(&ours))
+    !OURS.iter().any(speaks)
 }
 
 #[cfg(test)]

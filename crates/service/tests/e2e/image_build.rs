@@ -39,7 +39,7 @@ fn check_out(folder: &Path, text: &str, time: SystemTime) {
     write("Cargo.toml", "[workspace]\nmembers = [\"ig-*\"]\nresolver = \"3\"\n".to_owned());
     let mut lock = "version = 4\n".to_owned();
     for (package, program) in PROGRAMS {
-        lock.push_str(&format!("\n[[package]]\nname = \"{package}\"\nversion = \"0.1.0\"\n"));
+        lock.extend(["\n[[package]]\nname = \"", package, "\"\nversion = \"0.1.0\"\n"]);
         let manifest = format!("[package]\nname = \"{package}\"\nversion = \"0.1.0\"\n");
         let binary = format!("[[bin]]\nname = \"{program}\"\npath = \"main.rs\"\n");
         write(&format!("{package}/Cargo.toml"), manifest + binary.as_str());

@@ -39,7 +39,7 @@ async fn assert_well(ports: &Ports) {
 /// A store in sessions that begin with this setting of their role.
 async fn while_set(store: &Postgres, role: &str, setting: &str) -> Ports {
     store.run(&format!("ALTER ROLE {role} SET {setting}")).await;
-    ports(open(store.url_of(role).as_str()), parsed("990602627938098"), &key(1))
+    ports(open(Postgres::url_of(role).as_str()), parsed("990602627938098"), &key(1))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -146,7 +146,7 @@ impl Held<'_> {
             Err(error) => return Err(error.into()),
         };
         let renewed = self.store(MAX_TRIES, (&account, token), Some(&grant), |account| {
-            account.take_renewal(&grant)
+            account.take_renewal(&grant);
         });
         match renewed.await? {
             Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),

@@ -76,8 +76,8 @@ mod tests {
             connections
                 .open(|requested| async move {
                     requested.set();
-                    let _held = held;
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
+                    drop(held);
                 })
                 .await;
             assert!(Arc::strong_count(&alive) <= 1 + 3);

@@ -21,7 +21,7 @@ const LONG_ANSWER: usize = 4 << 20;
 const SOCKET_BUFFER: u32 = 64 * 1024;
 
 /// Where a server answers.
-async fn served() -> SocketAddr {
+fn served() -> SocketAddr {
     let socket = TcpSocket::new_v4().unwrap();
     // So that little of an answer is sent that nobody reads.
     socket.set_send_buffer_size(SOCKET_BUFFER).unwrap();
@@ -67,7 +67,7 @@ async fn one_request_is_answered_and_the_connection_closed(
     #[case] begin: &str,
     #[case] end: &str,
 ) {
-    let answer = exchange(served().await, request).await;
+    let answer = exchange(served(), request).await;
     assert!(answer.starts_with(begin) && answer.ends_with(end), "{answer}");
 }
 
@@ -77,7 +77,7 @@ async fn one_request_is_answered_and_the_connection_closed(
 #[case::unread("GET /long HTTP/1.1\r\nhost: a\r\n\r\n")]
 #[tokio::test]
 async fn connections_that_stay_hold_up_no_request(#[case] sent: &str) {
-    let address = served().await;
+    let address = served();
     let mut staying = Vec::new();
     let begin = Instant::now();
     for _ in 0..2 * MAX_CONNECTIONS {
@@ -94,7 +94,7 @@ async fn connections_that_stay_hold_up_no_request(#[case] sent: &str) {
 
 #[tokio::test]
 async fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
-    let address = served().await;
+    let address = served();
     let mut asking = TcpStream::connect(address).await.unwrap();
     asking.write_all(b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     asking.read_exact(&mut [0]).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
 #[case::unread("GET /long HTTP/1.1\r\nhost: a\r\n\r\n", CONNECTION_TIMEOUT)]
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_stays_is_cut(#[case] sent: &str, #[case] limit: Duration) {
-    let address = served().await;
+    let address = served();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(sent.as_bytes()).await.unwrap();
     let second = Duration::from_secs(1);
