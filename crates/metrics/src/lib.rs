@@ -4,6 +4,7 @@
 //! count a call takes a few atomic operations and two looks at the clock, and neither a map nor an allocation.
 
 mod call_meter;
+mod counter;
 mod counts;
 mod gauge;
 mod label;
@@ -13,6 +14,7 @@ mod registry;
 mod text_format;
 
 pub use call_meter::{CallMeter, MeteredCall, Outcome};
+pub use counter::Counter;
 pub use counts::{Counts, NamedCounts};
 pub use gauge::{Gauge, Held};
 pub use label::Label;

@@ -188,7 +188,12 @@ async fn verify(
     database: Database,
 ) -> Result<(), InvalidSettings> {
     let (app_id, keys) = (config.instagram.app_id.clone(), Arc::new(Keys::default()));
-    let store = SeaOrmStore::new(Arc::new(database), app_id, keys, Meters::new().store);
+    let store = SeaOrmStore::new(
+        Arc::new(database),
+        app_id,
+        keys,
+        Meters::new(&ig_metrics::Counter::default()).store,
+    );
     ring.verify(&store).await.map_err(|error| {
         let setting = match error {
             KeyCheckError::Store(_) => &setting::DATABASE_URL,

@@ -22,7 +22,7 @@ mod tls;
 mod wiring;
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -33,45 +33,49 @@ use self::caller::Outputs;
 use self::command_line::{Command, CommandLine};
 use self::config::{
     AuditConfig, CallerConfig, Config, Flags, HealthcheckConfig, InvalidSettings, MigrateConfig,
-    Settings, Variables,
+    ServeConfig, Settings, Variables,
 };
+use self::telemetry::LogWriter;
 
 /// What a process exits with when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
 
 fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
-    run(command).unwrap_or_else(|error| {
+    let log = LogWriter::start(io::stderr());
+    let _flush = log.flush_on_drop();
+    run(command, &log).unwrap_or_else(|error| {
         let invalid = error.downcast_ref::<InvalidSettings>();
         for warning in invalid.into_iter().flat_map(InvalidSettings::warnings) {
-            print("warning", &warning.to_string());
+            print(&log, "warning", &warning.to_string());
         }
-        print("error", &format!("{error:#}"));
+        print(&log, "error", &format!("{error:#}"));
         if invalid.is_some() { WRONG_SETTINGS.into() } else { ExitCode::FAILURE }
     })
 }
 
-fn print(kind: &str, text: &str) {
+fn print(log: &LogWriter, kind: &str, text: &str) {
     for line in text.lines() {
-        // Where standard error is closed there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{kind}: {line}");
+        log.write_line(&format!("{kind}: {line}"));
     }
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
+fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
     // Every TLS and HTTP client panics without one.
     let provider = rustls::crypto::ring::default_provider();
     provider.install_default().map_err(|_| anyhow!("there is a crypto provider already"))?;
     match command {
-        Command::Serve(flags) => execute(&flags, serve::run),
-        Command::Migrate { check, flags } => execute(&flags, async |config: MigrateConfig| {
+        Command::Serve(flags) => {
+            execute(&flags, log, async |config: ServeConfig| serve::run(config, log.lost()).await)
+        }
+        Command::Migrate { check, flags } => execute(&flags, log, async |config: MigrateConfig| {
             migrate::run(&config.database, check, &mut io::stdout()).await
         }),
-        Command::Caller { command, flags } => execute(&flags, async |config: CallerConfig| {
+        Command::Caller { command, flags } => execute(&flags, log, async |config: CallerConfig| {
             let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
             caller::run(command, config.file, &mut outputs).map(|()| ExitCode::SUCCESS)
         }),
-        Command::Audit { args, flags } => execute(&flags, async |config: AuditConfig| {
+        Command::Audit { args, flags } => execute(&flags, log, async |config: AuditConfig| {
             audit::run(&config, args, &mut io::stdout()).await
         }),
         Command::Doctor { offline, flags } => {
@@ -79,7 +83,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(doctor::run(&flags, &variables, offline, &mut io::stdout()))
         }
-        Command::Healthcheck(flags) => execute(&flags, async |config: HealthcheckConfig| {
+        Command::Healthcheck(flags) => execute(&flags, log, async |config: HealthcheckConfig| {
             healthcheck::run(config.listen, config.tls).await.map(|()| ExitCode::SUCCESS)
         }),
     }
@@ -88,11 +92,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// Reads the settings of a command, and runs it with them.
 fn execute<C: Config>(
     flags: &Flags<C>,
+    log_writer: &LogWriter,
     command: impl AsyncFnOnce(C) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let variables: Variables = env::vars_os().collect();
     let Settings { log, config, warnings } = flags.read(&variables)?;
-    telemetry::start(log);
+    telemetry::start(log, log_writer.clone());
     for warning in warnings {
         warn!("{warning}");
     }

@@ -6,7 +6,7 @@ use ig_adapters::instagram::InstagramMeter;
 use ig_adapters::outcomes::{LinkCounts, RenewalCounts};
 use ig_adapters::persistence::StoreMeter;
 use ig_grpc_server::{Readiness, ServerMeters};
-use ig_metrics::{Gauge, Registry};
+use ig_metrics::{Counter, Gauge, Registry};
 
 use crate::missing_keys;
 
@@ -34,10 +34,11 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// Everything at zero.
-    pub(crate) fn new() -> Self {
+    /// Everything at zero, but for `lost_log_lines`.
+    pub(crate) fn new(lost_log_lines: &Counter) -> Self {
         let mut registry = Registry::new(PREFIX, env!("CARGO_PKG_VERSION"));
         registry.add_process();
+        lost_log_lines.register(&mut registry, "log_lines_lost", "Log lines that were lost");
         Self {
             readiness: Readiness::register(&mut registry),
             server: ServerMeters::register(&mut registry),

@@ -12,6 +12,7 @@ use ig_adapters::system::RandomIds;
 use ig_application::Sweep;
 use ig_domain::ports::Clock;
 use ig_grpc_server::{ServeError, ServerSettings};
+use ig_metrics::Counter;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,10 @@ use crate::wiring::{self, Adapters};
 /// # Errors
 ///
 /// When the server cannot start, or its store turns out to be unusable for good.
-pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    mut config: ServeConfig,
+    lost_log_lines: &Counter,
+) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
     let database = Arc::new(open(&config)?);
     let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
@@ -43,7 +47,7 @@ pub(crate) async fn run(mut config: ServeConfig) -> anyhow::Result<ExitCode> {
     let tls = FollowedTls::start(config.tls.clone()).await.map_err(InvalidSettings::from)?;
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);
-    let meters = Meters::new();
+    let meters = Meters::new(lost_log_lines);
     Probes::of(&meters).start(config.metrics_listen).await?;
 
     let (preparation, adapters) = wire(&mut config, &database, clock, &meters)?;

@@ -1,9 +1,13 @@
 //! Log lines on standard error, as text or JSON, so that standard output is the commands' alone.
 
-use std::io::{self, IsTerminal as _};
+mod log_writer;
 
-use tracing::Subscriber;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal as _};
+use std::panic;
+
 use tracing::level_filters::LevelFilter;
+use tracing::{Subscriber, error};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -11,11 +15,27 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub(crate) use self::log_writer::LogWriter;
 use crate::config::{LogConfig, LogFormat};
 
-/// From now on everything logged in this process goes to standard error.
-pub(crate) fn start(config: LogConfig) {
-    subscriber(config, io::stderr, io::stderr().is_terminal()).init();
+/// From now on everything logged in this process goes to `writer`, which writes to standard error.
+pub(crate) fn start(config: LogConfig, writer: LogWriter) {
+    subscriber(config, move || writer.clone(), io::stderr().is_terminal()).init();
+    log_panics();
+}
+
+/// Makes panics log lines. The standard hook writes to standard error itself, and waits for its reader.
+fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        let captured = backtrace.status() == BacktraceStatus::Captured;
+        error!(
+            location = panic.location().map(display),
+            backtrace = captured.then(|| display(backtrace)),
+            "panicked: {}",
+            panic.payload_as_str().unwrap_or("without a message")
+        );
+    }));
 }
 
 /// Spans say when they begin and end only where everything is logged.

@@ -103,7 +103,8 @@ fn sample_labels(sample: &str) -> Vec<(String, String)> {
 fn the_catalogue_and_the_registry_agree_in_both_directions() {
     let mut documented = documented();
     documented.retain(|name, _| cfg!(target_os = "linux") || !name.starts_with("process_"));
-    let mut exposed = exposed(&Meters::new().registry.text(TextFormat::OpenMetrics).unwrap());
+    let mut exposed =
+        exposed(&Meters::new(&Counter::default()).registry.text(TextFormat::OpenMetrics).unwrap());
     // Their values are known only as it runs: the release, and whom the operator named.
     for (name, label) in [("build_info", "version"), ("tokens_handed_out_total", "caller")] {
         let metric = exposed.get_mut(&format!("instagram_accounts_{name}")).unwrap();

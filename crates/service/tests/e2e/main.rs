@@ -25,6 +25,7 @@ mod keys;
 mod killed;
 mod kills;
 mod listing;
+mod logging;
 mod metrics;
 mod outages;
 mod postgres;

@@ -12,8 +12,13 @@ impl Probes {
     /// As the service's log says.
     pub(crate) fn of(service: &Service) -> Self {
         let line = service.process.line_with("probes are answered");
+        Self::at(address_in(&line).expect("the line names the address").to_string())
+    }
+
+    /// At this address.
+    pub(crate) fn at(address: String) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
-        Self { address: address_in(&line).expect("the line names the address").to_string() }
+        Self { address }
     }
 
     /// Asks for this path; the status and the body.

@@ -105,7 +105,7 @@ fn read(pipe: impl Read + Send + 'static, output: Arc<Output>) {
 }
 
 /// The address that a line of the log names, as text or as JSON.
-pub(super) fn address_in(line: &str) -> Option<SocketAddr> {
+pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, address) = line.split_once("address")?;
     address.trim_start_matches(['=', ':', '"']).split([' ', '"']).next()?.parse().ok()
 }
