@@ -5,6 +5,8 @@
 
 mod links;
 mod renewals;
+#[cfg(test)]
+mod tests;
 
 pub use links::{CountedAttempts, LinkCounts};
 pub use renewals::{CountedAccounts, CountedInstagram, RenewalCounts};

@@ -1,12 +1,16 @@
 //! What becomes of links.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use ig_domain::ports::{CompletedLink, LinkAttempts, StoreError};
 use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase};
 use ig_metrics::{Counts, Registry};
 use time::OffsetDateTime;
+
+/// Maximum number of postponed links that are remembered. The oldest is forgotten first, and may count again.
+const MAX_REMEMBERED: usize = 4096;
 
 /// What became of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +70,27 @@ impl LinkCounts {
 pub struct CountedAttempts {
     inner: Arc<dyn LinkAttempts>,
     counts: LinkCounts,
+    postponed: Mutex<VecDeque<CodeHash>>,
 }
 
 impl CountedAttempts {
     /// The attempts of `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn LinkAttempts>, counts: LinkCounts) -> Self {
-        Self { inner, counts }
+        Self { inner, counts, postponed: Mutex::default() }
+    }
+
+    /// Counts a link as postponed, once.
+    fn count_postponed(&self, code: &CodeHash) {
+        let mut postponed = self.postponed.lock().unwrap_or_else(PoisonError::into_inner);
+        if postponed.contains(code) {
+            return;
+        }
+        if postponed.len() == MAX_REMEMBERED {
+            postponed.pop_front();
+        }
+        postponed.push_back(*code);
+        self.counts.0.count(Ended::Postponed);
     }
 }
 
@@ -114,7 +132,7 @@ impl LinkAttempts for CountedAttempts {
         phase: &Phase,
     ) -> Result<(), StoreError> {
         self.inner.release(code, holder, phase).await?;
-        self.counts.0.count(Ended::Postponed);
+        self.count_postponed(code);
         Ok(())
     }
 

@@ -111,6 +111,20 @@ impl CountedAccounts {
     pub fn new(inner: Arc<dyn Accounts>, counts: RenewalCounts) -> Self {
         Self { inner, counts }
     }
+
+    /// Why Instagram refuses the account's token, where what is stored does not say that it does. Another account
+    /// than the one that is updated may be found, but only where the update then is a conflict.
+    async fn newly_refused(
+        &self,
+        account: &InstagramAccount,
+    ) -> Result<Option<ReauthorizationReason>, StoreError> {
+        if account.refused.is_none() {
+            return Ok(None);
+        }
+        let stored = self.inner.find(&AccountKey::Id(account.id)).await?;
+        let known = stored.is_some_and(|stored| stored.refused.is_some());
+        Ok(account.refused.filter(|_| !known))
+    }
 }
 
 #[async_trait]
@@ -144,11 +158,12 @@ impl Accounts for CountedAccounts {
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         let renewed = token.is_some();
+        let newly_refused = self.newly_refused(account).await?;
         self.inner.update(account, former_revision, token).await?;
         if renewed {
             self.counts.renewals.count(Renewal::Renewed);
         }
-        if let Some(reason) = account.refused {
+        if let Some(reason) = newly_refused {
             self.counts.refused.count(reason.into());
         }
         Ok(())

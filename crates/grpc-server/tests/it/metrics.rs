@@ -1,4 +1,4 @@
-//! Every call is counted once, by its RPC and its code.
+//! Every call is counted once, by its RPC and its code. Each happens twice, so that a count is told from a mark.
 
 use std::sync::Arc;
 
@@ -39,17 +39,20 @@ async fn answered(mut client: TonicClient) {
 }
 
 #[rstest]
-#[case::answered(answered, "rpcs_total{method=\"List\",code=\"OK\"} 1")]
-#[case::refused(refused, "rpcs_total{method=\"Get\",code=\"INVALID_ARGUMENT\"} 1")]
+#[case::answered(answered, "rpcs_total{method=\"List\",code=\"OK\"} 2")]
+#[case::refused(refused, "rpcs_total{method=\"Get\",code=\"INVALID_ARGUMENT\"} 2")]
 #[tokio::test]
 async fn a_call_is_counted_by_rpc_and_code<F: Future<Output = ()>>(
     #[case] call: impl Fn(TonicClient) -> F,
     #[case] expected: &str,
 ) {
     let world = World::new();
-    call(world.client().await).await;
+    let client = world.client().await;
+    call(client.clone()).await;
+    call(client).await;
     assert_eq!(world.counted("rpcs_total"), [expected]);
-    assert_eq!(world.counted("rpc_duration_seconds_count").len(), 1);
+    let timed = world.counted("rpc_duration_seconds_count");
+    assert!(matches!(&timed[..], [one] if one.ends_with("} 2")), "{timed:?}");
 }
 
 #[tokio::test]
@@ -57,10 +60,12 @@ async fn a_call_whose_deadline_passed_is_counted_so() {
     let world = World { accounts: Arc::new(Stuck::default()), ..World::new() };
     let server = world.serve().await;
     let mut client = server.patient_client();
-    let mut request = get_request("account_1");
-    request.metadata_mut().insert("grpc-timeout", "1m".parse().unwrap());
-    client.get(request).await.unwrap_err();
-    let expected = ["rpcs_total{method=\"Get\",code=\"DEADLINE_EXCEEDED\"} 1"];
+    for _ in 0..2 {
+        let mut request = get_request("account_1");
+        request.metadata_mut().insert("grpc-timeout", "1m".parse().unwrap());
+        client.get(request).await.unwrap_err();
+    }
+    let expected = ["rpcs_total{method=\"Get\",code=\"DEADLINE_EXCEEDED\"} 2"];
     assert_eq!(world.counted("rpcs_total"), expected);
 }
 
@@ -72,8 +77,10 @@ async fn a_call_that_is_not_let_in_is_counted_as_refused(#[case] token: &str, #[
     let mut world = World::new();
     world.callers = Known::of([caller("clerk", &[Role::Link], "*")]);
     let mut client = world.client().await;
-    client.list(by(token, v1::ListRequest::default())).await.unwrap_err();
-    let expected = format!("rpcs_total{{method=\"List\",code=\"{code}\"}} 1");
+    for _ in 0..2 {
+        client.list(by(token, v1::ListRequest::default())).await.unwrap_err();
+    }
+    let expected = format!("rpcs_total{{method=\"List\",code=\"{code}\"}} 2");
     assert_eq!(world.counted("rpcs_total"), [expected]);
     assert_eq!(world.counted("rpcs_in_flight"), [""; 0]);
 }
@@ -82,8 +89,10 @@ async fn a_call_that_is_not_let_in_is_counted_as_refused(#[case] token: &str, #[
 async fn a_panic_is_counted_as_internal() {
     let world = World { accounts: Arc::new(Stuck::default()), ..World::new() };
     let mut client = world.client().await;
-    client.list(v1::ListRequest::default()).await.unwrap_err();
-    let expected = ["rpcs_total{method=\"List\",code=\"INTERNAL\"} 1"];
+    for _ in 0..2 {
+        client.list(v1::ListRequest::default()).await.unwrap_err();
+    }
+    let expected = ["rpcs_total{method=\"List\",code=\"INTERNAL\"} 2"];
     assert_eq!(world.counted("rpcs_total"), expected);
 }
 
@@ -111,7 +120,9 @@ async fn a_call_is_in_flight_until_its_caller_gives_it_up_and_is_cancelled_then(
 async fn what_is_no_rpc_of_ours_is_counted_under_one_name() {
     let world = World::new();
     let channel = world.serve().await.channel().await;
-    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    for _ in 0..2 {
+        HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    }
     for path in ["/instagram.accounts.v1.InstagramAccountService/Nothing", "/nobody.Home/Knocks"] {
         let mut client = tonic::client::Grpc::new(channel.clone());
         client.ready().await.unwrap();
@@ -120,7 +131,7 @@ async fn what_is_no_rpc_of_ours_is_counted_under_one_name() {
         client.unary(request, path.parse().unwrap(), codec).await.unwrap_err();
     }
     let expected = [
-        "rpcs_total{method=\"other\",code=\"OK\"} 1",
+        "rpcs_total{method=\"other\",code=\"OK\"} 2",
         "rpcs_total{method=\"other\",code=\"UNIMPLEMENTED\"} 2",
     ];
     let mut counted = world.counted("rpcs_total");

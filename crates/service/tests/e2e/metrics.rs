@@ -15,58 +15,72 @@ async fn what_was_called_is_counted_as_it_ended() {
     let request = service.consent(sandbox, "shop/7", BAKERY).await;
     let account = service.link(request.clone()).await.unwrap().account.unwrap();
     service.link(request).await.unwrap();
+    let other = service.linked(sandbox, "shop/8", CREATOR).await;
     for _ in 0..3 {
         service.get(Key::AccountId(account.account_id.clone())).await.unwrap();
     }
     let handed = service.fetch(&account.account_id, 0).await.unwrap();
-    let nobody = service.get(Key::Username("nobody".to_owned())).await;
-    assert_eq!(reason(nobody), "ACCOUNT_NOT_FOUND");
+    service.fetch(&other.account_id, 0).await.unwrap();
+    for _ in 0..2 {
+        let nobody = service.get(Key::Username("nobody".to_owned())).await;
+        assert_eq!(reason(nobody), "ACCOUNT_NOT_FOUND");
+    }
     assert_counted(
         &probes,
         &[
-            (r#"rpcs_total{method="Link",code="OK"}"#, 2),
+            (r#"rpcs_total{method="Link",code="OK"}"#, 3),
             (r#"rpcs_total{method="Get",code="OK"}"#, 3),
-            (r#"rpcs_total{method="Get",code="NOT_FOUND"}"#, 1),
-            (r#"rpc_duration_seconds_count{method="Get"}"#, 4),
-            (r#"tokens_handed_out_total{caller="anonymous"}"#, 1),
+            (r#"rpcs_total{method="Get",code="NOT_FOUND"}"#, 2),
+            (r#"rpc_duration_seconds_count{method="Get"}"#, 5),
+            (r#"tokens_handed_out_total{caller="anonymous"}"#, 2),
             ("rpcs_in_flight", 0),
             ("grpc_connections", 1),
             ("ready", 1),
-            (r#"links_total{outcome="created"}"#, 1),
-            (r#"instagram_requests_total{endpoint="code_exchange",outcome="ok"}"#, 1),
-            (r#"instagram_requests_total{endpoint="profile",outcome="ok"}"#, 1),
-            (r#"instagram_request_duration_seconds_count{endpoint="profile"}"#, 1),
-            (r#"store_calls_total{operation="complete_link",outcome="ok"}"#, 1),
-            (r#"store_call_duration_seconds_count{operation="complete_link"}"#, 1),
+            (r#"links_total{outcome="created"}"#, 2),
+            (r#"instagram_requests_total{endpoint="code_exchange",outcome="ok"}"#, 2),
+            (r#"instagram_requests_total{endpoint="profile",outcome="ok"}"#, 2),
+            (r#"instagram_request_duration_seconds_count{endpoint="profile"}"#, 2),
+            (r#"store_calls_total{operation="complete_link",outcome="ok"}"#, 2),
+            (r#"store_call_duration_seconds_count{operation="complete_link"}"#, 2),
         ],
     )
     .await;
 
     stack.advance(A_DAY_LATER).await;
-    sandbox.fault(json!({ "endpoint": "refresh", "times": 3, "status": 503, "body": "" })).await;
-    service.refresh(&account.account_id).await.unwrap_err();
-    service.refresh(&account.account_id).await.unwrap();
-    let begun = service.begin("shop/7").await;
-    let without = Decision::AllowOnly("instagram_business_content_publish");
-    let arrived = sandbox.decide(&begun.authorization_url, CREATOR, without).await;
-    assert_eq!(reason(service.link(arrival(arrived, "shop/7")).await), "SCOPE_MISSING");
-    sandbox.revoke(BAKERY, "password_changed").await;
-    assert_eq!(reason(service.refresh(&account.account_id).await), "REAUTHORIZATION_REQUIRED");
-    assert_eq!(reason(service.fetch(&account.account_id, 0).await), "REAUTHORIZATION_REQUIRED");
+    sandbox.fault(json!({ "endpoint": "refresh", "times": 6, "status": 503, "body": "" })).await;
+    for linked in [&account, &other] {
+        service.refresh(&linked.account_id).await.unwrap_err();
+    }
+    for linked in [&account, &other] {
+        service.refresh(&linked.account_id).await.unwrap();
+        let begun = service.begin("shop/7").await;
+        let without = Decision::AllowOnly("instagram_business_content_publish");
+        let arrived = sandbox.decide(&begun.authorization_url, CREATOR, without).await;
+        assert_eq!(reason(service.link(arrival(arrived, "shop/7")).await), "SCOPE_MISSING");
+    }
+    for (linked, username) in [(&account, BAKERY), (&other, CREATOR)] {
+        sandbox.revoke(username, "password_changed").await;
+        for _ in 0..2 {
+            let refreshed = service.refresh(&linked.account_id).await;
+            assert_eq!(reason(refreshed), "REAUTHORIZATION_REQUIRED");
+        }
+        let fetched = service.fetch(&linked.account_id, 0).await;
+        assert_eq!(reason(fetched), "REAUTHORIZATION_REQUIRED");
+    }
     assert_counted(
         &probes,
         &[
-            (r#"links_total{outcome="created"}"#, 1),
-            (r#"links_total{outcome="scope_missing"}"#, 1),
-            (r#"renewals_total{outcome="unavailable"}"#, 1),
-            (r#"renewals_total{outcome="renewed"}"#, 1),
+            (r#"links_total{outcome="created"}"#, 2),
+            (r#"links_total{outcome="scope_missing"}"#, 2),
+            (r#"renewals_total{outcome="unavailable"}"#, 2),
+            (r#"renewals_total{outcome="renewed"}"#, 2),
             (r#"renewals_total{outcome="rejected"}"#, 0),
-            (r#"refused_accounts_total{reason="password_changed"}"#, 1),
-            (r#"instagram_requests_total{endpoint="token_renewal",outcome="unavailable"}"#, 3),
-            (r#"instagram_requests_total{endpoint="token_renewal",outcome="ok"}"#, 1),
-            (r#"rpcs_total{method="Refresh",code="FAILED_PRECONDITION"}"#, 1),
-            (r#"rpcs_total{method="FetchAccessToken",code="FAILED_PRECONDITION"}"#, 1),
-            (r#"tokens_handed_out_total{caller="anonymous"}"#, 1),
+            (r#"refused_accounts_total{reason="password_changed"}"#, 2),
+            (r#"instagram_requests_total{endpoint="token_renewal",outcome="unavailable"}"#, 6),
+            (r#"instagram_requests_total{endpoint="token_renewal",outcome="ok"}"#, 2),
+            (r#"rpcs_total{method="Refresh",code="FAILED_PRECONDITION"}"#, 4),
+            (r#"rpcs_total{method="FetchAccessToken",code="FAILED_PRECONDITION"}"#, 2),
+            (r#"tokens_handed_out_total{caller="anonymous"}"#, 2),
         ],
     )
     .await;
