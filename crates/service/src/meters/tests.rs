@@ -7,6 +7,11 @@ use ig_metrics::TextFormat;
 use super::*;
 
 const CATALOGUE: &str = include_str!("../../../../docs/METRICS.md");
+const ALERTS: &str = include_str!("../../../../deploy/prometheus/alerts.yml");
+const ALERT_TESTS: [&str; 2] = [
+    include_str!("../../../../deploy/prometheus/alerts.test.yml"),
+    include_str!("../../../../deploy/prometheus/alerts.long.test.yml"),
+];
 
 /// The labels of a metric, and the values that they may have; none where they are names that come as it runs.
 type Labels = BTreeMap<String, BTreeSet<String>>;
@@ -119,4 +124,32 @@ fn the_catalogue_and_the_registry_agree_in_both_directions() {
     for name in documented.keys() {
         assert!(exposed.contains_key(name), "nothing exposes {name} of docs/METRICS.md");
     }
+}
+
+#[test]
+fn alerts_and_their_tests_name_only_metrics_of_the_catalogue() {
+    let documented = documented();
+    for rules in [ALERTS].into_iter().chain(ALERT_TESTS) {
+        let words = rules.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let names = ["instagram_accounts_", "process_"];
+        let named = words.filter(|word| names.iter().any(|name| word.starts_with(name)));
+        let named: BTreeSet<_> = named.collect();
+        assert!(named.len() > 3, "{named:?}");
+        for name in named {
+            assert!(documented.contains_key(name), "docs/METRICS.md lacks {name}");
+        }
+    }
+}
+
+#[test]
+fn every_alert_is_explained_and_tested() {
+    let alerts: BTreeSet<_> =
+        ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let (_, explained) = CATALOGUE.split_once("## What to alert on").unwrap();
+    let explained =
+        explained.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    assert_eq!(explained.map(|(name, _)| name).collect::<BTreeSet<_>>(), alerts);
+    let fired = ALERT_TESTS.iter().flat_map(|tests| tests.split("alertname=\"").skip(1));
+    let fired = fired.map(|rest| rest.split_once('"').unwrap().0);
+    assert_eq!(fired.collect::<BTreeSet<_>>(), alerts);
 }

@@ -1,8 +1,9 @@
-//! Prometheus' own tool reads what `/metrics` answers.
+//! Prometheus' own tool reads what `/metrics` answers, and plays the alerting rules.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::support::compose::root;
 use crate::support::probes::Probes;
 use crate::support::sandbox::BAKERY;
 use crate::support::{Stack, tool};
@@ -30,4 +31,12 @@ async fn promtool_finds_no_fault_in_the_classic_text() {
     let (content_type, open_metrics) = probes.metrics_as("application/openmetrics-text").await;
     assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(open_metrics.ends_with("\n# EOF\n"), "{open_metrics}");
+}
+
+#[test]
+fn each_alert_fires_on_its_symptom_and_none_on_a_fresh_deployment() {
+    let folder = root().join("deploy/prometheus");
+    let path = |file: &str| folder.join(file).to_str().unwrap().to_owned();
+    promtool(&["check", "rules", &path("alerts.yml")], "");
+    promtool(&["test", "rules", &path("alerts.test.yml"), &path("alerts.long.test.yml")], "");
 }
