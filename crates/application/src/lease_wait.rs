@@ -40,3 +40,20 @@ impl<'a> LeaseWait<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ig_domain::ports::LEASE;
+
+    use super::*;
+
+    /// Within what time a dead holder is replaced, as callers are told.
+    const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
+    /// The longest that any call to the store takes.
+    const STORE_CALL_LIMIT: Duration = Duration::from_secs(4);
+
+    #[test]
+    fn a_dead_holder_is_replaced_in_time_though_the_claim_takes_as_long_as_it_may() {
+        assert!(LEASE + LEASE_POLL_INTERVAL + STORE_CALL_LIMIT < TAKEN_OVER_WITHIN);
+    }
+}

@@ -8,6 +8,7 @@ mod begin_link;
 mod fetch_access_token;
 mod get_account;
 mod get_accounts;
+mod lease_extension;
 mod lease_wait;
 mod link_account;
 mod list_accounts;

@@ -14,6 +14,7 @@ use ig_domain::{
 };
 
 use super::{LinkAccountError, LinkedAccount};
+use crate::lease_extension::while_extending;
 use crate::lease_wait::LeaseWait;
 use crate::persistence::persistently;
 
@@ -151,7 +152,9 @@ impl LinkWork {
             let missing = attempt.scopes.missing_from(granted);
             return self.refuse(attempt, holder, LinkRefusal::ScopeMissing { missing }).await;
         }
-        match self.extend_and_read(&grant).await {
+        let phase = Phase::Exchanged(grant.clone());
+        let calls = self.extend_and_read(&grant);
+        match self.keeping_lease(attempt, holder, &phase, calls).await {
             Ok((token, profile)) => self.commit(attempt, holder, grant, &token, profile).await,
             Err(error) if refuses_new_token(&error) => {
                 self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
@@ -169,8 +172,8 @@ impl LinkWork {
     ) -> Result<Result<ShortLivedGrant, LinkRefusal>, Setback> {
         let marked = self.attempts.advance(&attempt.code, holder, &Phase::Sent).await;
         marked.map_err(|error| Setback::from_store(error, Phase::Unsent))?;
-        let answer = self.instagram.exchange_code(&presented.code, &attempt.redirect_uri).await;
-        let exchange = match answer {
+        let call = self.instagram.exchange_code(&presented.code, &attempt.redirect_uri);
+        let exchange = match self.keeping_lease(attempt, holder, &Phase::Sent, call).await {
             Ok(exchange) => exchange,
             Err(error) => return not_exchanged(error).map(Err),
         };
@@ -187,6 +190,18 @@ impl LinkWork {
             persistently(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
         stored.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
         Ok(Ok(grant))
+    }
+
+    /// Waits for Instagram, and keeps the lease on the attempt in its `phase` meanwhile.
+    async fn keeping_lease<T>(
+        &self,
+        attempt: &LinkAttempt,
+        holder: LeaseHolder,
+        phase: &Phase,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let extend = || self.attempts.advance(&attempt.code, holder, phase);
+        while_extending(&*self.timer, call, extend).await
     }
 
     /// The two calls that follow the exchange, at the same time.

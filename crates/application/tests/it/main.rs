@@ -10,6 +10,7 @@ mod link_account;
 mod list_accounts;
 mod refresh_account;
 mod refresh_outages;
+mod slow_instagram;
 
 use ig_domain::ports::Ids as _;
 use ig_domain::ports::{Accounts, CompletedLink, LinkAttempts, PendingLinks};

@@ -16,10 +16,11 @@ use crate::{
     LongLivedToken, OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
 };
 
-/// How long a lease lasts. Ours: longer than a step of its holder, which is a call to Instagram (below 10
-/// seconds) and the write that stores its answer (4 seconds at most), and shorter than the 15 seconds within
-/// which a dead holder is to be replaced.
-pub const LEASE: Duration = Duration::from_secs(14);
+/// How long a lease lasts. Ours: as long as a holder takes at most between two writes where the store answers
+/// within 3 seconds, which is a second between two extensions and three calls (an extension, a look-up, and the
+/// write of what Instagram answered). A dead holder is to be replaced within 15 seconds: 5 are left for its last
+/// write, which may arrive after its death, for the look of whoever waits, and for that one's claim.
+pub const LEASE: Duration = Duration::from_secs(10);
 
 /// More than any lease has left by a clock that only goes on. One that has more comes from a store whose clock was
 /// set back: it counts as ended, else nobody could take it before that clock has caught up. Twice a lease, so that a

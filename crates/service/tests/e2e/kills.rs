@@ -31,9 +31,9 @@ const ENDPOINTS: [&str; 4] = ["token", "exchange", "me", "refresh"];
 
 /// Within what time a dead holder is taken over.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
-/// Before what time nobody is: a lease lasts 14 seconds from the last write of its holder, a moment before it died.
-const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
-/// What the work itself and a busy machine may need besides.
+/// Before what time nobody is: a lease lasts 10 seconds from the last write of its holder, a moment before it died.
+const LEFT_ALONE_FOR: Duration = Duration::from_secs(6);
+/// Within what time work is done that nobody has to take over.
 const WORKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is different in each round.
@@ -162,7 +162,8 @@ impl Lane {
         let linking = last(&links[survivor]).saturating_duration_since(killed);
         let refreshing = last(&refreshes[survivor]).saturating_duration_since(killed);
         let took = linking.max(refreshing);
-        assert!(took < TAKEN_OVER_WITHIN + WORKED_WITHIN, "{took:?}");
+        // With the work itself, which the limit has room for.
+        assert!(took < TAKEN_OVER_WITHIN, "{took:?}");
         self.replicas[victim].process.ended().await;
         self.replicas[victim] = self.place.serve(&self.sandbox, &[]).await;
 

@@ -11,6 +11,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 
 use super::{RefreshAccountError, RefreshWork, RefreshedAccount, Setback};
+use crate::lease_extension::while_extending;
 use crate::persistence::{MAX_TRIES, ONCE, repeatedly};
 use crate::refresh_account::{DeadToken, TokenOutcome};
 
@@ -137,7 +138,8 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
         self.extend_lease().await?;
-        let grant = match self.work.instagram.renew_token(token).await {
+        let renewal = self.keeping_lease(self.work.instagram.renew_token(token)).await;
+        let grant = match renewal {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
             Err(refusal) if refusal.rejects_token() => {
                 let confirmed = self.confirm(&account, token, refusal).await?;
@@ -180,7 +182,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<Result<Profile, InstagramError>, Setback> {
         self.extend_lease().await?;
-        let read = self.work.instagram.profile(token.text()).await;
+        let read = self.keeping_lease(self.work.instagram.profile(token.text())).await;
         Ok(read.and_then(|profile| {
             let own = profile.professional_account_id == account.professional_account_id;
             if own { Ok(profile) } else { Err(InstagramErrorKind::Unreadable.into()) }
@@ -315,6 +317,12 @@ impl Held<'_> {
             Err(StoreError::LeaseLost) => Err(Setback::LookAgain),
             extended => Ok(extended?),
         }
+    }
+
+    /// Waits for Instagram, and keeps the lease meanwhile.
+    async fn keeping_lease<T>(&self, call: impl Future<Output = T>) -> T {
+        let Self { work, id, holder, .. } = self;
+        while_extending(&*work.timer, call, || work.leases.extend(*id, *holder)).await
     }
 
     fn answer(&self, account: InstagramAccount, token_outcome: TokenOutcome) -> RefreshedAccount {

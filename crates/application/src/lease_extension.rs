@@ -1,0 +1,84 @@
+//! Keeping a lease while Instagram takes its time.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{maybe_done, select};
+use ig_domain::ports::{StoreError, Timer};
+
+/// How often a holder extends its lease while it waits for Instagram.
+const LEASE_EXTENSION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Waits for `call`, and runs `extend` again and again meanwhile.
+///
+/// An extension that fails changes nothing: the next one may succeed, and whoever has lost the lease learns it by
+/// its next write. One that is under way when `call` ends is waited for, so that it never comes after that write.
+pub(crate) async fn while_extending<T, E>(
+    timer: &dyn Timer,
+    call: impl Future<Output = T>,
+    extend: impl Fn() -> E,
+) -> T
+where
+    E: Future<Output = Result<(), StoreError>>,
+{
+    let mut call = pin!(maybe_done(call));
+    loop {
+        select(call.as_mut(), timer.sleep(LEASE_EXTENSION_INTERVAL)).await;
+        if let Some(answer) = call.as_mut().take_output() {
+            return answer;
+        }
+        let mut extension = pin!(extend());
+        let extended = poll_fn(|context| {
+            // Goes on meanwhile; its answer is kept.
+            let _ = call.as_mut().poll(context);
+            extension.as_mut().poll(context)
+        });
+        if let Err(error) = extended.await {
+            tracing::debug!(%error, "a lease could not be extended");
+        }
+        if let Some(answer) = call.as_mut().take_output() {
+            return answer;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use ig_test_support::ImmediateTimer;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lease_is_extended_until_the_call_has_ended() {
+        let (end, ended) = oneshot::channel();
+        let (extensions, end) = (Cell::new(0), Cell::new(Some(end)));
+        let extend = async || {
+            extensions.set(extensions.get() + 1);
+            if extensions.get() == 30 {
+                end.take().unwrap().send("answer").unwrap();
+            }
+            // The first one fails: it is not the last.
+            if extensions.get() == 1 { Err(StoreError::LeaseLost) } else { Ok(()) }
+        };
+        let answer = while_extending(&ImmediateTimer, ended, || extend()).await;
+        assert_eq!((answer, extensions.get()), (Ok("answer"), 30));
+    }
+
+    #[tokio::test]
+    async fn an_extension_under_way_is_waited_for() {
+        let (end, ended) = oneshot::channel();
+        let (end, extended) = (Cell::new(Some(end)), Cell::new(false));
+        let extend = async || {
+            end.take().unwrap().send(()).unwrap();
+            tokio::task::yield_now().await;
+            extended.set(true);
+            Ok(())
+        };
+        while_extending(&ImmediateTimer, ended, || extend()).await.unwrap();
+        assert!(extended.get());
+    }
+}

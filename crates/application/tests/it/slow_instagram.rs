@@ -1,0 +1,129 @@
+//! An Instagram that takes longer than a lease lasts: whoever waits for it keeps the lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_application::{LinkWork, RefreshWork, TokenOutcome};
+use ig_domain::ports::{
+    CodeExchange, Instagram, InstagramError, LEASE, LinkAttempts, MockInstagram, PendingLinks as _,
+    RenewalLeases,
+};
+use ig_domain::{
+    AuthorizationCode, GrantedScopes, LeaseHolder, LongLivedToken, Profile, RedirectUri,
+    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+};
+use ig_test_support::builders::{START, account, pending_link, presentation, profile};
+use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+
+use crate::instagram_script::{exchanges, extends, reads, renews};
+use crate::{empty_store, store_with};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Answers after two lives of a lease, in which another has looked for a free one all the time.
+struct Slow {
+    answers: MockInstagram,
+    store: MemoryStore,
+}
+
+impl Slow {
+    async fn take_time(&self) {
+        let another = LeaseHolder::from_uuid(*account(9, "", START).id.as_uuid());
+        let code = presentation("code", "state", "").code.hash();
+        for _ in 0..4 * LEASE.as_secs() {
+            self.store.pass_lease_time(Duration::from_millis(500));
+            tokio::task::yield_now().await;
+            let renewal = RenewalLeases::claim(&self.store, account(1, "", START).id, another);
+            let renewal_is_held = !renewal.await.unwrap();
+            let attempt_is_held = LinkAttempts::find(&self.store, &code).await.unwrap().is_some()
+                && LinkAttempts::claim(&self.store, &code, another).await.unwrap().is_none();
+            RenewalLeases::release(&self.store, account(1, "", START).id, another).await.unwrap();
+            assert!(renewal_is_held || attempt_is_held, "a lease was lost");
+        }
+    }
+}
+
+#[async_trait]
+impl Instagram for Slow {
+    fn authorization_url(
+        &self,
+        _redirect_uri: &RedirectUri,
+        _scopes: &RequestedScopes,
+        _state: &StateToken,
+        _force_reauth: bool,
+    ) -> String {
+        String::new()
+    }
+
+    async fn exchange_code(
+        &self,
+        code: &AuthorizationCode,
+        redirect_uri: &RedirectUri,
+    ) -> Result<CodeExchange, InstagramError> {
+        self.take_time().await;
+        self.answers.exchange_code(code, redirect_uri).await
+    }
+
+    async fn extend_token(
+        &self,
+        token: &ShortLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        self.take_time().await;
+        self.answers.extend_token(token).await
+    }
+
+    async fn renew_token(
+        &self,
+        token: &LongLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        self.take_time().await;
+        self.answers.renew_token(token).await
+    }
+
+    async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
+        self.take_time().await;
+        self.answers.profile(token).await
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_keeps_its_lease() {
+    let store = store_with(&account(1, "", START)).await;
+    let clock = FakeClock::at(START);
+    clock.advance(DAY);
+    let mut answers = MockInstagram::new();
+    renews(&mut answers, Ok(()));
+    reads(&mut answers, vec![Ok(profile(1))]);
+    let work = RefreshWork {
+        accounts: Arc::new(store.clone()),
+        leases: Arc::new(store.clone()),
+        instagram: Arc::new(Slow { answers, store }),
+        clock: Arc::new(clock),
+        timer: Arc::new(ImmediateTimer),
+        ids: Arc::new(SequentialIds::default()),
+    };
+    let refreshed = work.run(account(1, "", START).id).await.unwrap();
+    assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
+}
+
+#[tokio::test]
+async fn a_link_keeps_its_lease() {
+    let store = empty_store();
+    store.insert(&pending_link("state", "", START)).await.unwrap();
+    let mut answers = MockInstagram::new();
+    exchanges(&mut answers, GrantedScopes::Unknown);
+    extends(&mut answers);
+    reads(&mut answers, vec![Ok(profile(1))]);
+    let work = LinkWork {
+        accounts: Arc::new(store.clone()),
+        pending_links: Arc::new(store.clone()),
+        attempts: Arc::new(store.clone()),
+        instagram: Arc::new(Slow { answers, store }),
+        clock: Arc::new(FakeClock::at(START)),
+        timer: Arc::new(ImmediateTimer),
+        ids: Arc::new(SequentialIds::default()),
+    };
+    let linked = work.run(&presentation("code", "state", "")).await.unwrap();
+    assert!(linked.created);
+}
