@@ -141,7 +141,7 @@ async fn pings_are_answered_and_end_nobody_elses() {
 
 #[rstest]
 #[case::more_than_ours(20 * 1024)]
-#[case::more_than_the_librarys(70 * 1024)]
+#[case::more_than_the_library_takes(70 * 1024)]
 #[tokio::test]
 async fn too_much_metadata_ends_its_own_call_only(#[case] size: usize) {
     let server = World::new().serve().await;
