@@ -56,7 +56,7 @@ mod tests {
     async fn a_lease_is_extended_until_the_call_has_ended() {
         let (end, ended) = oneshot::channel();
         let (extensions, end) = (Cell::new(0), Cell::new(Some(end)));
-        let extend = async || {
+        let extend = || async {
             extensions.set(extensions.get() + 1);
             if extensions.get() == 30 {
                 end.take().unwrap().send("answer").unwrap();
@@ -64,7 +64,7 @@ mod tests {
             // The first one fails: it is not the last.
             if extensions.get() == 1 { Err(StoreError::LeaseLost) } else { Ok(()) }
         };
-        let answer = while_extending(&ImmediateTimer, ended, || extend()).await;
+        let answer = while_extending(&ImmediateTimer, ended, extend).await;
         assert_eq!((answer, extensions.get()), (Ok("answer"), 30));
     }
 
@@ -72,13 +72,13 @@ mod tests {
     async fn an_extension_under_way_is_waited_for() {
         let (end, ended) = oneshot::channel();
         let (end, extended) = (Cell::new(Some(end)), Cell::new(false));
-        let extend = async || {
+        let extend = || async {
             end.take().unwrap().send(()).unwrap();
             tokio::task::yield_now().await;
             extended.set(true);
             Ok(())
         };
-        while_extending(&ImmediateTimer, ended, || extend()).await.unwrap();
+        while_extending(&ImmediateTimer, ended, extend).await.unwrap();
         assert!(extended.get());
     }
 }

@@ -131,8 +131,8 @@ fn alerts_and_their_tests_name_only_metrics_of_the_catalogue() {
     let documented = documented();
     for rules in [ALERTS].into_iter().chain(ALERT_TESTS) {
         let words = rules.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        let names = ["instagram_accounts_", "process_"];
-        let named = words.filter(|word| names.iter().any(|name| word.starts_with(name)));
+        let prefixes = ["instagram_accounts_", "process_"];
+        let named = words.filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix)));
         let named: BTreeSet<_> = named.collect();
         assert!(named.len() > 3, "{named:?}");
         for name in named {

@@ -59,9 +59,9 @@ fn what_was_logged_is_written_in_order_before_the_end() {
         log.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
     drop(flush);
-    let expected: String = (0..1_000).map(|line| format!("{line}\n")).collect();
+    let expected: Vec<_> = (0..1_000).map(|line| format!("{line}\n")).collect();
     let written: Vec<u8> = lines.try_iter().flatten().collect();
-    assert_eq!(String::from_utf8(written).unwrap(), expected);
+    assert_eq!(String::from_utf8(written).unwrap(), expected.concat());
     assert_eq!(log.lost().get(), 0);
 }
 
