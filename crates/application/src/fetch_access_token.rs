@@ -143,10 +143,11 @@ impl FetchAccessToken {
         let found = self.accounts.find_with_token(command.account).await?;
         let found = found.filter(|(account, _)| command.owners.contains(&account.owner));
         let (account, token) = found.ok_or(FetchAccessTokenError::NotFound)?;
+        let account = if token.is_some() { account } else { account.without_token() };
         let now = self.clock.now();
-        match account.status(now) {
-            AccountStatus::Active => Ok((account, token)),
-            AccountStatus::ReauthorizationRequired(_) => {
+        match (account.status(now), token) {
+            (AccountStatus::Active, Some(token)) => Ok((account, token)),
+            (AccountStatus::Active | AccountStatus::ReauthorizationRequired(_), _) => {
                 let dead = DeadToken { view: account.view(now), facts: GraphFacts::default() };
                 Err(FetchAccessTokenError::ReauthorizationRequired(Box::new(dead)))
             }

@@ -233,6 +233,14 @@ impl InstagramAccount {
         Self { refused, ..self.clone() }.succeeding(self, now)
     }
 
+    /// The account as one whose token is not stored any more: it needs re-authorisation, as if the token were revoked
+    /// where nothing else is known.
+    #[must_use]
+    pub fn without_token(self) -> Self {
+        let refused = self.refused.or(Some(ReauthorizationReason::TokenRevoked));
+        Self { refused, ..self }
+    }
+
     /// `self` with the revision and time of a successor to `former`: both move where anything but
     /// `profile_time` differs.
     #[must_use]

@@ -47,7 +47,7 @@ struct Database {
 
 #[derive(Default)]
 struct Rows {
-    accounts: BTreeMap<AccountId, (InstagramAccount, LongLivedToken)>,
+    accounts: BTreeMap<AccountId, (InstagramAccount, Option<LongLivedToken>)>,
     pending_links: BTreeMap<StateHash, PendingLink>,
     attempts: BTreeMap<CodeHash, AttemptRow>,
     renewals: HashMap<AccountId, Lease>,
@@ -109,10 +109,22 @@ impl MemoryStore {
         self.lock().away = away;
     }
 
-    /// All accounts with their tokens.
+    /// Destroys the token of an account and keeps the account.
+    pub fn destroy_token(&self, id: AccountId) {
+        for rows in self.lock().apps.values_mut() {
+            if let Some((_, token)) = rows.accounts.get_mut(&id) {
+                *token = None;
+            }
+        }
+    }
+
+    /// All accounts that have a token, with it.
     #[must_use]
     pub fn accounts(&self) -> Vec<(InstagramAccount, LongLivedToken)> {
-        self.read(|rows| rows.accounts.values().cloned().collect())
+        self.read(|rows| {
+            let all = rows.accounts.values().cloned();
+            all.filter_map(|(account, token)| Some((account, token?))).collect()
+        })
     }
 
     /// All attempts.

@@ -147,7 +147,7 @@ impl Accounts for CountedAccounts {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.inner.find_with_token(id).await
     }
 

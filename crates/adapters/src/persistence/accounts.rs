@@ -19,7 +19,7 @@ use super::calls::Operation;
 use super::columns::micros;
 use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity, Model};
-use super::error::{corrupt, translate};
+use super::error::translate;
 use super::tokens::{open_long_lived, seal_long_lived};
 
 #[async_trait]
@@ -49,7 +49,7 @@ impl Accounts for SeaOrmStore {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.call(Operation::FindToken, async {
             let joined = self.identified(id).find_also_related(account_token::Entity);
             let found = self.database.read(&joined.into_query()).await?;
@@ -58,8 +58,8 @@ impl Accounts for SeaOrmStore {
             let account = account.map_err(|error| translate(&error))?;
             let token = account_token::Model::from_query_result_optional(row, SelectB.as_str());
             let token = token.map_err(|error| translate(&error))?;
-            let token = token.ok_or_else(|| corrupt("account_token", "no row"))?;
-            Ok(Some((to_domain(account)?, open_long_lived(&*self.cipher, &token)?)))
+            let token = token.map(|token| open_long_lived(&*self.cipher, &token)).transpose()?;
+            Ok(Some((to_domain(account)?, token)))
         })
         .await
     }

@@ -67,7 +67,7 @@ async fn three_times_a_hundred_writes_through_three_pools_lose_nothing(
     }
     writers.join_all().await;
     let (found, token) = store.ports().accounts.find_with_token(account.id).await.unwrap().unwrap();
-    assert_eq!((found.revision, token.text().expose()), (301, "301"));
+    assert_eq!((found.revision, token.unwrap().text().expose()), (301, "301"));
 }
 
 #[rstest]
@@ -89,6 +89,6 @@ async fn writers_that_are_dropped_at_any_point_block_nobody_and_leave_nothing_ha
     }
     let (found, token) = ports.accounts.find_with_token(account.id).await.unwrap().unwrap();
     let written = if found.revision == 1 { "first".to_owned() } else { found.revision.to_string() };
-    assert_eq!(token.text().expose(), written);
+    assert_eq!(token.unwrap().text().expose(), written);
     bump(ports, account).await;
 }

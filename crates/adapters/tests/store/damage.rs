@@ -4,8 +4,8 @@ use std::error::Error;
 
 use ig_domain::ports::{AccountKey, AccountPage, CompletedLink, StoreError};
 use ig_domain::{
-    AccountType, CodeHash, GrantedScopes, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal,
-    OwnerScope, Phase, ReauthorizationReason, Scope, StateHash,
+    AccountType, CodeHash, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
+    LinkRefusal, OwnerScope, Phase, ReauthorizationReason, Scope, StateHash,
 };
 use ig_test_support::builders::{self, START, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::Ports;
@@ -42,7 +42,6 @@ async fn fill(ports: &Ports) -> (StateHash, [CodeHash; 2]) {
 #[case::username("UPDATE instagram_account SET username = 'Planted Ü'")]
 #[case::professional_id("UPDATE instagram_account SET professional_account_id = 'planted'")]
 #[case::time("UPDATE instagram_account SET link_time = 9223372036854775807")]
-#[case::no_token("DELETE FROM account_token")]
 #[case::cut_token("UPDATE account_token SET sealed_token = {byte}")]
 #[case::no_seal("UPDATE account_token SET sealed_token = 'planted'")]
 #[case::no_outcome("UPDATE link_attempt SET outcome = NULL")]
@@ -142,6 +141,26 @@ async fn names_that_only_a_newer_version_knows_read_as_the_nearest_safe_meaning(
     let ended = ports.link_attempts.find(&ended).await.unwrap().unwrap();
     let interrupted = LinkOutcome::Refused(LinkRefusal::Interrupted);
     assert!(matches!(ended.phase, Phase::Ended { outcome, .. } if outcome == interrupted));
+}
+
+/// A later version destroys tokens and keeps accounts.
+#[rstest]
+#[tokio::test]
+async fn an_account_whose_token_is_destroyed_is_found_without_one(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = store.ports();
+    fill(&ports).await;
+    assert_eq!(store.run("DELETE FROM account_token").await, 1);
+    let account = builders::account(1, "", START);
+    let (found, token) = ports.accounts.find_with_token(account.id).await.unwrap().unwrap();
+    assert_eq!((found, token.is_none()), (account.clone(), true));
+    // A new consent gives it one again.
+    let next = InstagramAccount { revision: 2, ..account.clone() };
+    ports.accounts.update(&next, 1, Some(long_lived("anew"))).await.unwrap();
+    let (found, token) = ports.accounts.find_with_token(account.id).await.unwrap().unwrap();
+    assert_eq!((found, token.unwrap().text().expose()), (next, "anew"));
 }
 
 /// PostgreSQL keeps such out by its types.

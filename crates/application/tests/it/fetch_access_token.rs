@@ -255,3 +255,20 @@ async fn no_token_leaves_that_is_not_written_down() {
     let Err(FetchAccessTokenError::Store(error)) = refused else { panic!("{refused:?}") };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
+
+#[rstest]
+#[case::long_enough(20 * DAY)]
+#[case::too_short(50 * DAY)]
+#[tokio::test]
+async fn an_account_whose_token_is_destroyed_needs_a_new_consent(#[case] min_ttl: Duration) {
+    let store = store_with(&linked()).await;
+    store.destroy_token(linked().id);
+    let use_case = use_case(&store, MockInstagram::new(), 30 * DAY);
+    let refused = use_case.execute(asks_for(min_ttl), ()).await;
+    let Err(FetchAccessTokenError::ReauthorizationRequired(dead)) = refused else {
+        panic!("{refused:?}");
+    };
+    let reason = ReauthorizationReason::TokenRevoked;
+    assert_eq!(dead.view.status, AccountStatus::ReauthorizationRequired(reason));
+    assert_eq!(store.audit(), []);
+}

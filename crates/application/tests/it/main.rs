@@ -53,5 +53,5 @@ async fn keep(store: &MemoryStore, account: &InstagramAccount) {
 /// The account and the text of its token, as stored.
 async fn stored(store: &MemoryStore, account: &InstagramAccount) -> (InstagramAccount, String) {
     let (account, token) = store.find_with_token(account.id).await.unwrap().unwrap();
-    (account, token.text().expose().to_owned())
+    (account, token.unwrap().text().expose().to_owned())
 }

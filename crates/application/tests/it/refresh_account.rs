@@ -322,3 +322,22 @@ async fn calls_at_the_same_time_ask_instagram_once() {
     );
     assert_eq!(one.unwrap().view, other.unwrap().view);
 }
+
+#[rstest]
+#[case::not_marked(linked(), ReauthorizationReason::TokenRevoked)]
+#[case::marked(dead(linked()), ReauthorizationReason::Checkpoint)]
+#[tokio::test]
+async fn an_account_whose_token_is_destroyed_needs_a_new_consent_and_nobody_is_asked(
+    #[case] account: InstagramAccount,
+    #[case] reason: ReauthorizationReason,
+) {
+    let store = store_with(&account).await;
+    store.destroy_token(account.id);
+    let refreshed = use_case(&store, MockInstagram::new(), DAY)
+        .execute(account.id, &OwnerScope::everyone(), ())
+        .await;
+    let Err(RefreshAccountError::ReauthorizationRequired(dead)) = refreshed else {
+        panic!("{refreshed:?}");
+    };
+    assert_eq!(dead.view.status, AccountStatus::ReauthorizationRequired(reason));
+}

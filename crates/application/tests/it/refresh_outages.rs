@@ -86,7 +86,7 @@ impl Accounts for Flaky {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.call("find_with_token", self.store.find_with_token(id)).await
     }
 

@@ -66,7 +66,7 @@ impl Accounts for Ports {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.store("find account and token", self.0.store.find_with_token(id)).await
     }
 

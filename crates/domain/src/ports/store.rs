@@ -150,7 +150,8 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError>;
 
-    /// An account and the token that belongs to this revision of it.
+    /// An account and the token that belongs to this revision of it; no token where it was destroyed and the account
+    /// kept.
     ///
     /// # Errors
     ///
@@ -158,7 +159,7 @@ pub trait Accounts: Send + Sync {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError>;
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError>;
 
     /// Stores a changed account, and its new token where there is one, if the stored revision is still
     /// `former_revision`.

@@ -271,7 +271,7 @@ impl Accounts for Stuck {
     async fn find_with_token(
         &self,
         _id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         Ok(None)
     }
 

@@ -280,5 +280,5 @@ pub async fn of_many_updates_of_one_revision_one_is_stored(store: &dyn StoreUnde
     });
     assert_eq!(stored.await, 1);
     let (found, token) = ports.accounts.find_with_token(account.id).await.unwrap().unwrap();
-    assert_eq!(found.name, Some(token_text(&token)));
+    assert_eq!(found.name, Some(token_text(&token.unwrap())));
 }

@@ -160,7 +160,7 @@ impl Ports {
         let found = self.accounts.find_with_token(id).await.unwrap();
         let plain = self.accounts.find(&AccountKey::Id(id)).await.unwrap();
         assert_eq!(found.as_ref().map(|(account, _)| account), plain.as_ref());
-        found.map(|(account, token)| (account, token_text(&token)))
+        found.map(|(account, token)| (account, token_text(&token.unwrap())))
     }
 
     /// The phase of attempt `number`; `None` where there is none.

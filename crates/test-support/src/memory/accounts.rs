@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::{Guard, MemoryStore};
 
-type AccountRows = BTreeMap<AccountId, (InstagramAccount, LongLivedToken)>;
+type AccountRows = BTreeMap<AccountId, (InstagramAccount, Option<LongLivedToken>)>;
 
 #[async_trait]
 impl Accounts for MemoryStore {
@@ -51,7 +51,7 @@ impl Accounts for MemoryStore {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.transact(|rows, _| Ok(rows.accounts.get(&id).cloned()))
     }
 
@@ -116,7 +116,7 @@ pub(super) fn update(
     }
     *stored = account.clone();
     if let Some(token) = token {
-        *stored_token = token;
+        *stored_token = Some(token);
     }
     Ok(())
 }

@@ -143,7 +143,7 @@ impl LinkAttempts for MemoryStore {
                     if others.any(|(other, _)| other.professional_account_id == *id) {
                         return Err(StoreError::Conflict);
                     }
-                    accounts.insert(link.account.id, (link.account.clone(), token.clone()));
+                    accounts.insert(link.account.id, (link.account.clone(), Some(token.clone())));
                 }
                 (None, None) => return Err(StoreError::Conflict),
             }

@@ -62,6 +62,7 @@ impl Held<'_> {
     pub(super) async fn refresh(&self) -> Result<RefreshedAccount, Setback> {
         let found = self.work.accounts.find_with_token(self.id).await?;
         let (account, token) = found.ok_or(RefreshAccountError::NotFound)?;
+        let Some(token) = token else { return Err(self.known_dead(account.without_token())) };
         if let Some(joined) = self.joined(&account) {
             return joined;
         }
@@ -303,6 +304,7 @@ impl Held<'_> {
             let find = || self.work.accounts.find_with_token(self.id);
             let found = repeatedly(tries, &*self.work.timer, find).await?;
             let (account, stored) = found.ok_or(RefreshAccountError::NotFound)?;
+            let Some(stored) = stored else { return Err(self.known_dead(account.without_token())) };
             former = account;
             if !stored.text().is(token.text()) {
                 // It may be our own write, whose answer was lost.

@@ -51,7 +51,7 @@ impl Accounts for FaultyPorts {
     async fn find_with_token(
         &self,
         id: AccountId,
-    ) -> Result<Option<(InstagramAccount, LongLivedToken)>, StoreError> {
+    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.ports.accounts.find_with_token(id).await
     }
 
