@@ -114,16 +114,12 @@ impl CountedAccounts {
 
     /// Why Instagram refuses the account's token, where what is stored does not say that it does. Another account
     /// than the one that is updated may be found, but only where the update then is a conflict.
-    async fn newly_refused(
-        &self,
-        account: &InstagramAccount,
-    ) -> Result<Option<ReauthorizationReason>, StoreError> {
-        if account.refused.is_none() {
-            return Ok(None);
-        }
-        let stored = self.inner.find(&AccountKey::Id(account.id)).await?;
+    async fn newly_refused(&self, account: &InstagramAccount) -> Option<ReauthorizationReason> {
+        let reason = account.refused?;
+        // A look that fails costs the count, not the update.
+        let stored = self.inner.find(&AccountKey::Id(account.id)).await.ok()?;
         let known = stored.is_some_and(|stored| stored.refused.is_some());
-        Ok(account.refused.filter(|_| !known))
+        (!known).then_some(reason)
     }
 }
 
@@ -158,7 +154,7 @@ impl Accounts for CountedAccounts {
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         let renewed = token.is_some();
-        let newly_refused = self.newly_refused(account).await?;
+        let newly_refused = self.newly_refused(account).await;
         self.inner.update(account, former_revision, token).await?;
         if renewed {
             self.counts.renewals.count(Renewal::Renewed);

@@ -27,7 +27,10 @@ impl SeaOrmStore {
             let missing = keys.iter().zip(&rows).filter(|(_, row)| row.is_none());
             let values = missing.filter_map(|(key, _)| value(key, column)).collect();
             let Some(query) = self.any_of(column, values) else { continue };
-            let found: Vec<Model> = self.database.read_all(&query.into_query()).await?;
+            let found = self.database.read(&query.into_query()).await?;
+            let found = found.iter().map(|row| self.decoded(row));
+            let found: Vec<Option<Model>> = found.collect::<Result<_, _>>()?;
+            let found: Vec<Model> = found.into_iter().flatten().collect();
             for (key, row) in keys.iter().zip(&mut rows).filter(|(_, row)| row.is_none()) {
                 *row = newest(&found, key, column).cloned();
             }

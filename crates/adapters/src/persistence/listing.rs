@@ -25,8 +25,11 @@ enum OwnerRange {
 }
 
 impl SeaOrmStore {
-    /// The rows of one page, in its order.
-    pub(super) async fn read_page(&self, page: &AccountPage) -> Result<Vec<Model>, StoreError> {
+    /// The rows of one page, in its order; `None` for one whose columns cannot be read.
+    pub(super) async fn read_page(
+        &self,
+        page: &AccountPage,
+    ) -> Result<Vec<Option<Model>>, StoreError> {
         let backend = self.database.backend();
         let mut rows = Vec::new();
         for ranges in self.ranges(page) {
@@ -36,7 +39,9 @@ impl SeaOrmStore {
             }
             let order = page.owners.listing_order();
             let Some(statement) = merged(ranges, order, missing, backend) else { continue };
-            rows.extend(self.database.read_all::<Model>(&statement).await?);
+            for row in &self.database.read(&statement).await? {
+                rows.push(self.decoded(row)?);
+            }
         }
         Ok(rows)
     }

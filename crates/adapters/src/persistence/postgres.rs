@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
@@ -16,6 +16,7 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxBinder as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::InvalidDatabaseUrl;
@@ -29,6 +30,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long an attempt to find out why there is no connection may take. Ours: a call that failed for want of one ends so
 /// much later.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long one diagnosis serves all calls that want one.
+const DIAGNOSIS_SHARED_FOR: Duration = Duration::from_secs(1);
 /// How long a connection may take to show that it is alive.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection that is given back may take: longer than the server keeps at a statement that was given up, so
@@ -87,6 +90,8 @@ pub(super) fn is_meant(url: &str) -> bool {
 pub(super) struct Server {
     options: PgConnectOptions,
     sessions: Sessions,
+    /// The last diagnosis, and when it was made. Whoever holds the lock makes the next one.
+    diagnosis: Mutex<Option<(Instant, String)>>,
 }
 
 impl fmt::Debug for Server {
@@ -101,7 +106,11 @@ impl Server {
         url: &str,
         password: Option<&SecretString>,
     ) -> Result<Self, InvalidDatabaseUrl> {
-        Ok(Self { options: options(url, password)?, sessions: Sessions::default() })
+        Ok(Self {
+            options: options(url, password)?,
+            sessions: Sessions::default(),
+            diagnosis: Mutex::default(),
+        })
     }
 
     /// At most `number` connections, opened when first needed.
@@ -141,12 +150,22 @@ impl Server {
     }
 
     /// Why no connection was to be had, by trying to open one: the pool tries again and again, and keeps no cause.
+    ///
+    /// Calls that fail together share one try: a server in trouble is not to be asked by each.
     pub(super) async fn diagnose(&self) -> String {
-        match tokio::time::timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
+        let mut last = self.diagnosis.lock().await;
+        if let Some((moment, cause)) = &*last
+            && moment.elapsed() < DIAGNOSIS_SHARED_FOR
+        {
+            return cause.clone();
+        }
+        let cause = match tokio::time::timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
             Ok(Ok(_)) => "all connections are in use, or opening one takes too long".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
-        }
+        };
+        *last = Some((Instant::now(), cause.clone()));
+        cause
     }
 }
 

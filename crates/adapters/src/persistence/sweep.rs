@@ -167,7 +167,7 @@ impl SeaOrmStore {
             .select_only()
             .column(AccountId)
             .filter(AppId.eq(self.app.as_str()))
-            .filter(Expr::col(LeaseEnd).lte(lease::now(self.backend())))
+            .filter(lease::has_ended(LeaseEnd, self.backend()))
             .filter(Expr::exists(account).not())
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ig_domain::InstagramAccount;
 use ig_domain::ports::{AccountPage, StoreError};
 use ig_metrics::{Counts, Registry};
+use sea_orm::{FromQueryResult as _, QueryResult};
 use uuid::Uuid;
 
 use super::SeaOrmStore;
 use super::account_row::to_domain;
 use super::entity::instagram_account::Model;
+use super::error::translate;
 
 /// Maximum number of rows that are remembered as named.
 const MAX_NAMED: usize = 1000;
@@ -49,6 +51,22 @@ impl UnreadableRows {
 }
 
 impl SeaOrmStore {
+    /// The columns of a row; `None` where one holds what it cannot, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// When no row could be read so.
+    pub(super) fn decoded(&self, row: &QueryResult) -> Result<Option<Model>, StoreError> {
+        match Model::from_query_result(row, "").map_err(|error| translate(&error)) {
+            Ok(row) => Ok(Some(row)),
+            Err(error @ StoreError::Corrupt(_)) => {
+                self.meter.unreadable.left_out(row.try_get("", "id").unwrap_or_default(), &error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The account of a row; `None` where it cannot be read, which is counted.
     pub(super) fn readable(&self, row: Model) -> Option<InstagramAccount> {
         let id = row.id;
@@ -65,7 +83,7 @@ impl SeaOrmStore {
             let rows = self.read_page(&wider).await?;
             let is_last = (rows.len() as u64) < wider.limit;
             let mut accounts: Vec<_> =
-                rows.into_iter().filter_map(|row| self.readable(row)).collect();
+                rows.into_iter().flatten().filter_map(|row| self.readable(row)).collect();
             if is_last || accounts.len() as u64 >= page.limit {
                 accounts.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
                 return Ok(accounts);

@@ -172,6 +172,27 @@ async fn a_value_of_another_type_is_corrupt_and_is_not_shown(#[case] damage: &st
     assert_corrupt(&Sqlite::migrated().await, damage).await;
 }
 
+#[tokio::test]
+async fn a_value_of_another_type_costs_lists_and_batches_its_own_row_only() {
+    let store = On::Sqlite.migrated().await;
+    let ports = store.ports();
+    fill(&ports).await;
+    let copy = "INSERT INTO instagram_account SELECT randomblob(16), app_id, professional_account_id || '1', NULL, \
+        NULL, owner, username, name, profile_picture_url, account_type, NULL, NULL, NULL, NULL, NULL, consent_time, \
+        token_issue_time, token_expire_time, link_time, profile_time, update_time, revision FROM instagram_account";
+    assert_eq!(store.run(copy).await, 1);
+    let account = builders::account(1, "", START);
+    let copied = parsed(&format!("{}1", account.professional_account_id));
+    let id = account.id.as_uuid().simple();
+    let damage = format!("UPDATE instagram_account SET revision = 'planted' WHERE id <> x'{id}'");
+    assert_eq!(store.run(&damage).await, 1);
+    let page =
+        AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit: 100 };
+    assert_eq!(ports.accounts.list(&page).await.unwrap(), std::slice::from_ref(&account));
+    let keys = [AccountKey::Instagram(copied), AccountKey::Id(account.id)];
+    assert_eq!(ports.accounts.find_many(&keys).await.unwrap(), [None, Some(account)]);
+}
+
 async fn assert_corrupt(store: &dyn TestDatabase, damage: &str) {
     let ports = store.ports();
     let (state, codes) = fill(&ports).await;

@@ -193,7 +193,7 @@ impl LinkAttempts for MemoryStore {
             }
             let accounts = &rows.accounts;
             let gone = |(account, lease): &(&AccountId, &Lease)| {
-                lease.end <= lease_time && !accounts.contains_key(account)
+                !is_held(Some(**lease), lease_time) && !accounts.contains_key(account)
             };
             let leases = rows.renewals.iter().filter(gone).map(|(account, _)| *account);
             for account in leases.take(limit).collect::<Vec<_>>() {
