@@ -35,7 +35,8 @@ impl Mask {
         let sent = secret_params.map(|(_, value)| value).chain(call.bearer());
         let sent = sent.filter(|value| value.len() >= MIN_CLIENT_SECRET_LENGTH);
         let plain = |secret: &str| decoded(secret).unwrap_or_else(|| secret.to_owned());
-        Self { secrets: sent.chain([app_secret]).map(plain).collect() }
+        let all = sent.chain([app_secret]).filter(|secret| !secret.is_empty());
+        Self { secrets: all.map(plain).collect() }
     }
 
     /// The value of a parameter, as it may be shown.

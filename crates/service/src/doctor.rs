@@ -138,8 +138,10 @@ fn unusable_keys(error: &KeyFileError) -> InvalidSettings {
 
 async fn sandbox_clock(url: &str) -> Result<(), InvalidSettings> {
     let clock = wiring::clock(Some(url)).await.map(drop);
-    let text = "gives no time: start the sandbox, or leave it out";
-    clock.map_err(|_| InvalidSettings::with_remedy(&setting::SANDBOX_CLOCK_URL, &text))
+    clock.map_err(|error| {
+        let text = format!("gives no time ({error:#}): start the sandbox, or leave it out");
+        InvalidSettings::with_remedy(&setting::SANDBOX_CLOCK_URL, &text)
+    })
 }
 
 /// Asks the database what it lacks, and whether the keys are its own.

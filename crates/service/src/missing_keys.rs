@@ -14,6 +14,9 @@ use crate::keys::Keys;
 /// How often the keys that are in use are looked up. They change with a rollout of keys.
 const MISSING_KEYS_INTERVAL: Duration = Duration::from_hours(1);
 
+/// How soon they are looked up again after the store failed.
+const RETRY_INTERVAL: Duration = Duration::from_mins(1);
+
 /// Makes the gauge of missing keys, at zero.
 pub(crate) fn register(registry: &mut Registry) -> Gauge {
     let help = "Sealing keys that stored tokens need and that are not configured";
@@ -44,7 +47,10 @@ impl MissingKeys {
                     tell(&missing);
                     named = missing;
                 }
-                Err(error) => debug!(%error, "the keys that are in use cannot be looked up"),
+                Err(error) => {
+                    debug!(%error, "the keys that are in use cannot be looked up");
+                    hours.reset_after(RETRY_INTERVAL);
+                }
             }
         }
     }

@@ -130,7 +130,7 @@ async fn every_file_that_stops_the_start_is_told(#[values(true, false)] offline:
 
 #[rstest]
 #[case::a_folder_that_is_missing("sqlite:///nonexistent/accounts.db?mode=rwc")]
-#[case::a_file_that_must_be_there("sqlite:///nonexistent.db?mode=rw")]
+#[case::a_file_that_must_be_there("sqlite:///proc/nonexistent.db?mode=rw")]
 #[case::a_server_that_is_away("postgres://user:planted@127.0.0.1:1/accounts")]
 #[tokio::test]
 async fn a_database_that_cannot_be_asked_is_told_unless_offline(#[case] url: &str) {
