@@ -33,7 +33,7 @@ async fn what_one_replica_does_another_sees() {
 async fn a_database_is_migrated_by_its_command_and_not_by_the_start() {
     let (place, sandbox) = nothing().await;
     let (code, missing) = finish(place.settings(&sandbox), &["migrate", "--check"]);
-    assert_eq!((code, missing.lines().count()), (Some(1), 5), "{missing}");
+    assert_eq!((code, missing.lines().count()), (Some(1), 7), "{missing}");
     let mut serve = place.settings(&sandbox);
     serve.arg("serve");
     let service = Service::run(serve).await;

@@ -6,14 +6,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::compose::{REPLICAS, environment, model, model_with, root};
+use crate::support::compose::{REPLICAS, environment, model, root, template};
 use crate::support::tool;
 
 /// The services that run a program of ours.
 const OURS: [&str; 4] = ["accounts-1", "accounts-2", "migrate", "sandbox"];
-
-/// A password whose characters all mean something in a URL.
-const GENERATED_PASSWORD: &str = "a/b#c?d@e:f%g";
 
 /// The words of a program's help, among them the variables that it reads.
 fn help_of(program: &str, command: Option<&str>) -> BTreeSet<String> {
@@ -130,12 +127,12 @@ fn the_replicas_listen_where_the_proxy_reaches_them() {
 
 #[test]
 fn a_generated_password_reaches_both_ends_as_it_is() {
-    let model = model_with(&[("POSTGRES_PASSWORD", GENERATED_PASSWORD)]);
-    let services = &model["services"];
-    assert_eq!(services["postgres"]["environment"]["POSTGRES_PASSWORD"], GENERATED_PASSWORD);
+    const GENERATED: &str = "${POSTGRES_PASSWORD:-local-only}";
+    let model = template();
+    assert_eq!(model["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"], GENERATED);
     for name in ["accounts-1", "accounts-2", "migrate"] {
         let environment = environment(&model, name);
-        assert_eq!(environment["DATABASE_PASSWORD"], GENERATED_PASSWORD, "{name}");
+        assert_eq!(environment["DATABASE_PASSWORD"], GENERATED, "{name}");
         assert_eq!(environment["DATABASE_URL"], "postgres://accounts@postgres/accounts", "{name}");
     }
 }

@@ -12,8 +12,8 @@ use crate::support::grpcurl::Printed;
 use crate::support::sandbox::BAKERY;
 use crate::support::{Service, Stack, tool};
 
-/// A key with the id of the one that tests seal under, and other bytes.
-const OTHER_KEY: &str = "test:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+/// A key beside which the one that tests seal under is missing.
+const OTHER_KEY: &str = "other:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 pub(super) async fn refused() -> Refusals {
     let stack = Stack::start().await;
@@ -30,7 +30,7 @@ pub(super) async fn refused() -> Refusals {
     }
     std::fs::rename(&away, &database).unwrap();
 
-    // The injected fault: the key that opens the token is another one now.
+    // The injected fault: the key that opens the token is not configured any more.
     let Stack { sandbox, service, folder } = stack;
     drop(service);
     let keys = [("TOKEN_KEYS", OTHER_KEY)];

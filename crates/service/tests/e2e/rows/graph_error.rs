@@ -120,7 +120,7 @@ impl GraphError {
             return cases;
         };
         let dead =
-            || Outcome::refused("REAUTHORIZATION_REQUIRED").fact("reauthorization_reason", reason);
+            || self.refused("REAUTHORIZATION_REQUIRED").fact("reauthorization_reason", reason);
         let alive = Outcome::Refreshed(TokenOutcome::TooYoung, Account::usual());
         cases.extend([
             old("at the renewal and at /me")

@@ -138,7 +138,7 @@ fn dead() -> Vec<Case> {
             old(row, "on the renewal and on /me")
                 .answer(Endpoint::Refresh, reply())
                 .answer(Endpoint::Me, reply())
-                .gives(dead.fact("reauthorization_reason", reason)),
+                .gives(facts(dead.fact("reauthorization_reason", reason))),
         ]);
     }
     cases

@@ -22,7 +22,8 @@ const SESSION: &str = "planted-session-binding-8c1f0d2e7b";
 pub(super) const CALLER_TOKEN: &str = "igacc_planted-caller-token-4Vb8Rn2Ks6Tq";
 pub(super) const OTHER_TOKEN: &str = "igacc_planted-wrong-token-9Hd3Wp7Xc1Zm";
 pub(super) const PROXY_PASSWORD: &str = "planted-proxy-password-Lw4Mn8";
-const DATABASE_PASSWORD: &str = "planted-database-password-Zt5Kw1";
+// Unlike the flag `--database-password`, which the help shows.
+const DATABASE_PASSWORD: &str = "planted-password-of-the-store-Zt5Kw1";
 /// The bytes of the sealing key are text, so that they are found as text.
 const KEY: &str = "planted-sealing-key-Xq7Zt3Lm9Wb1";
 const KEY_BASE64: &str = "cGxhbnRlZC1zZWFsaW5nLWtleS1YcTdadDNMbTlXYjE=";

@@ -22,13 +22,17 @@ pub(crate) fn root() -> PathBuf {
 
 /// `docker-compose.yml` as the Compose project's own parser reads it, with nothing set outside of it.
 pub(crate) fn model() -> Value {
-    model_with(&[])
+    parsed(&[])
 }
 
-/// The same with these variables set.
-pub(crate) fn model_with(variables: &[(&str, &str)]) -> Value {
+/// The same before any variable is put in. What is put in then stays as it is, for it is not parsed again.
+pub(crate) fn template() -> Value {
+    parsed(&["-no-interpolation"])
+}
+
+fn parsed(arguments: &[&str]) -> Value {
     let mut parser = Command::new(tool("COMPOSE_GO"));
-    parser.current_dir(root()).env_clear().envs(variables.iter().copied());
+    parser.current_dir(root()).env_clear().args(arguments);
     parser.args(["-format", "json", "docker-compose.yml"]);
     let read = parser.output().unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
