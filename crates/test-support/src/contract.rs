@@ -124,6 +124,7 @@ macro_rules! store_contract {
                 an_extension_lasts_anew,
                 a_replaced_renewal_is_extended_by_nobody_but_its_successor,
                 a_renewal_that_a_successor_gave_back_is_claimed_anew,
+                only_the_holder_of_a_renewal_marks_its_account,
                 only_the_holder_gives_a_renewal_back,
                 of_many_renewals_one_wins,
                 a_lease_of_a_clock_that_was_set_back_is_taken_over,

@@ -8,8 +8,9 @@ use ig_domain::ports::{
     StoreError,
 };
 use ig_domain::{
-    AccountId, AuthorizationCode, InstagramAccount, LongLivedToken, Profile, ReauthorizationReason,
-    RedirectUri, RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+    AccountId, AuthorizationCode, InstagramAccount, LeaseHolder, LongLivedToken, Profile,
+    ReauthorizationReason, RedirectUri, RequestedScopes, ShortLivedToken, StateToken,
+    TokenLifetime, TokenText,
 };
 use ig_metrics::{Counts, Registry};
 use time::OffsetDateTime;
@@ -154,11 +155,21 @@ impl Accounts for CountedAccounts {
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         let renewed = token.is_some();
-        let newly_refused = self.newly_refused(account).await;
         self.inner.update(account, former_revision, token).await?;
         if renewed {
             self.counts.renewals.count(Renewal::Renewed);
         }
+        Ok(())
+    }
+
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        let newly_refused = self.newly_refused(account).await;
+        self.inner.mark_refused(account, former_revision, holder).await?;
         if let Some(reason) = newly_refused {
             self.counts.refused.count(reason.into());
         }

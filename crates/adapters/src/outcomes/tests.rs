@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{Accounts as _, CompletedLink, LinkAttempts as _, PendingLinks as _};
+use ig_domain::ports::{
+    Accounts as _, CompletedLink, LinkAttempts as _, PendingLinks as _, RenewalLeases,
+};
 use ig_domain::{
     InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
     ReauthorizationReason,
@@ -79,7 +81,13 @@ impl World {
         let mut next = account.clone();
         next.refused = refused;
         let next = next.succeeding(account, START);
-        self.accounts.update(&next, account.revision, None).await.unwrap();
+        if refused.is_none() {
+            self.accounts.update(&next, account.revision, None).await.unwrap();
+            return next;
+        }
+        assert!(RenewalLeases::claim(&self.store, account.id, holder()).await.unwrap());
+        self.accounts.mark_refused(&next, account.revision, holder()).await.unwrap();
+        RenewalLeases::release(&self.store, account.id, holder()).await.unwrap();
         next
     }
 
@@ -170,6 +178,6 @@ async fn a_refusal_that_is_not_stored_is_not_counted() {
     world.completed(&world.begun(1).await, &linked, None).await;
     let refused =
         InstagramAccount { refused: Some(ReauthorizationReason::TokenRevoked), ..linked.clone() };
-    world.accounts.update(&refused, linked.revision + 1, None).await.unwrap_err();
+    world.accounts.mark_refused(&refused, linked.revision, holder()).await.unwrap_err();
     assert_eq!(world.counted("refused_accounts_total"), [""; 0]);
 }

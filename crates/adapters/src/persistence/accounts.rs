@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
-use ig_domain::{AccountId, InstagramAccount, LongLivedToken};
+use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken};
 use sea_orm::sea_query::{
     Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
 };
@@ -81,6 +81,24 @@ impl Accounts for SeaOrmStore {
         .await
     }
 
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        self.call(Operation::UpdateAccount, async {
+            let write = self.database.begin_write().await?;
+            self.extend_renewal(write.on(), account.id, holder).await?;
+            let as_read = self
+                .read_as(account.id, former_revision)
+                .add(Column::ProfileTime.eq(micros(account.profile_time)));
+            self.replace_where(write.on(), account, as_read).await?;
+            write.commit().await
+        })
+        .await
+    }
+
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.call(Operation::RemoveAccount, async {
             let write = self.database.begin_write().await?;
@@ -146,9 +164,18 @@ impl SeaOrmStore {
         account: &InstagramAccount,
         former_revision: i64,
     ) -> Result<(), StoreError> {
+        self.replace_where(on, account, self.read_as(account.id, former_revision)).await
+    }
+
+    async fn replace_where(
+        &self,
+        on: &DatabaseTransaction,
+        account: &InstagramAccount,
+        as_read: Condition,
+    ) -> Result<(), StoreError> {
         let updated = Entity::update_many()
             .set(to_row(&self.app, account).into_active_model().reset_all())
-            .filter(self.read_as(account.id, former_revision))
+            .filter(as_read)
             .exec(on)
             .await
             .map_err(|error| translate(&error))?;

@@ -7,7 +7,8 @@ use sea_orm::sea_query::{
     Condition, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, UpdateMany,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait, UpdateMany,
 };
 
 use super::calls::Operation;
@@ -35,13 +36,8 @@ impl RenewalLeases for SeaOrmStore {
     async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
         self.call(Operation::ExtendRenewal, async {
             let write = self.database.begin_write().await?;
-            let held = Entity::update_many()
-                .col_expr(Column::LeaseEnd, lease::end(self.backend()))
-                .filter(self.lease_on(account))
-                .filter(Column::LeaseHolder.eq(*holder.as_uuid()));
-            let extended = held.exec(write.on()).await.map_err(|error| translate(&error))?;
-            write.commit().await?;
-            if extended.rows_affected == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+            self.extend_renewal(write.on(), account, holder).await?;
+            write.commit().await
         })
         .await
     }
@@ -60,6 +56,21 @@ impl RenewalLeases for SeaOrmStore {
 }
 
 impl SeaOrmStore {
+    /// Extends the lease of its holder.
+    pub(super) async fn extend_renewal(
+        &self,
+        on: &DatabaseTransaction,
+        account: AccountId,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        let held = Entity::update_many()
+            .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+            .filter(self.lease_on(account))
+            .filter(Column::LeaseHolder.eq(*holder.as_uuid()));
+        let extended = held.exec(on).await.map_err(|error| translate(&error))?;
+        if extended.rows_affected == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+    }
+
     fn lease_on(&self, account: AccountId) -> Condition {
         Condition::all()
             .add(Column::AppId.eq(self.app.as_str()))

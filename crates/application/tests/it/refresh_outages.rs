@@ -99,6 +99,15 @@ impl Accounts for Flaky {
         self.call("update", self.store.update(account, former_revision, token)).await
     }
 
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        self.call("mark_refused", self.store.mark_refused(account, former_revision, holder)).await
+    }
+
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.call("remove", self.store.remove(id, revision)).await
     }

@@ -79,6 +79,16 @@ impl Accounts for Ports {
         self.store("update account", self.0.store.update(account, former_revision, token)).await
     }
 
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        let marked = self.0.store.mark_refused(account, former_revision, holder);
+        self.store("mark refused", marked).await
+    }
+
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.store("remove account", self.0.store.remove(id, revision)).await
     }

@@ -174,6 +174,22 @@ pub trait Accounts: Send + Sync {
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError>;
 
+    /// Stores an account as one whose token Instagram refuses, if `holder` holds the renewal lease on it, the stored
+    /// revision is still `former_revision`, and no newer reading of the profile is stored: neither whoever held the
+    /// lease in between nor a reading raises the revision, and a well reading contradicts the refusal. Extends the
+    /// lease: all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] when another holds the lease, or did since; [`StoreError::Conflict`] as for
+    /// [`update`](Self::update); [`StoreError::Unavailable`].
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError>;
+
     /// Forgets an account and its token, if the stored revision is still `revision`.
     ///
     /// # Errors

@@ -19,8 +19,8 @@ use ig_domain::ports::{
     StoreProbe,
 };
 use ig_domain::{
-    AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
-    ShortLivedToken, TokenLifetime,
+    AccountId, GrantedScopes, InstagramAccount, LeaseHolder, LongLivedToken, Profile, RedirectUri,
+    Scope, ShortLivedToken, TokenLifetime,
 };
 use ig_grpc_server::{
     CurrentTls, Readiness, ServeError, ServerMeters, ServerSettings, UseCases, serve,
@@ -280,6 +280,15 @@ impl Accounts for Stuck {
         _account: &InstagramAccount,
         _former_revision: i64,
         _token: Option<LongLivedToken>,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn mark_refused(
+        &self,
+        _account: &InstagramAccount,
+        _former_revision: i64,
+        _holder: LeaseHolder,
     ) -> Result<(), StoreError> {
         Ok(())
     }

@@ -36,6 +36,8 @@ pub enum Fault {
     SharedLeases,
     /// A guard is lost: who was replaced is holder again once its successor has left.
     RevivedLeases,
+    /// A guard is lost: an account is marked as refused by whoever does not hold its lease.
+    UnfencedMarks,
     /// No lease ever ends.
     EndlessLeases,
     /// Rows are lost: pending links are not stored.
@@ -182,6 +184,9 @@ macro_rules! faults_are_seen {
             revived_leases: RevivedLeases breaks {
                 leases::a_replaced_holder_changes_nothing_after_its_successor_either,
                 leases::a_renewal_that_a_successor_gave_back_is_claimed_anew,
+            }
+            unfenced_marks: UnfencedMarks breaks {
+                leases::only_the_holder_of_a_renewal_marks_its_account,
             }
             endless_leases: EndlessLeases breaks {
                 leases::a_lease_that_has_ended_is_taken_over,

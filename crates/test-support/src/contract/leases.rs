@@ -1,7 +1,9 @@
 //! Leases: one holder at a time, and none for ever.
 
+use std::time::Duration;
+
 use ig_domain::ports::StoreError;
-use ig_domain::{LinkOutcome, LinkRefusal, Phase};
+use ig_domain::{InstagramAccount, LinkOutcome, LinkRefusal, Phase, ReauthorizationReason};
 
 use super::samples::{
     assert_lease_lost, assert_same_phase, code, count_at_once, exchanged, first_link, holder, id,
@@ -219,6 +221,32 @@ pub async fn a_renewal_that_a_successor_gave_back_is_claimed_anew(store: &dyn St
     ports.renewal_leases.release(id(1), holder(2)).await.unwrap();
     assert!(!extends(&ports, 1, 1).await);
     assert!(renews(&ports, 1, 3).await);
+}
+
+/// Whoever was replaced does not know what its successor heard of the token.
+pub async fn only_the_holder_of_a_renewal_marks_its_account(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    ports.link(1, &account, "token").await;
+    let refused = Some(ReauthorizationReason::TokenRevoked);
+    let marked = InstagramAccount { refused, revision: 2, ..account.clone() };
+    let mark =
+        |revision, claimant| ports.accounts.mark_refused(&marked, revision, holder(claimant));
+    assert!(renews(&ports, 1, 1).await);
+    store.end_leases().await;
+    assert!(renews(&ports, 1, 2).await);
+    assert_lease_lost(mark(1, 1).await);
+    ports.renewal_leases.release(id(1), holder(2)).await.unwrap();
+    assert_lease_lost(mark(1, 1).await);
+    assert!(renews(&ports, 1, 3).await);
+    assert!(matches!(mark(2, 3).await, Err(StoreError::Conflict)));
+    assert_eq!(ports.stored(id(1)).await, Some((account.clone(), "token".to_owned())));
+    let read = InstagramAccount { profile_time: START + Duration::from_secs(1), ..account.clone() };
+    ports.accounts.update(&read, 1, None).await.unwrap();
+    assert!(matches!(mark(1, 3).await, Err(StoreError::Conflict)));
+    ports.accounts.update(&account, 1, None).await.unwrap();
+    mark(1, 3).await.unwrap();
+    assert_eq!(ports.stored(id(1)).await, Some((marked.clone(), "token".to_owned())));
 }
 
 /// Whoever was replaced takes nothing away from its successor.

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
-use ig_domain::{AccountId, AppScopedUserId, InstagramAccount, ListingPosition, LongLivedToken};
+use ig_domain::{
+    AccountId, AppScopedUserId, InstagramAccount, LeaseHolder, ListingPosition, LongLivedToken,
+};
 use time::OffsetDateTime;
 
+use super::leases::extend;
 use super::{Guard, MemoryStore};
 
 type AccountRows = BTreeMap<AccountId, (InstagramAccount, Option<LongLivedToken>)>;
@@ -64,6 +67,26 @@ impl Accounts for MemoryStore {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, _| {
             update(&mut rows.accounts, account, former_revision, token, guarded)
+        })
+    }
+
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        let (fenced, guarded) = (!self.lacks(Guard::Lease), !self.lacks(Guard::Revision));
+        self.transact(|rows, now| {
+            let mut renewals = rows.renewals.clone();
+            extend(&mut renewals, account.id, holder, now, fenced)?;
+            let stored = rows.accounts.get(&account.id);
+            if stored.is_some_and(|(stored, _)| stored.profile_time != account.profile_time) {
+                return Err(StoreError::Conflict);
+            }
+            update(&mut rows.accounts, account, former_revision, None, guarded)?;
+            rows.renewals = renewals;
+            Ok(())
         })
     }
 

@@ -1,5 +1,8 @@
 //! Who renews which account.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use ig_domain::ports::{LEASE, RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
@@ -22,14 +25,7 @@ impl RenewalLeases for MemoryStore {
 
     async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Lease);
-        self.transact(|rows, now| {
-            let lease = rows.renewals.get(&account);
-            if guarded && lease.is_none_or(|lease| lease.holder != holder) {
-                return Err(StoreError::LeaseLost);
-            }
-            rows.renewals.insert(account, Lease { holder, end: now + LEASE });
-            Ok(())
-        })
+        self.transact(|rows, now| extend(&mut rows.renewals, account, holder, now, guarded))
     }
 
     async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
@@ -40,4 +36,19 @@ impl RenewalLeases for MemoryStore {
             Ok(())
         })
     }
+}
+
+pub(super) fn extend(
+    renewals: &mut HashMap<AccountId, Lease>,
+    account: AccountId,
+    holder: LeaseHolder,
+    now: Duration,
+    guarded: bool,
+) -> Result<(), StoreError> {
+    let lease = renewals.get(&account);
+    if guarded && lease.is_none_or(|lease| lease.holder != holder) {
+        return Err(StoreError::LeaseLost);
+    }
+    renewals.insert(account, Lease { holder, end: now + LEASE });
+    Ok(())
 }

@@ -104,7 +104,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<InstagramAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(refusal) => self.bury(account, token, refusal).await,
+            Word::Dead(refusal) => self.bury(account, refusal).await,
             Word::Alive(profile) => {
                 let now = self.work.clock.now();
                 let healed = self.store(MAX_TRIES, (&account, token), None, |account| {
@@ -126,7 +126,7 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(refusal) => self.bury(account, token, refusal).await,
+            Word::Dead(refusal) => self.bury(account, refusal).await,
             Word::Alive(profile) => {
                 self.take_profile((account, token), profile, TokenOutcome::TooYoung).await
             }
@@ -144,7 +144,7 @@ impl Held<'_> {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
             Err(refusal) if refusal.rejects_token() => {
                 let confirmed = self.confirm(&account, token, refusal).await?;
-                return self.bury(account, token, confirmed).await;
+                return self.bury(account, confirmed).await;
             }
             Err(error) => return Err(error.into()),
         };
@@ -246,17 +246,18 @@ impl Held<'_> {
     async fn bury<T>(
         &self,
         account: InstagramAccount,
-        token: &LongLivedToken,
         Refusal { reason, facts }: Refusal,
     ) -> Result<T, Setback> {
-        // Whoever held the lease during the second call may have heard better in between.
-        self.extend_lease().await?;
-        let buried = self
-            .store(MAX_TRIES, (&account, token), None, |account| account.refused = Some(reason));
-        match buried.await? {
-            Stored::Done(account) => Err(self.reauthorization(account, facts)),
-            // Somebody linked it anew meanwhile: the word was about another token.
-            Stored::Superseded(_) => Err(Setback::LookAgain),
+        let marked = InstagramAccount { refused: Some(reason), ..account.clone() };
+        let marked = marked.succeeding(&account, self.work.clock.now());
+        let mark = repeatedly(MAX_TRIES, &*self.work.timer, || {
+            self.work.accounts.mark_refused(&marked, account.revision, self.holder)
+        });
+        match mark.await {
+            Ok(()) => Err(self.reauthorization(marked, facts)),
+            // Somebody linked it anew meanwhile, or held the lease and may have heard better.
+            Err(StoreError::Conflict | StoreError::LeaseLost) => Err(Setback::LookAgain),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
-use ig_domain::{AccountId, InstagramAccount, LongLivedToken, OwnerScope};
+use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, OwnerScope};
 use time::OffsetDateTime;
 
 use super::{Fault, FaultyPorts};
@@ -69,6 +69,18 @@ impl Accounts for FaultyPorts {
             }
             former_revision = self.stored_revision(account.id).await?;
         }
+    }
+
+    async fn mark_refused(
+        &self,
+        account: &InstagramAccount,
+        former_revision: i64,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        if self.has(Fault::UnfencedMarks) {
+            return self.ports.accounts.update(account, former_revision, None).await;
+        }
+        self.told(self.ports.accounts.mark_refused(account, former_revision, holder).await)
     }
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
