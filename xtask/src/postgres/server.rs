@@ -31,7 +31,7 @@ const ORDINARY_USERS: [&str; 2] = ["postgres", "nobody"];
 const SUPERVISOR: &str = r#"
 serve() { "$@" >&2 & server=$!; }
 pause() { kill -STOP $server && kill -STOP $(pgrep -P $server); }
-resume() { kill -CONT $server && kill -CONT $(pgrep -P $server); }
+resume() { children=$(pgrep -P $server) && kill -CONT $children && kill -CONT $server; }
 stop() { kill -INT $server; wait $server; }
 serve "$@"
 while read -r order; do
