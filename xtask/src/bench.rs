@@ -55,8 +55,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     process::run(&mut workspace.cargo(&profile))?;
     if arguments.list {
         let on_server = Store::Postgres(postgres.url().to_owned());
-        listing::run(workspace, &h2load, "SQLite", Store::Sqlite, arguments.accounts)?;
-        return listing::run(workspace, &h2load, "PostgreSQL", on_server, arguments.accounts);
+        let tools = (h2load.as_path(), grpcurl.as_path());
+        listing::run(workspace, tools, "SQLite", Store::Sqlite, arguments.accounts)?;
+        return listing::run(workspace, tools, "PostgreSQL", on_server, arguments.accounts);
     }
 
     let sqlite = Measured::start(workspace, &grpcurl, "SQLite", Store::Sqlite)?;

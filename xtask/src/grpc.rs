@@ -43,12 +43,20 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 pub(crate) struct Client {
     program: PathBuf,
     address: SocketAddr,
+    /// `-H` and the header that says who calls; empty where nobody needs to be known.
+    caller: Vec<String>,
 }
 
 impl Client {
     /// grpcurl at `program` for the server at `address`.
     pub(crate) fn new(program: PathBuf, address: SocketAddr) -> Self {
-        Self { program, address }
+        Self { program, address, caller: Vec::new() }
+    }
+
+    /// The same as the caller that has `token`.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.caller = vec!["-H".to_owned(), format!("authorization: Bearer {token}")];
+        self
     }
 
     /// The folder of grpcurl, where its name alone does not find it.
@@ -63,7 +71,7 @@ impl Client {
 
     /// The same program for another server.
     pub(crate) fn at(&self, address: SocketAddr) -> Self {
-        Self::new(self.program.clone(), address)
+        Self { program: self.program.clone(), address, caller: self.caller.clone() }
     }
 
     /// What lists the services, as a command.
@@ -89,7 +97,12 @@ impl Client {
     /// grpcurl takes flags only before the address.
     fn with_flags(&self, flags: &[&str], rest: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("-plaintext").args(flags).arg(self.address.to_string()).args(rest);
+        command
+            .arg("-plaintext")
+            .args(&self.caller)
+            .args(flags)
+            .arg(self.address.to_string())
+            .args(rest);
         command
     }
 }

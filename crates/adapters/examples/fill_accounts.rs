@@ -40,7 +40,7 @@ fn statements(backend: DbBackend, app: u64, number: u64) -> Vec<String> {
         "INSERT INTO instagram_account (id, app_id, professional_account_id, owner, username, account_type,
             refused, consent_time, token_issue_time, token_expire_time, link_time, profile_time, update_time,
             revision)
-        SELECT {id}, '{app}', CAST(n AS text), 'shop/' || n % 100, 'user.' || n, 'business',
+        SELECT {id}, '{app}', CAST(n AS text), 'shop/' || (n % 100), 'user.' || n, 'business',
             CASE WHEN n % 10000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1
         FROM {numbers}"
     );

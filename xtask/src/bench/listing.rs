@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 
 use super::load::{Call, Load, Sample};
 use super::{PROFILE, wait_until_ready};
 use crate::console::{self, Step};
-use crate::grpc::SERVICE;
+use crate::grpc::{Client, SERVICE};
 use crate::process::{self, Group, free_address};
 use crate::up::demo;
 use crate::up::stack::{APP_ID, Settings, Stack, Store};
@@ -26,11 +27,11 @@ const GETS: u32 = 5_000;
 /// How often `/readyz` is asked.
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A `ListRequest` by the name of what is dear about it, without owner, so that it is about all of `shop/*`.
-const REQUESTS: [(&str, &[u8]); 2] = [
-    ("pages of 500", &[0x18, 0xf4, 0x03]),
-    ("pages of 500, few hits", &[0x10, 0x02, 0x18, 0xf4, 0x03]),
-];
+/// `page_size` 500 of a `ListRequest`, without owner, so that it is about all that the caller may see.
+const PAGES_OF_500: &[u8] = &[0x18, 0xf4, 0x03];
+
+/// The same, and `status` REAUTHORIZATION_REQUIRED, which one account in ten thousand has.
+const FEW_HITS: &[u8] = &[0x10, 0x02, 0x18, 0xf4, 0x03];
 
 /// A `GetRequest` for `instagram_id` 7.
 const GET: &[u8] = &[0x12, 0x01, b'7'];
@@ -38,21 +39,25 @@ const GET: &[u8] = &[0x12, 0x01, b'7'];
 /// Fills one store and measures.
 pub(super) fn run(
     workspace: &Workspace,
-    h2load: &Path,
+    (h2load, grpcurl): (&Path, &Path),
     name: &str,
     store: Store,
     accounts: u32,
 ) -> Result<()> {
-    let crowd = Crowd::start(workspace, name, store, accounts)?;
+    let crowd = Crowd::start(workspace, grpcurl, name, store, accounts)?;
     let alone = crowd.measure(h2load, None)?;
     console::say(format_args!("\n{name}, {accounts} accounts: Get of another caller"));
     console::say(
-        "beside                            p50       p99    p99 of alone   /readyz not 200",
+        "beside pages of 500 of                p50       p99    p99 of alone   /readyz not 200",
     );
     line("nothing", &alone, &alone);
-    for (what, request) in REQUESTS {
-        let beside = crowd.measure(h2load, Some(request))?;
-        line(&format!("{LISTINGS} x {what}"), &beside, &alone);
+    for lister in &crowd.listers {
+        let second = crowd.second_page(lister)?;
+        let requests = [("", PAGES_OF_500), (", few hits", FEW_HITS), (", second page", &second)];
+        for (what, message) in requests {
+            let beside = crowd.measure(h2load, Some((lister, message)))?;
+            line(&format!("{LISTINGS} x {}{what}", lister.owners), &beside, &alone);
+        }
     }
     Ok(())
 }
@@ -61,21 +66,35 @@ fn line(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32
     let Sample { p50, p99, .. } = sample;
     let times = p99 / alone.p99;
     console::say(format_args!(
-        "{what:<30} {p50:>6.0} us {p99:>6.0} us {times:>12.1} {unready:>17}"
+        "{what:<34} {p50:>6.0} us {p99:>6.0} us {times:>12.1} {unready:>17}"
     ));
 }
 
-/// The service over many accounts, and two callers.
+/// The service over many accounts, and its callers.
 struct Crowd {
     settings: Settings,
-    /// May see all of `shop/*`, and lists it.
-    lister: String,
+    listers: Vec<Lister>,
+    /// The token of the caller whose calls are measured.
     getter: String,
+    grpcurl: PathBuf,
     _stack: Stack,
 }
 
+/// A caller that lists all that it may see.
+struct Lister {
+    /// Which owners' accounts those are, in words.
+    owners: &'static str,
+    token: String,
+}
+
 impl Crowd {
-    fn start(workspace: &Workspace, name: &str, store: Store, accounts: u32) -> Result<Self> {
+    fn start(
+        workspace: &Workspace,
+        grpcurl: &Path,
+        name: &str,
+        store: Store,
+        accounts: u32,
+    ) -> Result<Self> {
         let programs = workspace.target().join(PROFILE);
         let folder = workspace.target().join("bench").join(format!("{name}-list"));
         let settings = Settings {
@@ -88,8 +107,8 @@ impl Crowd {
             folder,
         };
         settings.empty_folder()?;
-        let lister = caller(&settings, "lister", "shop/*")?;
-        let getter = caller(&settings, "getter", "*")?;
+        let listers = listers(&settings)?;
+        let getter = caller(&settings, "getter", &["*".to_owned()])?;
         let stack = Stack::start(&settings)?;
         let step = Step::begin(format!("filling {name} with {accounts} accounts"));
         let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
@@ -97,12 +116,13 @@ impl Crowd {
         process::run(&mut fill)?;
         wait_until_ready(&settings.readyz())?;
         step.done();
-        Ok(Self { settings, lister, getter, _stack: stack })
+        Ok(Self { settings, listers, getter, grpcurl: grpcurl.to_owned(), _stack: stack })
     }
 
-    /// The time of `Get` while `listing` is asked for again and again; and how often `/readyz` was not 200.
-    fn measure(&self, h2load: &Path, listing: Option<&[u8]>) -> Result<(Sample, u32)> {
-        let flood = listing.map(|request| self.flood(h2load, request)).transpose()?;
+    /// The time of `Get` while a caller asks for one listing again and again; and how often `/readyz` was not 200.
+    fn measure(&self, h2load: &Path, listing: Option<(&Lister, &[u8])>) -> Result<(Sample, u32)> {
+        let flood = listing.map(|(lister, message)| self.flood(h2load, lister, message));
+        let flood = flood.transpose()?;
         let (done, unready) = (AtomicBool::new(false), AtomicU32::new(0));
         let sample = thread::scope(|scope| {
             scope.spawn(|| {
@@ -132,13 +152,29 @@ impl Crowd {
         Load::ONE_BY_ONE.latencies(h2load, &call, GETS)
     }
 
+    /// The `ListRequest` for the page behind the first one, where there is something to list.
+    fn second_page(&self, lister: &Lister) -> Result<Vec<u8>> {
+        let client = Client::new(self.grpcurl.clone(), self.settings.grpc);
+        let client = client.with_token(&lister.token);
+        let list = |request| client.call("List", &request);
+        let few = list(json!({"status": "ACCOUNT_STATUS_REAUTHORIZATION_REQUIRED"}))?;
+        ensure!(few.get("accounts").is_some(), "{} have no hits", lister.owners);
+        let first = list(json!({"pageSize": 500}))?;
+        let token = first.get("nextPageToken").and_then(Value::as_str);
+        let token = token.with_context(|| format!("{} have one page only", lister.owners))?;
+        // Two bytes for the length, whatever it is.
+        let length = u16::try_from(token.len()).context("a page token is short")?;
+        let length = [(length & 0x7f) as u8 | 0x80, (length >> 7) as u8];
+        Ok([PAGES_OF_500, &[0x22], &length, token.as_bytes()].concat())
+    }
+
     /// Listings without end.
-    fn flood(&self, h2load: &Path, message: &[u8]) -> Result<Group> {
+    fn flood(&self, h2load: &Path, lister: &Lister, message: &[u8]) -> Result<Group> {
         let request = self.request("list.request", message)?;
         let mut command = Command::new(h2load);
         command.args(["-D", "3600", "-c", "1", "-m", &LISTINGS.to_string()]);
         command.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
-        command.arg("-H").arg(format!("authorization: Bearer {}", self.lister));
+        command.arg("-H").arg(format!("authorization: Bearer {}", lister.token));
         command
             .arg("-d")
             .arg(&request)
@@ -157,10 +193,26 @@ impl Crowd {
     }
 }
 
+/// Callers whose accounts stand in the index in different ways.
+fn listers(settings: &Settings) -> Result<Vec<Lister>> {
+    let owners = [
+        ("one prefix", vec!["shop/*".to_owned()]),
+        ("ten prefixes", (0..10).map(|digit| format!("shop/{digit}*")).collect()),
+        ("fifty owners", (0..50).map(|number| format!("shop/{number}")).collect()),
+        ("one owner", vec!["shop/7".to_owned()]),
+    ];
+    let lister = |(owners, patterns): (&'static str, Vec<String>)| {
+        let token = caller(settings, &owners.replace(' ', "-"), &patterns)?;
+        Ok(Lister { owners, token })
+    };
+    owners.into_iter().map(lister).collect()
+}
+
 /// Makes a caller and answers its token.
-fn caller(settings: &Settings, name: &str, owners: &str) -> Result<String> {
+fn caller(settings: &Settings, name: &str, owners: &[String]) -> Result<String> {
     let mut command = settings.service("caller");
-    command.args(["add", name, "--role", "read", "--owner", owners, "--write"]);
+    command.args(["add", name, "--role", "read", "--write"]);
+    command.args(owners.iter().flat_map(|owner| ["--owner", owner]));
     let output = command.stdin(Stdio::null()).output().context("cannot make a caller")?;
     let trouble = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "cannot make a caller:\n{trouble}");
