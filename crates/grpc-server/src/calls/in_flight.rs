@@ -13,7 +13,7 @@ pub(crate) const USUAL_LIMIT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// Maximum number of reads of many accounts (`List`, `BatchGet`) of one caller at a time; its others wait for their
 /// turn. Ours: they pass quickly, and leave processors and store to others' calls.
-const MAX_BULK_READS: usize = 2;
+const MAX_BULK_READS: usize = 1;
 
 /// The calls under way, counted by name, so that a caller that is read anew keeps its count.
 #[derive(Clone, Debug, Default)]
