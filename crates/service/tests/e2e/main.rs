@@ -18,6 +18,7 @@ mod errors;
 mod examples;
 mod flow;
 mod health;
+mod help;
 mod image_build;
 mod instagram_outages;
 mod keeping;

@@ -10,9 +10,6 @@ use crate::command_line::CommandLine;
 
 const README: &str = include_str!("../../../../../README.md");
 
-/// How wide a line may be.
-const WIDTH: usize = 100;
-
 /// A command that does something, by its words.
 type Path = Vec<String>;
 
@@ -88,17 +85,6 @@ fn the_help_of_a_command_shows_the_settings_that_it_reads_and_no_others() {
             _ => panic!("what does {words} read?"),
         };
         assert_eq!(shown(&help(&path)), expected, "{words}");
-    }
-}
-
-#[test]
-fn no_line_of_any_help_is_wider_than_a_hundred_columns() {
-    let mut paths = commands();
-    paths.extend([vec![], vec!["caller".to_owned()]]);
-    for path in paths {
-        let help = help(&path);
-        let wide: Vec<_> = help.lines().filter(|line| line.chars().count() > WIDTH).collect();
-        assert!(wide.is_empty(), "{path:?}: {wide:#?}");
     }
 }
 
