@@ -145,6 +145,7 @@ fn a_caller_that_is_removed_is_gone_from_the_file() {
 fn a_file_that_is_not_named_or_not_right_is_a_wrong_setting(#[case] arguments: &[&str]) {
     let unnamed = ran(arguments, None).unwrap_err();
     assert!(unnamed.is::<InvalidSettings>(), "{unnamed}");
+    assert!(unnamed.to_string().starts_with("CALLERS_FILE is required"), "{unnamed}");
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, "[[caller]]\nname = ").unwrap();
     let broken = format!("{:#}", ran(arguments, Some(file.path())).unwrap_err());

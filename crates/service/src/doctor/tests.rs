@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use clap::Parser;
 use ig_adapters::persistence::DatabaseSettings;
+use ig_metrics::Counter;
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -15,7 +17,11 @@ struct CommandLine {
     flags: Flags<ServeConfig>,
 }
 
+const APP_ID: &str = "1234567890123456";
 const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// Other bytes under the id of [`KEY`].
+const OTHER_KEY: &str = "k1:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
 /// A folder with an SQLite database that `serve` would be content with.
 struct Place(TempDir);
@@ -29,6 +35,19 @@ impl Place {
         let place = Self::new();
         let database = Database::open(&DatabaseSettings::of(&place.url())).unwrap();
         database.migrate().await.unwrap();
+        database.close().await.unwrap();
+        place
+    }
+
+    /// The same, where `serve` ran with this key.
+    async fn sealed_under(key: &str) -> Self {
+        let place = Self::migrated().await;
+        let database = Database::open(&DatabaseSettings::of(&place.url())).unwrap();
+        let (database, meter) = (Arc::new(database), Meters::new(&Counter::default()).store);
+        let app_id = APP_ID.parse().unwrap();
+        let keys = Arc::new(Keys::default());
+        let store = SeaOrmStore::new(Arc::clone(&database), app_id, keys, meter);
+        key.parse::<KeyRing>().unwrap().verify_and_keep(&store).await.unwrap();
         database.close().await.unwrap();
         place
     }
@@ -57,7 +76,7 @@ impl Place {
         let flags = CommandLine::try_parse_from(["program"]).unwrap().flags;
         let url = self.url();
         let usual = [
-            ("INSTAGRAM_APP_ID", "1234567890123456"),
+            ("INSTAGRAM_APP_ID", APP_ID),
             ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef"),
             ("DATABASE_URL", url.as_str()),
             ("GRPC_LISTEN", "127.0.0.1:0"),
@@ -126,6 +145,29 @@ async fn every_file_that_stops_the_start_is_told(#[values(true, false)] offline:
     assert!(lines[1].starts_with("GRPC_TLS_CERT (error) names "), "{told}");
     assert!(lines[2].starts_with("TOKEN_KEYS (error) is not given, and the key file"), "{told}");
     assert!(!told.contains("planted"), "{told}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn other_bytes_under_a_known_key_id_are_told_unless_offline(
+    #[values(true, false)] configured: bool,
+) {
+    let place = Place::sealed_under(KEY).await;
+    let told = async |key: &str, offline: bool| {
+        if configured {
+            return place.told(&[("TOKEN_KEYS", key)], offline).await;
+        }
+        let file = place.put("accounts.db.keys", key);
+        fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
+        place.told(&[], offline).await
+    };
+    let quiet = (String::new(), ExitCode::SUCCESS);
+    assert_eq!(told(KEY, false).await, quiet);
+    assert_eq!(told(OTHER_KEY, true).await, quiet);
+    let (told, code) = told(OTHER_KEY, false).await;
+    let expected = "TOKEN_KEYS (error) cannot be used: the sealing key \"k1\" is not the key of";
+    assert!(told.starts_with(expected), "{told}");
+    assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
 }
 
 #[rstest]
