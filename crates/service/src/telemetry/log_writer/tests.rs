@@ -45,6 +45,16 @@ fn lines_that_nobody_reads_hold_nobody_up_and_are_counted_once_the_queue_is_full
     // One batch may be on its way out, another one waits.
     let (lost, kept) = (log.lost().get(), 2 * MAX_QUEUE_SIZE / line.len());
     assert!(lost >= (sent - kept) as u64 && lost < sent as u64, "{lost} of {sent}");
+}
+
+#[test]
+fn what_is_being_written_is_waited_for_a_second_at_most() {
+    let (log, _open, _lines) = gated();
+    log.write_line("one");
+    while !log.0.queue().writing {
+        thread::yield_now();
+    }
+    let begin = Instant::now();
     drop(log.flush_on_drop());
     let waited = begin.elapsed();
     assert!(waited >= FLUSH_TIMEOUT && waited < 5 * FLUSH_TIMEOUT, "{waited:?}");
@@ -53,11 +63,12 @@ fn lines_that_nobody_reads_hold_nobody_up_and_are_counted_once_the_queue_is_full
 #[test]
 fn what_was_logged_is_written_in_order_before_the_end() {
     let (mut log, open, lines) = gated();
-    drop(open);
     let flush = log.flush_on_drop();
     for line in 0..1_000 {
         log.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
+    // Nothing is written before the end has begun.
+    drop(open);
     drop(flush);
     let expected: Vec<_> = (0..1_000).map(|line| format!("{line}\n")).collect();
     let written: Vec<u8> = lines.try_iter().flatten().collect();
@@ -68,9 +79,10 @@ fn what_was_logged_is_written_in_order_before_the_end() {
 #[test]
 fn what_was_logged_is_written_before_a_panic_ends_the_process() {
     let (log, open, lines) = gated();
-    drop(open);
-    let panicked = panic::catch_unwind(|| {
+    let panicked = panic::catch_unwind(move || {
         let _flush = log.flush_on_drop();
+        // Dropped before that: nothing is written before the end has begun.
+        let _open = open;
         log.write_line("one");
         panic!("as it is meant to");
     });
