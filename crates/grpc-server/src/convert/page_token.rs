@@ -146,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn all_owners_are_another_listing_than_the_empty_one() {
+        let of = |owner| Listing::of(LinkTime, owner, None);
+        let token = of(None).token(&place(owner(""))).parse().unwrap();
+        assert_eq!(of(Some(&owner(""))).position(token), Err(OtherListing));
+    }
+
+    #[test]
     fn a_token_of_a_former_layout_is_refused() {
         let token = Listing::of(LinkTime, None, None).token(&place(owner("shop/7")));
         let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap();

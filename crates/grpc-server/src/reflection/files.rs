@@ -156,3 +156,21 @@ fn error(code: Code, message: &str) -> MessageResponse {
     let (error_code, error_message) = (code as i32, message.to_owned());
     MessageResponse::ErrorResponse(ErrorResponse { error_code, error_message })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_and_what_it_imports_get_the_names_by_which_others_know_them() {
+        let known = "google/protobuf/any.proto".to_owned();
+        let mut file = FileDescriptorProto {
+            name: Some("error_details.proto".to_owned()),
+            dependency: vec!["status.proto".to_owned(), known.clone()],
+            ..FileDescriptorProto::default()
+        };
+        well_known(&mut file);
+        assert_eq!(file.name(), "google/rpc/error_details.proto");
+        assert_eq!(file.dependency, ["google/rpc/status.proto".to_owned(), known]);
+    }
+}

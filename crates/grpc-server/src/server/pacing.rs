@@ -130,7 +130,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-    use tokio::time::Instant;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -142,7 +142,7 @@ mod tests {
         read.map(|read| read.map(|()| buffer.filled().len()).unwrap())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn no_more_is_read_in_one_turn_and_the_rest_in_the_next() {
         let (mut client, server) = duplex(1024 * 1024);
         let turn = Turn::default();
@@ -157,7 +157,8 @@ mod tests {
             turns.push(sum);
             if turns.len() < 3 { Poll::Pending } else { Poll::Ready(()) }
         });
-        turn.each(reading).await;
+        let read = timeout(WRITE_TIMEOUT, turn.each(reading)).await;
+        read.expect("each turn brings about the next");
         assert_eq!(turns, [MAX_READ_PER_TURN; 3]);
     }
 
@@ -191,7 +192,8 @@ mod tests {
             client.read_exact(&mut [0; 64]).await.unwrap();
         }
         let last = Instant::now();
-        let (kind, given_up) = writing.await.unwrap();
+        let given_up = timeout(2 * WRITE_TIMEOUT, writing).await;
+        let (kind, given_up) = given_up.expect("it is given up").unwrap();
         assert_eq!((kind, given_up - last), (ErrorKind::TimedOut, WRITE_TIMEOUT));
     }
 }

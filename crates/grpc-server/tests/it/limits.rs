@@ -19,7 +19,8 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use crate::frames::{
-    Connection, DATA, END_STREAM, NO_WINDOW, WINDOW_UPDATE, call, frame, list_by, stream,
+    Connection, DATA, END_STREAM, NO_WINDOW, RST_STREAM, WINDOW_UPDATE, call, frame, list_by,
+    stream,
 };
 use crate::protocol::framed;
 use crate::town::by;
@@ -160,6 +161,11 @@ async fn an_answer_that_is_not_taken_is_given_up_after_a_minute() {
     again.unwrap();
 }
 
+/// Size of what a client may send on a stream before it knows of the server's settings, in bytes.
+///
+/// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-6.9.2>.
+const INITIAL_WINDOW: usize = 65_535;
+
 #[tokio::test]
 async fn streams_whose_answers_are_not_taken_leave_room_for_others() {
     let server = World::new().serve().await;
@@ -170,7 +176,7 @@ async fn streams_whose_answers_are_not_taken_leave_room_for_others() {
         ..ServerReflectionRequest::default()
     };
     let request = framed(&request);
-    let window: Vec<_> = request.iter().copied().cycle().take(64 * 1024).collect();
+    let window: Vec<_> = request.iter().copied().cycle().take(INITIAL_WINDOW).collect();
     for stream in (0..32).map(stream) {
         let method = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
         connection.send(&call(stream, method)).await;
@@ -183,4 +189,5 @@ async fn streams_whose_answers_are_not_taken_leave_room_for_others() {
     connection.send(&frame(WINDOW_UPDATE, 0, innocent, &[0, 0, 1, 0])).await;
     connection.send(&frame(DATA, END_STREAM, innocent, &framed(&v1::ListRequest::default()))).await;
     assert!(connection.is_answered(innocent).await);
+    assert_eq!(connection.arrived.get(&RST_STREAM), None);
 }

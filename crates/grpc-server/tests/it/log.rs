@@ -4,12 +4,15 @@ use std::io;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, Once};
 
+use http::Method;
 use ig_domain::ports::{Cause, MockAccounts, StoreError};
 use ig_domain::{Caller, Role};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
 use ig_test_support::callers::{Known, caller};
+use ig_test_support::certificates::{self, Authority, Name};
 use rstest::rstest;
+use tonic::codegen::Bytes;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -17,8 +20,10 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::protocol::send;
+use crate::tls;
 use crate::town::by;
-use crate::world::{Stuck, World, willing_instagram};
+use crate::world::{Server, Stuck, World, willing_instagram};
 
 /// What was logged on this thread; tests run their whole server on it.
 #[derive(Clone, Default)]
@@ -75,6 +80,10 @@ fn link_request(code: &str) -> Request<v1::LinkRequest> {
 
 fn get_request() -> v1::GetRequest {
     v1::GetRequest { key: Some(Key::Username("account_1".to_owned())), owner: None }
+}
+
+fn get_request_of(owner: &str) -> v1::GetRequest {
+    v1::GetRequest { owner: Some(owner.to_owned()), ..get_request() }
 }
 
 #[tokio::test]
@@ -256,6 +265,7 @@ fn told(log: &Log) -> Vec<String> {
 #[rstest]
 #[case::nobody("S3CRET", "UNAUTHENTICATED", None)]
 #[case::without_the_role("linker", "PERMISSION_DENIED", Some("linker"))]
+#[case::of_another_owner("clerk", "PERMISSION_DENIED", Some("clerk"))]
 #[tokio::test(start_paused = true)]
 async fn repeated_refusals_are_told_once_and_then_in_sum(
     #[case] token: &str,
@@ -263,12 +273,15 @@ async fn repeated_refusals_are_told_once_and_then_in_sum(
     #[case] caller_name: Option<&str>,
 ) {
     let mut world = World::new();
-    world.callers = Known::of([caller("linker", &[Role::Link], "*")]);
+    let (linker, clerk) =
+        (caller("linker", &[Role::Link], "*"), caller("clerk", &[Role::Read], "shop/*"));
+    world.callers = Known::of([linker, clerk]);
+    let request = || by(token, get_request_of("cafe/1"));
     let (log, _guard) = Log::at("ig_grpc_server=trace");
     let server = world.serve().await;
     for _ in 0..5 {
         // Another connection, and so another port, each time.
-        server.client().await.get(by(token, get_request())).await.unwrap_err();
+        server.client().await.get(request()).await.unwrap_err();
     }
     let lines = told(&log);
     let [first] = lines.as_slice() else { panic!("{lines:#?}") };
@@ -280,7 +293,7 @@ async fn repeated_refusals_are_told_once_and_then_in_sum(
     assert!(said.iter().all(|part| sum.contains(part)), "{sum}");
     let caller_name = caller_name.map(|name| format!("caller=\"{name}\""));
     assert!(caller_name.is_none_or(|caller| sum.contains(&caller)), "{sum}");
-    server.client().await.get(by(token, get_request())).await.unwrap_err();
+    server.client().await.get(request()).await.unwrap_err();
     assert_eq!(told(&log).len(), 3, "a new minute begins anew");
     server.stop.cancel();
     server.task.await.unwrap().unwrap();
@@ -306,14 +319,46 @@ async fn what_was_refused_again_is_told_at_a_stop() {
     );
 }
 
+/// Stops a server that refused one peer three times for one reason: it was told once, and then in sum.
+async fn assert_summed_up(log: &Log, server: Server, reason: &str) {
+    server.stop.cancel();
+    server.task.await.unwrap().unwrap();
+    let lines = told(log);
+    let [first, sum] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(first.contains("refused") && first.contains("peer=127.0.0.1:"), "{first}");
+    let said = ["refused again", "peer=127.0.0.1 ", "count=2", &format!("reason=\"{reason}\"")];
+    assert!(said.iter().all(|part| sum.contains(part)), "{sum}");
+}
+
+#[tokio::test]
+async fn repeated_requests_that_are_not_grpc_are_told_once_and_then_in_sum() {
+    let (log, _guard) = Log::at("ig_grpc_server=info");
+    let server = World::new().serve().await;
+    for _ in 0..3 {
+        send(&server, (Method::POST, Some("text/plain")), "any", ("List", Bytes::new())).await;
+    }
+    assert_summed_up(&log, server, "NOT_GRPC").await;
+}
+
+#[tokio::test]
+async fn repeated_certificates_that_are_not_good_are_told_once_and_then_in_sum() {
+    let (log, _guard) = Log::at("ig_grpc_server=info");
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = tls::serve(tls::tls(&tls::localhost(&authority), Some(&clients))).await;
+    let foreign = authority.issue(&[Name::Dns("publisher")]);
+    for _ in 0..3 {
+        tls::goodbye(&server, certificates::client(&authority, Some(&foreign))).await;
+    }
+    assert_summed_up(&log, server, "CERTIFICATE_REFUSED").await;
+}
+
 #[tokio::test]
 async fn a_refused_owner_is_told_with_the_peer() {
     let mut world = World::new();
     world.callers = Known::of([caller("clerk", &[Role::Read], "shop/*")]);
     let (log, _guard) = Log::at("ig_grpc_server=info");
     let mut client = world.client().await;
-    let request = v1::GetRequest { owner: Some("cafe/1".to_owned()), ..get_request() };
-    client.get(by("clerk", request)).await.unwrap_err();
+    client.get(by("clerk", get_request_of("cafe/1"))).await.unwrap_err();
     let lines = told(&log);
     let [line] = lines.as_slice() else { panic!("{lines:#?}") };
     let said =

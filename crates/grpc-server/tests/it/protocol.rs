@@ -19,7 +19,8 @@ pub(crate) fn framed(message: &impl Message) -> Bytes {
     [[0].as_slice(), &length.to_be_bytes(), &message.encode_to_vec()].concat().into()
 }
 
-async fn send(
+/// Sends this, and reads the answer to its end.
+pub(crate) async fn send(
     server: &Server,
     (method, content_type): (Method, Option<&str>),
     token: &str,

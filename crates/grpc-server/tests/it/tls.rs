@@ -18,18 +18,19 @@ use tower::service_fn;
 use crate::world::{Server, TonicClient, World};
 
 /// A server's certificate by this authority.
-fn localhost(authority: &Authority) -> Issued {
+pub(crate) fn localhost(authority: &Authority) -> Issued {
     authority.issue(&[Name::Dns("localhost")])
 }
 
 /// TLS with this certificate, and for clients of this authority.
-fn tls(shown: &Issued, clients: Option<&Authority>) -> Tls {
+pub(crate) fn tls(shown: &Issued, clients: Option<&Authority>) -> Tls {
     let client_ca = clients.map(|authority| authority.pem.as_bytes());
     let pem = TlsPem { certificate: shown.pem.as_bytes(), key: shown.key.as_bytes(), client_ca };
     Tls::from_pem(&pem).unwrap()
 }
 
-async fn serve(tls: Tls) -> Server {
+/// Serves with this TLS.
+pub(crate) async fn serve(tls: Tls) -> Server {
     World { tls: Some(Arc::new(move || tls.clone())), ..World::new() }.serve().await
 }
 
@@ -53,7 +54,7 @@ async fn client(server: &Server, config: ClientConfig) -> Result<TonicClient, tr
 }
 
 /// What the server says to a client that shakes hands and then only listens.
-async fn goodbye(server: &Server, config: ClientConfig) -> String {
+pub(crate) async fn goodbye(server: &Server, config: ClientConfig) -> String {
     let said = match shake_hands(server.address, config).await {
         Ok(mut stream) => stream.read_u8().await.map(drop),
         Err(error) => Err(error),
