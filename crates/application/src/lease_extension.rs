@@ -49,10 +49,11 @@ mod tests {
 
     use ig_test_support::ImmediateTimer;
     use tokio::sync::oneshot;
+    use tokio::time::timeout;
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_lease_is_extended_until_the_call_has_ended() {
         let (end, ended) = oneshot::channel();
         let (extensions, end) = (Cell::new(0), Cell::new(Some(end)));
@@ -64,7 +65,8 @@ mod tests {
             // The first one fails: it is not the last.
             if extensions.get() == 1 { Err(StoreError::LeaseLost) } else { Ok(()) }
         };
-        let answer = while_extending(&ImmediateTimer, ended, extend).await;
+        let answer = while_extending(&ImmediateTimer, ended, extend);
+        let answer = timeout(LEASE_EXTENSION_INTERVAL, answer).await.expect("it goes on");
         assert_eq!((answer, extensions.get()), (Ok("answer"), 30));
     }
 
