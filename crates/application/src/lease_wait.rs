@@ -44,6 +44,7 @@ impl<'a> LeaseWait<'a> {
 #[cfg(test)]
 mod tests {
     use ig_domain::ports::LEASE;
+    use ig_test_support::ImmediateTimer;
 
     use super::*;
 
@@ -51,6 +52,15 @@ mod tests {
     const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
     /// The longest that any call to the store takes.
     const STORE_CALL_LIMIT: Duration = Duration::from_secs(4);
+
+    #[tokio::test]
+    async fn a_wait_ends_after_a_minute() {
+        let mut wait = LeaseWait::new(&ImmediateTimer);
+        for _ in 0..600 {
+            wait.pause().await.unwrap();
+        }
+        wait.pause().await.unwrap_err();
+    }
 
     #[test]
     fn a_dead_holder_is_replaced_in_time_though_the_claim_takes_as_long_as_it_may() {
