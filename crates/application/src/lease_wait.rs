@@ -2,42 +2,51 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{Cause, StoreError, Timer};
+use ig_domain::ports::{Cause, Clock, StoreError, Timer};
+use time::OffsetDateTime;
 
 /// How often to look whether the holder has finished.
 const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Longest wait for a lease, besides what the looks themselves take. Ours: four times what a dead holder is
-/// waited for, and as long as one whose store comes and goes may work. Counted here, whatever the store's clock
-/// says: no work waits for ever, and none keeps its caller's place for longer.
+/// Maximum time that a run of work waits for a lease, with all that it does meanwhile. Ours: four times what a dead
+/// holder is waited for, and as long as one whose store comes and goes may work. Counted here, whatever the store's
+/// clock says: no work waits for ever, and none keeps its caller's place for longer.
 const MAX_LEASE_WAIT: Duration = Duration::from_mins(1);
 
-/// One wait for a lease.
+/// The wait of one run of work for a lease, however often it looks for it.
 pub(crate) struct LeaseWait<'a> {
+    clock: &'a dyn Clock,
     timer: &'a dyn Timer,
-    waited: Duration,
+    begin: OffsetDateTime,
+    slept: Duration,
 }
 
 impl<'a> LeaseWait<'a> {
     /// Begins.
-    pub(crate) fn new(timer: &'a dyn Timer) -> Self {
-        Self { timer, waited: Duration::ZERO }
+    pub(crate) fn new(clock: &'a dyn Clock, timer: &'a dyn Timer) -> Self {
+        Self { clock, timer, begin: clock.now(), slept: Duration::ZERO }
     }
 
     /// Returns when it is time to look again.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] once it has taken [`MAX_LEASE_WAIT`].
+    /// [`StoreError::Unavailable`] once [`MAX_LEASE_WAIT`] has passed.
     pub(crate) async fn pause(&mut self) -> Result<(), StoreError> {
-        if self.waited >= MAX_LEASE_WAIT {
+        if self.elapsed() >= MAX_LEASE_WAIT {
             let seconds = MAX_LEASE_WAIT.as_secs();
             let cause = format!("the lease was not given back within {seconds} seconds");
             return Err(StoreError::Unavailable(Cause::new(cause)));
         }
         self.timer.sleep(LEASE_POLL_INTERVAL).await;
-        self.waited += LEASE_POLL_INTERVAL;
+        self.slept += LEASE_POLL_INTERVAL;
         Ok(())
+    }
+
+    /// The time since the begin; what was slept at least, where the clock was set back.
+    fn elapsed(&self) -> Duration {
+        let passed = self.clock.now() - self.begin;
+        passed.try_into().map_or(self.slept, |passed| self.slept.max(passed))
     }
 }
 

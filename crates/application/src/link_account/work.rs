@@ -76,7 +76,7 @@ impl LinkWork {
     /// Any [`LinkAccountError`] but `Panicked`.
     #[tracing::instrument(name = "link_account", level = "debug", skip_all)]
     pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
-        let mut wait = LeaseWait::new(&*self.timer);
+        let mut wait = LeaseWait::new(&*self.clock, &*self.timer);
         loop {
             // Whoever lost the lease takes it anew as somebody else: a late write of the former one finds no holder.
             let holder = self.ids.lease_holder();

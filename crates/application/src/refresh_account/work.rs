@@ -51,8 +51,9 @@ impl RefreshWork {
     #[tracing::instrument(name = "refresh_account", level = "debug", skip_all, fields(account.id = %id))]
     pub async fn run(&self, id: AccountId) -> Result<RefreshedAccount, RefreshAccountError> {
         let arrival = self.clock.now();
+        let mut wait = LeaseWait::new(&*self.clock, &*self.timer);
         loop {
-            let holder = self.claim(id).await?;
+            let holder = self.claim(id, &mut wait).await?;
             let held = Held { work: self, id, holder, arrival };
             // Apart from the callers' futures, most of which never renew.
             let refreshed = Box::pin(held.refresh()).await;
@@ -65,9 +66,12 @@ impl RefreshWork {
         }
     }
 
-    /// Takes the lease as soon as nobody else holds it, within the bound of a [`LeaseWait`].
-    async fn claim(&self, id: AccountId) -> Result<LeaseHolder, StoreError> {
-        let mut wait = LeaseWait::new(&*self.timer);
+    /// Takes the lease as soon as nobody else holds it, within the bound of the `wait`.
+    async fn claim(
+        &self,
+        id: AccountId,
+        wait: &mut LeaseWait<'_>,
+    ) -> Result<LeaseHolder, StoreError> {
         loop {
             let holder = self.ids.lease_holder();
             if self.leases.claim(id, holder).await? {

@@ -1,6 +1,7 @@
 //! A store that fails at the wrong moment of a refresh: what Instagram has given is kept, and what is stored is told.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use ig_application::{RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome};
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, Cause, MockInstagram, RenewalLeases, StoreError,
+    AccountKey, AccountPage, Accounts, Cause, MockInstagram, MockRenewalLeases, RenewalLeases,
+    StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
@@ -16,7 +18,7 @@ use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use time::OffsetDateTime;
 
-use crate::instagram_script::{reads, renews};
+use crate::instagram_script::{reads, refusal, renews};
 use crate::{store_with, stored};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -221,4 +223,39 @@ async fn waiting_for_a_lease_that_never_ends_ends() {
         panic!("{refused:?}");
     };
     assert_eq!(cause.to_string(), "the lease was not given back within 60 seconds");
+}
+
+/// Each look takes the store four seconds. A lease that is had, and lost while Instagram is asked, is waited for again
+/// in what is left of the same time.
+#[rstest]
+#[case::never_had(|_| false)]
+#[case::lost_again_and_again(|look| look % 2 == 0)]
+#[tokio::test]
+async fn a_minute_of_slow_looks_is_a_minute(#[case] is_had: fn(usize) -> bool) {
+    let clock = FakeClock::at(START);
+    clock.advance(DAY);
+    let looks = Arc::new(AtomicUsize::new(0));
+    let (counted, slow) = (Arc::clone(&looks), clock.clone());
+    let mut leases = MockRenewalLeases::new();
+    leases.expect_claim().returning(move |_, _| {
+        slow.advance(Duration::from_secs(4));
+        let look = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(look < 100, "the wait does not end");
+        Ok(is_had(look))
+    });
+    leases.expect_extend().returning(|_, _| Err(StoreError::LeaseLost));
+    leases.expect_release().returning(|_, _| Ok(()));
+    let mut instagram = MockInstagram::new();
+    instagram.expect_renew_token().returning(|_| Err(refusal()));
+    let work = RefreshWork {
+        accounts: Arc::new(store_with(&linked()).await),
+        leases: Arc::new(leases),
+        instagram: Arc::new(instagram),
+        clock: Arc::new(clock),
+        timer: Arc::new(ImmediateTimer),
+        ids: Arc::new(SequentialIds::default()),
+    };
+    let refused = work.run(linked().id).await;
+    assert!(matches!(refused, Err(RefreshAccountError::Store(StoreError::Unavailable(_)))));
+    assert_eq!(looks.load(Ordering::Relaxed), 15);
 }
