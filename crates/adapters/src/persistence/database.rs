@@ -1,6 +1,7 @@
-//! A database: its connections, its writing transactions, its migrations.
+//! A database: its connections and its writing transactions.
 
-use std::collections::HashSet;
+mod migrations;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,19 +9,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, StoreProbe};
-use ig_migrations::Migrator;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, TransactionTrait,
 };
-use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
 use secrecy::ExposeSecret as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
-use super::error::{no_connection, overloaded, stale_session, translate, unavailable};
+use super::error::{overloaded, stale_session, translate, unavailable};
 use super::sqlite::SqliteFile;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
@@ -143,41 +142,6 @@ impl Database {
         matches!(&self.engine, Engine::Sqlite { file, .. } if file.will_be_created())
     }
 
-    /// Takes all migrations that are missing, or none. Creates the file where the URL says `mode=rwc`. Safe
-    /// when several start at once.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database cannot be reached; [`StoreError::Internal`] when a
-    /// migration fails.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let migrated = match &self.engine {
-            Engine::Sqlite { file, .. } => {
-                let connection = file.migration_connection().await.map_err(no_connection);
-                let connection = self.explained(connection).await?;
-                let migrated = migrate(sqlite::begin(&connection).await).await;
-                migrated.and(connection.close().await)
-            }
-            Engine::Postgres(_) => {
-                migrate(postgres::begin_migration(&self.connections).await).await
-            }
-        };
-        self.explained(migrated.map_err(|error| translate(&error))).await
-    }
-
-    /// The names of the migrations that are missing. Changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let missing = bounded(async {
-            let read = self.begin_read().await.map_err(|error| translate(&error))?;
-            pending(&read).await.map_err(|error| translate(&error))
-        });
-        self.explained(missing.await).await
-    }
-
     /// Whether the database holds any sealed token, of whichever app.
     ///
     /// # Errors
@@ -253,7 +217,7 @@ impl Database {
     async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
         match self.engine {
             Engine::Sqlite { .. } => self.connections.begin().await,
-            Engine::Postgres(_) => postgres::begin(&self.connections).await,
+            Engine::Postgres(_) => postgres::begin_read(&self.connections).await,
         }
     }
 
@@ -268,32 +232,34 @@ impl Database {
 
     /// Begins to write. In SQLite, from here on nobody else does.
     pub(super) async fn begin_write(&self) -> Result<Write<'_>, StoreError> {
-        let (turn, begun) = match &self.engine {
-            Engine::Sqlite { turn, .. } => {
-                let turn = write_turn(turn).await?;
-                (Some(turn), sqlite::begin(&self.connections).await)
-            }
-            Engine::Postgres(_) => (None, postgres::begin(&self.connections).await),
+        let turn = match &self.engine {
+            Engine::Sqlite { turn, .. } => Some(write_turn(turn).await?),
+            Engine::Postgres(_) => None,
         };
-        let transaction = begun.map_err(|error| translate(&error))?;
+        let transaction = self.begin_write_on(&self.connections).await?;
         Ok(Write { transaction, commits: &self.commits, _turn: turn })
     }
 
     /// Whether the database can serve, asked on a connection that no call has.
     async fn check(&self) -> Result<(), StoreError> {
         let commits = self.commits.load(Ordering::Relaxed);
-        match self.begin_probe().await {
+        match self.begin_write_on(&self.probe_connection).await {
             Ok(write) => self.check_on(&write).await,
             // In SQLite others of ours may have had every turn to write meanwhile.
             Err(_) if self.commits.load(Ordering::Relaxed) > commits => Ok(()),
-            Err(error) => Err(translate(&error)),
+            Err(error) => Err(error),
         }
     }
 
-    async fn begin_probe(&self) -> Result<DatabaseTransaction, DbErr> {
-        match self.engine {
-            Engine::Sqlite { .. } => sqlite::begin(&self.probe_connection).await,
-            Engine::Postgres(_) => postgres::begin(&self.probe_connection).await,
+    async fn begin_write_on(
+        &self,
+        connections: &DatabaseConnection,
+    ) -> Result<DatabaseTransaction, StoreError> {
+        match &self.engine {
+            Engine::Sqlite { .. } => {
+                sqlite::begin(connections).await.map_err(|error| translate(&error))
+            }
+            Engine::Postgres(server) => server.begin_write(connections).await,
         }
     }
 
@@ -308,7 +274,7 @@ impl Database {
         if read_only {
             return Err(stale_session("the server only lets read"));
         }
-        let missing = pending(write).await.map_err(|error| translate(&error))?;
+        let missing = migrations::pending(write).await.map_err(|error| translate(&error))?;
         match missing.first() {
             Some(name) => Err(unavailable(format_args!(
                 "migration {name} is missing: run `instagram-accounts migrate`"
@@ -363,27 +329,6 @@ impl StoreProbe for SeaOrmStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.call(Operation::Probe, self.database.check()).await
     }
-}
-
-async fn migrate(begun: Result<DatabaseTransaction, DbErr>) -> Result<(), DbErr> {
-    let transaction = begun?;
-    Migrator::up(&transaction, None).await?;
-    transaction.commit().await
-}
-
-async fn pending<C: ConnectionTrait>(connection: &C) -> Result<Vec<String>, DbErr>
-where
-    for<'a> &'a C: sea_orm_migration::IntoSchemaManagerConnection<'a>,
-{
-    let installed = SchemaManager::new(connection).has_table("seaql_migrations").await?;
-    let taken = if installed {
-        seaql_migrations::Entity::find().all(connection).await?
-    } else {
-        Vec::new()
-    };
-    let taken: HashSet<String> = taken.into_iter().map(|step| step.version).collect();
-    let known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
-    Ok(known.filter(|name| !taken.contains(name)).collect())
 }
 
 async fn anything_sealed(connection: &DatabaseTransaction) -> Result<bool, DbErr> {

@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use ig_domain::ports::StoreError;
 use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
@@ -17,10 +18,12 @@ use sea_orm::{
 use sea_query_sqlx::SqlxBinder as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
 use url::Url;
 
 use super::InvalidDatabaseUrl;
-use super::sessions::Sessions;
+use super::error::{no_connection, translate, unavailable};
+use super::sessions::{Sessions, Settings};
 
 /// Ours. Replicas share the server's limit, which is 100 unless set otherwise.
 pub(super) const MAX_CONNECTIONS: u32 = 10;
@@ -32,6 +35,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long one diagnosis serves all calls that want one.
 const DIAGNOSIS_SHARED_FOR: Duration = Duration::from_secs(1);
+/// Minimum time between two log-ins of writes that find out whether new sessions may write again. Ours.
+const MIN_LOG_IN_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a connection may take to show that it is alive.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection that is given back may take: longer than the server keeps at a statement that was given up, so
@@ -90,6 +95,8 @@ pub(super) fn is_meant(url: &str) -> bool {
 pub(super) struct Server {
     options: PgConnectOptions,
     sessions: Sessions,
+    /// When a write last began to log in by itself. Whoever holds the lock does so next.
+    last_log_in: Mutex<Option<Instant>>,
     /// The last diagnosis, and when it was made. Whoever holds the lock makes the next one.
     diagnosis: Mutex<Option<(Instant, String)>>,
 }
@@ -109,17 +116,28 @@ impl Server {
         Ok(Self {
             options: options(url, password)?,
             sessions: Sessions::default(),
+            last_log_in: Mutex::default(),
             diagnosis: Mutex::default(),
         })
     }
 
     /// At most `number` connections, opened when first needed.
     pub(super) fn connections(&self, number: u32) -> DatabaseConnection {
-        let (acquired, released) = (self.sessions.clone(), self.sessions.clone());
+        let [opened, acquired, released] = [(); 3].map(|()| self.sessions.clone());
         let pool = PgPoolOptions::new()
             .max_connections(number)
             .acquire_timeout(ACQUIRE_WITHIN)
             .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let opened = opened.clone();
+                Box::pin(async move {
+                    // One that cannot tell its settings fails whoever uses it, and so tells why.
+                    if let Ok(settings) = settings(connection).await {
+                        opened.opened(settings);
+                    }
+                    Ok(())
+                })
+            })
             .before_acquire(move |connection, state| {
                 let fresh = state.idle_for < FRESH;
                 let current = acquired.may_use(state.age);
@@ -134,9 +152,53 @@ impl Server {
         SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
     }
 
-    /// Lets all sessions leave the pools before they are used again.
-    pub(super) fn renew_sessions(&self) {
-        self.sessions.renew();
+    /// Lets all sessions leave the pools before they are used again, since a statement failed for what its session
+    /// remembers; seldom, where statements fail again and again.
+    pub(super) fn session_failed(&self) {
+        self.sessions.failed();
+    }
+
+    /// Begins to write. What a statement changes it locks first, so guards hold without any further lock.
+    pub(super) async fn begin_write(
+        &self,
+        connections: &DatabaseConnection,
+    ) -> Result<DatabaseTransaction, StoreError> {
+        self.begin_with(connections, WRITE).await
+    }
+
+    /// Begins to migrate; from here on nobody else does.
+    pub(super) async fn begin_migration(
+        &self,
+        connections: &DatabaseConnection,
+    ) -> Result<DatabaseTransaction, StoreError> {
+        self.begin_with(connections, MIGRATION).await
+    }
+
+    async fn begin_with(
+        &self,
+        connections: &DatabaseConnection,
+        settings: &str,
+    ) -> Result<DatabaseTransaction, StoreError> {
+        if !self.sessions.may_write() && !self.may_write_again().await? {
+            return Err(unavailable("the server only lets read"));
+        }
+        begin_with(connections, settings).await.map_err(|error| translate(&error))
+    }
+
+    /// Whether new sessions may write again, by opening one: those in the pools stay as they are, and serve reads. Writes
+    /// that have come meanwhile share the next log-in.
+    async fn may_write_again(&self) -> Result<bool, StoreError> {
+        let arrival = Instant::now();
+        let mut last = self.last_log_in.lock().await;
+        if last.is_none_or(|last| last < arrival) {
+            if let Some(last) = *last {
+                sleep_until(last + MIN_LOG_IN_INTERVAL).await;
+            }
+            *last = Some(Instant::now());
+            let mut session = self.options.connect().await.map_err(no_connection)?;
+            self.sessions.opened(settings(&mut session).await.map_err(no_connection)?);
+        }
+        Ok(self.sessions.may_write())
     }
 
     /// Where it is: its host and port, or its socket.
@@ -159,7 +221,7 @@ impl Server {
         {
             return cause.clone();
         }
-        let cause = match tokio::time::timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
+        let cause = match timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
             Ok(Ok(_)) => "all connections are in use, or opening one takes too long".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
@@ -195,17 +257,24 @@ fn options(
 }
 
 async fn answers(connection: &mut PgConnection) -> bool {
-    matches!(tokio::time::timeout(ANSWERS_WITHIN, connection.ping()).await, Ok(Ok(())))
+    matches!(timeout(ANSWERS_WITHIN, connection.ping()).await, Ok(Ok(())))
 }
 
-/// Whether a connection answers outside of any transaction, in which the two moments are one, and may write. The driver
-/// does not know of a transaction whose begin was given up before the server answered it. A session that may only read
-/// stays so for as long as it is open, however well the server is by then.
-async fn may_stay(connection: &mut PgConnection) -> bool {
+/// What a session that was just opened begins with.
+async fn settings(session: &mut PgConnection) -> Result<Settings, sqlx::Error> {
     let question = sqlx::raw_sql(
-        "SELECT now() = statement_timestamp() AND current_setting('transaction_read_only') = 'off'",
+        "SELECT current_setting('transaction_read_only') = 'on', \
+         concat_ws(' ', current_user, current_setting('search_path'))",
     );
-    match tokio::time::timeout(RETURNS_WITHIN, question.fetch_one(connection)).await {
+    let answer = question.fetch_one(session).await?;
+    Ok(Settings { read_only: answer.try_get(0)?, place: answer.try_get(1)? })
+}
+
+/// Whether a connection answers outside of any transaction, in which the two moments are one. The driver does not know of
+/// a transaction whose begin was given up before the server answered it.
+async fn may_stay(connection: &mut PgConnection) -> bool {
+    let question = sqlx::raw_sql("SELECT now() = statement_timestamp()");
+    match timeout(RETURNS_WITHIN, question.fetch_one(connection)).await {
         Ok(Ok(answer)) => answer.try_get(0).unwrap_or(false),
         Ok(Err(_)) | Err(_) => false,
     }
@@ -228,16 +297,11 @@ pub(super) async fn read(
     }
 }
 
-/// Begins to write. What a statement changes it locks first, so guards hold without any further lock.
-pub(super) async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    begin_with(connections, WRITE).await
-}
-
-/// Begins to migrate; from here on nobody else does.
-pub(super) async fn begin_migration(
+/// Begins several reads, in whichever session.
+pub(super) async fn begin_read(
     connections: &DatabaseConnection,
 ) -> Result<DatabaseTransaction, DbErr> {
-    begin_with(connections, MIGRATION).await
+    begin_with(connections, WRITE).await
 }
 
 async fn begin_with(

@@ -1,36 +1,150 @@
-//! Sessions of PostgreSQL remember things: that they may only read, how a table was when a statement was prepared,
-//! which schema they are in. Once one was at fault, none that is as old is used again.
+//! Sessions of PostgreSQL remember things: that they may only read, in which schema and role they are, how a table was
+//! when a statement was prepared. Those that are older than a change of that leave the pools.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// When a session was last at fault. Clones share it.
+use tokio::time::Instant;
+
+/// Minimum time between two renewals of the pools for failed statements, and between two for changed settings. Ours: a
+/// statement that fails for good must not make every call log in, and settings may differ from log-in to log-in where
+/// several servers stand behind one name.
+const MIN_RENEW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a session begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// Whether it may only read.
+    pub(super) read_only: bool,
+    /// Its role and its search path.
+    pub(super) place: String,
+}
+
+/// What is known of the sessions of all pools. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sessions(Arc<Mutex<Option<Instant>>>);
+pub(super) struct Sessions(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Settings of the session that was opened last.
+    newest: Option<Settings>,
+    /// When the pools were renewed for other settings.
+    last_change: Option<Instant>,
+    /// When the pools were renewed for a failed statement.
+    last_failure: Option<Instant>,
+}
 
 impl Sessions {
-    /// Lets all sessions that are open now leave the pool.
-    pub(super) fn renew(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// Compares a new session with the one before it. Where others have begun to be opened, older ones leave.
+    pub(super) fn opened(&self, settings: Settings) {
+        let mut state = self.state();
+        let Some(newest) = &state.newest else {
+            state.newest = Some(settings);
+            return;
+        };
+        // Comes at most once after each change to the worse, which has its interval.
+        let may_write_again = newest.read_only && !settings.read_only;
+        if *newest != settings && (may_write_again || has_passed(state.last_change)) {
+            state.newest = Some(settings);
+            state.last_change = Some(Instant::now());
+        }
     }
 
-    /// Whether a session of this age was opened since.
-    pub(super) fn may_use(&self, age: Duration) -> bool {
-        let fault = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        fault.is_none_or(|fault| fault.elapsed() >= age)
+    /// Lets the sessions that are open now leave, since a statement failed for what its session remembers.
+    pub(super) fn failed(&self) {
+        let mut state = self.state();
+        if has_passed(state.last_failure) {
+            state.last_failure = Some(Instant::now());
+        }
     }
+
+    /// Whether a session of this age was opened since they were renewed.
+    pub(super) fn may_use(&self, age: Duration) -> bool {
+        let state = self.state();
+        let renewed = state.last_change.max(state.last_failure);
+        renewed.is_none_or(|renewed| renewed.elapsed() >= age)
+    }
+
+    /// Whether new sessions may write, as far as is known.
+    pub(super) fn may_write(&self) -> bool {
+        self.state().newest.as_ref().is_none_or(|newest| !newest.read_only)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn has_passed(last: Option<Instant>) -> bool {
+    last.is_none_or(|last| last.elapsed() >= MIN_RENEW_INTERVAL)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
-    #[test]
-    fn what_is_older_than_the_last_fault_is_not_used_again() {
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn settings(read_only: bool, place: &str) -> Settings {
+        Settings { read_only, place: place.to_owned() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_a_failure_is_not_used_again() {
         let sessions = Sessions::default();
         assert!(sessions.may_use(Duration::MAX));
-        sessions.renew();
-        assert!(!sessions.may_use(Duration::from_mins(1)));
+        sessions.failed();
+        assert!(!sessions.may_use(MINUTE));
         assert!(sessions.may_use(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_renew_once_in_an_interval() {
+        let sessions = Sessions::default();
+        sessions.failed();
+        advance(MIN_RENEW_INTERVAL - Duration::from_millis(1)).await;
+        let opened_between = Duration::from_millis(500);
+        sessions.failed();
+        assert!(sessions.may_use(opened_between));
+        advance(Duration::from_millis(1)).await;
+        sessions.failed();
+        assert!(!sessions.may_use(opened_between));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn older_sessions_leave_when_new_ones_begin_otherwise() {
+        let sessions = Sessions::default();
+        sessions.opened(settings(false, "one"));
+        sessions.opened(settings(false, "one"));
+        assert!(sessions.may_use(MINUTE));
+        sessions.opened(settings(false, "another"));
+        assert!(!sessions.may_use(MINUTE));
+        advance(MIN_RENEW_INTERVAL / 2).await;
+        let opened_since = MIN_RENEW_INTERVAL / 4;
+        sessions.opened(settings(false, "one"));
+        assert!(sessions.may_use(opened_since), "the interval is not over");
+        advance(MIN_RENEW_INTERVAL / 2).await;
+        sessions.opened(settings(false, "one"));
+        assert!(!sessions.may_use(opened_since));
+    }
+
+    /// Writes do not wait for the interval.
+    #[tokio::test(start_paused = true)]
+    async fn sessions_that_may_only_read_leave_as_soon_as_new_ones_may_write() {
+        let sessions = Sessions::default();
+        assert!(sessions.may_write());
+        sessions.opened(settings(false, ""));
+        sessions.opened(settings(true, ""));
+        assert!(!sessions.may_write());
+        assert!(!sessions.may_use(MINUTE));
+        advance(Duration::from_millis(2)).await;
+        let opened_since = Duration::from_millis(1);
+        assert!(sessions.may_use(opened_since), "reads use it");
+        sessions.opened(settings(false, ""));
+        assert!(sessions.may_write() && !sessions.may_use(opened_since));
+        sessions.opened(settings(true, ""));
+        assert!(sessions.may_write(), "the interval is not over");
     }
 }

@@ -33,14 +33,14 @@ impl Database {
         matches!(error, StoreError::Unavailable(cause) if cause.downcast_ref::<Unreachable>().is_some())
     }
 
-    /// Adds to a lack of connections where they were to lead and why there was none. Where a session was at fault all
-    /// leave.
+    /// Adds to a lack of connections where they were to lead and why there was none. Where a session was at fault it
+    /// leaves, and others that are as old.
     pub(super) async fn explained<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         let Err(StoreError::Unavailable(cause)) = &done else { return done };
         if let Engine::Postgres(server) = &self.engine
             && cause.downcast_ref::<StaleSession>().is_some()
         {
-            server.renew_sessions();
+            server.session_failed();
         }
         let Some(lack) = cause.downcast_ref::<NoConnection>() else { return done };
         let (timed_out, lack) = (matches!(lack, NoConnection::TimedOut), lack.to_string());

@@ -1,6 +1,8 @@
 //! What stands between a store and its server, and fails as networks do.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +23,7 @@ pub(super) enum Mode {
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
     mode: watch::Sender<Mode>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -29,12 +32,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, mode) = watch::channel(Mode::Through);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(near, server.clone(), mode.clone()));
             }
         });
-        Self { address, mode: sender }
+        Self { address, mode: sender, accepted }
+    }
+
+    /// How many connections there have been.
+    pub(super) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// Changes what becomes of connections, from now on.

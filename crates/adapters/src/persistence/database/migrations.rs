@@ -1,0 +1,76 @@
+//! The migrations of a database.
+
+use std::collections::HashSet;
+
+use ig_domain::ports::StoreError;
+use ig_migrations::Migrator;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait};
+use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
+
+use super::{Database, Engine, bounded};
+use crate::persistence::error::{no_connection, translate};
+use crate::persistence::sqlite;
+
+impl Database {
+    /// Takes all migrations that are missing, or none. Creates the file where the URL says `mode=rwc`. Safe
+    /// when several start at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database cannot be reached; [`StoreError::Internal`] when a
+    /// migration fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let migrated = match &self.engine {
+            Engine::Sqlite { file, .. } => {
+                let connection = file.migration_connection().await.map_err(no_connection);
+                let connection = self.explained(connection).await?;
+                let begun = sqlite::begin(&connection).await.map_err(|error| translate(&error));
+                let migrated = migrate(begun).await;
+                let closed = connection.close().await.map_err(|error| translate(&error));
+                migrated.and(closed)
+            }
+            Engine::Postgres(server) => {
+                migrate(server.begin_migration(&self.connections).await).await
+            }
+        };
+        self.explained(migrated).await
+    }
+
+    /// The names of the migrations that are missing. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let missing = bounded(async {
+            let read = self.begin_read().await.map_err(|error| translate(&error))?;
+            pending(&read).await.map_err(|error| translate(&error))
+        });
+        self.explained(missing.await).await
+    }
+}
+
+async fn migrate(begun: Result<DatabaseTransaction, StoreError>) -> Result<(), StoreError> {
+    let transaction = begun?;
+    let migrated = async {
+        Migrator::up(&transaction, None).await?;
+        transaction.commit().await
+    };
+    migrated.await.map_err(|error| translate(&error))
+}
+
+/// The names of the migrations that are missing.
+pub(super) async fn pending<C: ConnectionTrait>(connection: &C) -> Result<Vec<String>, DbErr>
+where
+    for<'a> &'a C: sea_orm_migration::IntoSchemaManagerConnection<'a>,
+{
+    let installed = SchemaManager::new(connection).has_table("seaql_migrations").await?;
+    let taken = if installed {
+        seaql_migrations::Entity::find().all(connection).await?
+    } else {
+        Vec::new()
+    };
+    let taken: HashSet<String> = taken.into_iter().map(|step| step.version).collect();
+    let known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
+    Ok(known.filter(|name| !taken.contains(name)).collect())
+}
