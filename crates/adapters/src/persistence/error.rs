@@ -5,7 +5,6 @@ use std::fmt::Display;
 use ig_domain::ports::{Cause, SealError, StoreError};
 use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, SqlxError};
-use tokio::time::error::Elapsed;
 
 use super::unreachable::{NoConnection, StaleSession};
 
@@ -136,8 +135,8 @@ pub(super) fn unavailable(reason: impl Display) -> StoreError {
 }
 
 /// There was more to do than could be begun in time; nothing was.
-pub(super) fn overloaded(waited: Elapsed) -> StoreError {
-    StoreError::Overloaded(Cause::new(waited))
+pub(super) fn overloaded(reason: impl Display) -> StoreError {
+    StoreError::Overloaded(Cause::new(reason.to_string()))
 }
 
 /// What `column` holds is nothing that we wrote. `reason` must not repeat it.

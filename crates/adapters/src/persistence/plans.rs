@@ -20,7 +20,7 @@ pub(super) enum Common {
 }
 
 /// The store of app 1.
-fn store(database: &Arc<Database>) -> SeaOrmStore {
+pub(super) fn store(database: &Arc<Database>) -> SeaOrmStore {
     let app: AppId = "1".parse().unwrap();
     let keys = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let cipher: KeyRing = keys.parse().unwrap();

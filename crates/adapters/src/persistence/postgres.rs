@@ -98,7 +98,16 @@ pub(super) struct Server {
     /// When a write last began to log in by itself. Whoever holds the lock does so next.
     last_log_in: Mutex<Option<Instant>>,
     /// The last diagnosis, and when it was made. Whoever holds the lock makes the next one.
-    diagnosis: Mutex<Option<(Instant, String)>>,
+    diagnosis: Mutex<Option<(Instant, Diagnosis)>>,
+}
+
+/// Why no connection was to be had in time.
+#[derive(Clone, Debug)]
+pub(super) enum Diagnosis {
+    /// All were in use: the server gives another one.
+    AllInUse,
+    /// The server gives none.
+    Away(String),
 }
 
 impl fmt::Debug for Server {
@@ -214,20 +223,20 @@ impl Server {
     /// Why no connection was to be had, by trying to open one: the pool tries again and again, and keeps no cause.
     ///
     /// Calls that fail together share one try: a server in trouble is not to be asked by each.
-    pub(super) async fn diagnose(&self) -> String {
+    pub(super) async fn diagnose(&self) -> Diagnosis {
         let mut last = self.diagnosis.lock().await;
-        if let Some((moment, cause)) = &*last
+        if let Some((moment, diagnosis)) = &*last
             && moment.elapsed() < DIAGNOSIS_SHARED_FOR
         {
-            return cause.clone();
+            return diagnosis.clone();
         }
-        let cause = match timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
-            Ok(Ok(_)) => "all connections are in use, or opening one takes too long".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
+        let diagnosis = match timeout(DIAGNOSIS_TIMEOUT, self.options.connect()).await {
+            Ok(Ok(_)) => Diagnosis::AllInUse,
+            Ok(Err(error)) => Diagnosis::Away(error.to_string()),
+            Err(_) => Diagnosis::Away("no answer".to_owned()),
         };
-        *last = Some((Instant::now(), cause.clone()));
-        cause
+        *last = Some((Instant::now(), diagnosis.clone()));
+        diagnosis
     }
 }
 

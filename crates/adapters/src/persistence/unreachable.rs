@@ -4,6 +4,11 @@ use ig_domain::ports::{Cause, StoreError};
 
 use super::Database;
 use super::database::Engine;
+use super::error::overloaded;
+use super::postgres::Diagnosis;
+
+/// The cause of an overload for want of a connection.
+const ALL_IN_USE: &str = "all connections were in use, or opening one took too long";
 
 /// No statement was run, for want of a connection; [`Database::explained`] adds where it was to lead.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +38,8 @@ impl Database {
         matches!(error, StoreError::Unavailable(cause) if cause.downcast_ref::<Unreachable>().is_some())
     }
 
-    /// Adds to a lack of connections where they were to lead and why there was none. Where a session was at fault it
-    /// leaves, and others that are as old.
+    /// Adds to a lack of connections where they were to lead and why there was none; where all were in use the database
+    /// is not away. Where a session was at fault it leaves, and others that are as old.
     pub(super) async fn explained<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         let Err(StoreError::Unavailable(cause)) = &done else { return done };
         if let Engine::Postgres(server) = &self.engine
@@ -45,10 +50,13 @@ impl Database {
         let Some(lack) = cause.downcast_ref::<NoConnection>() else { return done };
         let (timed_out, lack) = (matches!(lack, NoConnection::TimedOut), lack.to_string());
         let (place, why) = match &self.engine {
-            Engine::Postgres(server) if timed_out => {
-                (server.address(), Box::pin(server.diagnose()).await)
-            }
+            Engine::Postgres(server) if timed_out => match Box::pin(server.diagnose()).await {
+                Diagnosis::AllInUse => return Err(overloaded(ALL_IN_USE)),
+                Diagnosis::Away(why) => (server.address(), why),
+            },
             Engine::Postgres(server) => (server.address(), lack),
+            // A file that cannot be opened fails at once.
+            Engine::Sqlite { .. } if timed_out => return Err(overloaded(ALL_IN_USE)),
             Engine::Sqlite { file, .. } => (file.absolute_path(), lack),
         };
         Err(StoreError::Unavailable(Cause::new(Unreachable(format!("{place}: {why}")))))

@@ -1,7 +1,12 @@
 //! What calls may take from one another: nothing that the probe needs.
 
+use std::future::ready;
+use std::pin::pin;
+
+use ig_domain::ports::{AccountKey, Accounts as _};
+
 use super::*;
-use crate::persistence::plans::{TestSchema, sqlite_database};
+use crate::persistence::plans::{TestSchema, sqlite_database, store};
 
 #[tokio::test]
 async fn the_probe_waits_for_no_writer_of_ours() {
@@ -62,5 +67,49 @@ async fn reads_of_many_accounts_leave_half_of_the_connections_to_others() {
     assert_eq!(database.bulk_reads.available_permits(), 2);
     let schema = TestSchema::migrated().await;
     assert_eq!(schema.database.bulk_reads.available_permits(), 5);
+    schema.drop().await;
+}
+
+fn unknown() -> AccountKey {
+    AccountKey::Username("luna".parse().unwrap())
+}
+
+/// What a call answers once it has waited for a connection as long as it may.
+async fn after_its_wait<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    tokio::select! {
+        biased;
+        _ = &mut call => panic!("it did not wait"),
+        () = ready(()) => {}
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    tokio::time::resume();
+    call.await
+}
+
+#[tokio::test]
+async fn a_database_all_of_whose_connections_are_in_use_is_not_away() {
+    let (_folder, database) = sqlite_database().await;
+    let pool = database.reading().get_sqlite_connection_pool();
+    let mut taken = Vec::new();
+    for _ in 0..sqlite::MAX_CONNECTIONS {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    let read = after_its_wait(store(&database).find(&unknown())).await;
+    assert!(matches!(read, Err(StoreError::Overloaded(_))), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_server_all_of_whose_connections_are_in_use_is_not_away() {
+    let schema = TestSchema::migrated().await;
+    let pool = schema.database.reading().get_postgres_connection_pool();
+    let mut taken = Vec::new();
+    for _ in 0..postgres::MAX_CONNECTIONS {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    let read = after_its_wait(store(&schema.database).find(&unknown())).await;
+    assert!(matches!(read, Err(StoreError::Overloaded(_))), "{read:?}");
+    drop(taken);
     schema.drop().await;
 }
