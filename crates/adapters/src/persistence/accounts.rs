@@ -37,13 +37,11 @@ impl Accounts for SeaOrmStore {
         &self,
         keys: &[AccountKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        let _turn = self.database.bulk_read_turn().await?;
-        self.call(Operation::FindAccounts, self.find_each(keys)).await
+        self.bulk_read(Operation::FindAccounts, self.find_each(keys)).await
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
-        let _turn = self.database.bulk_read_turn().await?;
-        self.call(Operation::ListAccounts, self.readable_page(page)).await
+        self.bulk_read(Operation::ListAccounts, self.readable_page(page)).await
     }
 
     async fn find_with_token(

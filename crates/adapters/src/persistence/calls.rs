@@ -132,4 +132,23 @@ impl SeaOrmStore {
         call.end(Ended::of(&done));
         done
     }
+
+    /// Does `work`, a read that may take long, in a turn of such reads. It is counted with the wait for the turn, and has
+    /// the limit of calls from then on.
+    pub(super) async fn bulk_read<T>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let call = self.meter.calls.begin(operation);
+        let done = match self.database.bulk_read_turn().await {
+            Ok(_turn) => self.database.explained(bounded(work).await).await,
+            Err(error) => Err(error),
+        };
+        call.end(Ended::of(&done));
+        done
+    }
 }
+
+#[cfg(test)]
+mod tests;

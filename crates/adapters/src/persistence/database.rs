@@ -23,14 +23,15 @@ use super::error::{overloaded, stale_session, translate, unavailable};
 use super::sqlite::SqliteFile;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
-/// The longest that any call to the store takes.
+/// Maximum time of a call to the store from its first wait for a connection or for a turn to write on. A bulk read waits
+/// for its turn before, and to find out why there was no connection may take half a second more.
 const CALL_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a write waits for its turn among ours, in SQLite. Ours: below [`CALL_LIMIT`], so that the call ends with
 /// the true reason.
 const WRITE_TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a read that may take long waits for its turn, before the call begins. Ours.
+/// How long a bulk read waits for its turn, before its [`CALL_LIMIT`] begins. Ours.
 const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database of accounts, and its connections.

@@ -21,10 +21,15 @@ pub(super) enum Common {
 
 /// The store of app 1.
 pub(super) fn store(database: &Arc<Database>) -> SeaOrmStore {
+    metered_store(database, &mut Registry::new("test", "1"))
+}
+
+/// The store of app 1, whose calls are counted in `registry`.
+pub(super) fn metered_store(database: &Arc<Database>, registry: &mut Registry) -> SeaOrmStore {
     let app: AppId = "1".parse().unwrap();
     let keys = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let cipher: KeyRing = keys.parse().unwrap();
-    let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+    let meter = StoreMeter::register(registry);
     SeaOrmStore::new(Arc::clone(database), app, Arc::new(cipher), meter)
 }
 

@@ -1,9 +1,11 @@
 //! What calls may take from one another: nothing that the probe needs.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::pin::pin;
+use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Accounts as _};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::persistence::plans::{TestSchema, sqlite_database, store};
@@ -61,17 +63,58 @@ async fn a_turn_that_does_not_come_means_overload() {
     assert!(matches!(waited, Err(StoreError::Overloaded(_))));
 }
 
-#[tokio::test]
-async fn reads_of_many_accounts_leave_half_of_the_connections_to_others() {
-    let (_folder, database) = sqlite_database().await;
-    assert_eq!(database.bulk_reads.available_permits(), 2);
-    let schema = TestSchema::migrated().await;
-    assert_eq!(schema.database.bulk_reads.available_permits(), 5);
-    schema.drop().await;
+/// Reads one account while many bulk reads hold on to all connections that they get.
+async fn assert_read_beside_bulk_reads<F>(database: &Arc<Database>, hold: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let store = store(database);
+    let mut bulk_reads = JoinSet::new();
+    for _ in 0..2 * postgres::MAX_CONNECTIONS {
+        let (store, hold) = (store.clone(), hold());
+        let read = async move {
+            hold.await;
+            Ok(())
+        };
+        bulk_reads.spawn(async move { store.bulk_read(Operation::ListAccounts, read).await });
+    }
+    // Each of them begins before the single read does.
+    tokio::task::yield_now().await;
+    assert_eq!(store.find(&unknown()).await.unwrap(), None);
+    bulk_reads.shutdown().await;
 }
 
 fn unknown() -> AccountKey {
     AccountKey::Username("luna".parse().unwrap())
+}
+
+#[tokio::test]
+async fn bulk_reads_that_hang_leave_connections_to_single_reads() {
+    let (_folder, database) = sqlite_database().await;
+    let pool = database.reading().get_sqlite_connection_pool().clone();
+    let hold = || {
+        let pool = pool.clone();
+        async move {
+            let _held = pool.acquire().await.unwrap();
+            pending().await
+        }
+    };
+    assert_read_beside_bulk_reads(&database, hold).await;
+}
+
+#[tokio::test]
+async fn bulk_reads_that_hang_leave_connections_to_single_reads_in_postgres_too() {
+    let schema = TestSchema::migrated().await;
+    let pool = schema.database.reading().get_postgres_connection_pool().clone();
+    let hold = || {
+        let pool = pool.clone();
+        async move {
+            let _held = pool.acquire().await.unwrap();
+            pending().await
+        }
+    };
+    assert_read_beside_bulk_reads(&schema.database, hold).await;
+    schema.drop().await;
 }
 
 /// What a call answers once it has waited for a connection as long as it may.
