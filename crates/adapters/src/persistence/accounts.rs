@@ -21,6 +21,7 @@ use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::error::translate;
 use super::tokens::{open_long_lived, seal_long_lived};
+use super::unreadable::{Table, readable_page};
 
 #[async_trait]
 impl Accounts for SeaOrmStore {
@@ -41,7 +42,12 @@ impl Accounts for SeaOrmStore {
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
-        self.bulk_read(Operation::ListAccounts, self.readable_page(page)).await
+        self.bulk_read(Operation::ListAccounts, async {
+            let read = async |limit| self.read_page(&AccountPage { limit, ..page.clone() }).await;
+            let rows = readable_page(Table::Account, page.limit, read).await?;
+            Ok(self.meter.unreadable.leave_out(rows))
+        })
+        .await
     }
 
     async fn find_with_token(

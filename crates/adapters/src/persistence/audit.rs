@@ -15,6 +15,7 @@ use super::database::bounded;
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
 use super::paging::behind;
+use super::unreadable::{Row, Table, UnreadableRow, readable_page};
 use super::{Database, SeaOrmStore};
 
 #[async_trait]
@@ -31,26 +32,37 @@ impl AuditLog for SeaOrmStore {
     }
 
     async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
-        self.database.audit_entries(Some(&self.app), page).await
+        let rows = self.database.audit_page(Some(&self.app), page).await?;
+        Ok(self.meter.unreadable.leave_out(rows))
     }
 }
 
 impl Database {
-    /// One page of audit entries, of `app` or of every app.
+    /// One page of audit entries, of `app` or of every app. One that cannot be read is left out and named in the log.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`] when too many cannot be read.
     pub async fn audit_entries(
         &self,
         app: Option<&AppId>,
         page: &AuditPage,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let read = bounded(async {
-            let found: Vec<Model> = self.read_all(&select(app, page).into_query()).await?;
-            found.into_iter().map(to_domain).collect()
-        });
-        self.explained(read.await).await
+        let rows = self.audit_page(app, page).await?;
+        Ok(rows.into_iter().filter_map(|row| row.inspect_err(UnreadableRow::log).ok()).collect())
+    }
+
+    async fn audit_page(
+        &self,
+        app: Option<&AppId>,
+        page: &AuditPage,
+    ) -> Result<Vec<Row<AuditEntry>>, StoreError> {
+        let read = async |limit| {
+            let query = select(app, &AuditPage { limit, ..page.clone() }).into_query();
+            self.read_rows(Table::Audit, &query, to_domain).await
+        };
+        let rows = bounded(readable_page(Table::Audit, page.limit, read));
+        self.explained(rows.await).await
     }
 }
 

@@ -5,7 +5,9 @@ use ig_domain::ports::{AccountKey, StoreError};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait as _, Select, Value};
 
 use super::SeaOrmStore;
+use super::account_row::to_domain;
 use super::entity::instagram_account::{Column, Entity, Model};
+use super::unreadable::{Row, Table, UnreadableRow};
 
 /// Where keys are looked for; a key that is found in one of these is not looked for in those behind it.
 const COLUMNS: [Column; 5] = [
@@ -22,20 +24,26 @@ impl SeaOrmStore {
         &self,
         keys: &[AccountKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let mut unreadable = Vec::new();
         let mut rows: Vec<Option<Model>> = vec![None; keys.len()];
         for column in COLUMNS {
             let missing = keys.iter().zip(&rows).filter(|(_, row)| row.is_none());
             let values = missing.filter_map(|(key, _)| value(key, column)).collect();
             let Some(query) = self.any_of(column, values) else { continue };
-            let found = self.database.read(&query.into_query()).await?;
-            let found = found.iter().map(|row| self.decoded(row));
-            let found: Vec<Option<Model>> = found.collect::<Result<_, _>>()?;
-            let found: Vec<Model> = found.into_iter().flatten().collect();
+            let mut found = Vec::new();
+            for row in self.database.read_rows(Table::Account, &query.into_query(), Ok).await? {
+                row.map_or_else(|row| unreadable.push(Err(row)), |row| found.push(row));
+            }
             for (key, row) in keys.iter().zip(&mut rows).filter(|(_, row)| row.is_none()) {
                 *row = newest(&found, key, column).cloned();
             }
         }
-        Ok(rows.into_iter().map(|row| row.and_then(|row| self.readable(row))).collect())
+        let accounts = rows
+            .into_iter()
+            .map(|row| readable(row?).map_err(|row| unreadable.push(Err(row))).ok());
+        let accounts = accounts.collect();
+        self.meter.unreadable.leave_out::<()>(unreadable);
+        Ok(accounts)
     }
 
     /// The accounts with one of `values` in `column`; `None` where there are no values.
@@ -46,6 +54,12 @@ impl SeaOrmStore {
         let in_app = Entity::find().filter(Column::AppId.eq(self.app.as_str()));
         Some(in_app.filter(column.is_in(values)))
     }
+}
+
+/// The account of a row.
+fn readable(row: Model) -> Row<InstagramAccount> {
+    let id = row.id.to_string();
+    to_domain(row).map_err(|error| UnreadableRow { table: Table::Account, id, error })
 }
 
 /// What `key` is in `column`; `None` where it is not looked for.

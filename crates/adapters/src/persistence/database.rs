@@ -194,16 +194,6 @@ impl Database {
         rows.map_err(|error| translate(&error))
     }
 
-    /// The rows that one statement reads, of one kind.
-    pub(super) async fn read_all<M: FromQueryResult>(
-        &self,
-        query: &SelectStatement,
-    ) -> Result<Vec<M>, StoreError> {
-        let rows = self.read(query).await?;
-        let rows = rows.iter().map(|row| M::from_query_result(row, ""));
-        rows.collect::<Result<_, _>>().map_err(|error| translate(&error))
-    }
-
     /// The first row that one statement reads.
     pub(super) async fn read_one<M: FromQueryResult>(
         &self,

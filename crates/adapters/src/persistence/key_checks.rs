@@ -7,8 +7,8 @@ use ig_domain::ports::{KeyChecks, SealContext, StoreError};
 use ig_domain::{AccountId, CodeHash};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter,
-    QuerySelect, QueryTrait as _, RelationTrait,
+    ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
+    QueryFilter, QuerySelect, QueryTrait as _, RelationTrait,
 };
 
 use super::SeaOrmStore;
@@ -19,6 +19,7 @@ use super::entity::sealing_key::{Column, Entity, Model};
 use super::entity::{account_token, instagram_account, link_attempt};
 use super::error::{corrupt, translate};
 use super::tokens::{of_account, of_attempt};
+use super::unreadable::{Row, Table};
 use crate::sealing::key_id as key_id_of;
 
 /// Maximum number of short-lived tokens that are looked at; there are seldom more than links under way.
@@ -63,16 +64,15 @@ impl KeyChecks for SeaOrmStore {
         limit: u64,
     ) -> Result<Vec<(SealContext, Vec<u8>)>, StoreError> {
         self.call(Operation::CheckKeys, async {
-            let tokens = self.tokens_under(key_id, limit).await?.into_iter();
-            let mut sealed: Vec<_> = tokens
-                .map(|row| (of_account(AccountId::from_uuid(row.account_id)), row.sealed_token))
-                .collect();
-            for (code, token) in self.short_lived_tokens().await? {
-                if key_id_of(&token) == Some(key_id) {
-                    let code = CodeHash::from_bytes(hash("code_hash", &code)?);
-                    sealed.push((of_attempt(&code), token));
-                }
-            }
+            let tokens = self.meter.unreadable.leave_out(self.tokens_under(key_id, limit).await?);
+            let tokens = tokens
+                .into_iter()
+                .map(|row| (of_account(AccountId::from_uuid(row.account_id)), row.sealed_token));
+            let short_lived = self.short_lived_tokens().await?.into_iter();
+            let short_lived = short_lived
+                .filter(|(_, token)| key_id_of(token) == Some(key_id))
+                .map(|(code, token)| (of_attempt(&code), token));
+            let mut sealed: Vec<_> = tokens.chain(short_lived).collect();
             sealed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(sealed)
         })
@@ -109,14 +109,14 @@ impl SeaOrmStore {
         &self,
         key_id: &str,
         limit: u64,
-    ) -> Result<Vec<account_token::Model>, StoreError> {
+    ) -> Result<Vec<Row<account_token::Model>>, StoreError> {
         let query = account_token::Entity::find()
             .join(JoinType::InnerJoin, account_token::Relation::Account.def())
             .filter(instagram_account::Column::AppId.eq(self.app.as_str()))
             .filter(account_token::Column::KeyId.eq(key_id))
             .limit(limit)
             .into_query();
-        self.database.read_all(&query).await
+        self.database.read_rows(Table::Token, &query, Ok).await
     }
 
     /// The next key id of long-lived tokens, of whichever app: one step in an index.
@@ -127,13 +127,13 @@ impl SeaOrmStore {
             .column_as(KeyId.min(), "next")
             .filter(KeyId.gt(last))
             .into_query();
-        let rows = self.database.read(&query).await?;
-        let next = rows.first().map(|row| row.try_get("", "next")).transpose();
-        Ok(next.map_err(|error| translate(&error))?.flatten())
+        let rows = self.database.read_rows(Table::Token, &query, |row: KeyIdRow| Ok(row.next));
+        let rows = self.meter.unreadable.leave_out(rows.await?);
+        Ok(rows.into_iter().flatten().next())
     }
 
     /// The sealed short-lived tokens, each with the hash of its code.
-    async fn short_lived_tokens(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    async fn short_lived_tokens(&self) -> Result<Vec<(CodeHash, Vec<u8>)>, StoreError> {
         use link_attempt::Column::{AppId, CodeHash, Phase, SealedToken};
         let query = link_attempt::Entity::find()
             .select_only()
@@ -143,10 +143,27 @@ impl SeaOrmStore {
             .filter(SealedToken.is_not_null())
             .limit(MAX_ATTEMPTS)
             .into_query();
-        let rows = self.database.read(&query).await?;
-        let tokens = rows
-            .iter()
-            .map(|row| Ok((row.try_get("", "code_hash")?, row.try_get("", "sealed_token")?)));
-        tokens.collect::<Result<_, _>>().map_err(|error| translate(&error))
+        let rows = self.database.read_rows(Table::Attempt, &query, AttemptRow::into_parts);
+        Ok(self.meter.unreadable.leave_out(rows.await?))
+    }
+}
+
+/// A key id, if there is a next one.
+#[derive(FromQueryResult)]
+struct KeyIdRow {
+    next: Option<String>,
+}
+
+/// The columns of an attempt with its sealed short-lived token.
+#[derive(FromQueryResult)]
+struct AttemptRow {
+    code_hash: Vec<u8>,
+    sealed_token: Vec<u8>,
+}
+
+impl AttemptRow {
+    fn into_parts(self) -> Result<(CodeHash, Vec<u8>), StoreError> {
+        let Self { code_hash, sealed_token } = self;
+        Ok((CodeHash::from_bytes(hash("code_hash", &code_hash)?), sealed_token))
     }
 }

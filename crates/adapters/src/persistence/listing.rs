@@ -4,13 +4,15 @@
 use std::ops::Bound;
 
 use ig_domain::ports::{AccountPage, StatusFilter, StoreError};
-use ig_domain::{ListingOrder, ListingPosition, Owner, OwnerPattern, OwnerScope};
+use ig_domain::{InstagramAccount, ListingOrder, ListingPosition, Owner, OwnerPattern, OwnerScope};
 use sea_orm::sea_query::{Asterisk, Condition, Order, Query, SelectStatement, UnionType};
 use sea_orm::{ColumnTrait, DbBackend, QueryFilter, QueryTrait, Select};
 
 use super::SeaOrmStore;
-use super::entity::instagram_account::{Column, Entity, Model};
+use super::account_row::to_domain;
+use super::entity::instagram_account::{Column, Entity};
 use super::paging::behind;
+use super::unreadable::{Row, Table};
 
 /// Maximum number of ranges that one statement merges: enough for most scopes, and few enough to be planned at once.
 const MAX_MERGED_RANGES: usize = 16;
@@ -25,11 +27,11 @@ enum OwnerRange {
 }
 
 impl SeaOrmStore {
-    /// The rows of one page, in its order; `None` for one whose columns cannot be read.
+    /// The accounts of one page, in its order.
     pub(super) async fn read_page(
         &self,
         page: &AccountPage,
-    ) -> Result<Vec<Option<Model>>, StoreError> {
+    ) -> Result<Vec<Row<InstagramAccount>>, StoreError> {
         let backend = self.database.backend();
         let mut rows = Vec::new();
         for ranges in self.ranges(page) {
@@ -39,9 +41,7 @@ impl SeaOrmStore {
             }
             let order = page.owners.listing_order();
             let Some(statement) = merged(ranges, order, missing, backend) else { continue };
-            for row in &self.database.read(&statement).await? {
-                rows.push(self.decoded(row)?);
-            }
+            rows.extend(self.database.read_rows(Table::Account, &statement, to_domain).await?);
         }
         Ok(rows)
     }

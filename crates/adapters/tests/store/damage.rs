@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ig_domain::ports::{AccountKey, AccountPage, CompletedLink, StoreError};
+use ig_domain::ports::{AccountKey, AccountPage, AuditPage, CompletedLink, StoreError};
 use ig_domain::{
     AccountType, CodeHash, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, OwnerScope, Phase, ReauthorizationReason, Scope, StateHash,
@@ -191,6 +191,37 @@ async fn a_value_of_another_type_costs_lists_and_batches_its_own_row_only() {
     assert_eq!(ports.accounts.list(&page).await.unwrap(), std::slice::from_ref(&account));
     let keys = [AccountKey::Instagram(copied), AccountKey::Id(account.id)];
     assert_eq!(ports.accounts.find_many(&keys).await.unwrap(), [None, Some(account)]);
+}
+
+#[rstest]
+#[case::a_value_that_nobody_wrote("purpose = 'planted' || {newline}", [On::Sqlite, On::Postgres].as_slice())]
+#[case::a_value_of_another_type("revision = 'planted'", [On::Sqlite].as_slice())]
+#[tokio::test]
+async fn a_damaged_audit_entry_is_left_out_of_its_page(#[case] damage: &str, #[case] on: &[On]) {
+    for on in on {
+        let store = on.migrated().await;
+        let ports = store.ports();
+        let account = builders::account(1, "", START);
+        for number in 1..=5 {
+            ports.audit.record(&builders::audit_entry(&account, number)).await.unwrap();
+        }
+        let page = |limit| AuditPage { limit, ..AuditPage::default() };
+        let whole = ports.audit.entries(&page(9)).await.unwrap();
+        let newline = if let On::Sqlite = on { "char(10)" } else { "chr(10)" };
+        let damage = damage.replace("{newline}", newline);
+        let [lost, ..] = whole.as_slice() else { panic!("{whole:?}") };
+        let id = match on {
+            On::Sqlite => format!("x'{}'", lost.id.as_uuid().simple()),
+            On::Postgres => format!("'{}'", lost.id.as_uuid()),
+        };
+        assert_eq!(store.run(&format!("UPDATE token_audit SET {damage} WHERE id = {id}")).await, 1);
+        for limit in 1..=4 {
+            let listed = ports.audit.entries(&page(limit)).await.unwrap();
+            assert_eq!(listed, whole[1..=usize::try_from(limit).unwrap()]);
+            let shown = store.database().audit_entries(None, &page(limit)).await.unwrap();
+            assert_eq!(shown, listed);
+        }
+    }
 }
 
 async fn assert_corrupt(store: &dyn TestDatabase, damage: &str) {

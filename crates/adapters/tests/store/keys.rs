@@ -125,6 +125,32 @@ async fn other_bytes_under_the_id_that_something_is_sealed_under_are_refused(
     assert_eq!(store.number("SELECT count(*) FROM sealing_key").await, 1);
 }
 
+/// They say nothing of the key, and others are as they were.
+#[rstest]
+#[case::an_attempt_in_sqlite(
+    On::Sqlite,
+    "link_attempt SET code_hash = x'01' WHERE phase = 'exchanged'"
+)]
+#[case::an_attempt_in_postgres(
+    On::Postgres,
+    r"link_attempt SET code_hash = '\x01' WHERE phase = 'exchanged'"
+)]
+#[case::a_token_of_another_type(On::Sqlite, "account_token SET issue_time = 'planted'")]
+#[case::a_key_id_of_another_type(On::Sqlite, "account_token SET key_id = x'01'")]
+#[tokio::test]
+async fn damaged_rows_refuse_no_start(#[case] on: On, #[case] damage: &str) {
+    let store = on.migrated().await;
+    let ports = sealing(&*store, &key(1));
+    link(&ports, 1).await;
+    exchange(&ports, "damaged").await;
+    assert!(store.run(&format!("UPDATE {damage}")).await > 0);
+    link(&ports, 2).await;
+    exchange(&ports, "well").await;
+    assert_eq!(ports.key_checks.in_use_except(&[]).await.unwrap(), ["k1"]);
+    assert_eq!(verify(&impostor(1), &*ports.key_checks).await.as_deref(), Some("k1"));
+    assert_eq!(verify(&key(1), &*ports.key_checks).await, None);
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_replicas_that_start_at_once_with_two_keys_of_one_id_one_kind_is_refused(

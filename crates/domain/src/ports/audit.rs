@@ -34,7 +34,7 @@ pub trait AuditLog: Send + Sync {
     /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may have been kept all the same.
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError>;
 
-    /// One page of entries.
+    /// One page of entries. One that cannot be read is left out.
     ///
     /// # Errors
     ///

@@ -23,7 +23,8 @@ pub trait KeyChecks: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn keep(&self, key_id: &str, check_value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// At most `limit` secrets that are sealed under the key with this id, each with its context.
+    /// At most `limit` secrets that are sealed under the key with this id, each with its context. A row that cannot be read
+    /// is left out.
     ///
     /// # Errors
     ///
