@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ig_domain::OwnerScope;
 use ig_domain::ports::{AccountKey, AccountPage, StatusFilter};
@@ -26,7 +27,7 @@ fn fill(on: On) -> String {
     format!(
         "INSERT INTO instagram_account (id, app_id, professional_account_id, owner, username, account_type,
             refused, consent_time, token_issue_time, token_expire_time, link_time, profile_time, update_time, revision)
-        SELECT {ids}, '990602627938098', CAST(n AS text), 'shop/' || n % 100, 'user.' || n, 'business',
+        SELECT {ids}, '990602627938098', CAST(n AS text), 'shop/' || (n % 100), 'user.' || n, 'business',
             CASE WHEN n % 1000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1
         FROM {numbers}"
     )
@@ -58,21 +59,34 @@ async fn a_flood_of_listings_stops_neither_single_reads_nor_the_probe(#[case] on
     for _ in 0..CALLS {
         let (accounts, stop) = (Arc::clone(&ports.accounts), Arc::clone(&stop));
         flood.spawn(async move {
+            let mut times = Vec::new();
             for page in dearest_pages().iter().cycle() {
+                let begun = Instant::now();
                 accounts.list(page).await.unwrap();
+                times.push(begun.elapsed());
                 if stop.load(Ordering::Relaxed) {
-                    return;
+                    break;
                 }
             }
+            times
         });
     }
-    for number in 1..=10 {
+    let mut single = Vec::new();
+    for number in 1..=20 {
         let key = AccountKey::Instagram(parsed(&number.to_string()));
+        let begun = Instant::now();
         assert!(ports.accounts.find(&key).await.unwrap().is_some());
         ports.probe.check().await.unwrap();
+        single.push(begun.elapsed());
     }
     stop.store(true, Ordering::Relaxed);
-    while let Some(listed) = flood.join_next().await {
-        listed.unwrap();
-    }
+    let listings = flood.join_all().await.concat();
+    // A listing waits for those before it. Whoever waited with them would take as long.
+    let (single, listing) = (median(single), median(listings));
+    assert!(single * 4 < listing, "{single:?} beside listings of {listing:?}");
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }

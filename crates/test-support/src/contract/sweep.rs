@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::GraphFacts;
+use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{
     InstagramAccount, LINK_RETENTION, LinkOutcome, LinkRefusal, Phase, ReauthorizationReason,
 };
@@ -87,7 +87,8 @@ pub async fn what_served_is_forgotten_after_its_time(store: &dyn StoreUnderTest)
     }
 }
 
-/// A lease on an account that is there is left for the next claim.
+/// A lease on an account that is there is left for the next claim, and a living one to its holder. A lease that is there
+/// is extended by its holder, also when it has ended.
 pub async fn ended_leases_on_accounts_that_are_gone_are_forgotten(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.link(1, &builders::account(1, "", START), "token").await;
@@ -96,8 +97,14 @@ pub async fn ended_leases_on_accounts_that_are_gone_are_forgotten(store: &dyn St
     }
     assert_eq!(sweep(&ports, START).await, 0, "both are held");
     store.end_leases().await;
+    assert!(ports.renewal_leases.claim(id(3), holder(1)).await.unwrap());
     assert_eq!(sweep(&ports, START).await, 1);
     assert_eq!(sweep(&ports, START).await, 0);
+    let forgotten = ports.renewal_leases.extend(id(2), holder(1)).await;
+    assert!(matches!(forgotten, Err(StoreError::LeaseLost)), "{forgotten:?}");
+    for number in [1, 3] {
+        ports.renewal_leases.extend(id(number), holder(1)).await.unwrap();
+    }
 }
 
 /// The rest is for the next time.
