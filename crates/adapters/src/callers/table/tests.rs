@@ -191,6 +191,13 @@ fn there_is_a_most_of_everything() {
     let tokens: Vec<_> = tokens.iter().map(String::as_str).collect();
     assert!(Table::parse(&stanza("a", &tokens[..8], "")).is_ok());
     assert!(Table::parse(&stanza("a", &tokens, "")).is_err());
+    let owners = |count: usize| {
+        let owners: Vec<_> = (0..count).map(|one| format!("\"shop/{one}/*\"")).collect();
+        let all = stanza("a", &[], "").replace("\"*\"", &owners.join(", "));
+        Table::parse(&all).map(|table| table.len()).map_err(|error| error.problem)
+    };
+    assert_eq!(owners(100), Ok(1));
+    assert_eq!(owners(101), Err("caller a: owners is to have 1 to 100 items".to_owned()));
 }
 
 #[test]
