@@ -53,7 +53,8 @@ impl<'a> LeaseWait<'a> {
 #[cfg(test)]
 mod tests {
     use ig_domain::ports::LEASE;
-    use ig_test_support::ImmediateTimer;
+    use ig_test_support::builders::START;
+    use ig_test_support::{FakeClock, ImmediateTimer};
 
     use super::*;
 
@@ -63,8 +64,9 @@ mod tests {
     const STORE_CALL_LIMIT: Duration = Duration::from_secs(4);
 
     #[tokio::test]
-    async fn a_wait_ends_after_a_minute() {
-        let mut wait = LeaseWait::new(&ImmediateTimer);
+    async fn a_wait_ends_after_a_minute_though_the_clock_stands_still() {
+        let clock = FakeClock::at(START);
+        let mut wait = LeaseWait::new(&clock, &ImmediateTimer);
         for _ in 0..600 {
             wait.pause().await.unwrap();
         }
