@@ -125,7 +125,7 @@ async fn a_caller_without_room_is_told_to_wait_and_others_are_not() {
     assert_refused(&again, Code::InvalidArgument, "INVALID_FIELD", &[]);
 }
 
-/// However many a caller makes, few are at the store at a time; its single reads and others' calls pass them by.
+/// However many a caller makes, one is at the store at a time; its single reads and others' calls pass them by.
 #[tokio::test]
 async fn reads_of_many_accounts_wait_for_their_callers_turn_and_hold_up_nothing_else() {
     let stuck = Stuck::default();
@@ -140,7 +140,7 @@ async fn reads_of_many_accounts_wait_for_their_callers_turn_and_hold_up_nothing_
     };
     let begun = &stuck.bulk_reads.0;
     let calls: Vec<_> = (0..5).map(|_| many("a")).collect();
-    begun.acquire_many(2).await.unwrap().forget();
+    begun.acquire().await.unwrap().forget();
 
     let get = v1::GetRequest { key: Some(Key::AccountId(id.clone())), owner: None };
     let single = tokio::spawn({
@@ -150,7 +150,7 @@ async fn reads_of_many_accounts_wait_for_their_callers_turn_and_hold_up_nothing_
     stuck.entered.notified().await;
     let others = many("b");
     begun.acquire().await.unwrap().forget();
-    assert_eq!(begun.available_permits(), 0, "a third one of the same caller");
+    assert_eq!(begun.available_permits(), 0, "a second one of the same caller");
 
     stuck.released.notify_waiters();
     assert_eq!(single.await.unwrap().unwrap_err().code(), Code::NotFound);
