@@ -51,6 +51,8 @@ pub(super) fn run(
         "beside pages of 500 of                p50       p99    p99 of alone   /readyz not 200",
     );
     line("nothing", &alone, &alone);
+    let beside = beside_busy_processors(|| crowd.measure(h2load, None))?;
+    line("a loop on each processor", &beside, &alone);
     for lister in &crowd.listers {
         let second = crowd.second_page(lister)?;
         let requests = [("", PAGES_OF_500), (", few hits", FEW_HITS), (", second page", &second)];
@@ -68,6 +70,20 @@ fn line(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32
     console::say(format_args!(
         "{what:<34} {p50:>6.0} us {p99:>6.0} us {times:>12.1} {unready:>17}"
     ));
+}
+
+/// What `work` gives while every processor is busy with something else: the floor for what fills a machine.
+fn beside_busy_processors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let processors = thread::available_parallelism().context("the processors are not known")?;
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..processors.get() {
+            scope.spawn(|| while !done.load(Ordering::Relaxed) {});
+        }
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 /// The service over many accounts, and its callers.
