@@ -50,7 +50,7 @@ pub(crate) struct Token {
     expire_time: OffsetDateTime,
     dead: bool,
     refusals: u32,
-    /// Whether it was refused twice without a good word in between.
+    /// Whether it was refused twice, and no answer in between told anybody that it is well.
     pub(crate) refused_twice: bool,
 }
 
@@ -97,17 +97,27 @@ impl InstagramModel {
     }
 
     /// Whose token it is, or the refusal.
-    fn judge(&mut self, text: &str, lie: bool, now: OffsetDateTime) -> Result<u32, InstagramError> {
+    fn judge(&mut self, text: &str, lie: bool, call: Call) -> Result<u32, InstagramError> {
         let token = self.tokens.get_mut(text).expect("only issued tokens are presented");
-        if token.dead || token.expire_time <= now || lie {
+        if token.dead || token.expire_time <= call.now || lie {
             token.refusals += 1;
             token.refused_twice |= token.refusals >= 2;
             let reason = ReauthorizationReason::PasswordChanged;
             return Err(error(InstagramErrorKind::TokenRejected(reason)));
         }
-        token.refusals = 0;
+        if call.answered {
+            token.refusals = 0;
+        }
         Ok(token.person)
     }
+}
+
+/// A call as Instagram takes it.
+#[derive(Clone, Copy)]
+struct Call {
+    now: OffsetDateTime,
+    /// Whether what Instagram says comes to our side, so that it can be known there.
+    answered: bool,
 }
 
 fn error(kind: InstagramErrorKind) -> InstagramError {
@@ -158,21 +168,21 @@ impl Ports {
     async fn call<T>(
         &self,
         name: &str,
-        work: impl FnOnce(&mut InstagramModel, OffsetDateTime) -> Result<T, InstagramError> + Send,
+        work: impl FnOnce(&mut InstagramModel, Call) -> Result<T, InstagramError> + Send,
     ) -> Result<T, InstagramError> {
         let way = self.way();
-        let now = self.0.clock.now();
+        let call = Call { now: self.0.clock.now(), answered: matches!(way, Way::Well) };
         let answer = {
             let instagram = &mut self.0.state().instagram;
             match way {
-                Way::Well => work(instagram, now),
+                Way::Well => work(instagram, call),
                 Way::Refused(kind) => Err(error(kind)),
                 Way::Silence { done: false } => Err(error(InstagramErrorKind::NoAnswer)),
                 Way::Silence { done: true } => {
-                    work(instagram, now).and_then(|_| Err(error(InstagramErrorKind::NoAnswer)))
+                    work(instagram, call).and_then(|_| Err(error(InstagramErrorKind::NoAnswer)))
                 }
                 Way::Gibberish => {
-                    work(instagram, now).and_then(|_| Err(error(InstagramErrorKind::Unreadable)))
+                    work(instagram, call).and_then(|_| Err(error(InstagramErrorKind::Unreadable)))
                 }
             }
         };
@@ -193,10 +203,10 @@ impl Ports {
         point().await;
         let lie = self.0.trouble(12);
         let text = token.expose().to_owned();
-        let issued = self.call(name, move |instagram, now| {
-            let person = instagram.judge(&text, lie, now)?;
+        let issued = self.call(name, move |instagram, call| {
+            let person = instagram.judge(&text, lie, call)?;
             let parent = renewal.then_some(text.as_str());
-            Ok(instagram.issue("long", person, parent, now))
+            Ok(instagram.issue("long", person, parent, call.now))
         });
         let lifetime = TokenLifetime::from_seconds(LONG.as_secs()).expect("60 days");
         Ok((long_lived(&issued.await?), lifetime))
@@ -227,14 +237,14 @@ impl Instagram for Ports {
             self.0.violate(format!("{text} was sent again though Instagram may have taken it"));
         }
         let spent = text.clone();
-        let exchanged = self.call("exchange code", move |instagram, now| {
+        let exchanged = self.call("exchange code", move |instagram, call| {
             let code = instagram.codes.get_mut(&spent).expect("a code of the history");
-            if code.used || code.expire_time <= now {
+            if code.used || code.expire_time <= call.now {
                 return Err(error(InstagramErrorKind::CodeRejected));
             }
             code.used = true;
             let person = code.person;
-            Ok((person, instagram.issue("short", person, None, now)))
+            Ok((person, instagram.issue("short", person, None, call.now)))
         });
         match exchanged.await {
             Ok((person, token)) => Ok(CodeExchange {
@@ -271,7 +281,7 @@ impl Instagram for Ports {
         let lie = self.0.trouble(12);
         let text = token.expose().to_owned();
         let person =
-            self.call("read profile", move |instagram, now| instagram.judge(&text, lie, now));
+            self.call("read profile", move |instagram, call| instagram.judge(&text, lie, call));
         Ok(profile(person.await?))
     }
 }
