@@ -34,8 +34,8 @@ const TEXTS_ABOUT_CODES: [(&str, InstagramErrorKind); 7] = [
     ("invalid redirect_uri", RedirectUriRejected),
 ];
 
-/// Texts about the app, in lower case: at any endpoint and under any code they say nothing about a token or a
-/// code.
+/// Texts about the app, in lower case: at any endpoint, under any code and any flag they say nothing about a token or a
+/// code, and waiting mends nothing.
 ///
 /// `Unsupported request` hits all accounts of an app alike: no accepted tester role, no advanced access, or
 /// an app that Meta restricted. `Cannot parse access token` is what a token gets at the wrong host.
@@ -43,14 +43,14 @@ const TEXTS_ABOUT_CODES: [(&str, InstagramErrorKind); 7] = [
 /// after days with all unexpired tokens alive.
 ///
 /// Source: reports of clients; Meta documents none of them.
-const TEXTS: [(&str, InstagramErrorKind); 7] = [
-    ("invalid platform app", AppMisconfigured),
-    ("insufficient developer role", AppMisconfigured),
-    ("invalid scopes", AppMisconfigured),
-    ("unsupported request", AppMisconfigured),
-    ("error validating client secret", AppMisconfigured),
-    ("error validating application", AppMisconfigured),
-    ("cannot parse access token", AppMisconfigured),
+const TEXTS_ABOUT_THE_APP: [&str; 7] = [
+    "invalid platform app",
+    "insufficient developer role",
+    "invalid scopes",
+    "unsupported request",
+    "error validating client secret",
+    "error validating application",
+    "cannot parse access token",
 ];
 
 /// What a token is told that belongs to no session, in lower case; mostly under code 452.
@@ -73,8 +73,8 @@ const BLOCKED: Duration = Duration::from_hours(1);
 
 /// Lets the JSON of an answer through that accepts the request; anything else becomes an error.
 ///
-/// An error body counts under any status, and its code outranks the status. `body` is `None` where it could
-/// not be read.
+/// An error body counts under any status. Its text about the app outranks its code, and its code the status. `body` is
+/// `None` where it could not be read.
 pub(super) fn accept(
     endpoint: Endpoint,
     status: StatusCode,
@@ -84,6 +84,7 @@ pub(super) fn accept(
     let json = body.and_then(lenient::parse);
     if let Some(envelope) = json.as_ref().and_then(ErrorEnvelope::find) {
         let kind = match envelope.dialect {
+            _ if is_about_the_app(&envelope.message) => AppMisconfigured,
             Dialect::Graph => by_code(endpoint, status, headers, &envelope),
             Dialect::Token => by_words(endpoint, status, headers, &envelope),
         };
@@ -113,7 +114,7 @@ fn by_code(
         _ if envelope.transient => return Unavailable,
         _ => {}
     }
-    if let Some(kind) = by_text(endpoint, &envelope.message) {
+    if let Some(kind) = about_code(endpoint, &envelope.message) {
         return kind;
     }
     match (envelope.facts.code, envelope.facts.subcode) {
@@ -139,7 +140,7 @@ fn by_words(
     if envelope.error_type.contains("ratelimit") {
         return RateLimited { retry_after: throttle::retry_after(headers) };
     }
-    if let Some(kind) = by_text(endpoint, &envelope.message) {
+    if let Some(kind) = about_code(endpoint, &envelope.message) {
         return kind;
     }
     // No answer has the HTTP status 101, so here it is the Graph code.
@@ -151,10 +152,14 @@ fn by_words(
     by_status(own.unwrap_or(status), headers)
 }
 
-fn by_text(endpoint: Endpoint, message: &str) -> Option<InstagramErrorKind> {
-    let about_codes = TEXTS_ABOUT_CODES.iter().filter(|_| endpoint == Endpoint::CodeExchange);
-    let known = about_codes.chain(&TEXTS).find(|(text, _)| message.contains(text));
-    known.map(|(_, kind)| *kind)
+fn is_about_the_app(message: &str) -> bool {
+    TEXTS_ABOUT_THE_APP.iter().any(|text| message.contains(text))
+}
+
+/// What the code exchange says of a code or its redirect URI; another endpoint says nothing of these.
+fn about_code(endpoint: Endpoint, message: &str) -> Option<InstagramErrorKind> {
+    let mut about_codes = TEXTS_ABOUT_CODES.iter().filter(|_| endpoint == Endpoint::CodeExchange);
+    about_codes.find(|(text, _)| message.contains(text)).map(|(_, kind)| *kind)
 }
 
 /// What is left where nobody says more, such as a proxy's page.

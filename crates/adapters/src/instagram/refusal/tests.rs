@@ -95,18 +95,31 @@ fn some_graph_errors_are_known_by_their_words(
 #[case::wrong_secret("Error validating client secret.")]
 #[case::deleted_app("Error validating application. Application has been deleted.")]
 #[case::wrong_host("Invalid OAuth access token - Cannot parse access token")]
-fn a_text_about_the_app_outranks_every_code_that_blames_a_token_or_a_code(
+fn a_text_about_the_app_outranks_every_code_and_flag(
     #[case] message: &str,
-    #[values(1, 2, 100, 101, 102, 190, 452, 9_999)] code: i64,
-    #[values(0, 458, 463, CODE_ALREADY_USED)] subcode: i64,
+    #[values(1, 2, 4, 32, 100, 101, 102, 190, 368, 452, 613, 80_002, 9_999)] code: i64,
     #[values(CodeExchange, TokenExtension, TokenRenewal, Profile)] endpoint: Endpoint,
 ) {
-    let graph = json!({"error": {
-        "message": message, "type": "OAuthException", "code": code, "error_subcode": subcode,
-    }});
-    assert_eq!(refused(endpoint, 400, &graph.to_string()), AppMisconfigured);
-    let flat = json!({"error_type": "OAuthException", "code": code, "error_message": message});
-    assert_eq!(refused(endpoint, 400, &flat.to_string()), AppMisconfigured);
+    for (subcode, transient) in
+        [0, 463, CODE_ALREADY_USED].into_iter().flat_map(|code| [(code, false), (code, true)])
+    {
+        let graph = json!({"error": {
+            "message": message, "type": "OAuthException", "code": code, "error_subcode": subcode,
+            "is_transient": transient,
+        }});
+        assert_eq!(refused(endpoint, 400, &graph.to_string()), AppMisconfigured, "{graph}");
+    }
+}
+
+#[rstest]
+fn a_text_about_the_app_outranks_type_and_code_of_the_code_exchange(
+    #[values("OAuthException", "OAuthRateLimitException")] error_type: &str,
+    #[values(101, 190, 400, 429, 500)] code: i64,
+    #[values(400, 429, 503)] status: u16,
+) {
+    let message = "Error validating application. Application has been deleted.";
+    let flat = json!({"error_type": error_type, "code": code, "error_message": message});
+    assert_eq!(refused(CodeExchange, status, &flat.to_string()), AppMisconfigured);
 }
 
 #[rstest]
