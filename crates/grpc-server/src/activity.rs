@@ -20,7 +20,8 @@ pub(crate) struct Activity(Arc<Connection>);
 #[derive(Debug)]
 struct Connection {
     calls: AtomicUsize,
-    calls_without_caller: AtomicUsize,
+    streams_without_caller: AtomicUsize,
+    other_calls_without_caller: AtomicUsize,
     idle_since: AtomicU64,
     moments: Arc<AtomicU64>,
     leaving: CancellationToken,
@@ -32,14 +33,18 @@ pub(crate) struct Busy(Activity);
 
 /// A call under way that needs no caller, until it is dropped. It does not keep its connection.
 #[derive(Debug)]
-pub(crate) struct WithoutCaller(Activity);
+pub(crate) struct WithoutCaller {
+    connection: Activity,
+    is_stream: bool,
+}
 
 impl Activities {
     /// One more connection, idle still.
     pub(crate) fn enter(&self) -> Activity {
         let activity = Activity(Arc::new(Connection {
             calls: AtomicUsize::new(0),
-            calls_without_caller: AtomicUsize::new(0),
+            streams_without_caller: AtomicUsize::new(0),
+            other_calls_without_caller: AtomicUsize::new(0),
             idle_since: AtomicU64::new(self.moments.fetch_add(1, Ordering::Relaxed)),
             moments: Arc::clone(&self.moments),
             leaving: CancellationToken::new(),
@@ -71,12 +76,16 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// Takes note of a call that needs no caller, unless so many are under way.
-    pub(crate) fn begin_without_caller(&self, limit: usize) -> Option<WithoutCaller> {
+    /// Takes note of a call that needs no caller, unless so many of its kind are under way.
+    pub(crate) fn begin_without_caller(
+        &self,
+        is_stream: bool,
+        limit: usize,
+    ) -> Option<WithoutCaller> {
         let one_more = |count| (count < limit).then_some(count + 1);
-        let calls = &self.0.calls_without_caller;
+        let calls = self.0.calls_without_caller(is_stream);
         calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(WithoutCaller(self.clone()))
+        Some(WithoutCaller { connection: self.clone(), is_stream })
     }
 
     /// Whether a call of a caller is under way.
@@ -90,9 +99,17 @@ impl Activity {
     }
 }
 
+impl Connection {
+    /// How many streams, or other calls, that need no caller are under way.
+    fn calls_without_caller(&self, are_streams: bool) -> &AtomicUsize {
+        if are_streams { &self.streams_without_caller } else { &self.other_calls_without_caller }
+    }
+}
+
 impl Drop for WithoutCaller {
     fn drop(&mut self) {
-        self.0.0.calls_without_caller.fetch_sub(1, Ordering::Relaxed);
+        let Self { connection, is_stream } = self;
+        connection.0.calls_without_caller(*is_stream).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

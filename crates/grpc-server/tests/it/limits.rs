@@ -124,6 +124,34 @@ async fn streams_that_need_no_caller_are_bounded_per_connection_and_in_all() {
     while client.watch(HealthCheckRequest::default()).await.is_err() {}
 }
 
+/// Behind a proxy, somebody else's open streams are on the same connection. Nothing but the head of the first calls
+/// comes, so they stay under way.
+#[rstest]
+#[case::watches("Watch", "Check")]
+#[case::checks("Check", "Watch")]
+#[tokio::test]
+async fn streams_and_checks_on_one_connection_take_no_room_from_one_another(
+    #[case] many: &str,
+    #[case] one: &str,
+) {
+    let server = World::new().serve().await;
+    let mut connection = Connection::open(&server).await;
+    for stream in (0..32).map(stream) {
+        connection.send(&call(stream, &format!("/grpc.health.v1.Health/{many}"))).await;
+    }
+    connection.send(&health(stream(32), many)).await;
+    assert!(!connection.is_answered(stream(32)).await, "more than there is room for");
+    connection.send(&health(stream(33), one)).await;
+    assert!(connection.is_answered(stream(33)).await, "another kind has no room");
+}
+
+/// The frames of a whole call of the health service.
+fn health(stream: u32, method: &str) -> Vec<u8> {
+    let message = framed(&HealthCheckRequest::default());
+    let head = call(stream, &format!("/grpc.health.v1.Health/{method}"));
+    [head, frame(DATA, END_STREAM, stream, &message)].concat()
+}
+
 /// The half of a message, and what is answered then.
 #[rstest]
 #[case::of_a_caller("List", 30)]
