@@ -16,6 +16,7 @@ mod rpc;
 mod without_caller;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -26,6 +27,7 @@ use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use ig_domain::ports::Callers;
+use ig_metrics::{MeteredCall, NamedCounts};
 use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
@@ -71,6 +73,14 @@ impl<S> Calls<S> {
 }
 
 impl<S> Calls<S> {
+    /// Takes note of a call.
+    fn begin<B>(&self, request: &Request<B>) -> Underway {
+        let line = Call::begin(request, &self.request_ids, &self.refusals);
+        let rpc = line.rpc();
+        let tokens = (rpc == Rpc::FetchAccessToken).then(|| self.meters.tokens.clone());
+        Underway { line, metered: self.meters.rpcs.begin(rpc), held: None, tokens }
+    }
+
     /// The answer to a request that is not gRPC; logged, the first one of its peer for others to see.
     fn refuse_if_not_grpc<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let response = protocol::refusal(request)?;
@@ -103,29 +113,22 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Some(response) = self.refuse_if_not_grpc(&request) {
-            return Box::pin(std::future::ready(Ok(response)));
+            return Box::pin(ready(Ok(response)));
         }
         // The time runs from here on, not from whenever the runtime first polls.
-        let mut call = Call::begin(&request, &self.request_ids, &self.refusals);
-        let limit = deadline::limit(request.headers(), call.rpc());
+        let mut call = self.begin(&request);
+        let limit = deadline::limit(request.headers(), call.line.rpc());
         let passed = tokio::time::sleep(limit);
         let is_stream = without_caller::is_stream(request.uri().path());
-        let metered = self.meters.rpcs.begin(call.rpc());
-        let span = call.span();
-        let held = match self.admission.admit(call.rpc(), &mut request) {
-            Ok(held) => held,
+        let span = call.line.span();
+        match self.admission.admit(call.line.rpc(), &mut request) {
+            Ok(held) => call.is_admitted(held, &mut request),
             Err(Refused { caller, status }) => {
-                call.is_refused(caller);
-                let response = status.into_http();
-                metered.end(Ended::of(&response));
-                let response = span.in_scope(|| call.end(response));
-                return Box::pin(std::future::ready(Ok(response)));
+                call.line.is_refused(caller);
+                let response = span.in_scope(|| call.end(status.into_http()));
+                return Box::pin(ready(Ok(response)));
             }
-        };
-        if let Some(place) = &held.place {
-            call.is_made_by(Arc::clone(place), &mut request);
         }
-        let tokens = (call.rpc() == Rpc::FetchAccessToken).then(|| self.meters.tokens.clone());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let answering = async move {
             // A stream has its head at once, so only the way to it has a deadline.
@@ -137,14 +140,43 @@ where
             if !is_stream {
                 answered();
             }
-            let ended = Ended::of(&response);
-            metered.end(ended);
-            if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), call.caller()) {
-                tokens.count(caller);
-            }
-            Ok(holding(held, call.end(response)))
+            Ok(call.end(response))
         };
         Box::pin(answering.instrument(span))
+    }
+}
+
+/// A call under way, with what it takes.
+struct Underway {
+    line: Call,
+    metered: MeteredCall<Rpc, Ended>,
+    /// What it holds once it was let in.
+    held: Option<Held>,
+    /// Counts the token that it hands out, where it is for one.
+    tokens: Option<NamedCounts>,
+}
+
+impl Underway {
+    fn is_admitted<B>(&mut self, held: Held, request: &mut Request<B>) {
+        if let Some(place) = &held.place {
+            self.line.is_made_by(Arc::clone(place), request);
+        }
+        self.held = Some(held);
+    }
+
+    /// Counts and logs the answer, which holds what the call holds until the client has taken all of it.
+    fn end(self, response: Response<Body>) -> Response<Body> {
+        let Self { line, metered, held, tokens } = self;
+        let ended = Ended::of(&response);
+        metered.end(ended);
+        if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), line.caller()) {
+            tokens.count(caller);
+        }
+        let response = line.end(response);
+        match held {
+            Some(held) => holding(held, response),
+            None => response,
+        }
     }
 }
 
