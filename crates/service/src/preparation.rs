@@ -1,5 +1,6 @@
 //! Makes the store fit to serve: its migrations, and the keys of its tokens.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use ig_adapters::persistence::Database;
 use ig_adapters::sealing::{KeyCheckError, KeyFile, KeyRing};
 use ig_domain::ports::{KeyChecks, StoreError};
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::keys::Keys;
 
-/// How long the start waits for the store before it serves without.
+/// How long the start waits for the store before it answers calls without.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait between two tries.
@@ -30,37 +31,19 @@ pub(crate) struct Preparation {
     pub(crate) key_checks: Arc<dyn KeyChecks>,
 }
 
+/// What is left to do after the start: it ends once the store is fit, or with why it never will be.
+pub(crate) type Rest<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
+
 impl Preparation {
-    /// One try, five seconds at most. `false` when the store is away, as its probe will tell.
+    /// Begins, and waits five seconds at most. What takes longer, or cannot be done while the store is away, as its
+    /// probe will tell, is left to be done; `None` when nothing is.
     ///
     /// # Errors
     ///
     /// When trying again would not help. A file that cannot be opened is one that is wrong at the start.
-    pub(crate) async fn begin(&self) -> anyhow::Result<bool> {
-        match timeout(PATIENCE, self.prepare()).await {
-            Ok(Err(error)) if self.database.key_file().is_some() && is_unreachable(&error) => {
-                Err(error)
-            }
-            Ok(prepared) => to_attempt(prepared),
-            Err(_) => Ok(false),
-        }
-    }
-
-    /// Tries each second until the store is there.
-    ///
-    /// # Errors
-    ///
-    /// When trying again would not help.
-    pub(crate) async fn finish(&self) -> anyhow::Result<()> {
-        while !self.attempt().await? {
-            sleep(PAUSE).await;
-        }
-        debug!("the store is up to date");
-        Ok(())
-    }
-
-    async fn attempt(&self) -> anyhow::Result<bool> {
-        to_attempt(self.prepare().await)
+    pub(crate) async fn begin(&self) -> anyhow::Result<Option<Rest<'_>>> {
+        let is_file = self.database.key_file().is_some();
+        begin(|| self.prepare(), |error| is_file && is_unreachable(error)).await
     }
 
     async fn prepare(&self) -> anyhow::Result<()> {
@@ -102,6 +85,52 @@ impl Preparation {
     }
 }
 
+/// Begins the first of several tries, and waits for it for [`PATIENCE`]; those errors end it for which `is_for_good`.
+///
+/// A try that takes longer goes on in what is left: a migration that was given up would begin anew, and never end.
+async fn begin<'a, F>(
+    prepare: impl Fn() -> F + 'a,
+    is_for_good: impl Fn(&anyhow::Error) -> bool,
+) -> anyhow::Result<Option<Rest<'a>>>
+where
+    F: Future<Output = anyhow::Result<()>> + 'a,
+{
+    let mut first = Box::pin(prepare());
+    let underway = match timeout(PATIENCE, &mut first).await {
+        Ok(Err(error)) if is_for_good(&error) => return Err(error),
+        Ok(prepared) => {
+            if to_attempt(prepared)? {
+                return Ok(None);
+            }
+            None
+        }
+        Err(_) => {
+            info!(
+                "the database is still being brought up to date; the service is not ready until it is"
+            );
+            Some(first)
+        }
+    };
+    Ok(Some(Box::pin(finish(underway, prepare))))
+}
+
+/// Ends the try that is under way, and tries each second until the store is there.
+async fn finish<F>(underway: Option<Pin<Box<F>>>, prepare: impl Fn() -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut done = match underway {
+        Some(underway) => to_attempt(underway.await)?,
+        None => false,
+    };
+    while !done {
+        sleep(PAUSE).await;
+        done = to_attempt(prepare().await)?;
+    }
+    info!("the database is up to date");
+    Ok(())
+}
+
 /// Whether it was prepared; `false` when trying again may help.
 fn to_attempt(prepared: anyhow::Result<()>) -> anyhow::Result<bool> {
     match prepared {
@@ -127,10 +156,12 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore, StoreMeter};
-    use ig_domain::ports::{SealContext, SealError, TokenCipher as _};
+    use ig_domain::ports::{Cause, SealContext, SealError, TokenCipher as _};
     use ig_metrics::Registry;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -151,7 +182,7 @@ mod tests {
     async fn a_new_database_gets_its_migrations_and_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let preparation = preparation(&folder.path().join("accounts.db"), None);
-        assert!(preparation.begin().await.unwrap());
+        assert!(preparation.begin().await.unwrap().is_none());
         assert!(preparation.keys.are_verified());
         assert_eq!(preparation.database.pending_migrations().await.unwrap(), [""; 0]);
     }
@@ -161,13 +192,44 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let away = folder.path().join("volume");
         let preparation = preparation(&away.join("accounts.db"), Some(KEY));
-        assert!(!preparation.attempt().await.unwrap());
+        assert!(!to_attempt(preparation.prepare().await).unwrap());
         let context = SealContext { table: "account_token", row: Vec::new(), purpose: "test" };
         let sealed = preparation.keys.seal(&context, "token");
         assert!(matches!(sealed, Err(SealError::NoKeys)), "unverified keys seal nothing");
         fs::create_dir(&away).unwrap();
-        preparation.finish().await.unwrap();
+        finish(None, || preparation.prepare()).await.unwrap();
         assert!(preparation.keys.seal(&context, "token").is_ok());
+    }
+
+    /// A migration of a large table takes minutes. Its transaction would be undone each time that it were given up.
+    #[tokio::test(start_paused = true)]
+    async fn a_migration_that_takes_longer_than_the_start_waits_is_begun_once() {
+        let (begun, start) = (AtomicUsize::new(0), Instant::now());
+        let migrate = || async {
+            begun.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_mins(3)).await;
+            Ok(())
+        };
+        let rest = begin(migrate, |_| true).await.unwrap().expect("it goes on");
+        assert_eq!(start.elapsed(), PATIENCE, "calls are answered meanwhile");
+        rest.await.unwrap();
+        assert_eq!((begun.into_inner(), start.elapsed()), (1, Duration::from_mins(3)));
+    }
+
+    /// As one that waits for another replica's, and is told that the server stops.
+    #[tokio::test(start_paused = true)]
+    async fn a_migration_that_fails_late_for_want_of_the_store_is_tried_again() {
+        let begun = AtomicUsize::new(0);
+        let migrate = || async {
+            if begun.fetch_add(1, Ordering::Relaxed) > 0 {
+                return Ok(());
+            }
+            sleep(Duration::from_mins(1)).await;
+            Err(StoreError::Unavailable(Cause::new("away".to_owned())).into())
+        };
+        let rest = begin(migrate, |_| true).await.unwrap().expect("it goes on");
+        rest.await.unwrap();
+        assert_eq!(begun.into_inner(), 2);
     }
 
     #[tokio::test]
@@ -177,8 +239,8 @@ mod tests {
         let no_database = folder.path().join("text.db");
         fs::write(&no_database, "this is no database".repeat(100)).unwrap();
         for (file, why) in [(missing, "unable to open"), (no_database, "not a database")] {
-            let error = preparation(&file, Some(KEY)).begin().await.unwrap_err();
-            let text = format!("{error:#}");
+            let preparation = preparation(&file, Some(KEY));
+            let text = format!("{:#}", preparation.begin().await.err().unwrap());
             assert!(text.contains(&file.display().to_string()) && text.contains(why), "{text}");
         }
     }
@@ -187,12 +249,12 @@ mod tests {
     async fn other_bytes_under_a_known_key_id_refuse_to_serve_and_say_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("accounts.db");
-        assert!(preparation(&file, Some(KEY)).begin().await.unwrap());
+        assert!(preparation(&file, Some(KEY)).begin().await.unwrap().is_none());
         let wrong = preparation(&file, Some(OTHER));
-        let text = wrong.begin().await.unwrap_err().to_string();
+        let text = wrong.begin().await.err().unwrap().to_string();
         assert!(text.contains(r#"put the former key back under "k1""#), "{text}");
         assert!(!wrong.keys.are_verified());
-        assert!(preparation(&file, Some(KEY)).begin().await.unwrap());
+        assert!(preparation(&file, Some(KEY)).begin().await.unwrap().is_none());
     }
 
     /// The made key file and a key of one's own never have one id.
@@ -200,11 +262,11 @@ mod tests {
     async fn a_key_of_ones_own_may_follow_a_made_one() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("accounts.db");
-        assert!(preparation(&file, None).begin().await.unwrap());
+        assert!(preparation(&file, None).begin().await.unwrap().is_none());
         let made = fs::read_to_string(folder.path().join("accounts.db.keys")).unwrap();
         assert!(!made.starts_with("k1:"));
         let both = format!("{KEY},{}", made.trim());
-        assert!(preparation(&file, Some(&both)).begin().await.unwrap());
+        assert!(preparation(&file, Some(&both)).begin().await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -213,8 +275,8 @@ mod tests {
         let key_file = folder.path().join("accounts.db.keys");
         fs::write(&key_file, "planted").unwrap();
         fs::set_permissions(&key_file, Permissions::from_mode(0o600)).unwrap();
-        let refused = preparation(&folder.path().join("accounts.db"), None).begin().await;
-        let text = format!("{:#}", refused.unwrap_err());
+        let preparation = preparation(&folder.path().join("accounts.db"), None);
+        let text = format!("{:#}", preparation.begin().await.err().unwrap());
         assert!(text.contains("accounts.db.keys") && !text.contains("planted"), "{text}");
     }
 }

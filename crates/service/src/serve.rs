@@ -24,7 +24,7 @@ use crate::config::{InvalidSettings, ServeConfig};
 use crate::keys::Keys;
 use crate::meters::Meters;
 use crate::missing_keys::MissingKeys;
-use crate::preparation::Preparation;
+use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::tidying::{shrink_log_forever, tidy_forever};
@@ -51,7 +51,7 @@ pub(crate) async fn run(
     Probes::of(&meters).start(config.metrics_listen).await?;
 
     let (preparation, adapters) = wire(&mut config, &database, clock, &meters)?;
-    let ready = preparation.begin().await?;
+    let rest = preparation.begin().await?;
     let tasks = Tasks {
         sweep: adapters.sweep(),
         missing_keys: MissingKeys {
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     ));
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
-        unusable = background(preparation, ready, tasks) => return Err(unusable),
+        unusable = background(rest, &database, tasks) => return Err(unusable),
         never = callers.follow() => match never {},
         never = tls::follow(tls) => never,
         signal = signals.next() => info!(signal, "stopping"),
@@ -165,14 +165,16 @@ struct Tasks {
 }
 
 /// What goes on beside the calls. Ends only when the store is unusable for good, with the reason.
-async fn background(preparation: Preparation, ready: bool, tasks: Tasks) -> anyhow::Error {
-    if !ready && let Err(unusable) = preparation.finish().await {
+async fn background(rest: Option<Rest<'_>>, database: &Database, tasks: Tasks) -> anyhow::Error {
+    if let Some(rest) = rest
+        && let Err(unusable) = rest.await
+    {
         return unusable;
     }
     tokio::select! {
         never = tidy_forever(tasks.sweep) => never,
         never = tasks.missing_keys.follow() => never,
-        never = shrink_log_forever(&preparation.database) => never,
+        never = shrink_log_forever(database) => never,
     }
 }
 
