@@ -11,7 +11,7 @@ use ig_adapters::system::RandomIds;
 use ig_domain::BearerToken;
 
 use crate::columns::{Columns, plain};
-use crate::config::InvalidSettings;
+use crate::config::{InvalidSettings, shown_path};
 
 const HEADER: [&str; 6] = ["NAME", "ROLES", "OWNERS", "TOKENS", "EXPIRES", "MAX_IN_FLIGHT"];
 
@@ -182,7 +182,8 @@ fn named(file: Option<PathBuf>, problem: &str) -> Result<PathBuf, InvalidSetting
 }
 
 fn failed(file: &Path, error: EditError) -> anyhow::Error {
-    anyhow::Error::new(error).context(format!("CALLERS_FILE ({}) was not changed", file.display()))
+    let file = shown_path(file);
+    anyhow::Error::new(error).context(format!("CALLERS_FILE ({file}) was not changed"))
 }
 
 /// Shows the token, and only then lets it count.

@@ -24,6 +24,7 @@ use secrecy::SecretString;
 
 pub(crate) use self::flags::{Flags, Settings};
 pub(crate) use self::log::{LogConfig, LogFormat};
+pub(crate) use self::origin::shown_path;
 pub(crate) use self::problem::{InvalidSettings, Problem};
 pub(crate) use self::reader::{Reader, Variables};
 pub(crate) use self::serve::ServeConfig;

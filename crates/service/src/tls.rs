@@ -81,7 +81,7 @@ impl TlsFiles {
 impl TlsFileError {
     /// `which` goes on after that word.
     fn new(part: TlsPart, path: &Path, which: &dyn std::fmt::Display) -> Self {
-        Self { part, problem: format!("names {}, which {which}", path.display()) }
+        Self { part, problem: format!("names {}, which {which}", config::shown_path(path)) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a value came from, and as much of it as may be shown.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many characters of a value are shown; ours.
 const MAX_SHOWN_CHARACTERS: usize = 64;
@@ -58,6 +58,23 @@ fn shown(value: &str) -> Option<String> {
     Some(format!("{beginning:?}{dots}"))
 }
 
+/// A path in an error that leads nowhere.
+const HIDDEN_PATH: &str = "<a path that leads nowhere, not shown as it may be a secret>";
+
+/// The path of a setting that is one, as an error may show it: not where it may be what belongs into its file.
+pub(crate) fn shown_path(path: &Path) -> String {
+    let plain = shown(&path.to_string_lossy()).is_some();
+    if plain { path.display().to_string() } else { shown_secret_path(path) }
+}
+
+/// The path of a secret's file, as an error may show it: where it leads somewhere. Any other may be the secret itself.
+pub(super) fn shown_secret_path(path: &Path) -> String {
+    // The root and the working folder are there for any word.
+    let folder = path.parent().filter(|folder| folder.parent().is_some());
+    let leads_somewhere = path.exists() || folder.is_some_and(Path::is_dir);
+    if leads_somewhere { path.display().to_string() } else { HIDDEN_PATH.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -79,6 +96,33 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         assert_eq!(shown(value).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_path_is_shown_where_it_or_its_folder_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().to_owned(), folder.path().join("missing")] {
+            assert_eq!(shown_path(&path), path.to_str().unwrap());
+            assert_eq!(shown_secret_path(&path), path.to_str().unwrap());
+        }
+    }
+
+    #[rstest]
+    #[case::a_word("planted")]
+    #[case::that_begins_as_a_path("/planted")]
+    #[case::base64("pla/nted+/w==")]
+    #[case::base64_that_begins_as_a_path("/planted/word=")]
+    #[case::a_url("postgres://user:planted@db/accounts")]
+    fn a_path_that_may_be_the_secret_itself_is_not_shown(#[case] path: &str) {
+        assert_eq!(shown_secret_path(Path::new(path)), HIDDEN_PATH);
+    }
+
+    #[rstest]
+    #[case::a_word("gone.crt", "gone.crt")]
+    #[case::a_folder("/gone/tls.crt", "/gone/tls.crt")]
+    #[case::a_bearer_token("igacc_0123456789abcdef0123456789abcdef", HIDDEN_PATH)]
+    fn a_path_is_shown_unless_it_looks_like_a_secret(#[case] path: &str, #[case] expected: &str) {
+        assert_eq!(shown_path(Path::new(path)), expected);
     }
 
     #[test]

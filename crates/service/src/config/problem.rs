@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ig_adapters::persistence::InvalidDatabaseUrl;
 
+use super::origin::shown_path;
 use super::setting::{self, Setting};
 
 /// Something that an operator should know of one setting. Its text begins with the variable.
@@ -92,7 +93,7 @@ impl InvalidSettings {
 
     /// The file of callers is there to be read, and cannot be used.
     pub(crate) fn callers_file(path: &Path, error: &dyn Display) -> Self {
-        let text = format_args!("({}) cannot be used: {error}", path.display());
+        let text = format_args!("({}) cannot be used: {error}", shown_path(path));
         let problem = Problem::new(&setting::CALLERS_FILE, &text, None);
         Self::from(Problem { example: None, ..problem })
     }

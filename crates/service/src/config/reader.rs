@@ -11,7 +11,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::flags::FlagValues;
-use super::origin::Origin;
+use super::origin::{Origin, shown_secret_path};
 use super::problem::{InvalidSettings, Problem};
 use super::setting::{Default, Empty, Setting};
 use super::similar_names;
@@ -192,28 +192,33 @@ impl Source {
     /// The value by its own name or by the name of its file, never both.
     fn given(self, setting: &Setting) -> Result<Option<Given>, String> {
         let Self { name, value, file_name, file, origin } = self;
-        let file = file.filter(|path| setting.secret && !path.as_os_str().is_empty());
-        let is_empty = value.as_ref().is_some_and(|value| value.is_empty());
+        let file = file.filter(|_| setting.secret);
+        let empty = match (&value, &file) {
+            (Some(value), _) if value.is_empty() => Some(&name),
+            (_, Some(path)) if path.as_os_str().is_empty() => Some(&file_name),
+            _ => None,
+        };
+        let empty = empty.map(|name| origin(name.clone()));
+        let value = value.filter(|value| !value.is_empty() || setting.empty == Empty::AValue);
+        let file = file.filter(|path| !path.as_os_str().is_empty());
         match (value, file) {
-            (None, None) => Ok(None),
-            (Some(_), None) if is_empty && setting.empty == Empty::NotGiven => Ok(None),
-            (Some(_), None) if is_empty && setting.empty == Empty::Refused => {
-                let origin = origin(name);
-                Err(format!("is given but empty ({origin}): leave it out, or give it a value"))
-            }
+            (Some(_), Some(_)) => Err(format!("and {file_name} are given both: give one")),
             (Some(value), None) => {
                 let origin = origin(name);
                 let value = value.into_string();
                 let value = value.map_err(|_| format!("is not UTF-8 ({origin})"))?;
                 Ok(Some(Given { value: value.into(), origin }))
             }
-            (Some(_), Some(_)) if !is_empty => {
-                Err(format!("and {file_name} are given both: give one"))
-            }
-            (_, Some(path)) => {
+            (None, Some(path)) => {
                 let value = read(&path).map_err(|problem| format!("({file_name}) {problem}"))?;
                 Ok(Some(Given { value, origin: Origin::File { path, named_by: file_name } }))
             }
+            (None, None) => match empty {
+                Some(origin) if setting.empty == Empty::Refused => {
+                    Err(format!("is given but empty ({origin}): {}", setting.remedy_for_empty()))
+                }
+                _ => Ok(None),
+            },
         }
     }
 }
@@ -223,7 +228,7 @@ fn read(path: &Path) -> Result<SecretString, String> {
     let mut text = Zeroizing::new(String::new());
     let read =
         File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text));
-    let refuse = |why: &str| format!("is read from {}, which is {why}", path.display());
+    let refuse = |why: &str| format!("is read from {}, which is {why}", shown_secret_path(path));
     let length = read.map_err(|error| refuse(&format!("not readable ({error})")))?;
     if length as u64 > LARGEST_FILE {
         return Err(refuse(&format!("larger than {LARGEST_FILE} bytes")));

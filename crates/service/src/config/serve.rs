@@ -1,6 +1,6 @@
 //! The settings of `serve`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,17 +75,28 @@ impl Config for ServeConfig {
             reflection: reflection?,
             sandbox_clock_url: sandbox_clock_url?,
         };
-        if config.sandbox_clock_url.is_some() && !is_sandbox(&config.instagram) {
+        config.check(reader, allow_anonymous?);
+        Some(config)
+    }
+}
+
+impl ServeConfig {
+    /// Refuses what does not go together.
+    fn check(&self, reader: &mut Reader<'_>, allow_anonymous: bool) {
+        if self.sandbox_clock_url.is_some() && !is_sandbox(&self.instagram) {
             let problem =
                 "is refused unless every Instagram URL is plain http, as the sandbox's are";
             reader.refuse(&setting::SANDBOX_CLOCK_URL, problem);
         }
-        if config.callers_file.is_none() && !config.listen.ip().is_loopback() && !allow_anonymous? {
+        if self.metrics_listen.is_some_and(|metrics| overlap(metrics, self.listen)) {
+            reader
+                .refuse(&setting::METRICS_LISTEN, "is where GRPC_LISTEN is: give it another port");
+        }
+        if self.callers_file.is_none() && !self.listen.ip().is_loopback() && !allow_anonymous {
             let problem = "is required where GRPC_LISTEN is not loopback, or ALLOW_ANONYMOUS=true to let \
                            everybody who reaches it do everything";
             reader.refuse(&setting::CALLERS_FILE, problem);
         }
-        Some(config)
     }
 }
 
@@ -107,6 +118,17 @@ fn instagram(reader: &mut Reader<'_>) -> Option<GraphApiSettings> {
         graph_url: graph_url?,
         proxy: proxy?,
     })
+}
+
+/// Whether nobody can listen on both: one is the other, or every address of its family. Version 6 has both.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |one: IpAddr, other: IpAddr| {
+        one == other || one.is_unspecified() && (one.is_ipv6() || other.is_ipv4())
+    };
+    let (one_ip, other_ip) = (one.ip(), other.ip());
+    // Port 0 takes a free one each time.
+    let same_port = one.port() == other.port() && one.port() != 0;
+    same_port && (covers(one_ip, other_ip) || covers(other_ip, one_ip))
 }
 
 /// Instagram itself is https only.

@@ -106,8 +106,7 @@ settings! {
             "a key file beside an SQLite database, made at the first start",
         )
         .example("2026-11:THE_BASE64_OF_32_RANDOM_BYTES")
-        .secret()
-        .empty(Empty::Refused);
+        .secret();
 
         MIGRATE_ON_START = Setting::defaulting(
             "MIGRATE_ON_START",
@@ -131,8 +130,7 @@ settings! {
             "The TOML file of the services that may call, read again when it changes; see `caller add`",
             "everybody may do everything: on loopback only, or with ALLOW_ANONYMOUS",
         )
-        .example("/etc/instagram-accounts/callers.toml")
-        .empty(Empty::Refused);
+        .example("/etc/instagram-accounts/callers.toml");
 
         ALLOW_ANONYMOUS = Setting::defaulting(
             "ALLOW_ANONYMOUS",

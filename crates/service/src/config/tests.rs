@@ -1,10 +1,8 @@
 //! What each setting accepts, and what its errors say.
 
 mod help;
+mod sources;
 
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use clap::Parser;
@@ -14,7 +12,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
-use super::setting::{Empty, Setting};
+use super::setting::Setting;
 use super::*;
 
 #[derive(Parser)]
@@ -188,6 +186,25 @@ fn lists_and_spans_are_read() {
     assert!(config.token_keys.is_some());
 }
 
+#[rstest]
+#[case::the_same("127.0.0.1:5000", "127.0.0.1:5000", true)]
+#[case::every_address("0.0.0.0:5000", "127.0.0.1:5000", true)]
+#[case::of_both_families("127.0.0.1:5000", "[::]:5000", true)]
+#[case::another_address("127.0.0.1:5000", "127.0.0.2:5000", false)]
+#[case::another_family("0.0.0.0:5000", "[::1]:5000", false)]
+#[case::free_ones("127.0.0.1:0", "127.0.0.1:0", false)]
+fn probes_and_calls_are_not_answered_at_one_address(
+    #[case] grpc: &str,
+    #[case] metrics: &str,
+    #[case] refused: bool,
+) {
+    let settings =
+        [("ALLOW_ANONYMOUS", "true"), ("GRPC_LISTEN", grpc), ("METRICS_LISTEN", metrics)];
+    let told = serve(&settings).err().map(|invalid| invalid.to_string()).unwrap_or_default();
+    assert_eq!(told.starts_with("METRICS_LISTEN is where GRPC_LISTEN is"), refused, "{told}");
+    assert_eq!(told.is_empty(), !refused, "{told}");
+}
+
 #[test]
 fn an_empty_address_turns_probes_off_and_outranks_like_any_other() {
     assert_eq!(serve(&[("METRICS_LISTEN", "")]).unwrap().metrics_listen, None);
@@ -254,138 +271,6 @@ fn a_proxy_s_url_may_hold_a_password_which_no_error_shows() {
     assert!(text.contains("must be percent-encoded") && !text.contains("planted"), "{text}");
 }
 
-#[test]
-fn a_flag_outranks_variables_and_files_outrank_defaults() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("url");
-    fs::write(&file, "sqlite://file.db\r\n").unwrap();
-    let file = file.to_str().unwrap();
-    let url = |flags: &[&str], variables: &[(&str, &str)]| {
-        let settings = with::<MigrateConfig>(flags, variables).unwrap();
-        settings.config.database.url.expose_secret().to_owned()
-    };
-    let (variable, variable_file) =
-        (("DATABASE_URL", "sqlite://variable.db"), ("DATABASE_URL_FILE", file));
-    assert_eq!(url(&[], &[variable_file]), "sqlite://file.db");
-    assert_eq!(url(&[], &[variable, ("DATABASE_URL_FILE", "")]), "sqlite://variable.db");
-    assert_eq!(url(&["--database-url", "sqlite://flag.db"], &[variable_file]), "sqlite://flag.db");
-    assert_eq!(url(&["--database-url-file", file], &[variable]), "sqlite://file.db");
-}
-
-#[test]
-fn the_password_of_the_database_is_taken_as_it_is_and_may_come_from_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("password");
-    fs::write(&file, "p@ss/#?%41\n").unwrap();
-    let password = |variable| {
-        let settings = with::<MigrateConfig>(&[], &[variable]).unwrap();
-        settings.config.database.password.map(|password| password.expose_secret().to_owned())
-    };
-    let expected = Some("p@ss/#?%41".to_owned());
-    assert_eq!(password(("DATABASE_PASSWORD", "p@ss/#?%41")), expected);
-    assert_eq!(password(("DATABASE_PASSWORD_FILE", file.to_str().unwrap())), expected);
-    assert_eq!(password(("DATABASE_PASSWORD", "")), None);
-}
-
-#[test]
-fn an_error_tells_the_flag_the_variable_or_the_file_that_the_value_came_from() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "k1:planted\n").unwrap();
-    let file = file.path().to_str().unwrap();
-    let told = |flags: &[&str], variables: &[(&str, &str)]| {
-        let read = with::<ServeConfig>(flags, &[&REQUIRED, variables].concat());
-        read.err().unwrap().to_string()
-    };
-    let wrong = "STATE_TTL is not a span of 1s to 365d";
-    let variable = ("STATE_TTL", "15");
-    assert_eq!(
-        told(&[], &[variable]),
-        format!("{wrong} (variable STATE_TTL = \"15\"), for example STATE_TTL=15m")
-    );
-    assert_eq!(
-        told(&["--state-ttl", "soon"], &[variable]),
-        format!("{wrong} (flag --state-ttl = \"soon\"), for example STATE_TTL=15m")
-    );
-    let by_variable = told(&[], &[("TOKEN_KEYS_FILE", file)]);
-    assert!(by_variable.contains(&format!("(file {file} via TOKEN_KEYS_FILE)")), "{by_variable}");
-    let by_flag = told(&["--token-keys-file", file], &[]);
-    assert!(by_flag.contains(&format!("(file {file} via --token-keys-file)")), "{by_flag}");
-    assert!(!by_variable.contains("planted") && !by_flag.contains("planted"), "{by_variable}");
-}
-
-#[test]
-fn a_value_that_may_be_a_secret_in_a_wrong_place_is_not_shown() {
-    let secret = "9f1c4e7ab2d058369f1c4e7ab2d05836";
-    let text = refused(&[("INSTAGRAM_APP_ID", secret)]);
-    assert!(text.contains("variable INSTAGRAM_APP_ID, whose value is not shown"), "{text}");
-    assert!(!text.contains(secret), "{text}");
-}
-
-#[test]
-fn what_turns_out_wrong_after_reading_is_told_where_it_came_from_too() {
-    let flags = CommandLine::<ServeConfig>::try_parse_from(["program", "--grpc-tls-key", "a.key"]);
-    let flags = flags.unwrap().flags;
-    let variables = environment(&[("DATABASE_URL", "mysql://root:planted@db/x")]);
-    let located = |invalid: InvalidSettings| flags.located(invalid.into(), &variables).to_string();
-    let key = located(InvalidSettings::of(&setting::GRPC_TLS_KEY, &"names a.key, which is empty"));
-    assert!(key.contains("which is empty (flag --grpc-tls-key = \"a.key\"), for"), "{key}");
-    let database = located(ig_adapters::persistence::InvalidDatabaseUrl::Scheme.into());
-    assert!(
-        database.starts_with("DATABASE_URL must begin with sqlite: or postgres:"),
-        "{database}"
-    );
-    assert!(database.ends_with("(variable DATABASE_URL)"), "{database}");
-}
-
-#[test]
-fn what_is_not_utf_8_is_told() {
-    let flags = CommandLine::<ServeConfig>::try_parse_from(["program"]).unwrap().flags;
-    let mut variables = environment(&REQUIRED);
-    variables.insert("STATE_TTL".into(), OsStr::from_bytes(&[0xff]).into());
-    let text = flags.read(&variables).err().unwrap().to_string();
-    assert!(text.starts_with("STATE_TTL is not UTF-8 (variable STATE_TTL)"), "{text}");
-}
-
-#[rstest]
-#[case::who_may_call("CALLERS_FILE", "/etc/callers.toml")]
-#[case::where_accounts_are("DATABASE_URL", "sqlite://a.db")]
-#[case::what_seals_tokens("TOKEN_KEYS", KEY)]
-fn an_empty_value_that_would_open_or_move_something_is_refused(
-    #[case] name: &str,
-    #[case] value: &str,
-) {
-    let text = refused(&[(name, "")]);
-    let expected = format!("{name} is given but empty (variable {name}): leave it out, or give");
-    assert!(text.starts_with(&expected), "{text}");
-    let setting = setting::ALL.iter().find(|setting| setting.name == name).unwrap();
-    let flag = format!("--{}", setting.flag());
-    let variables = [&REQUIRED[..], &[(name, value)]].concat();
-    let text = with::<ServeConfig>(&[&flag, ""], &variables).err().unwrap().to_string();
-    assert!(text.starts_with(&format!("{name} is given but empty (flag {flag})")), "{text}");
-}
-
-#[test]
-fn a_file_makes_up_for_an_empty_value() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, KEY).unwrap();
-    let file = file.path().to_str().unwrap();
-    assert!(serve(&[("TOKEN_KEYS", ""), ("TOKEN_KEYS_FILE", file)]).unwrap().token_keys.is_some());
-}
-
-#[test]
-fn every_other_empty_value_counts_as_none() {
-    let kept = setting::ALL.iter().filter(|setting| setting.empty == Empty::NotGiven);
-    for Setting { name, default, .. } in kept.copied() {
-        match (serve(&[(name, "")]), default) {
-            (Ok(_), _) => {}
-            (Err(refused), setting::Default::Required) => {
-                assert!(refused.to_string().starts_with(&format!("{name} is required")));
-            }
-            (Err(refused), _) => panic!("{refused}"),
-        }
-    }
-}
-
 /// What is told of settings that can be used.
 fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
     let usual = [REQUIRED[0], ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789ABCDEF")];
@@ -421,45 +306,6 @@ fn a_misspelt_variable_is_told_also_where_settings_are_refused() {
     assert!(refused.to_string().starts_with("INSTAGRAM_APP_ID is required"), "{refused}");
     let told: Vec<_> = refused.warnings().iter().map(Problem::to_string).collect();
     assert!(told.iter().any(|told| told.contains("the variable INSTAGRAM_APPID,")), "{told:?}");
-}
-
-#[test]
-fn a_value_and_a_file_at_once_are_refused() {
-    let both = [("TOKEN_KEYS", KEY), ("TOKEN_KEYS_FILE", "/run/keys")];
-    let text = refused(&both);
-    assert!(text.starts_with("TOKEN_KEYS and TOKEN_KEYS_FILE are given both: give one"), "{text}");
-}
-
-#[rstest]
-#[case::empty("\n", "which is empty")]
-#[case::large(&"x".repeat(64 * 1024 + 1), "which is larger than 65536 bytes")]
-fn a_file_that_will_not_do_is_named(#[case] content: &str, #[case] problem: &str) {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, content).unwrap();
-    let path = file.path().to_str().unwrap();
-    let text = refused(&[("TOKEN_KEYS_FILE", path)]);
-    assert!(text.contains("TOKEN_KEYS_FILE") && text.contains(path), "{text}");
-    assert!(text.contains(problem), "{text}");
-}
-
-#[test]
-fn a_missing_file_is_named_and_only_secrets_come_from_files() {
-    let text = refused(&[("TOKEN_KEYS_FILE", "/nonexistent/keys")]);
-    assert!(text.contains("/nonexistent/keys, which is not readable (No such file"), "{text}");
-    assert!(serve(&[("STATE_TTL_FILE", "/nonexistent")]).is_ok());
-}
-
-#[test]
-fn what_the_command_line_refuses_shows_no_secret() {
-    for wrong in [
-        &["--instagram-app-secret=planted", "--instagram-app-secret=planted"][..],
-        &["--instagram-app-secrets=planted"],
-        &["--token-keys", "planted", "--token-key=planted"],
-    ] {
-        let refused = CommandLine::<ServeConfig>::try_parse_from(["program"].iter().chain(wrong));
-        let text = refused.err().unwrap().to_string();
-        assert!(!text.contains("planted"), "{text}");
-    }
 }
 
 proptest! {

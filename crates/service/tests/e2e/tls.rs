@@ -103,11 +103,12 @@ impl Server {
         self.call(arguments, HEALTH).unwrap_err()
     }
 
-    fn healthcheck(&self, certificate: &str) -> Output {
+    fn healthcheck(&self, certificate: Option<&str>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
         let listen = self.address.replace("localhost", "127.0.0.1");
         command.arg("healthcheck").current_dir(self.folder.path()).env_clear();
-        command.env("GRPC_LISTEN", listen).env("GRPC_TLS_CERT", certificate).output().unwrap()
+        let certificate = certificate.map(|certificate| ("GRPC_TLS_CERT", certificate));
+        command.env("GRPC_LISTEN", listen).envs(certificate).output().unwrap()
     }
 }
 
@@ -184,9 +185,9 @@ async fn healthcheck_asks_over_tls_whatever_the_file_of_the_certificate_holds_by
     let server = Server::start().await;
     fs::write(server.path("broken.crt"), "planted").unwrap();
     for certificate in ["tls.crt", "publisher.crt", "broken.crt", "gone.crt"] {
-        assert_eq!(server.healthcheck(certificate).status.code(), Some(0), "{certificate}");
+        assert_eq!(server.healthcheck(Some(certificate)).status.code(), Some(0), "{certificate}");
     }
-    let Output { status, stderr, .. } = server.healthcheck("");
+    let Output { status, stderr, .. } = server.healthcheck(None);
     let words = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(1), "{words}");
     assert!(words.contains("cannot be asked"), "{words}");
@@ -210,7 +211,7 @@ async fn renewed_files_are_taken_and_broken_ones_told_once() {
     make_certificates(folder.path());
     process.line_with("new connections use them");
     eventually("both files are new", async || server.serves(&PUBLISHER).then_some(())).await;
-    assert_eq!(server.healthcheck("tls.crt").status.code(), Some(0));
+    assert_eq!(server.healthcheck(Some("tls.crt")).status.code(), Some(0));
     let stranger = server.refusal(&["-cacert", "former-ca.crt"]);
     assert!(stranger.contains("unknown authority"), "{stranger}");
     let log = process.printed();
@@ -233,7 +234,7 @@ async fn renewed_files_are_taken_and_broken_ones_told_once() {
     "names publisher.key, which holds the private key of another certificate"
 )]
 #[case::no_authority("GRPC_TLS_CLIENT_CA", "tls.key", "names tls.key, which holds no certificate")]
-#[case::alone("GRPC_TLS_KEY", "", "is given without GRPC_TLS_KEY: give both")]
+#[case::nowhere("GRPC_TLS_KEY", "", "is given but empty (variable GRPC_TLS_KEY): leave it out, or")]
 #[tokio::test]
 async fn files_that_will_not_do_stop_the_start(
     #[case] variable: &str,
@@ -247,7 +248,9 @@ async fn files_that_will_not_do_stop_the_start(
     let output = command.envs(SETTINGS).env(variable, value).output().unwrap();
     let words = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{words}");
-    let named = if value.is_empty() { "GRPC_TLS_CERT" } else { variable };
-    assert!(words.contains(&format!("error: {named} {problem}")), "{words}");
-    assert!(words.contains(&format!(", for example {named}=/etc/instagram-accounts/")), "{words}");
+    assert!(words.contains(&format!("error: {variable} {problem}")), "{words}");
+    assert!(
+        words.contains(&format!(", for example {variable}=/etc/instagram-accounts/")),
+        "{words}"
+    );
 }

@@ -35,11 +35,12 @@ pub(in crate::config) enum Default {
 /// What an empty value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Empty {
-    /// As if it were not given.
+    /// As if it were not given. That of settings with a default, which the documents tell.
     NotGiven,
     /// A value like any other.
     AValue,
-    /// A mistake: as if it were not given, it would let everybody in, or keep accounts elsewhere.
+    /// A mistake, such as a variable that was to be put in and is unset: as if it were not given, it would let
+    /// everybody in, take any redirect URI, or go without TLS or proxy. That of settings without a default.
     Refused,
 }
 
@@ -50,7 +51,7 @@ impl Setting {
         value_name: &'static str,
         meaning: &'static str,
     ) -> Self {
-        Self::new(name, value_name, meaning, Default::Required)
+        Self::new(name, value_name, meaning, Default::Required).empty(Empty::Refused)
     }
 
     /// One that need not be given, which then means `unset`.
@@ -60,7 +61,7 @@ impl Setting {
         meaning: &'static str,
         unset: &'static str,
     ) -> Self {
-        Self::new(name, value_name, meaning, Default::Unset(unset))
+        Self::new(name, value_name, meaning, Default::Unset(unset)).empty(Empty::Refused)
     }
 
     /// One with a default.
@@ -102,6 +103,14 @@ impl Setting {
     /// The flag: `STATE_TTL` is `state-ttl`, without the hyphens before it.
     pub(in crate::config) fn flag(&self) -> String {
         self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// What to do about an empty value that is refused.
+    pub(in crate::config) fn remedy_for_empty(&self) -> &'static str {
+        match self.default {
+            Default::Required => "give it a value",
+            Default::Unset(_) | Default::Value(_) => "leave it out, or give it a value",
+        }
     }
 
     /// The variable that names a file with the value.
