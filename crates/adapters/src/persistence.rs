@@ -38,10 +38,12 @@ mod sweep;
 mod tokens;
 mod unreachable;
 mod unreadable;
+mod write_obstacle;
 
 pub use calls::StoreMeter;
 pub use database::Database;
 pub use database_url::{DatabaseSettings, InvalidDatabaseUrl};
+pub use write_obstacle::WriteObstacle;
 
 /// The rows of one Meta app in a database.
 #[derive(Clone)]

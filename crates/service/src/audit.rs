@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 
 use self::table::{Table, write_json};
 use crate::config::{AuditConfig, InvalidSettings};
+use crate::output::is_read_on;
 
 /// How many entries are held at once.
 const PAGE: u64 = 500;
@@ -67,10 +68,8 @@ pub(crate) async fn run(
         let entries = database.audit_entries(config.app_id.as_ref(), &page).await;
         let entries = entries.context("the database cannot be asked for its audit")?;
         let written = if json { write_json(&entries, out) } else { table.write(&entries, out) };
-        match written {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            written => written?,
+        if !is_read_on(written)? {
+            break;
         }
         left -= entries.len() as u64;
         let Some(last) = entries.last().filter(|_| entries.len() as u64 == page.limit) else {

@@ -12,6 +12,7 @@ use ig_domain::BearerToken;
 
 use crate::columns::{Columns, plain};
 use crate::config::{InvalidSettings, shown_path};
+use crate::output::is_read_on;
 
 const HEADER: [&str; 6] = ["NAME", "ROLES", "OWNERS", "TOKENS", "EXPIRES", "MAX_IN_FLIGHT"];
 
@@ -114,7 +115,8 @@ fn list(file: &Path, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
             or_none(max_in_flight.map(|calls| calls.to_string())),
         ]
     });
-    Ok(Columns::new(HEADER).write(rows.collect(), outputs.out)?)
+    is_read_on(Columns::new(HEADER).write(rows.collect(), outputs.out))?;
+    Ok(())
 }
 
 fn remove(name: &str, file: &Path, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {

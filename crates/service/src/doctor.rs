@@ -1,18 +1,17 @@
 //! Looks for what would keep `serve` from serving: in settings, files, keys and the database. Writes nothing.
 
-use std::fmt::Display;
+mod database;
+
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use ig_adapters::persistence::{Database, SeaOrmStore};
-use ig_adapters::sealing::{KeyCheckError, KeyFile, KeyFileError, KeyRing};
+use ig_adapters::persistence::Database;
+use ig_adapters::sealing::{KeyFile, KeyFileError};
 
 use crate::config::setting::{self, Setting};
 use crate::config::{Flags, InvalidSettings, Problem, ServeConfig, Settings, Variables};
-use crate::keys::Keys;
-use crate::meters::Meters;
+use crate::output::is_read_on;
 use crate::tls::FollowedTls;
 use crate::{serve, wiring};
 
@@ -62,14 +61,21 @@ impl Findings {
         {
             self.note(Err(unusable_keys(error)));
         }
-        match database {
-            Ok(database) if !offline => {
-                if let Some(url) = &config.sandbox_clock_url {
-                    self.note(sandbox_clock(url).await);
-                }
-                self.note(self::database(config, database, key_file).await);
-            }
-            Ok(_) => {}
+        let database = match database {
+            Ok(database) => database,
+            Err(invalid) => return self.note(Err(invalid)),
+        };
+        if let Some(obstacle) = database.unwritable_file() {
+            self.note(Err(database::unwritable(&obstacle)));
+        }
+        if offline {
+            return;
+        }
+        if let Some(url) = &config.sandbox_clock_url {
+            self.note(sandbox_clock(url).await);
+        }
+        match database::examine(config, database, key_file).await {
+            Ok(warning) => self.warnings.extend(warning),
             Err(invalid) => self.note(Err(invalid)),
         }
     }
@@ -105,15 +111,17 @@ impl Findings {
     ) -> io::Result<ExitCode> {
         let Self { errors, mut warnings } = self;
         let code = if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let mut lines = Vec::new();
         for invalid in errors {
             let (problems, more) = flags.located_settings(invalid, variables).into_parts();
             warnings.extend(more);
-            for problem in problems {
-                writeln!(out, "{}", problem.marked("error"))?;
-            }
+            lines.extend(problems.iter().map(|problem| problem.marked("error")));
         }
-        for warning in warnings {
-            writeln!(out, "{}", warning.marked("warning"))?;
+        lines.extend(warnings.iter().map(|warning| warning.marked("warning")));
+        for line in lines {
+            if !is_read_on(writeln!(out, "{line}"))? {
+                break;
+            }
         }
         Ok(code)
     }
@@ -141,67 +149,6 @@ async fn sandbox_clock(url: &str) -> Result<(), InvalidSettings> {
     clock.map_err(|error| {
         let text = format!("gives no time ({error:#}): start the sandbox, or leave it out");
         InvalidSettings::with_remedy(&setting::SANDBOX_CLOCK_URL, &text)
-    })
-}
-
-/// Asks the database what it lacks, and whether the keys are its own.
-async fn database(
-    config: &ServeConfig,
-    database: Database,
-    key_file: Option<Result<KeyFile, KeyFileError>>,
-) -> Result<(), InvalidSettings> {
-    if database.will_be_created() {
-        return Ok(());
-    }
-    let refuse = |text: &dyn Display| InvalidSettings::with_remedy(&setting::DATABASE_URL, text);
-    let away = |error| {
-        refuse(&format_args!(
-            "names a database that cannot be asked: {}; check that it is there, and its host, name and password",
-            chain(&error)
-        ))
-    };
-    let missing = database.pending_migrations().await.map_err(away)?;
-    match missing.first() {
-        Some(first) if !serve::migrates(config, &database) => {
-            return Err(refuse(&format_args!(
-                "names a database that lacks {} migrations, first {first}: run `instagram-accounts migrate`, \
-                 or set MIGRATE_ON_START=true",
-                missing.len()
-            )));
-        }
-        // Serving brings it up to date.
-        Some(_) => return Ok(()),
-        None => {}
-    }
-    match (&config.token_keys, key_file) {
-        (Some(ring), _) => verify(ring, config, database).await,
-        (None, Some(Ok(file))) => verify(&file.ring, config, database).await,
-        (None, Some(Err(error))) if database.anything_sealed().await.map_err(away)? => {
-            Err(unusable_keys(&error))
-        }
-        (None, _) => Ok(()),
-    }
-}
-
-/// Tries the keys on what the database holds.
-async fn verify(
-    ring: &KeyRing,
-    config: &ServeConfig,
-    database: Database,
-) -> Result<(), InvalidSettings> {
-    let (app_id, keys) = (config.instagram.app_id.clone(), Arc::new(Keys::default()));
-    let store = SeaOrmStore::new(
-        Arc::new(database),
-        app_id,
-        keys,
-        Meters::new(&ig_metrics::Counter::default()).store,
-    );
-    ring.verify(&store).await.map_err(|error| {
-        let setting = match error {
-            KeyCheckError::Store(_) => &setting::DATABASE_URL,
-            KeyCheckError::Mismatch(_) | KeyCheckError::Seal(_) => &setting::TOKEN_KEYS,
-        };
-        InvalidSettings::with_remedy(setting, &format_args!("cannot be used: {}", chain(&error)))
     })
 }
 

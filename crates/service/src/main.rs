@@ -12,6 +12,7 @@ mod keys;
 mod meters;
 mod migrate;
 mod missing_keys;
+mod output;
 mod preparation;
 mod probes;
 mod serve;

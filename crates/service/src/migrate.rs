@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use ig_adapters::persistence::{Database, DatabaseSettings};
 
 use crate::config::InvalidSettings;
+use crate::output::is_read_on;
 
 /// Takes all migrations that are missing; with `check` only names them, and `FAILURE` says that there are some.
 ///
@@ -23,7 +24,7 @@ pub(crate) async fn run(
         return report(&database, out).await;
     }
     database.migrate().await.context("the database was not brought up to date")?;
-    writeln!(out, "the database is up to date")?;
+    is_read_on(writeln!(out, "the database is up to date"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -31,18 +32,17 @@ async fn report(database: &Database, out: &mut dyn Write) -> anyhow::Result<Exit
     let pending = database.pending_migrations().await;
     let pending = pending.context("the database cannot be asked for its migrations")?;
     if pending.is_empty() {
-        writeln!(out, "the database is up to date")?;
+        is_read_on(writeln!(out, "the database is up to date"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    for name in pending {
-        writeln!(out, "{name}")?;
-    }
+    is_read_on(writeln!(out, "{}", pending.join("\n")))?;
     Ok(ExitCode::FAILURE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Closed;
 
     async fn migrate(url: &str, check: bool) -> (String, ExitCode) {
         let mut out = Vec::new();
@@ -64,6 +64,18 @@ mod tests {
         assert_eq!(migrate(&url, false).await.1, ExitCode::SUCCESS);
         let expected = ("the database is up to date\n".to_owned(), ExitCode::SUCCESS);
         assert_eq!(migrate(&url, true).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_has_seen_enough_changes_no_exit_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        std::fs::write(&file, "").unwrap();
+        let settings = DatabaseSettings::of(&format!("sqlite://{}", file.display()));
+        let code = async |check| run(&settings, check, &mut Closed).await.unwrap();
+        assert_eq!(code(true).await, ExitCode::FAILURE);
+        assert_eq!(code(false).await, ExitCode::SUCCESS);
+        assert_eq!(code(true).await, ExitCode::SUCCESS);
     }
 
     #[tokio::test]

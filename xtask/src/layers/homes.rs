@@ -58,7 +58,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("shlex", &["xtask"]),
     ("strsim", &["ig-service"]),
     ("subtle", &["ig-adapters"]),
-    ("tempfile", &["xtask"]),
+    ("tempfile", &["ig-adapters", "xtask"]),
     (
         "thiserror",
         &[

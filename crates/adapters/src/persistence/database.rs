@@ -132,9 +132,7 @@ impl Database {
     #[must_use]
     pub fn key_file(&self) -> Option<PathBuf> {
         let Engine::Sqlite { file, .. } = &self.engine else { return None };
-        let mut path = file.path().as_os_str().to_owned();
-        path.push(".keys");
-        Some(path.into())
+        Some(file.beside(".keys"))
     }
 
     /// Whether it is an SQLite file that is missing, and that [`migrate`](Self::migrate) will create.
@@ -205,7 +203,7 @@ impl Database {
     }
 
     /// Begins several reads.
-    async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub(super) async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
         match self.engine {
             Engine::Sqlite { .. } => self.connections.begin().await,
             Engine::Postgres(_) => postgres::begin_read(&self.connections).await,

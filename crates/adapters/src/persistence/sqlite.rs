@@ -104,19 +104,30 @@ impl SqliteFile {
 
     /// A connection that creates and changes no file.
     pub(super) fn read_only_connections(&self) -> DatabaseConnection {
-        let mut log = self.path.as_os_str().to_owned();
-        log.push("-wal");
         // Without a log nobody else has the file open. A reader would create one, unless it is told that the file
         // does not change.
-        let options = self.options(BUSY_FOR).read_only(true).immutable(!Path::new(&log).exists());
+        let options =
+            self.options(BUSY_FOR).read_only(true).immutable(!self.beside("-wal").exists());
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN);
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_lazy_with(options))
     }
 
     /// Whether the file is missing, and can be created in its folder.
     pub(super) fn will_be_created(&self) -> bool {
+        self.create && !self.path.exists() && self.folder().is_dir()
+    }
+
+    /// The folder that it is in.
+    pub(super) fn folder(&self) -> &Path {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self.create && !self.path.exists() && folder.unwrap_or(Path::new(".")).is_dir()
+        folder.unwrap_or(Path::new("."))
+    }
+
+    /// The file beside it whose name goes on so.
+    pub(super) fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(suffix);
+        path.into()
     }
 
     /// One connection for migrations, which may create the file where the URL says so.

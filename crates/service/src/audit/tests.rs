@@ -12,6 +12,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use super::*;
+use crate::output::Closed;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -145,19 +146,6 @@ fn what_cannot_be_asked_for_is_named(#[case] arguments: &[&str], #[case] expecte
     let refused = CommandLine::try_parse_from(["audit"].iter().chain(arguments));
     let error = refused.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains(expected), "{error}");
-}
-
-/// Standard output of `audit | head`.
-struct Closed;
-
-impl Write for Closed {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use clap::Parser;
 use rstest::rstest;
 
 use super::*;
+use crate::output::Closed;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -19,6 +20,21 @@ fn ran(arguments: &[&str], file: Option<&Path>) -> anyhow::Result<(String, Strin
     let mut outputs = Outputs { out: &mut out, err: &mut err };
     run(command, file.map(Path::to_owned), &mut outputs)?;
     Ok((String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap()))
+}
+
+/// Standard output of `caller list | head`. A token that nobody can have seen is another matter.
+#[test]
+fn a_reader_that_has_seen_enough_of_the_list_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("callers.toml");
+    ran(&[PUBLISHER.as_slice(), &["--write"]].concat(), Some(&file)).unwrap();
+    let run = |arguments: &[&str]| {
+        let CommandLine { command } = CommandLine::try_parse_from(arguments).unwrap();
+        let mut outputs = Outputs { out: &mut Closed, err: &mut Vec::new() };
+        run(command, Some(file.clone()), &mut outputs)
+    };
+    run(&["caller", "list"]).unwrap();
+    run(&["caller", "token", "publisher", "--write"]).unwrap_err();
 }
 
 fn hash(token: &str) -> String {

@@ -10,6 +10,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use super::*;
+use crate::output::Closed;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -68,6 +69,7 @@ impl Place {
     /// Every file with what it holds.
     fn files(&self) -> BTreeMap<OsString, Vec<u8>> {
         let files = fs::read_dir(&self.0).unwrap().map(|file| file.unwrap());
+        let files = files.filter(|file| file.file_type().unwrap().is_file());
         files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
     }
 
@@ -203,6 +205,58 @@ async fn an_address_that_is_taken_is_a_warning_and_a_foreign_one_an_error() {
     assert!(lines[0].starts_with("METRICS_LISTEN (error) is 192.0.2.1:1, which cannot"), "{told}");
     let expected = format!("GRPC_LISTEN (warning) is {taken}, which is taken");
     assert!(lines[1].starts_with(&expected), "{told}");
+}
+
+#[tokio::test]
+async fn probes_at_the_address_of_calls_are_told() {
+    let settings = [("GRPC_LISTEN", "127.0.0.1:50051"), ("METRICS_LISTEN", "127.0.0.1:50051")];
+    let (told, code) = Place::new().told(&settings, true).await;
+    assert!(told.starts_with("METRICS_LISTEN (error) is where GRPC_LISTEN is: give it"), "{told}");
+    assert!(told.contains("(variable METRICS_LISTEN = \"127.0.0.1:50051\")"), "{told}");
+    assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
+}
+
+/// In which not even root makes a file.
+const UNWRITABLE_FOLDER: &str = "/proc";
+
+#[rstest]
+#[tokio::test]
+async fn a_folder_that_lets_no_file_be_made_is_told(#[values(true, false)] offline: bool) {
+    let url = format!("sqlite://{UNWRITABLE_FOLDER}/accounts.db?mode=rwc");
+    let (told, code) = Place::new().told(&[("DATABASE_URL", &url)], offline).await;
+    let expected = "DATABASE_URL (error) names a database that cannot be written: /proc cannot be";
+    assert!(told.starts_with(expected), "{told}");
+    assert!(told.contains("let the user of this process write the file"), "{told}");
+    assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told() {
+    let place = Place::migrated().await;
+    // Nobody writes a folder as a file, whatever rights he has.
+    let log = place.path("accounts.db-wal");
+    fs::create_dir(&log).unwrap();
+    let (told, code) = place.told(&[], true).await;
+    assert!(told.contains(&format!("cannot be written: {log} cannot be written: ")), "{told}");
+    assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
+}
+
+/// Standard output of `doctor | head`. What was found is told by the exit code all the same.
+#[rstest]
+#[case::nothing_wrong("15m", ExitCode::SUCCESS)]
+#[case::something_wrong("15", ExitCode::FAILURE)]
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error(#[case] ttl: &str, #[case] expected: ExitCode) {
+    let flags = CommandLine::try_parse_from(["program"]).unwrap().flags;
+    let settings = [
+        ("INSTAGRAM_APP_ID", "1234567890123456"),
+        // A warning at least.
+        ("INSTAGRAM_APP_SECRET", "planted"),
+        ("STATE_TTL", ttl),
+    ];
+    let variables = settings.map(|(name, value)| (name.into(), value.into())).into();
+    let code = run(&flags, &variables, true, &mut Closed).await.unwrap();
+    assert_eq!(code, expected);
 }
 
 #[tokio::test]

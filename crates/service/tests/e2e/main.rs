@@ -14,6 +14,7 @@ mod callers;
 mod concurrency;
 mod consent;
 mod describe;
+mod doctor;
 mod errors;
 mod examples;
 mod flow;

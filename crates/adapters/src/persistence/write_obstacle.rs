@@ -1,0 +1,96 @@
+//! What would keep a server from writing, found out without writing anything.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::PathBuf;
+
+use ig_domain::ports::StoreError;
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, Statement};
+
+use super::Database;
+use super::database::{Engine, bounded};
+use super::error::translate;
+use super::postgres;
+
+/// What serving does to each table. Tokens go with their accounts, by the foreign key.
+const NEEDED: [(&str, &str); 7] = [
+    ("account_token", "SELECT INSERT UPDATE"),
+    ("instagram_account", "SELECT INSERT UPDATE DELETE"),
+    ("link_attempt", "SELECT INSERT UPDATE DELETE"),
+    ("pending_link", "SELECT INSERT UPDATE DELETE"),
+    ("renewal_lease", "SELECT INSERT UPDATE DELETE"),
+    ("sealing_key", "SELECT INSERT"),
+    ("token_audit", "SELECT INSERT"),
+];
+
+/// What would keep a server from writing.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteObstacle {
+    /// The SQLite file, one of those beside it, or their folder, in which SQLite keeps its log.
+    #[error("{} cannot be written", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// Sessions in PostgreSQL may only read, as those of a standby.
+    #[error("sessions may only read")]
+    ReadOnly,
+    /// The role in PostgreSQL lacks these grants, such as `INSERT on token_audit`.
+    #[error("the role lacks {}", .0.join(", "))]
+    Grants(Vec<String>),
+}
+
+impl Database {
+    /// The first file of SQLite's, or its folder, that is there and cannot be written. To be asked before the first
+    /// connection is opened: who closes a file gives up all locks that its process has on it.
+    #[must_use]
+    pub fn unwritable_file(&self) -> Option<WriteObstacle> {
+        let Engine::Sqlite { file, .. } = &self.engine else { return None };
+        if !file.path().exists() && !file.will_be_created() {
+            return None;
+        }
+        let files = ["", "-wal", "-shm"].map(|suffix| file.beside(suffix));
+        let files = files.into_iter().filter(|path| path.exists());
+        let unwritable = files.map(|path| {
+            let opened = OpenOptions::new().write(true).open(&path);
+            (opened, path)
+        });
+        // One that has no name, where the file system knows such.
+        let in_folder = (tempfile::tempfile_in(file.folder()), file.folder().to_owned());
+        unwritable
+            .chain([in_folder])
+            .find_map(|(opened, path)| Some(WriteObstacle::File(path, opened.err()?)))
+    }
+
+    /// What PostgreSQL does not let its role do. Tables that are missing are no obstacle: migrations make them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn refused_writing(&self) -> Result<Option<WriteObstacle>, StoreError> {
+        let Engine::Postgres(_) = self.engine else { return Ok(None) };
+        let asked = bounded(async {
+            let session = self.begin_read().await.map_err(|error| translate(&error))?;
+            refused(&session).await.map_err(|error| translate(&error))
+        });
+        self.explained(asked.await).await
+    }
+}
+
+async fn refused(session: &DatabaseTransaction) -> Result<Option<WriteObstacle>, DbErr> {
+    if postgres::is_read_only(session).await? {
+        return Ok(Some(WriteObstacle::ReadOnly));
+    }
+    let question = Statement::from_string(session.get_database_backend(), missing_grants());
+    let missing = session.query_all_raw(question).await?;
+    let missing: Result<Vec<String>, _> =
+        missing.iter().map(|row| row.try_get("", "missing")).collect();
+    Ok(Some(missing?).filter(|missing| !missing.is_empty()).map(WriteObstacle::Grants))
+}
+
+fn missing_grants() -> String {
+    let needed = NEEDED.map(|(table, grants)| format!("('{table}', '{grants}')")).join(", ");
+    format!(
+        "SELECT privilege || ' on ' || name AS missing \
+         FROM (VALUES {needed}) AS needed (name, privileges), \
+         regexp_split_to_table(privileges, ' ') AS privilege \
+         WHERE NOT has_table_privilege(to_regclass(name), privilege) ORDER BY name, privilege"
+    )
+}
