@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::compose::Compose;
 use self::load::Load;
 use crate::console::{self, Step};
-use crate::grpc::{self, Client, SERVICE};
+use crate::grpc::{Client, SERVICE};
 use crate::process;
 use crate::tools::{ContainerEngine, Tools};
 use crate::up::demo;
@@ -25,9 +25,6 @@ const RUNNING: [&str; 5] = ["postgres", "sandbox", "accounts-1", "accounts-2", "
 
 /// The replicas behind the proxy.
 const REPLICAS: [&str; 2] = ["accounts-1", "accounts-2"];
-
-/// Where the stack publishes its sandbox.
-const SANDBOX: &str = "http://127.0.0.1:8090";
 
 /// Whose account the play links, and which one.
 const DEMO: (&str, &str) = ("demo", "harbour.bakery");
@@ -54,14 +51,18 @@ pub(crate) struct Arguments {
 
 /// Plays the stack by the engine that answers.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let engine = ContainerEngine::find();
-    let engine = engine.context("neither docker nor podman answers: install one, and start it")?;
-    play(workspace, &engine, arguments)
+    play(workspace, &ContainerEngine::with_compose()?, arguments)
 }
 
-/// Plays the stack where an engine answers; `false` where none does.
+/// Plays the stack where an engine with Compose answers; `false` where none does, having said what to do.
 pub(crate) fn run_where_possible(workspace: &Workspace) -> Result<bool> {
-    let Some(engine) = ContainerEngine::find() else { return Ok(false) };
+    let engine = match ContainerEngine::with_compose() {
+        Ok(engine) => engine,
+        Err(missing) => {
+            console::note(format_args!("no image was built, and no stack was started: {missing}"));
+            return Ok(false);
+        }
+    };
     play(workspace, &engine, &Arguments::default())?;
     Ok(true)
 }
@@ -73,7 +74,8 @@ fn play(workspace: &Workspace, engine: &ContainerEngine, arguments: &Arguments) 
     let compose = Compose::new(engine, workspace, programs.as_deref())?;
     // What an earlier check left that was killed.
     image::remove(&compose).and_then(|()| compose.down())?;
-    let played = Play { compose: &compose, client: Client::new(grpcurl, grpc_address()?) }.run();
+    let client = Client::new(grpcurl, compose.grpc());
+    let played = Play { sandbox: compose.sandbox_url(), compose: &compose, client }.run();
     if played.is_err() {
         compose.show_logs();
     }
@@ -83,10 +85,6 @@ fn play(workspace: &Workspace, engine: &ContainerEngine, arguments: &Arguments) 
     Ok(())
 }
 
-fn grpc_address() -> Result<std::net::SocketAddr> {
-    grpc::ADDRESS.parse().context("the stack's address is none")
-}
-
 /// One step of the play: its name, and what it does.
 type Scene<'a> = (&'static str, fn(&Play<'a>) -> Result<()>);
 
@@ -94,6 +92,8 @@ type Scene<'a> = (&'static str, fn(&Play<'a>) -> Result<()>);
 struct Play<'a> {
     compose: &'a Compose<'a>,
     client: Client,
+    /// Where the sandbox answers.
+    sandbox: String,
 }
 
 impl<'a> Play<'a> {
@@ -149,7 +149,7 @@ impl<'a> Play<'a> {
 
     /// Makes each replica anew while callers call, as an upgrade does.
     fn upgrade(&self) -> Result<()> {
-        let tally = Load::new(&self.client, SANDBOX)?.during(|| {
+        let tally = Load::new(&self.client, &self.sandbox)?.during(|| {
             self.compose.run(BUILD)?;
             self.compose.run(MIGRATE)?;
             for replica in [REPLICAS; ROUNDS].as_flattened() {
@@ -179,7 +179,7 @@ impl<'a> Play<'a> {
     }
 
     fn link(&self) -> Result<Value> {
-        demo::link(&self.client, SANDBOX, DEMO.0, DEMO.1)
+        demo::link(&self.client, &self.sandbox, DEMO.0, DEMO.1)
     }
 
     fn becomes(&self, service: &str, state: &str) -> Result<()> {

@@ -35,6 +35,15 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     listener.local_addr().context("no port is free")
 }
 
+/// Two of them.
+pub(crate) fn free_addresses() -> Result<[SocketAddr; 2]> {
+    // Held until both are known, or they might be one.
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free");
+    let (one, other) = (bind()?, bind()?);
+    let address = |listener: &TcpListener| listener.local_addr().context("no port is free");
+    Ok([address(&one)?, address(&other)?])
+}
+
 /// Waits a moment between two looks at something.
 pub(crate) fn pause() {
     sleep(PAUSE);

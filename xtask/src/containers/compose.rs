@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,13 +15,8 @@ use crate::process;
 use crate::tools::ContainerEngine;
 use crate::workspace::Workspace;
 
-/// The name by which everything that a check makes is found.
-pub(super) const PROJECT: &str = "instagram-accounts-check";
-
-/// The service's image.
-pub(super) const IMAGE: &str = "instagram-accounts:check";
-
-const SANDBOX_IMAGE: &str = "instagram-sandbox:check";
+/// What the names of all projects of checks begin with.
+const PROJECTS: &str = "instagram-accounts-check";
 
 /// Each of its characters but the letters means something in a URL.
 const GENERATED_PASSWORD: &str = "a/b#c?d@e:f%g";
@@ -31,6 +28,12 @@ const STATE: &str = "{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.Stat
 pub(super) struct Compose<'a> {
     engine: &'a ContainerEngine,
     root: &'a Path,
+    /// The name by which everything that a check of this checkout makes is found, also what an earlier one left.
+    project: String,
+    /// Where the proxy is published.
+    grpc: SocketAddr,
+    /// Where the sandbox is published.
+    sandbox: SocketAddr,
     /// What is different from `docker-compose.yml`.
     changes: PathBuf,
 }
@@ -44,9 +47,31 @@ impl<'a> Compose<'a> {
     ) -> Result<Self> {
         let folder = workspace.target().join("containers");
         fs::create_dir_all(&folder).context("cannot make target/containers")?;
-        let changes = folder.join("compose.json");
-        fs::write(&changes, changed(programs).to_string()).context("cannot write changes")?;
-        Ok(Self { engine, root: workspace.root(), changes })
+        let (root, [grpc, sandbox]) = (workspace.root(), process::free_addresses()?);
+        let (project, changes) = (project_of(root), folder.join("compose.json"));
+        fs::write(&changes, changed(&project, programs).to_string())
+            .context("cannot write changes")?;
+        Ok(Self { engine, root, project, grpc, sandbox, changes })
+    }
+
+    /// The name by which everything of this check is found.
+    pub(super) fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// The service's image.
+    pub(super) fn image(&self) -> String {
+        image_of(&self.project, "accounts")
+    }
+
+    /// Where the proxy is published.
+    pub(super) fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where the sandbox is published.
+    pub(super) fn sandbox_url(&self) -> String {
+        format!("http://{}", self.sandbox)
     }
 
     /// Runs a command of Compose, with its output shown.
@@ -82,7 +107,7 @@ impl<'a> Compose<'a> {
         let mut down = self.command();
         down.args(["down", "--volumes", "--remove-orphans"]);
         process::output(&mut down)?;
-        let label = format!("label=com.docker.compose.project={PROJECT}");
+        let label = format!("label=com.docker.compose.project={}", self.project);
         for list in [["ps", "--all"], ["volume", "ls"], ["network", "ls"]] {
             let mut list = self.engine(list);
             let left = process::output(list.args(["--quiet", "--filter", &label]))?;
@@ -93,7 +118,8 @@ impl<'a> Compose<'a> {
 
     /// Removes the images that were built.
     pub(super) fn remove_images(&self) -> Result<()> {
-        process::output(&mut self.engine(["image", "rm", IMAGE, SANDBOX_IMAGE])).map(|_| ())
+        let images = ["accounts", "sandbox"].map(|name| image_of(&self.project, name));
+        process::output(self.engine(["image", "rm"]).args(images)).map(|_| ())
     }
 
     /// A command of the engine.
@@ -104,37 +130,54 @@ impl<'a> Compose<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.engine(["compose", "--project-name", PROJECT]);
+        let mut command = self.engine(["compose", "--project-name", &self.project]);
         command.args(["--file", "docker-compose.yml", "--file"]).arg(&self.changes);
         command.env("POSTGRES_PASSWORD", GENERATED_PASSWORD);
+        command.env("GRPC_PORT", self.grpc.port().to_string());
+        command.env("SANDBOX_PORT", self.sandbox.port().to_string());
         command
     }
 }
 
 /// What is different from `docker-compose.yml`: names of images, so that a check leaves those of a stack as they are,
 /// and where the programs come from.
-fn changed(programs: Option<&Path>) -> Value {
-    let built = |image| match programs {
+fn changed(project: &str, programs: Option<&Path>) -> Value {
+    let [accounts, sandbox] = ["accounts", "sandbox"].map(|name| image_of(project, name));
+    let built = |image: &str| match programs {
         Some(folder) => {
             json!({ "image": image, "build": { "additional_contexts": { "build": folder } } })
         }
         None => json!({ "image": image }),
     };
     json!({ "services": {
-        "migrate": built(IMAGE),
-        "sandbox": built(SANDBOX_IMAGE),
-        "accounts-1": { "image": IMAGE },
-        "accounts-2": { "image": IMAGE },
+        "migrate": built(&accounts),
+        "sandbox": built(&sandbox),
+        "accounts-1": { "image": accounts },
+        "accounts-2": { "image": accounts },
     } })
+}
+
+/// The project of a checkout: checks of several go on beside one another.
+fn project_of(root: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    root.hash(&mut hasher);
+    format!("{PROJECTS}-{:08x}", hasher.finish() >> 32)
+}
+
+/// An image of a project's, by the name of its program.
+fn image_of(project: &str, name: &str) -> String {
+    format!("instagram-{name}:{project}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn programs_stand_in_for_the_compile_stage_only_where_they_are_given() {
-        let services = |programs| changed(programs)["services"].take();
+        let services = |programs| changed("check", programs)["services"].take();
         let given = services(Some(Path::new("/programs")));
         for service in ["migrate", "sandbox"] {
             let contexts = &given[service]["build"]["additional_contexts"];
@@ -143,10 +186,67 @@ mod tests {
         }
     }
 
+    /// An engine that notes how it is called and with which ports, and does nothing.
+    const ENGINE: &str = "#!/bin/sh\nfolder=$(dirname \"$0\")\n\
+        echo \"$@\" >> \"$folder/calls\"\n\
+        echo \"$GRPC_PORT $SANDBOX_PORT\" >> \"$folder/ports\"\n";
+
+    #[test]
+    fn a_check_has_a_project_ports_and_images_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("docker");
+        fs::write(&program, ENGINE).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let (engine, project) = (ContainerEngine::at(program), project_of(folder.path()));
+        let [grpc, sandbox] = process::free_addresses().unwrap();
+        let changes = folder.path().join("compose.json");
+        let root = folder.path();
+        let compose =
+            Compose { engine: &engine, root, project: project.clone(), grpc, sandbox, changes };
+        compose.run(&["up", "--wait"]).unwrap();
+        compose.down().unwrap();
+        compose.remove_images().unwrap();
+
+        let calls = fs::read_to_string(root.join("calls")).unwrap();
+        let stack = format!(
+            "compose --project-name {project} --file docker-compose.yml --file {}/compose.json",
+            root.display()
+        );
+        let left = format!("--quiet --filter label=com.docker.compose.project={project}");
+        let expected = format!(
+            "{stack} up --wait\n{stack} down --volumes --remove-orphans\n\
+             ps --all {left}\nvolume ls {left}\nnetwork ls {left}\n\
+             image rm instagram-accounts:{project} instagram-sandbox:{project}\n"
+        );
+        assert_eq!(calls, expected);
+        let ports = fs::read_to_string(root.join("ports")).unwrap();
+        let published = format!("{} {}", grpc.port(), sandbox.port());
+        assert_eq!(ports.lines().take(2).collect::<Vec<_>>(), [&published, &published]);
+        assert_ne!(grpc, sandbox);
+    }
+
+    #[test]
+    fn checkouts_have_projects_of_their_own_and_each_keeps_its_name() {
+        let [one, other] = ["/one", "/other"].map(|root| project_of(Path::new(root)));
+        assert_ne!(one, other);
+        assert_eq!(one, project_of(Path::new("/one")));
+        let hash = one.strip_prefix("instagram-accounts-check-").unwrap();
+        assert!(hash.len() == 8 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{hash}");
+    }
+
+    #[test]
+    fn the_stack_is_published_where_it_is_told_to_be() {
+        let compose = include_str!("../../../docker-compose.yml");
+        for published in ["${GRPC_PORT:-50051}:50051", "${SANDBOX_PORT:-8090}:8090"] {
+            assert!(compose.contains(&format!("- 127.0.0.1:{published}\n")), "{published}");
+        }
+        assert!(!compose.contains("127.0.0.1:8090/oauth"), "the browser is sent elsewhere");
+    }
+
     #[test]
     fn no_image_of_a_running_stack_is_replaced() {
         let compose = include_str!("../../../docker-compose.yml");
-        let services = changed(None)["services"].take();
+        let services = changed("check", None)["services"].take();
         for (service, changes) in services.as_object().unwrap() {
             let image = changes["image"].as_str().unwrap();
             assert!(!compose.contains(image), "{service}: {image}");

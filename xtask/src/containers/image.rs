@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::compose::{Compose, IMAGE, PROJECT};
-use super::{SANDBOX, load};
+use super::compose::Compose;
+use super::load;
 use crate::grpc::Client;
 use crate::process;
 use crate::up::demo;
-
-/// The container's name, and its volume's.
-const ALONE: &str = "instagram-accounts-check-alone";
 
 /// As README.md says it.
 const HARDENED: [&str; 6] =
@@ -21,10 +18,9 @@ const HARDENED: [&str; 6] =
 const FOLDER: &str = "/var/lib/instagram-accounts";
 
 /// The app that the stack's sandbox knows, and where the image finds the sandbox.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 7] = [
     "INSTAGRAM_APP_ID=990000000000017",
     "INSTAGRAM_APP_SECRET=5a4db0c0ffee5a4db0c0ffee5a4db0c0",
-    "INSTAGRAM_AUTHORIZE_URL=http://127.0.0.1:8090/oauth/authorize",
     "INSTAGRAM_API_URL=http://sandbox:8090",
     "INSTAGRAM_GRAPH_URL=http://sandbox:8090",
     "INSTAGRAM_INSECURE_HTTP=true",
@@ -44,12 +40,17 @@ pub(super) fn run_alone(compose: &Compose<'_>, grpcurl: &Client) -> Result<()> {
 /// Removes the container and its volume, where they are.
 pub(super) fn remove(compose: &Compose<'_>) -> Result<()> {
     remove_container(compose)?;
-    process::output(&mut compose.engine(["volume", "rm", "--force", ALONE])).map(|_| ())
+    process::output(&mut compose.engine(["volume", "rm", "--force", &alone(compose)])).map(|_| ())
+}
+
+/// The container's name, and its volume's.
+fn alone(compose: &Compose<'_>) -> String {
+    format!("{}-alone", compose.project())
 }
 
 fn link_and_fetch(compose: &Compose<'_>, grpcurl: &Client) -> Result<()> {
     let client = start(compose, grpcurl)?;
-    let account = demo::link(&client, SANDBOX, demo::OWNER, "mira.paints")?;
+    let account = demo::link(&client, &compose.sandbox_url(), demo::OWNER, "mira.paints")?;
     remove_container(compose)?;
     let client = start(compose, grpcurl)?;
     load::fetch(&client, &account).map(|_| ())
@@ -57,21 +58,23 @@ fn link_and_fetch(compose: &Compose<'_>, grpcurl: &Client) -> Result<()> {
 
 /// Starts the container and waits until it is healthy; answers a client of it.
 fn start(compose: &Compose<'_>, grpcurl: &Client) -> Result<Client> {
-    let address = process::free_address()?;
-    let mut run = compose.engine(["run", "--detach", "--name", ALONE]);
-    run.args(HARDENED).arg(format!("{ALONE}:{FOLDER}"));
-    run.args(["--network", &format!("{PROJECT}_default")]);
+    let (alone, address) = (alone(compose), process::free_address()?);
+    let mut run = compose.engine(["run", "--detach", "--name", &alone]);
+    run.args(HARDENED).arg(format!("{alone}:{FOLDER}"));
+    run.args(["--network", &format!("{}_default", compose.project())]);
     run.args(["--publish", &format!("{address}:50051")]);
-    run.args(SETTINGS.iter().flat_map(|setting| ["--env", setting])).arg(IMAGE);
+    run.args(SETTINGS.iter().flat_map(|setting| ["--env", setting]));
+    let authorize_url = format!("{}/oauth/authorize", compose.sandbox_url());
+    run.args(["--env", &format!("INSTAGRAM_AUTHORIZE_URL={authorize_url}")]).arg(compose.image());
     process::output(&mut run)?;
     let healthy = || {
-        let check = ["exec", ALONE, "instagram-accounts", "healthcheck"];
+        let check = ["exec", &alone, "instagram-accounts", "healthcheck"];
         let check = compose.engine(check).output().context("cannot look into a container")?;
         Ok(check.status.success())
     };
     process::wait_until("the image alone is healthy", START_TIMEOUT, healthy).with_context(
         || {
-            let mut logs = compose.engine(["logs", ALONE]);
+            let mut logs = compose.engine(["logs", &alone]);
             logs.output().map_or_else(
                 |error| error.to_string(),
                 |logs| String::from_utf8_lossy(&logs.stderr).into_owned(),
@@ -82,7 +85,7 @@ fn start(compose: &Compose<'_>, grpcurl: &Client) -> Result<Client> {
 }
 
 fn remove_container(compose: &Compose<'_>) -> Result<()> {
-    process::output(&mut compose.engine(["rm", "--force", ALONE])).map(|_| ())
+    process::output(&mut compose.engine(["rm", "--force", &alone(compose)])).map(|_| ())
 }
 
 #[cfg(test)]
