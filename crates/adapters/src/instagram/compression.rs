@@ -1,4 +1,7 @@
 //! Bodies that are compressed though we ask for none: a proxy on the way may do that.
+//!
+//! Only by gzip or deflate, which everybody reads. Brotli and zstd come to those who ask for them: a body in one of
+//! these is an answer that cannot be read, and not worth a decoder of each.
 
 use std::io::Read;
 
