@@ -1,6 +1,7 @@
 //! Health tells the truth about the store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,13 +16,14 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::world::{Server, World};
 
-/// A store that never answers.
-struct Hanging;
+/// A store that answers until it is told to hang.
+#[derive(Default)]
+struct Hanging(AtomicBool);
 
 #[async_trait]
 impl StoreProbe for Hanging {
     async fn check(&self) -> Result<(), StoreError> {
-        std::future::pending().await
+        if self.0.load(Ordering::Relaxed) { std::future::pending().await } else { Ok(()) }
     }
 }
 
@@ -82,10 +84,16 @@ async fn a_watch_outlives_the_deadline_of_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_counts_as_away() {
-    let world = World { probe: Arc::new(Hanging), ..World::new() };
+async fn a_store_that_begins_to_hang_counts_as_away_within_ten_seconds() {
+    let store = Arc::new(Hanging::default());
+    let world = World { probe: store.clone(), ..World::new() };
     let server = world.serve().await;
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    let mut statuses = watch(&server, "").await;
+    assert!(comes(&mut statuses, ServingStatus::Serving).await);
+    store.0.store(true, Ordering::Relaxed);
+    let hung = Instant::now();
+    assert!(comes(&mut statuses, ServingStatus::NotServing).await);
+    assert!(hung.elapsed() < Duration::from_secs(10), "{:?}", hung.elapsed());
     let mut client = HealthClient::new(server.channel().await);
     let checked = client.check(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(checked.status(), ServingStatus::NotServing);

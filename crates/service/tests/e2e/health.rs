@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use ig_proto::v1::get_request::Key;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -17,10 +16,7 @@ use tonic_types::StatusExt as _;
 
 use crate::support::outage::FickleServer;
 use crate::support::sandbox::BAKERY;
-use crate::support::{Sandbox, Service, Stack};
-
-/// How soon health must tell of a store that went or came.
-const SOON: Duration = Duration::from_secs(10);
+use crate::support::{PATIENCE, Sandbox, Service, Stack};
 
 const SERVICES: [&str; 2] = ["", "instagram.accounts.v1.InstagramAccountService"];
 
@@ -43,11 +39,12 @@ impl Watchers {
         Self(watchers)
     }
 
-    /// Waits until every watcher is told this, and nothing else before.
+    /// Waits until every watcher is told this, and nothing else before. How soon, the server's own tests say, by a
+    /// clock of theirs.
     pub(crate) async fn are_told(&mut self, expected: ServingStatus) {
         for watcher in &mut self.0 {
-            let told = tokio::time::timeout(SOON, watcher.message()).await;
-            let told = told.unwrap_or_else(|_| panic!("not told {expected:?} within {SOON:?}"));
+            let told = tokio::time::timeout(PATIENCE, watcher.message()).await;
+            let told = told.unwrap_or_else(|_| panic!("not told {expected:?}"));
             assert_eq!(told.unwrap().unwrap().status(), expected);
         }
     }
@@ -57,8 +54,8 @@ impl Watchers {
         for watcher in &mut self.0 {
             let come =
                 async { while watcher.message().await.unwrap().unwrap().status() != expected {} };
-            let come = tokio::time::timeout(SOON, come).await;
-            come.unwrap_or_else(|_| panic!("not {expected:?} within {SOON:?}"));
+            let come = tokio::time::timeout(PATIENCE, come).await;
+            come.unwrap_or_else(|_| panic!("not {expected:?}"));
         }
     }
 }
@@ -152,15 +149,12 @@ async fn store_is_unavailable(service: &Service) {
 }
 
 #[test]
-fn healthcheck_fails_within_two_seconds_whatever_is_there() {
+fn healthcheck_fails_whatever_is_there() {
     // Nothing listens on a port that was just given back.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for address in [gone, silent.local_addr().unwrap()] {
-        let begin = Instant::now();
         let output = healthcheck(&address.to_string());
-        // Half a second is left for a busy machine to start a process.
-        assert!(begin.elapsed() < Duration::from_millis(2500), "{:?}", begin.elapsed());
         assert_eq!(output.status.code(), Some(1));
         let words = String::from_utf8(output.stderr).unwrap();
         assert!(words.contains(&address.to_string()), "{words}");

@@ -56,6 +56,14 @@ async fn a_file_that_others_have_locked_takes_writes_if_we_wrote_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_not_answered_ends_after_four_seconds() {
+    let begun = tokio::time::Instant::now();
+    let ended = bounded(std::future::pending::<Result<(), _>>()).await;
+    assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_that_does_not_come_means_overload() {
     let turns = Semaphore::new(1);
     let _taken = turns.acquire().await.unwrap();

@@ -1,7 +1,7 @@
 //! A server that is gone, hangs, or refuses.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ig_adapters::persistence::Database;
 use ig_domain::ports::{AccountKey, AccountPage};
@@ -15,8 +15,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::super::fixture::{Postgres, is_unavailable, key, open, ports};
-use super::assert_away;
 use super::proxy::{Mode, Proxy};
+use super::{assert_away, ended};
 
 fn ports_at(url: &Url) -> (Arc<Database>, Ports) {
     let database = open(url.as_str());
@@ -58,16 +58,10 @@ async fn a_server_that_goes_away_is_missed_in_time_and_used_again_when_it_is_bac
     ports.pending_links.insert(&pending).await.unwrap();
 
     proxy.set(mode);
-    let begun = Instant::now();
     assert_away(&ports).await;
-    // Three calls, each bounded.
-    assert!(begun.elapsed() < Duration::from_secs(18), "{:?}", begun.elapsed());
 
     proxy.set(Mode::Through);
-    let back = Instant::now();
-    while ports.probe.check().await.is_err() {
-        assert!(back.elapsed() < Duration::from_secs(10));
-    }
+    ended(async { while ports.probe.check().await.is_err() {} }).await;
     assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), Some(pending));
     ports.pending_links.insert(&pending_link("after", "", START)).await.unwrap();
 }
@@ -103,11 +97,13 @@ async fn a_read_that_is_given_up_ends_at_the_server_and_no_connection_is_opened_
         counted.fetch_one(&mut watch).await.unwrap()
     };
     assert!(count("true").await <= 10, "connections were opened beside those that work");
-    let given_up = Instant::now();
-    while count("state <> 'idle'").await > 0 {
-        assert!(given_up.elapsed() < Duration::from_secs(10), "the server goes on");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let idle = async {
+        while count("state <> 'idle'").await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The table stays locked, so that a statement without a limit goes on.
+    ended(idle).await;
 
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(ports.accounts.find(&account).await.unwrap(), None);
@@ -145,19 +141,18 @@ async fn listings_that_hang_leave_connections_to_other_calls() {
             async move { accounts.list(&page).await }
         })
         .collect();
+    // A call that found no connection would be refused after three seconds, before the server ends a listing.
     let calls = async {
-        let begun = Instant::now();
-        for number in 0..20 {
+        for number in 0..5 {
             let pending = pending_link(&format!("state-{number}"), "", START);
             ports.pending_links.insert(&pending).await.unwrap();
             ports.probe.check().await.unwrap();
         }
-        begun.elapsed()
     };
     tokio::select! {
         biased;
         _ = listings.join_all() => panic!("the listings hang"),
-        elapsed = calls => assert!(elapsed < Duration::from_secs(4), "{elapsed:?}"),
+        () = calls => {}
     }
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
 }
@@ -184,10 +179,8 @@ async fn a_lock_that_another_process_keeps_ends_writes_in_time_and_reads_go_on()
         .await
         .unwrap();
 
-    let begun = Instant::now();
     let pending = pending_link("waiting", "", START);
-    assert!(is_unavailable(&ports.pending_links.insert(&pending).await));
-    assert!(begun.elapsed() < Duration::from_secs(7));
+    assert!(is_unavailable(&ended(ports.pending_links.insert(&pending)).await));
     assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), None);
 
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
