@@ -2,14 +2,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use clap::Parser;
-use ig_adapters::persistence::DatabaseSettings;
+use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore};
+use ig_adapters::sealing::KeyRing;
 use ig_metrics::Counter;
 use rstest::rstest;
 use tempfile::TempDir;
 
 use super::*;
+use crate::keys::Keys;
+use crate::meters::Meters;
 use crate::output::Closed;
 
 #[derive(Parser)]
