@@ -30,7 +30,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 /// `page_size` 500 of a `ListRequest`, without owner, so that it is about all that the caller may see.
 const PAGES_OF_500: &[u8] = &[0x18, 0xf4, 0x03];
 
-/// The same, and `status` REAUTHORIZATION_REQUIRED, which one account in ten thousand has.
+/// The same, and `status` `REAUTHORIZATION_REQUIRED`, which one account in ten thousand has.
 const FEW_HITS: &[u8] = &[0x10, 0x02, 0x18, 0xf4, 0x03];
 
 /// A `GetRequest` for `instagram_id` 7.
@@ -78,7 +78,11 @@ fn beside_busy_processors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..processors.get() {
-            scope.spawn(|| while !done.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let result = work();
         done.store(true, Ordering::Relaxed);
@@ -178,9 +182,9 @@ impl Crowd {
         let first = list(json!({"pageSize": 500}))?;
         let token = first.get("nextPageToken").and_then(Value::as_str);
         let token = token.with_context(|| format!("{} have one page only", lister.owners))?;
-        // Two bytes for the length, whatever it is.
-        let length = u16::try_from(token.len()).context("a page token is short")?;
-        let length = [(length & 0x7f) as u8 | 0x80, (length >> 7) as u8];
+        let length = u8::try_from(token.len()).context("a page token is short")?;
+        // Two bytes, whatever the length is: seven bits each.
+        let length = [length & 0x7f | 0x80, length >> 7];
         Ok([PAGES_OF_500, &[0x22], &length, token.as_bytes()].concat())
     }
 

@@ -168,7 +168,7 @@ where
 
 /// The first bytes, in hexadecimal digits: enough to find a row by.
 fn beginning(bytes: &[u8]) -> String {
-    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ async fn bulk_reads_that_hang_leave_connections_to_single_reads() {
         let pool = pool.clone();
         async move {
             let _held = pool.acquire().await.unwrap();
-            pending().await
+            pending::<()>().await;
         }
     };
     assert_read_beside_bulk_reads(&database, hold).await;
@@ -118,7 +118,7 @@ async fn bulk_reads_that_hang_leave_connections_to_single_reads_in_postgres_too(
         let pool = pool.clone();
         async move {
             let _held = pool.acquire().await.unwrap();
-            pending().await
+            pending::<()>().await;
         }
     };
     assert_read_beside_bulk_reads(&schema.database, hold).await;
