@@ -1,6 +1,6 @@
 //! Time, waiting, ids and randomness of the machine: the only place that reads its clock.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
@@ -34,6 +34,10 @@ pub struct TokioTimer;
 
 #[async_trait]
 impl Timer for TokioTimer {
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
     async fn sleep(&self, span: Duration) {
         tokio::time::sleep(span).await;
     }

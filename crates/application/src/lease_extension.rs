@@ -47,7 +47,7 @@ where
 mod tests {
     use std::cell::Cell;
 
-    use ig_test_support::ImmediateTimer;
+    use ig_test_support::FakeTimer;
     use tokio::sync::oneshot;
     use tokio::time::timeout;
 
@@ -65,7 +65,8 @@ mod tests {
             // The first one fails: it is not the last.
             if extensions.get() == 1 { Err(StoreError::LeaseLost) } else { Ok(()) }
         };
-        let answer = while_extending(&ImmediateTimer, ended, extend);
+        let timer = FakeTimer::new();
+        let answer = while_extending(&timer, ended, extend);
         let answer = timeout(LEASE_EXTENSION_INTERVAL, answer).await.expect("it goes on");
         assert_eq!((answer, extensions.get()), (Ok("answer"), 30));
     }
@@ -80,7 +81,7 @@ mod tests {
             extended.set(true);
             Ok(())
         };
-        while_extending(&ImmediateTimer, ended, extend).await.unwrap();
+        while_extending(&FakeTimer::new(), ended, extend).await.unwrap();
         assert!(extended.get());
     }
 }

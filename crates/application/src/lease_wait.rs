@@ -1,30 +1,27 @@
 //! Waiting for a lease that somebody else holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ig_domain::ports::{Cause, Clock, StoreError, Timer};
-use time::OffsetDateTime;
+use ig_domain::ports::{Cause, StoreError, Timer};
 
 /// How often to look whether the holder has finished.
 const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Maximum time that a run of work waits for a lease, with all that it does meanwhile. Ours: four times what a dead
-/// holder is waited for, and as long as one whose store comes and goes may work. Counted here, whatever the store's
-/// clock says: no work waits for ever, and none keeps its caller's place for longer.
+/// holder is waited for, and as long as one whose store comes and goes may work. Real time, whatever the clocks of
+/// business and store say: no work waits for ever, and none keeps its caller's place for longer.
 const MAX_LEASE_WAIT: Duration = Duration::from_mins(1);
 
 /// The wait of one run of work for a lease, however often it looks for it.
 pub(crate) struct LeaseWait<'a> {
-    clock: &'a dyn Clock,
     timer: &'a dyn Timer,
-    begin: OffsetDateTime,
-    slept: Duration,
+    begin: Instant,
 }
 
 impl<'a> LeaseWait<'a> {
     /// Begins.
-    pub(crate) fn new(clock: &'a dyn Clock, timer: &'a dyn Timer) -> Self {
-        Self { clock, timer, begin: clock.now(), slept: Duration::ZERO }
+    pub(crate) fn new(timer: &'a dyn Timer) -> Self {
+        Self { timer, begin: timer.now() }
     }
 
     /// Returns when it is time to look again.
@@ -32,29 +29,21 @@ impl<'a> LeaseWait<'a> {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] once [`MAX_LEASE_WAIT`] has passed.
-    pub(crate) async fn pause(&mut self) -> Result<(), StoreError> {
-        if self.elapsed() >= MAX_LEASE_WAIT {
+    pub(crate) async fn pause(&self) -> Result<(), StoreError> {
+        if self.timer.now().duration_since(self.begin) >= MAX_LEASE_WAIT {
             let seconds = MAX_LEASE_WAIT.as_secs();
             let cause = format!("the lease was not given back within {seconds} seconds");
             return Err(StoreError::Unavailable(Cause::new(cause)));
         }
         self.timer.sleep(LEASE_POLL_INTERVAL).await;
-        self.slept += LEASE_POLL_INTERVAL;
         Ok(())
-    }
-
-    /// The time since the begin; what was slept at least, where the clock was set back.
-    fn elapsed(&self) -> Duration {
-        let passed = self.clock.now() - self.begin;
-        passed.try_into().map_or(self.slept, |passed| self.slept.max(passed))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use ig_domain::ports::LEASE;
-    use ig_test_support::builders::START;
-    use ig_test_support::{FakeClock, ImmediateTimer};
+    use ig_test_support::FakeTimer;
 
     use super::*;
 
@@ -64,9 +53,9 @@ mod tests {
     const STORE_CALL_LIMIT: Duration = Duration::from_secs(4);
 
     #[tokio::test]
-    async fn a_wait_ends_after_a_minute_though_the_clock_stands_still() {
-        let clock = FakeClock::at(START);
-        let mut wait = LeaseWait::new(&clock, &ImmediateTimer);
+    async fn a_wait_ends_after_a_minute() {
+        let timer = FakeTimer::new();
+        let wait = LeaseWait::new(&timer);
         for _ in 0..600 {
             wait.pause().await.unwrap();
         }

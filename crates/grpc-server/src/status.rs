@@ -11,7 +11,7 @@ mod tokens;
 
 use tonic::Status;
 
-pub(crate) use callers::{overloaded, overloaded_without_caller, role_missing};
+pub(crate) use callers::{no_turn, overloaded, overloaded_without_caller, role_missing};
 pub(crate) use problem::{Problem, internal};
 pub(crate) use reason::Reason;
 

@@ -85,6 +85,9 @@ impl Preparation {
     }
 }
 
+/// How long a try may take. Ours: many times what a migration takes, and an end for one whose connection hangs.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_hours(1);
+
 /// Begins the first of several tries, and waits for it for [`PATIENCE`]; those errors end it for which `is_for_good`.
 ///
 /// A try that takes longer goes on in what is left: a migration that was given up would begin anew, and never end.
@@ -120,15 +123,25 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let mut done = match underway {
-        Some(underway) => to_attempt(underway.await)?,
+        Some(underway) => within_timeout(underway).await?,
         None => false,
     };
     while !done {
         sleep(PAUSE).await;
-        done = to_attempt(prepare().await)?;
+        done = within_timeout(prepare()).await?;
     }
     info!("the database is up to date");
     Ok(())
+}
+
+/// Ends a try that takes longer than it may, since its connection may hang.
+async fn within_timeout(attempt: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<bool> {
+    let Ok(prepared) = timeout(ATTEMPT_TIMEOUT, attempt).await else {
+        let minutes = ATTEMPT_TIMEOUT.as_secs() / 60;
+        warn!(minutes, "the database was not brought up to date in time; this begins anew");
+        return Ok(false);
+    };
+    to_attempt(prepared)
 }
 
 /// Whether it was prepared; `false` when trying again may help.
@@ -199,6 +212,20 @@ mod tests {
         fs::create_dir(&away).unwrap();
         finish(None, || preparation.prepare()).await.unwrap();
         assert!(preparation.keys.seal(&context, "token").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_migration_that_hangs_is_begun_anew() {
+        let begun = AtomicUsize::new(0);
+        let migrate = || async {
+            if begun.fetch_add(1, Ordering::Relaxed) == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        };
+        let rest = begin(migrate, |_| true).await.unwrap().expect("it goes on");
+        rest.await.unwrap();
+        assert_eq!(begun.into_inner(), 2);
     }
 
     /// A migration of a large table takes minutes. Its transaction would be undone each time that it were given up.

@@ -1,7 +1,7 @@
-//! A clock that a test sets.
+//! A clock and a timer that a test sets.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ig_domain::ports::{Clock, Timer};
@@ -30,13 +30,32 @@ impl Clock for FakeClock {
     }
 }
 
-/// A timer that never waits, but lets others run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ImmediateTimer;
+/// A timer that never waits: whoever sleeps moves it on, and lets others run. Clones share the time.
+#[derive(Clone)]
+pub struct FakeTimer(Arc<Mutex<Instant>>);
+
+impl FakeTimer {
+    /// A timer that begins now.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "two of them are not alike")]
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// Moves the timer on.
+    pub fn advance(&self, span: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += span;
+    }
+}
 
 #[async_trait]
-impl Timer for ImmediateTimer {
-    async fn sleep(&self, _span: Duration) {
+impl Timer for FakeTimer {
+    fn now(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.advance(span);
         tokio::task::yield_now().await;
     }
 }

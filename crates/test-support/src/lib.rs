@@ -11,7 +11,7 @@ mod ids;
 mod memory;
 mod needles;
 
-pub use clock::{FakeClock, ImmediateTimer};
+pub use clock::{FakeClock, FakeTimer};
 pub use ids::SequentialIds;
 pub use memory::{Guard, MemoryStore};
 pub use needles::Needles;

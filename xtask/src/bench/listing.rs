@@ -84,10 +84,18 @@ fn beside_busy_processors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
                 }
             });
         }
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
+        let _end = EndOf(&done);
+        work()
     })
+}
+
+/// Says that something is done when it is dropped, also by a panic: the loops would be waited for for ever.
+struct EndOf<'a>(&'a AtomicBool);
+
+impl Drop for EndOf<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The service over many accounts, and its callers.

@@ -38,14 +38,16 @@ impl Accounts for SeaOrmStore {
         &self,
         keys: &[AccountKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        self.bulk_read(Operation::FindAccounts, self.find_each(keys)).await
+        let (store, keys) = (self.clone(), keys.to_owned());
+        self.bulk_read(Operation::FindAccounts, async move { store.find_each(&keys).await }).await
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
-        self.bulk_read(Operation::ListAccounts, async {
-            let read = async |limit| self.read_page(&AccountPage { limit, ..page.clone() }).await;
+        let (store, page) = (self.clone(), page.clone());
+        self.bulk_read(Operation::ListAccounts, async move {
+            let read = async |limit| store.read_page(&AccountPage { limit, ..page.clone() }).await;
             let rows = readable_page(Table::Account, page.limit, read).await?;
-            Ok(self.meter.unreadable.leave_out(rows))
+            Ok(store.meter.unreadable.leave_out(rows))
         })
         .await
     }

@@ -1,7 +1,8 @@
 //! Calls to the store, counted by what they do and how they end.
 
-use ig_domain::ports::StoreError;
+use ig_domain::ports::{Cause, StoreError};
 use ig_metrics::{CallMeter, Outcome, Registry};
+use tracing::Instrument as _;
 
 use super::SeaOrmStore;
 use super::database::bounded;
@@ -134,15 +135,25 @@ impl SeaOrmStore {
     }
 
     /// Does `work`, a read that may take long, in a turn of such reads. It is counted with the wait for the turn, and has
-    /// the limit of calls from then on.
-    pub(super) async fn bulk_read<T>(
+    /// the limit of calls from then on. Once begun it goes on when its caller has given up: it has a connection until
+    /// the server has ended it, and keeps its turn as long.
+    pub(super) async fn bulk_read<T: Send + 'static>(
         &self,
         operation: Operation,
-        work: impl Future<Output = Result<T, StoreError>>,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let call = self.meter.calls.begin(operation);
         let done = match self.database.bulk_read_turn().await {
-            Ok(_turn) => self.database.explained(bounded(work).await).await,
+            Ok(turn) => {
+                let read = async move {
+                    let _turn = turn;
+                    bounded(work).await
+                };
+                let done = tokio::spawn(read.in_current_span()).await;
+                let done =
+                    done.unwrap_or_else(|error| Err(StoreError::Internal(Cause::new(error))));
+                self.database.explained(done).await
+            }
             Err(error) => Err(error),
         };
         call.end(Ended::of(&done));

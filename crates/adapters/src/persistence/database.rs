@@ -4,6 +4,7 @@ mod migrations;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use sea_orm::{
     EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, TransactionTrait,
 };
 use secrecy::ExposeSecret as _;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
@@ -42,7 +43,7 @@ pub struct Database {
     /// The probe's own, so that it waits behind no call.
     probe_connection: DatabaseConnection,
     /// Turns of reads that may take long: fewer than connections, so that other calls always have some.
-    bulk_reads: Semaphore,
+    bulk_reads: Arc<Semaphore>,
     /// Number of writing transactions that were committed.
     commits: AtomicU64,
 }
@@ -114,7 +115,7 @@ impl Database {
         probe_connection: DatabaseConnection,
         number: u32,
     ) -> Self {
-        let bulk_reads = Semaphore::new(number as usize / 2);
+        let bulk_reads = Arc::new(Semaphore::new(number as usize / 2));
         Self { engine, connections, probe_connection, bulk_reads, commits: AtomicU64::new(0) }
     }
 
@@ -215,8 +216,8 @@ impl Database {
     /// # Errors
     ///
     /// [`StoreError::Overloaded`] when there is none in time.
-    pub(super) async fn bulk_read_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        turn_of(&self.bulk_reads, BULK_READ_TURN_TIMEOUT).await
+    pub(super) async fn bulk_read_turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        turn_of(Arc::clone(&self.bulk_reads).acquire_owned(), BULK_READ_TURN_TIMEOUT).await
     }
 
     /// Begins to write. In SQLite, from here on nobody else does.
@@ -275,12 +276,15 @@ impl Database {
 
 /// Waits for a turn to write, in SQLite.
 pub(super) async fn write_turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, StoreError> {
-    turn_of(turns, WRITE_TURN_TIMEOUT).await
+    turn_of(turns.acquire(), WRITE_TURN_TIMEOUT).await
 }
 
 /// Waits for one of some turns.
-async fn turn_of(turns: &Semaphore, limit: Duration) -> Result<SemaphorePermit<'_>, StoreError> {
-    let waited = tokio::time::timeout(limit, turns.acquire()).await;
+async fn turn_of<P>(
+    turn: impl Future<Output = Result<P, AcquireError>>,
+    limit: Duration,
+) -> Result<P, StoreError> {
+    let waited = tokio::time::timeout(limit, turn).await;
     waited.map_err(overloaded)?.map_err(unavailable)
 }
 

@@ -10,6 +10,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
     QueryFilter, QuerySelect, QueryTrait as _, RelationTrait,
 };
+use uuid::Uuid;
 
 use super::SeaOrmStore;
 use super::attempt_row::EXCHANGED;
@@ -19,7 +20,7 @@ use super::entity::sealing_key::{Column, Entity, Model};
 use super::entity::{account_token, instagram_account, link_attempt};
 use super::error::{corrupt, translate};
 use super::tokens::{of_account, of_attempt};
-use super::unreadable::{Row, Table};
+use super::unreadable::{Row, Table, readable_page};
 use crate::sealing::key_id as key_id_of;
 
 /// Maximum number of short-lived tokens that are looked at; there are seldom more than links under way.
@@ -64,9 +65,10 @@ impl KeyChecks for SeaOrmStore {
         limit: u64,
     ) -> Result<Vec<(SealContext, Vec<u8>)>, StoreError> {
         self.call(Operation::CheckKeys, async {
-            let tokens = self.meter.unreadable.leave_out(self.tokens_under(key_id, limit).await?);
+            let read = async |limit| self.tokens_under(key_id, limit).await;
+            let tokens = readable_page(Table::Token, limit, read).await?;
+            let tokens = self.meter.unreadable.leave_out(tokens).into_iter();
             let tokens = tokens
-                .into_iter()
                 .map(|row| (of_account(AccountId::from_uuid(row.account_id)), row.sealed_token));
             let short_lived = self.short_lived_tokens().await?.into_iter();
             let short_lived = short_lived
@@ -109,8 +111,11 @@ impl SeaOrmStore {
         &self,
         key_id: &str,
         limit: u64,
-    ) -> Result<Vec<Row<account_token::Model>>, StoreError> {
+    ) -> Result<Vec<Row<TokenRow>>, StoreError> {
+        use account_token::Column::{AccountId, SealedToken};
         let query = account_token::Entity::find()
+            .select_only()
+            .columns([AccountId, SealedToken])
             .join(JoinType::InnerJoin, account_token::Relation::Account.def())
             .filter(instagram_account::Column::AppId.eq(self.app.as_str()))
             .filter(account_token::Column::KeyId.eq(key_id))
@@ -152,6 +157,13 @@ impl SeaOrmStore {
 #[derive(FromQueryResult)]
 struct KeyIdRow {
     next: Option<String>,
+}
+
+/// The columns of a token that open it.
+#[derive(FromQueryResult)]
+struct TokenRow {
+    account_id: Uuid,
+    sealed_token: Vec<u8>,
 }
 
 /// The columns of an attempt with its sealed short-lived token.

@@ -95,8 +95,8 @@ pub(super) fn is_meant(url: &str) -> bool {
 pub(super) struct Server {
     options: PgConnectOptions,
     sessions: Sessions,
-    /// When a write last began to log in by itself. Whoever holds the lock does so next.
-    last_log_in: Mutex<Option<Instant>>,
+    /// When a write last began to log in by itself, and why it could not. Whoever holds the lock does so next.
+    last_log_in: Mutex<Option<(Instant, Result<(), String>)>>,
     /// The last diagnosis, and when it was made. Whoever holds the lock makes the next one.
     diagnosis: Mutex<Option<(Instant, Diagnosis)>>,
 }
@@ -199,15 +199,32 @@ impl Server {
     async fn may_write_again(&self) -> Result<bool, StoreError> {
         let arrival = Instant::now();
         let mut last = self.last_log_in.lock().await;
-        if last.is_none_or(|last| last < arrival) {
-            if let Some(last) = *last {
-                sleep_until(last + MIN_LOG_IN_INTERVAL).await;
+        let outcome = match &*last {
+            Some((begin, outcome)) if *begin >= arrival => outcome.clone(),
+            former => {
+                if let Some((begin, _)) = former {
+                    sleep_until(*begin + MIN_LOG_IN_INTERVAL).await;
+                }
+                let begin = Instant::now();
+                let outcome = self.log_in().await;
+                *last = Some((begin, outcome.clone()));
+                outcome
             }
-            *last = Some(Instant::now());
-            let mut session = self.options.connect().await.map_err(no_connection)?;
-            self.sessions.opened(settings(&mut session).await.map_err(no_connection)?);
-        }
+        };
+        outcome.map_err(no_connection)?;
         Ok(self.sessions.may_write())
+    }
+
+    /// Opens a session to see its settings. The error says why none is to be had.
+    async fn log_in(&self) -> Result<(), String> {
+        let opened = async {
+            let mut session = self.options.connect().await?;
+            settings(&mut session).await
+        };
+        let opened = timeout(ACQUIRE_WITHIN, opened).await;
+        let opened = opened.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string());
+        self.sessions.opened(opened?);
+        Ok(())
     }
 
     /// Where it is: its host and port, or its socket.

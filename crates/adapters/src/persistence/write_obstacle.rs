@@ -13,13 +13,14 @@ use super::error::translate;
 use super::postgres;
 
 /// What serving does to each table. Tokens go with their accounts, by the foreign key.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("account_token", "SELECT INSERT UPDATE"),
     ("instagram_account", "SELECT INSERT UPDATE DELETE"),
     ("link_attempt", "SELECT INSERT UPDATE DELETE"),
     ("pending_link", "SELECT INSERT UPDATE DELETE"),
     ("renewal_lease", "SELECT INSERT UPDATE DELETE"),
     ("sealing_key", "SELECT INSERT"),
+    ("seaql_migrations", "SELECT"),
     ("token_audit", "SELECT INSERT"),
 ];
 
@@ -93,4 +94,26 @@ fn missing_grants() -> String {
          regexp_split_to_table(privileges, ' ') AS privilege \
          WHERE NOT has_table_privilege(to_regclass(name), privilege) ORDER BY name, privilege"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::DbBackend;
+
+    use super::*;
+    use crate::persistence::plans::sqlite_database;
+
+    #[tokio::test]
+    async fn the_grants_name_every_table_of_the_migrations() {
+        let (_folder, database) = sqlite_database().await;
+        let question = "SELECT name FROM sqlite_master \
+                        WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let question = Statement::from_string(DbBackend::Sqlite, question);
+        let tables = database.reading().query_all_raw(question).await.unwrap();
+        let tables: Vec<String> =
+            tables.iter().map(|row| row.try_get("", "name").unwrap()).collect();
+        let mut needed = NEEDED.map(|(table, _)| table);
+        needed.sort_unstable();
+        assert_eq!(tables, needed);
+    }
 }

@@ -76,7 +76,7 @@ impl LinkWork {
     /// Any [`LinkAccountError`] but `Panicked`.
     #[tracing::instrument(name = "link_account", level = "debug", skip_all)]
     pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
-        let mut wait = LeaseWait::new(&*self.clock, &*self.timer);
+        let wait = LeaseWait::new(&*self.timer);
         loop {
             // Whoever lost the lease takes it anew as somebody else: a late write of the former one finds no holder.
             let holder = self.ids.lease_holder();
@@ -90,7 +90,7 @@ impl LinkWork {
             };
             match self.carry_on(&attempt, holder, presented).await {
                 Ok(outcome) => return self.answer(outcome).await,
-                Err(Setback::LeaseLost) => {}
+                Err(Setback::LeaseLost) => wait.pause().await?,
                 Err(Setback::Failed { phase, error }) => {
                     self.give_back(&attempt, holder, &phase).await?;
                     return Err(error);

@@ -51,15 +51,15 @@ impl RefreshWork {
     #[tracing::instrument(name = "refresh_account", level = "debug", skip_all, fields(account.id = %id))]
     pub async fn run(&self, id: AccountId) -> Result<RefreshedAccount, RefreshAccountError> {
         let arrival = self.clock.now();
-        let mut wait = LeaseWait::new(&*self.clock, &*self.timer);
+        let wait = LeaseWait::new(&*self.timer);
         loop {
-            let holder = self.claim(id, &mut wait).await?;
+            let holder = self.claim(id, &wait).await?;
             let held = Held { work: self, id, holder, arrival };
             // Apart from the callers' futures, most of which never renew.
             let refreshed = Box::pin(held.refresh()).await;
             self.give_back(id, holder).await;
             match refreshed {
-                Err(Setback::LookAgain) => {}
+                Err(Setback::LookAgain) => wait.pause().await?,
                 Err(Setback::Failed(error)) => return Err(error),
                 Ok(refreshed) => return Ok(refreshed),
             }
@@ -67,11 +67,7 @@ impl RefreshWork {
     }
 
     /// Takes the lease as soon as nobody else holds it, within the bound of the `wait`.
-    async fn claim(
-        &self,
-        id: AccountId,
-        wait: &mut LeaseWait<'_>,
-    ) -> Result<LeaseHolder, StoreError> {
+    async fn claim(&self, id: AccountId, wait: &LeaseWait<'_>) -> Result<LeaseHolder, StoreError> {
         loop {
             let holder = self.ids.lease_holder();
             if self.leases.claim(id, holder).await? {

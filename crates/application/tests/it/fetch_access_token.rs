@@ -16,7 +16,7 @@ use ig_domain::{
     AccountStatus, AuditEntry, InstagramAccount, OwnerScope, ReauthorizationReason, Recipient,
 };
 use ig_test_support::builders::{START, account, parsed, profile};
-use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
@@ -48,7 +48,7 @@ fn use_case_of(
         leases: Arc::new(store.clone()),
         instagram: Arc::new(instagram),
         clock: clock.clone(),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(FakeTimer::new()),
         ids: ids.clone(),
     };
     let refresh = Arc::new(RefreshAccount::new(work, TaskTracker::new()));

@@ -12,7 +12,7 @@ use ig_domain::{
     PendingLink, Profile, ReauthorizationReason, RequestedScopes, Scope, StateRejection,
 };
 use ig_test_support::builders::{START, account, grant, pending_link, presentation, profile};
-use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +31,7 @@ fn use_case(store: &MemoryStore, instagram: MockInstagram, after: Duration) -> L
         attempts: Arc::new(store.clone()),
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
     };
     LinkAccount::new(work, TaskTracker::new())

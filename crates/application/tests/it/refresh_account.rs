@@ -10,7 +10,7 @@ use ig_domain::{
     AccountStatus, InstagramAccount, LeaseHolder, OwnerScope, Profile, ReauthorizationReason,
 };
 use ig_test_support::builders::{START, account, profile};
-use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +27,7 @@ fn use_case(store: &MemoryStore, instagram: MockInstagram, age: Duration) -> Ref
         leases: Arc::new(store.clone()),
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
     };
     RefreshAccount::new(work, TaskTracker::new())

@@ -14,7 +14,7 @@ use ig_domain::ports::{
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
-use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use time::OffsetDateTime;
 
@@ -147,7 +147,7 @@ async fn refresh(
         leases: flaky,
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
     };
     work.run(linked().id).await
@@ -229,15 +229,19 @@ async fn waiting_for_a_lease_that_never_ends_ends() {
 /// in what is left of the same time.
 #[rstest]
 #[case::never_had(|_| false)]
+#[case::lost_each_time(|_| true)]
 #[case::lost_again_and_again(|look| look % 2 == 0)]
 #[tokio::test]
 async fn a_minute_of_slow_looks_is_a_minute(#[case] is_had: fn(usize) -> bool) {
     let clock = FakeClock::at(START);
     clock.advance(DAY);
     let looks = Arc::new(AtomicUsize::new(0));
-    let (counted, slow) = (Arc::clone(&looks), clock.clone());
+    let timer = FakeTimer::new();
+    let (counted, jumping, slow) = (Arc::clone(&looks), clock.clone(), timer.clone());
     let mut leases = MockRenewalLeases::new();
     leases.expect_claim().returning(move |_, _| {
+        // Business time jumps, as a sandbox's does: the wait is in real time.
+        jumping.advance(DAY);
         slow.advance(Duration::from_secs(4));
         let look = counted.fetch_add(1, Ordering::Relaxed) + 1;
         assert!(look < 100, "the wait does not end");
@@ -252,7 +256,7 @@ async fn a_minute_of_slow_looks_is_a_minute(#[case] is_had: fn(usize) -> bool) {
         leases: Arc::new(leases),
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(timer),
         ids: Arc::new(SequentialIds::default()),
     };
     let refused = work.run(linked().id).await;

@@ -14,7 +14,7 @@ use ig_domain::{
     RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
 };
 use ig_test_support::builders::{START, account, pending_link, presentation, profile};
-use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 
 use crate::instagram_script::{exchanges, extends, reads, renews};
 use crate::{empty_store, store_with};
@@ -100,7 +100,7 @@ async fn a_refresh_keeps_its_lease() {
         leases: Arc::new(store.clone()),
         instagram: Arc::new(Slow { answers, store }),
         clock: Arc::new(clock),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
     };
     let refreshed = work.run(account(1, "", START).id).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_link_keeps_its_lease() {
         attempts: Arc::new(store.clone()),
         instagram: Arc::new(Slow { answers, store }),
         clock: Arc::new(FakeClock::at(START)),
-        timer: Arc::new(ImmediateTimer),
+        timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
     };
     let linked = work.run(&presentation("code", "state", "")).await.unwrap();

@@ -1,7 +1,7 @@
 //! The ports as the replicas see them: each call is two points with a fate between.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ig_domain::ports::{
@@ -12,6 +12,7 @@ use ig_domain::{
     AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
     LongLivedToken, PendingLink, Phase, StateHash, StateToken,
 };
+use ig_test_support::builders::START;
 use time::OffsetDateTime;
 
 use crate::world::{Fate, World, point};
@@ -194,6 +195,11 @@ impl Clock for Ports {
 
 #[async_trait]
 impl Timer for Ports {
+    fn now(&self) -> Instant {
+        let passed = self.0.clock.now() - START;
+        self.0.begin + Duration::try_from(passed).unwrap_or_default()
+    }
+
     async fn sleep(&self, _span: Duration) {
         point().await;
     }

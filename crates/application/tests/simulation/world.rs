@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use ig_test_support::builders::{START, parsed};
 use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
@@ -13,6 +14,8 @@ use crate::instagram::InstagramModel;
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
     pub(crate) clock: FakeClock,
+    /// What a timer shows at the beginning of the history; it goes on with the clock.
+    pub(crate) begin: Instant,
     pub(crate) ids: SequentialIds,
     dice: Mutex<fastrand::Rng>,
     /// How much rarer than usual troubles are: some worlds are harsh, some let things come far.
@@ -52,6 +55,7 @@ impl World {
         Self {
             store,
             clock: FakeClock::at(START),
+            begin: Instant::now(),
             ids: SequentialIds::default(),
             calm: [1, 4, 12][dice.usize(..3)],
             dice: Mutex::new(dice),

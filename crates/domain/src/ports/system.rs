@@ -1,6 +1,6 @@
 //! Time, waiting, ids and randomness.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -14,10 +14,13 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> OffsetDateTime;
 }
 
-/// Waiting, in real time.
+/// Waiting, and measuring how long something takes: real time, which nobody sets.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Timer: Send + Sync {
+    /// The present moment, to be compared with another one. Never goes back, and never waits.
+    fn now(&self) -> Instant;
+
     /// Returns after `span`.
     async fn sleep(&self, span: Duration);
 }

@@ -1,14 +1,20 @@
 //! What a call's layer and its handler tell each other.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ig_domain::{AccountId, Caller, Owner, OwnerScope};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tonic::{Request, Status};
 
 use super::in_flight::Place;
 use super::request_id::RequestId;
-use crate::status::{ToStatus as _, internal};
+use crate::status::{ToStatus as _, internal, no_turn};
+
+/// How long a read of many accounts waits for its turn among those of its caller. Ours: longer than a store that hangs
+/// keeps two of them, and well below what a call without a deadline has.
+const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who calls, under which id, and places for the owner and the account that the call turns out to be
 /// about. Shared by layer and handler.
@@ -66,13 +72,14 @@ impl Context {
         Arc::clone(&self.place)
     }
 
-    /// Waits for a turn of the caller's to read many accounts, within the call's deadline; it lasts until it is dropped.
+    /// Waits for a turn of the caller's to read many accounts; it lasts until it is dropped.
     ///
     /// # Errors
     ///
-    /// `INTERNAL` where no turn ever comes.
+    /// `OVERLOADED` where it does not come in time.
     pub(crate) async fn bulk_read_turn(&self) -> Result<OwnedSemaphorePermit, Status> {
-        self.place.bulk_read_turn().await.map_err(internal)
+        let waited = timeout(BULK_READ_TURN_TIMEOUT, self.place.bulk_read_turn()).await;
+        waited.map_err(|_| no_turn())?.map_err(internal)
     }
 
     /// Who calls.
@@ -93,5 +100,37 @@ impl Context {
     /// The account, if the handler came to one.
     pub(super) fn account(&self) -> Option<AccountId> {
         self.account.get().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ig_domain::Caller;
+    use tokio::time::Instant;
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+    use crate::calls::in_flight::InFlight;
+    use crate::calls::request_id::RequestIds;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_does_not_come_means_overload() {
+        let in_flight = InFlight::default();
+        let caller = Arc::new(Caller::anonymous());
+        let context = || {
+            let id = RequestId::of(&http::HeaderMap::new(), &request_ids());
+            Context::of(Arc::new(in_flight.enter(&caller).unwrap()), id)
+        };
+        let (first, second) = (context(), context());
+        let _turn = first.bulk_read_turn().await.unwrap();
+        let begin = Instant::now();
+        let refused = second.bulk_read_turn().await.unwrap_err();
+        assert_eq!(begin.elapsed(), BULK_READ_TURN_TIMEOUT);
+        assert_eq!(refused.get_details_error_info().unwrap().reason, "OVERLOADED");
+        assert!(refused.get_details_retry_info().is_some());
+    }
+
+    fn request_ids() -> RequestIds {
+        Arc::new(|| "1".to_owned())
     }
 }

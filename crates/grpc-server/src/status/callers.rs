@@ -35,6 +35,13 @@ pub(crate) fn overloaded() -> Status {
     Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
 }
 
+/// The status of a read of many accounts whose turn among those of its caller did not come in time.
+pub(crate) fn no_turn() -> Status {
+    let message = "this caller's calls of List and BatchGet before this one took too long, and they are done one by \
+                   one; make the same call again once they have ended";
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
+}
+
 /// The status of a call that needs no caller, where there are as many as there may be.
 pub(crate) fn overloaded_without_caller() -> Status {
     let message = "as many calls of health and reflection are under way as there may be, on this connection or in all; \

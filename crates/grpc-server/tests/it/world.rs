@@ -29,7 +29,7 @@ use ig_metrics::Registry;
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::callers::Everybody;
-use ig_test_support::{FakeClock, ImmediateTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -113,7 +113,7 @@ impl World {
             attempts: store.clone(),
             instagram: self.instagram.clone(),
             clock: clock.clone(),
-            timer: Arc::new(ImmediateTimer),
+            timer: Arc::new(FakeTimer::new()),
             ids: ids.clone(),
         };
         let refresh = RefreshWork {
@@ -121,7 +121,7 @@ impl World {
             leases: store.clone(),
             instagram: self.instagram.clone(),
             clock: clock.clone(),
-            timer: Arc::new(ImmediateTimer),
+            timer: Arc::new(FakeTimer::new()),
             ids: ids.clone(),
         };
         let refresh = Arc::new(RefreshAccount::new(refresh, tracker.clone()));

@@ -77,6 +77,7 @@ settings! {
             "Takes the time from the sandbox; refused unless all Instagram URLs are plain http",
             "the machine's clock",
         )
+        .empty(Empty::NotGiven)
         .example("http://127.0.0.1:8090/sandbox/clock");
     }
 
@@ -96,6 +97,7 @@ settings! {
             "The password for a PostgreSQL DATABASE_URL that holds none, as it is",
             "none but the URL's",
         )
+        .empty(Empty::NotGiven)
         .example("correct-horse/battery#staple")
         .secret();
 

@@ -67,7 +67,7 @@ async fn a_call_that_is_not_answered_ends_after_four_seconds() {
 async fn a_turn_that_does_not_come_means_overload() {
     let turns = Semaphore::new(1);
     let _taken = turns.acquire().await.unwrap();
-    let waited = turn_of(&turns, WRITE_TURN_TIMEOUT).await;
+    let waited = turn_of(turns.acquire(), WRITE_TURN_TIMEOUT).await;
     assert!(matches!(waited, Err(StoreError::Overloaded(_))));
 }
 
@@ -89,7 +89,20 @@ where
     // Each of them begins before the single read does.
     tokio::task::yield_now().await;
     assert_eq!(store.find(&unknown()).await.unwrap(), None);
+    // What their callers give up goes on at the server, and keeps its turn.
     bulk_reads.shutdown().await;
+    let mut others = JoinSet::new();
+    for _ in 0..2 * postgres::MAX_CONNECTIONS {
+        let (store, hold) = (store.clone(), hold());
+        let read = async move {
+            hold.await;
+            Ok(())
+        };
+        others.spawn(async move { store.bulk_read(Operation::ListAccounts, read).await });
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(store.find(&unknown()).await.unwrap(), None);
+    others.shutdown().await;
 }
 
 fn unknown() -> AccountKey {

@@ -35,12 +35,13 @@ pub(in crate::config) enum Default {
 /// What an empty value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Empty {
-    /// As if it were not given. That of settings with a default, which the documents tell.
+    /// As if it were not given. That of settings with a default, which the documents tell, and of those without which
+    /// nothing becomes less safe.
     NotGiven,
     /// A value like any other.
     AValue,
     /// A mistake, such as a variable that was to be put in and is unset: as if it were not given, it would let
-    /// everybody in, take any redirect URI, or go without TLS or proxy. That of settings without a default.
+    /// everybody in, take any redirect URI, or go without TLS or proxy. That of most settings without a default.
     Refused,
 }
 
