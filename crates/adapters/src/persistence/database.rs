@@ -254,22 +254,26 @@ impl Database {
     }
 
     async fn check_on(&self, write: &DatabaseTransaction) -> Result<(), StoreError> {
-        // A store that can be read and not written serves no link. SQLite has refused the begin then.
-        let read_only = match self.engine {
-            Engine::Sqlite { .. } => false,
-            Engine::Postgres(_) => {
-                postgres::is_read_only(write).await.map_err(|error| translate(&error))?
-            }
-        };
-        if read_only {
-            return Err(stale_session("the server only lets read"));
-        }
         let missing = migrations::pending(write).await.map_err(|error| translate(&error))?;
         match missing.first() {
             Some(name) => Err(unavailable(format_args!(
                 "migration {name} is missing: run `instagram-accounts migrate`"
             ))),
-            None => Ok(()),
+            None => self.check_writing(write).await,
+        }
+    }
+
+    /// A store that can be read and not written serves no link.
+    async fn check_writing(&self, write: &DatabaseTransaction) -> Result<(), StoreError> {
+        match self.engine {
+            Engine::Sqlite { .. } => {
+                sqlite::write_nothing(write).await.map_err(|error| translate(&error))
+            }
+            Engine::Postgres(_) => match postgres::is_read_only(write).await {
+                Ok(true) => Err(stale_session("the server only lets read")),
+                Ok(false) => Ok(()),
+                Err(error) => Err(translate(&error)),
+            },
         }
     }
 }

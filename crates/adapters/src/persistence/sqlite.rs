@@ -7,18 +7,21 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::pool::PoolConnectionMetadata;
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, SqlxError,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    SqliteTransactionMode, SqlxError, SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
+use sea_orm_migration::seaql_migrations;
 
 use super::InvalidDatabaseUrl;
 use super::error::is_busy;
+use super::sessions::Sessions;
 use super::sqlite_log::MAX_IDLE_LOG_BYTES;
 
 /// One connection writes at a time, so the others are for readers.
@@ -37,6 +40,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
 pub(super) struct SqliteFile {
     path: PathBuf,
     create: bool,
+    /// Whether a connection may write is settled when it is opened.
+    sessions: Sessions,
 }
 
 impl FromStr for SqliteFile {
@@ -56,7 +61,11 @@ impl FromStr for SqliteFile {
         let options: SqliteConnectOptions = file.parse().map_err(|_| InvalidDatabaseUrl::File)?;
         let path = options.get_filename().to_owned();
         let named = path.file_name().is_some() && !path.as_os_str().as_encoded_bytes().contains(&0);
-        if named { Ok(Self { path, create }) } else { Err(InvalidDatabaseUrl::File) }
+        if named {
+            Ok(Self { path, create, sessions: Sessions::default() })
+        } else {
+            Err(InvalidDatabaseUrl::File)
+        }
     }
 }
 
@@ -72,6 +81,12 @@ impl SqliteFile {
         path.display().to_string()
     }
 
+    /// Lets all open connections leave before they are used again, since one could not do its work: the file may
+    /// have been not to be written when they were opened.
+    pub(super) fn connection_failed(&self) {
+        self.sessions.failed();
+    }
+
     /// Connections for serving, opened when first needed. They never create the file: one that was taken away
     /// must be missed, not replaced by an empty one.
     pub(super) fn connections(&self) -> DatabaseConnection {
@@ -85,7 +100,7 @@ impl SqliteFile {
 
     fn pool(&self, number: u32, busy_timeout: Duration) -> DatabaseConnection {
         let watch = Arc::new(FileWatch::new(self.path.clone()));
-        let opened = Arc::clone(&watch);
+        let (opened, sessions) = (Arc::clone(&watch), self.sessions.clone());
         let pool = SqlitePoolOptions::new()
             .max_connections(number)
             .acquire_timeout(ACQUIRE_WITHIN)
@@ -95,7 +110,7 @@ impl SqliteFile {
                 Box::pin(async { Ok(()) })
             })
             .before_acquire(move |_, connection| {
-                let fresh = watch.still_has(&connection);
+                let fresh = watch.still_has(&connection) && sessions.may_use(connection.age);
                 Box::pin(async move { Ok(fresh) })
             })
             .connect_lazy_with(self.options(busy_timeout));
@@ -168,6 +183,15 @@ pub(super) async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTr
     let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
     let immediate = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
     connections.begin_with_options(immediate).await
+}
+
+/// Writes, and changes nothing: SQLite begins a transaction as asked also where the file cannot be written.
+pub(super) async fn write_nothing(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let version = Expr::col(seaql_migrations::Column::Version);
+    let nothing = seaql_migrations::Entity::update_many()
+        .col_expr(seaql_migrations::Column::Version, version)
+        .filter(Expr::val(0).eq(1));
+    nothing.exec(transaction).await.map(drop)
 }
 
 async fn single(options: SqliteConnectOptions) -> Result<SqlitePool, SqlxError> {

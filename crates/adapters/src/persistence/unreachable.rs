@@ -57,7 +57,10 @@ impl Database {
             Engine::Postgres(server) => (server.address(), lack),
             // A file that cannot be opened fails at once.
             Engine::Sqlite { .. } if timed_out => return Err(overloaded(ALL_IN_USE)),
-            Engine::Sqlite { file, .. } => (file.absolute_path(), lack),
+            Engine::Sqlite { file, .. } => {
+                file.connection_failed();
+                (file.absolute_path(), lack)
+            }
         };
         Err(StoreError::Unavailable(Cause::new(Unreachable(format!("{place}: {why}")))))
     }

@@ -29,7 +29,8 @@ async fn link(ports: &Ports, account: &InstagramAccount) {
     ports.link_attempts.complete(&attempt.code, holder, &link).await.unwrap();
 }
 
-/// Reads the account, writes it with the next revision, and starts again where another was faster.
+/// Reads the account, writes it with the next revision, and starts again where another was faster, or where a busy
+/// machine let the write have no turn: nothing was begun then.
 async fn bump(ports: Ports, account: InstagramAccount) {
     loop {
         let key = AccountKey::Id(account.id);
@@ -39,7 +40,7 @@ async fn bump(ports: Ports, account: InstagramAccount) {
         let token = long_lived(&next.revision.to_string());
         match ports.accounts.update(&next, former, Some(token)).await {
             Ok(()) => return,
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict | StoreError::Overloaded(_)) => {}
             Err(error) => panic!("{error:?}"),
         }
     }

@@ -5,9 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Accounts as _};
+use sea_orm::sqlx;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::persistence::error::no_connection;
 use crate::persistence::plans::{TestSchema, sqlite_database, store};
 
 #[tokio::test]
@@ -176,4 +178,42 @@ async fn a_server_all_of_whose_connections_are_in_use_is_not_away() {
     assert!(matches!(read, Err(StoreError::Overloaded(_))), "{read:?}");
     drop(taken);
     schema.drop().await;
+}
+
+/// SQLite begins to write in a file that cannot be written, and fails at the first write.
+#[tokio::test]
+async fn a_file_that_cannot_be_written_does_not_serve() {
+    let (folder, database) = sqlite_database().await;
+    database.check().await.unwrap();
+    let url = format!("sqlite://{}", folder.path().join("a.db").display());
+    let read_only = Database::open_read_only(&DatabaseSettings::of(&url)).unwrap();
+    let write = sqlite::begin(&read_only.connections).await.unwrap();
+    let refused = read_only.check_on(&write).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+}
+
+/// The file may have become one that can be written.
+#[tokio::test]
+async fn connections_that_could_not_do_their_work_leave() {
+    let (_folder, database) = sqlite_database().await;
+    // The first of them may have been opened before the file was first looked at, and leaves too.
+    assert_eq!(all_on(&database, "CREATE TEMP TABLE mark (x)").await, 4);
+    assert!(all_on(&database, "SELECT * FROM mark").await >= 3);
+    let failed = database.explained::<()>(Err(no_connection("read-only"))).await;
+    assert!(Database::is_unreachable(&failed.unwrap_err()));
+    assert_eq!(all_on(&database, "SELECT * FROM mark").await, 0);
+}
+
+/// Runs a statement on all connections at once, and counts where it can.
+async fn all_on(database: &Database, statement: &'static str) -> usize {
+    let pool = database.reading().get_sqlite_connection_pool();
+    let mut connections = Vec::new();
+    for _ in 0..sqlite::MAX_CONNECTIONS {
+        connections.push(pool.acquire().await.unwrap());
+    }
+    let mut well = 0;
+    for connection in &mut connections {
+        well += usize::from(sqlx::query(statement).execute(&mut **connection).await.is_ok());
+    }
+    well
 }
