@@ -26,7 +26,7 @@ use crate::workspace::Workspace;
 const PROFILE: &str = "profiling";
 
 /// How long a server may take until it serves.
-const LIMIT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
@@ -183,7 +183,7 @@ impl Measured {
         let mut group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
         while demo::get(&ready).is_err() {
             ensure!(group.ended()?.is_none(), "a second service on {} ended", self.name);
-            ensure!(started.elapsed() < LIMIT, "{} never became ready", self.name);
+            ensure!(started.elapsed() < START_TIMEOUT, "{} never became ready", self.name);
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(started.elapsed())
@@ -194,7 +194,7 @@ impl Measured {
 fn wait_until_ready(url: &str) -> Result<()> {
     let started = Instant::now();
     while demo::get(url).is_err() {
-        ensure!(started.elapsed() < LIMIT, "the service never became ready");
+        ensure!(started.elapsed() < START_TIMEOUT, "the service never became ready");
         process::pause();
     }
     Ok(())
@@ -221,7 +221,7 @@ impl Bare {
         while TcpStream::connect(address).is_err() {
             ensure!(group.ended()?.is_none(), "the server that answers from memory ended");
             ensure!(
-                started.elapsed() < LIMIT,
+                started.elapsed() < START_TIMEOUT,
                 "the server that answers from memory does not listen"
             );
             process::pause();

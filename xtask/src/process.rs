@@ -12,10 +12,10 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 /// How often a child is looked at.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long a child may take to stop by itself.
-const GRACE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -46,7 +46,7 @@ pub(crate) fn free_addresses() -> Result<[SocketAddr; 2]> {
 
 /// Waits a moment between two looks at something.
 pub(crate) fn pause() {
-    sleep(PAUSE);
+    sleep(POLL_INTERVAL);
 }
 
 /// A child and all that it starts. Dropping it stops them: TERM, five seconds, KILL.
@@ -83,7 +83,7 @@ impl Drop for Group {
             self.signal(Signal::SIGTERM);
         }
         let started = Instant::now();
-        while matches!(self.ended(), Ok(None)) && started.elapsed() < GRACE {
+        while matches!(self.ended(), Ok(None)) && started.elapsed() < STOP_TIMEOUT {
             pause();
         }
         self.signal(Signal::SIGKILL);
@@ -179,7 +179,7 @@ mod tests {
             looks += 1;
             Ok(looks == 3)
         };
-        wait_until("it is well", GRACE, third).unwrap();
+        wait_until("it is well", STOP_TIMEOUT, third).unwrap();
         assert_eq!(looks, 3);
         let error = wait_until("it is well", Duration::ZERO, || Ok(false)).unwrap_err();
         assert_eq!(error.to_string(), "after 0ns it is not so that it is well");
@@ -199,7 +199,7 @@ mod tests {
             pause();
         };
         drop(group);
-        let deadline = Instant::now() + GRACE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while alive(grandchild) {
             assert!(Instant::now() < deadline, "the grandchild still runs");
             pause();

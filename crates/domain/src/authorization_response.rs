@@ -5,7 +5,7 @@ use url::form_urlencoded;
 use crate::{AuthorizationCode, StateToken};
 
 /// How long an authorization response may be, in bytes.
-const LONGEST: usize = 8 * 1024;
+const MAX_BYTES: usize = 8 * 1024;
 
 /// What a browser brought back from Instagram.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl AuthorizationResponse {
     ///
     /// Any [`InvalidAuthorizationResponse`].
     pub fn parse(raw: &str) -> Result<Self, InvalidAuthorizationResponse> {
-        if raw.len() > LONGEST || raw.chars().any(char::is_control) {
+        if raw.len() > MAX_BYTES || raw.chars().any(char::is_control) {
             return Err(InvalidAuthorizationResponse::Malformed);
         }
         let parameters = Parameters::read(query_of(raw))?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// An opaque name of the owner in the caller's system, such as a tenant or shop. Empty means that the
 /// account has no owner.
 ///
-/// At most [`LONGEST`](Self::LONGEST) characters, none of them a control character.
+/// At most [`MAX_LENGTH`](Self::MAX_LENGTH) characters, none of them a control character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(String);
 
@@ -17,7 +17,7 @@ pub struct InvalidOwner;
 
 impl Owner {
     /// How many characters there may be.
-    pub const LONGEST: usize = 128;
+    pub const MAX_LENGTH: usize = 128;
 
     /// The text, as the caller sent it.
     #[must_use]
@@ -30,7 +30,7 @@ impl FromStr for Owner {
     type Err = InvalidOwner;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        let valid = raw.chars().count() <= Self::LONGEST && !raw.chars().any(char::is_control);
+        let valid = raw.chars().count() <= Self::MAX_LENGTH && !raw.chars().any(char::is_control);
         if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidOwner) }
     }
 }

@@ -20,11 +20,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::chain::Chain;
 use crate::readiness::Readiness;
 
-/// How long to wait between two probes. With [`PATIENCE`] a loss shows within five seconds.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long to wait between two probes. With [`PROBE_TIMEOUT`] a loss shows within five seconds.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a probe may take before it counts as failed.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A probe did not end in time.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +68,13 @@ impl HealthMonitor {
                 self.report(status).await;
             }
             serving = Some(well);
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PROBE_INTERVAL).await;
         }
     }
 
     /// Probes the store once, and says so where it went or came back since.
     async fn look(&self, serving: Option<bool>) -> bool {
-        let probed = tokio::time::timeout(PATIENCE, self.probe.check()).await;
+        let probed = tokio::time::timeout(PROBE_TIMEOUT, self.probe.check()).await;
         let lost: &dyn std::error::Error = match &probed {
             Ok(Ok(())) => {
                 if serving == Some(false) {

@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
 /// How many names of one certificate count; ours.
-const MOST_NAMES: usize = 64;
+const MAX_NAMES: usize = 64;
 
 /// The names of a client's certificate, which was verified in the handshake: its DNS names in lower case, then its
 /// URIs as they are; 64 at most.
@@ -24,7 +24,7 @@ impl PeerNames {
         Self(
             dns.map(str::to_ascii_lowercase)
                 .chain(uris.map(str::to_owned))
-                .take(MOST_NAMES)
+                .take(MAX_NAMES)
                 .collect(),
         )
     }
@@ -69,7 +69,7 @@ mod tests {
     fn names_beyond_the_limit_do_not_count() {
         let many: Vec<_> = (0..100).map(|number| format!("caller-{number}")).collect();
         let names: Vec<_> = many.iter().map(|name| Name::Dns(name)).collect();
-        assert_eq!(names_of(&names), many[..MOST_NAMES]);
+        assert_eq!(names_of(&names), many[..MAX_NAMES]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::service::UseCases;
 use crate::tls::CurrentTls;
 
 /// How large a request message may be, in bytes.
-const LARGEST_REQUEST: usize = 64 * 1024;
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// All that clients may ask reflection about, the details of errors included.
 const SERVED_FILES: [&[u8]; 5] = [
@@ -112,8 +112,8 @@ pub async fn serve(
 fn routes(use_cases: UseCases, health: EndingHealth) -> RoutesBuilder {
     let accounts = InstagramAccountServiceServer::new(use_cases);
     let mut routes = Routes::builder();
-    routes.add_service(accounts.max_decoding_message_size(LARGEST_REQUEST));
-    routes.add_service(HealthServer::new(health).max_decoding_message_size(LARGEST_REQUEST));
+    routes.add_service(accounts.max_decoding_message_size(MAX_REQUEST_BYTES));
+    routes.add_service(HealthServer::new(health).max_decoding_message_size(MAX_REQUEST_BYTES));
     routes
 }
 
@@ -123,7 +123,7 @@ fn add_reflection(
     stop: CancellationToken,
 ) -> Result<(), prost::DecodeError> {
     let reflection = Reflection::new(Files::of(&SERVED_FILES)?, stop);
-    let v1 = ServerReflectionServer::new(reflection).max_decoding_message_size(LARGEST_REQUEST);
+    let v1 = ServerReflectionServer::new(reflection).max_decoding_message_size(MAX_REQUEST_BYTES);
     routes.add_service(v1.clone());
     routes.add_service(Alpha(v1));
     Ok(())

@@ -13,7 +13,7 @@ const CAPACITY: usize = 10_000;
 /// How long a container waits to be published.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
-const LIFE: Duration = Duration::DAY;
+const CONTAINER_LIFETIME: Duration = Duration::DAY;
 /// The span over which an account's posts are counted.
 const LIMIT_SPAN: Duration = Duration::DAY;
 
@@ -45,7 +45,7 @@ impl Container {
     pub(crate) fn status(&self, now: OffsetDateTime) -> ContainerStatus {
         if self.published.is_some() {
             ContainerStatus::Published
-        } else if now - self.created >= LIFE {
+        } else if now - self.created >= CONTAINER_LIFETIME {
             ContainerStatus::Expired
         } else if now < self.ready {
             ContainerStatus::InProgress

@@ -14,7 +14,7 @@ use crate::endpoint::EndpointName;
 /// How many faults may be planned at once.
 const CAPACITY: usize = 64;
 /// How long an answer may be held back.
-const LONGEST_DELAY_MS: u64 = 120_000;
+const MAX_DELAY_MS: u64 = 120_000;
 /// How many headers one fault may set.
 const HEADERS: usize = 32;
 
@@ -135,8 +135,8 @@ impl Fault {
         if self.status.is_some_and(|code| status(code).is_none()) {
             return Err("`status` is 200 to 599".to_owned());
         }
-        if self.delay_ms.is_some_and(|delay| delay > LONGEST_DELAY_MS) {
-            return Err(format!("`delay_ms` is {LONGEST_DELAY_MS} at most"));
+        if self.delay_ms.is_some_and(|delay| delay > MAX_DELAY_MS) {
+            return Err(format!("`delay_ms` is {MAX_DELAY_MS} at most"));
         }
         if self.headers.len() > HEADERS {
             return Err(format!("`headers` holds {HEADERS} at most"));

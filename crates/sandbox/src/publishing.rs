@@ -24,7 +24,7 @@ const POSTS_A_DAY: usize = 100;
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/error-codes>.
 const CAPTION_LENGTH: usize = 2_200;
 /// How long a picture may ask to be processed, in seconds.
-const LONGEST_PROCESSING: i64 = 86_400;
+const MAX_PROCESSING_SECONDS: i64 = 86_400;
 
 /// Takes a picture's address and caption; answers the id of a container. Nothing is fetched.
 pub(crate) fn create_container(
@@ -135,8 +135,8 @@ impl Picture {
                 "sandbox_seconds" => {
                     let seconds = value.parse().ok();
                     let seconds =
-                        seconds.filter(|wanted| (0..=LONGEST_PROCESSING).contains(wanted));
-                    let text = format!("sandbox_seconds is 0 to {LONGEST_PROCESSING}");
+                        seconds.filter(|wanted| (0..=MAX_PROCESSING_SECONDS).contains(wanted));
+                    let text = format!("sandbox_seconds is 0 to {MAX_PROCESSING_SECONDS}");
                     picture.processing =
                         Duration::seconds(seconds.ok_or_else(|| GraphError::parameter(text))?);
                 }

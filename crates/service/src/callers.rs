@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::config::InvalidSettings;
 
 /// How often the file is looked at. A change counts at the second look that finds it.
-const EVERY: Duration = Duration::from_secs(1);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The callers of this process.
 pub(crate) enum Admitted {
@@ -59,7 +59,7 @@ impl Admitted {
 }
 
 async fn follow(file: &Arc<CallersFile>) -> Infallible {
-    let mut seconds = interval(EVERY);
+    let mut seconds = interval(RELOAD_INTERVAL);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = None;
     loop {

@@ -14,7 +14,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tower::service_fn;
 
 /// Two seconds for everything, less what it takes to start.
-const LIMIT: Duration = Duration::from_millis(1800);
+const CHECK_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Asks the server that listens on `listen`, over TLS where it speaks that.
 ///
@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_millis(1800);
 /// When it is not reached, does not answer in time, or is not serving.
 pub(crate) async fn run(listen: SocketAddr, tls: bool) -> anyhow::Result<()> {
     let server = reachable(listen);
-    let status = tokio::time::timeout(LIMIT, ask(server, tls)).await;
+    let status = tokio::time::timeout(CHECK_TIMEOUT, ask(server, tls)).await;
     let status = status
         .with_context(|| format!("the server at {server} does not answer within two seconds"))?
         .with_context(|| format!("the server at {server} cannot be asked"))?;

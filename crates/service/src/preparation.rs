@@ -14,10 +14,10 @@ use tracing::{debug, info, warn};
 use crate::keys::Keys;
 
 /// How long the start waits for the store before it answers calls without.
-const PATIENCE: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A store that is made fit.
 pub(crate) struct Preparation {
@@ -88,7 +88,7 @@ impl Preparation {
 /// How long a try may take. Ours: many times what a migration takes, and an end for one whose connection hangs.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_hours(1);
 
-/// Begins the first of several tries, and waits for it for [`PATIENCE`]; those errors end it for which `is_for_good`.
+/// Begins the first of several tries, and waits for it for [`START_TIMEOUT`]; those errors end it for which `is_for_good`.
 ///
 /// A try that takes longer goes on in what is left: a migration that was given up would begin anew, and never end.
 async fn begin<'a, F>(
@@ -99,7 +99,7 @@ where
     F: Future<Output = anyhow::Result<()>> + 'a,
 {
     let mut first = Box::pin(prepare());
-    let underway = match timeout(PATIENCE, &mut first).await {
+    let underway = match timeout(START_TIMEOUT, &mut first).await {
         Ok(Err(error)) if is_for_good(&error) => return Err(error),
         Ok(prepared) => {
             if to_attempt(prepared)? {
@@ -127,7 +127,7 @@ where
         None => false,
     };
     while !done {
-        sleep(PAUSE).await;
+        sleep(RETRY_INTERVAL).await;
         done = within_timeout(prepare()).await?;
     }
     info!("the database is up to date");
@@ -238,7 +238,7 @@ mod tests {
             Ok(())
         };
         let rest = begin(migrate, |_| true).await.unwrap().expect("it goes on");
-        assert_eq!(start.elapsed(), PATIENCE, "calls are answered meanwhile");
+        assert_eq!(start.elapsed(), START_TIMEOUT, "calls are answered meanwhile");
         rest.await.unwrap();
         assert_eq!((begun.into_inner(), start.elapsed()), (1, Duration::from_mins(3)));
     }

@@ -9,14 +9,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
 /// How often the task looks for something to tidy.
-const EVERY: Duration = Duration::from_mins(1);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long others may use the store between two rounds of one look.
-const PAUSE: Duration = Duration::from_millis(100);
+const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Tidies up each minute, as many rounds as it takes, until dropped.
 pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
-    let mut minutes = interval(EVERY);
+    let mut minutes = interval(SWEEP_INTERVAL);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failed_before = false;
     loop {
@@ -41,7 +41,7 @@ pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
 
 /// Keeps SQLite's log small, looking at it each minute, until dropped.
 pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
-    let mut minutes = interval(EVERY);
+    let mut minutes = interval(SWEEP_INTERVAL);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         minutes.tick().await;
@@ -59,7 +59,7 @@ async fn tidy(sweep: &Sweep) -> Result<u64, StoreError> {
         if touched == 0 {
             return Ok(total);
         }
-        sleep(PAUSE).await;
+        sleep(ROUND_INTERVAL).await;
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) use self::following::{FollowedTls, follow};
 use crate::config;
 
 /// The most that one file may hold, in bytes; ours. A bundle of all public authorities is a quarter of it.
-const LARGEST_FILE: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Where TLS comes from: files in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,14 +94,14 @@ pub(crate) async fn read(part: TlsPart, path: &Path) -> Result<Zeroizing<Vec<u8>
     let refuse = |which: String| TlsFileError::new(part, path, &which);
     let bytes = read_bounded(path).await;
     let bytes = bytes.map_err(|error| refuse(format!("is not readable ({error})")))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(refuse(format!("is larger than {LARGEST_FILE} bytes")));
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(refuse(format!("is larger than {MAX_FILE_BYTES} bytes")));
     }
     Ok(bytes)
 }
 
 async fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path).await?.take(LARGEST_FILE + 1).read_to_end(&mut bytes).await?;
+    File::open(path).await?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).await?;
     Ok(bytes)
 }

@@ -16,7 +16,7 @@ use crate::tools::ContainerEngine;
 const IMAGE: &str = "docker.io/library/postgres:17";
 
 /// How long the server may take until it answers, once its image is there.
-const LIMIT: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Removes the container once standard input closes, which it does however its owner ends, even by SIGKILL.
 const SUPERVISOR: &str = r#"read -r _; "$0" rm --force --volumes "$1" >/dev/null 2>&1"#;
@@ -77,7 +77,7 @@ impl Container {
         // While the image makes its database, it serves by a socket only.
         check.args([&self.name, "pg_isready", "--quiet", "--host=127.0.0.1"]);
         check.stdout(Stdio::null()).stderr(Stdio::null());
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + START_TIMEOUT;
         while !check.status().context("cannot look into a container")?.success() {
             ensure!(!process::stop_asked(), "stopped while PostgreSQL started");
             ensure!(

@@ -21,7 +21,7 @@ use crate::tools::PostgresPrograms;
 const PLACE: [&str; 2] = ["listen_addresses=127.0.0.1", "unix_socket_directories="];
 
 /// How long the server may take until it answers, and until it has stopped.
-const LIMIT: Duration = Duration::from_secs(15);
+const START_OR_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whom PostgreSQL runs as where we are root, which it refuses: the first of these that there is.
 const ORDINARY_USERS: [&str; 2] = ["postgres", "nobody"];
@@ -100,7 +100,7 @@ impl Server {
     fn wait_until_ready(&self, programs: &PostgresPrograms) -> Result<()> {
         let mut check = Command::new(programs.pg_isready());
         check.args(["--quiet", "--host=127.0.0.1", &format!("--port={}", self.port)]);
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + START_OR_STOP_TIMEOUT;
         while !check.status().context("cannot start pg_isready")?.success() {
             ensure!(!process::stop_asked(), "stopped while PostgreSQL started");
             if Instant::now() > deadline {
@@ -118,7 +118,9 @@ impl Drop for Server {
         // Closing its standard input is what tells it to stop.
         drop(self.supervisor.stdin.take());
         let started = Instant::now();
-        while matches!(self.supervisor.try_wait(), Ok(None)) && started.elapsed() < LIMIT {
+        while matches!(self.supervisor.try_wait(), Ok(None))
+            && started.elapsed() < START_OR_STOP_TIMEOUT
+        {
             process::pause();
         }
         if let Ok(id) = i32::try_from(self.supervisor.id()) {

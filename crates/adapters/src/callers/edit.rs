@@ -111,7 +111,7 @@ impl Edit {
         let text = if known.is_some() { file::read(&file)? } else { String::new() };
         let table = Table::parse(&text).map_err(CallersFileError::from)?;
         let text = change(&text, &table)?;
-        if text.len() as u64 > file::LARGEST {
+        if text.len() as u64 > file::MAX_BYTES {
             return Err(CallersFileError::TooLarge.into());
         }
         Table::parse(&text).map_err(EditError::Invalid)?;

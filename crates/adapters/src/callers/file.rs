@@ -13,7 +13,7 @@ use super::stanza::{self, Stanza};
 use super::table::{InvalidCallers, Table};
 
 /// How large the file may be, in bytes; ours.
-pub(super) const LARGEST: u64 = 1024 * 1024;
+pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Callers that stand in a file.
 pub struct CallersFile {
@@ -50,7 +50,7 @@ pub enum CallersFileError {
     #[error("it is not a file")]
     NotAFile,
     /// It is larger than a mebibyte.
-    #[error("it is larger than {LARGEST} bytes")]
+    #[error("it is larger than {MAX_BYTES} bytes")]
     TooLarge,
     /// It is not text.
     #[error("it is not UTF-8")]
@@ -134,8 +134,8 @@ pub(super) fn read(path: &Path) -> Result<String, CallersFileError> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(CallersFileError::TooLarge);
     }
     String::from_utf8(bytes).map_err(|_| CallersFileError::NotText)

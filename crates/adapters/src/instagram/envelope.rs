@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::wire::integer;
 
 /// How long a trace id may be, in characters. Ours.
-const LONGEST_TRACE_ID: usize = 64;
+const MAX_TRACE_ID_LENGTH: usize = 64;
 
 /// An error as Instagram worded it.
 pub(super) struct ErrorEnvelope {
@@ -80,7 +80,7 @@ fn lowered(fields: &Value, name: &str) -> String {
 /// The trace id without what does not belong into a log line.
 fn trace_id(raw: &str) -> Option<String> {
     let visible = raw.chars().filter(char::is_ascii_graphic);
-    let id: String = visible.take(LONGEST_TRACE_ID).collect();
+    let id: String = visible.take(MAX_TRACE_ID_LENGTH).collect();
     (!id.is_empty()).then_some(id)
 }
 

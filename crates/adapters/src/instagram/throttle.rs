@@ -15,14 +15,14 @@ const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
 const UNSTATED: Duration = Duration::from_mins(1);
 
 /// Bounds of what is believed. Ours.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_hours(24);
+const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// The pause that an answer asks for: `Retry-After` in seconds, else the longest of the usage header, else
 /// a minute; from one second to 24 hours.
 pub(super) fn retry_after(headers: &HeaderMap) -> Duration {
     let stated = stated_seconds(headers).or_else(|| time_to_regain_access(headers));
-    stated.unwrap_or(UNSTATED).clamp(SHORTEST, LONGEST)
+    stated.unwrap_or(UNSTATED).clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER)
 }
 
 /// `Retry-After`, where it is a number. Its other form, a date, has not been seen from Instagram.
@@ -104,7 +104,7 @@ mod tests {
         #[test]
         fn no_header_breaks_it(retry_after in "[ -~]{0,40}", usage in "[ -~]{0,200}") {
             let pause = super::retry_after(&headers(Some(&retry_after), Some(usage.as_bytes())));
-            prop_assert!((SHORTEST..=LONGEST).contains(&pause));
+            prop_assert!((MIN_RETRY_AFTER..=MAX_RETRY_AFTER).contains(&pause));
         }
     }
 }

@@ -23,7 +23,7 @@ mod failure;
 mod tests;
 
 /// How much of an answer is read, in bytes, as it travels and again where it is decompressed. Ours: Instagram's are a few kilobytes long.
-const LONGEST_BODY: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -216,12 +216,12 @@ impl Answer {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > LONGEST_BODY {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
                 return Ok(Self { status, headers, body: None });
             }
             body.extend_from_slice(&chunk);
         }
-        let body = decompressed(&headers, body, LONGEST_BODY);
+        let body = decompressed(&headers, body, MAX_BODY_BYTES);
         Ok(Self { status, headers, body })
     }
 }

@@ -17,11 +17,11 @@ use serde_json::Value;
 mod tests;
 
 /// How many granted permissions are kept. Ours: Instagram has half a dozen.
-const MOST_SCOPES: usize = 100;
+const MAX_SCOPES: usize = 100;
 /// How long a name may be, in characters.
-const LONGEST_NAME: usize = 1_000;
+const MAX_NAME_LENGTH: usize = 1_000;
 /// How long a link to a picture may be, in bytes.
-const LONGEST_PICTURE_URL: usize = 4_096;
+const MAX_PICTURE_URL_LENGTH: usize = 4_096;
 
 /// An answer that becomes something of ours, or nothing.
 pub(super) trait Readable: DeserializeOwned {
@@ -166,7 +166,7 @@ fn granted(permissions: &Value) -> GrantedScopes {
         // No name of a permission has a character that URL-encoding changes; separators have.
         let list = list.replace("%2C", ",").replace("%2c", ",").replace("%20", " ");
         let names = list.split([',', ' ', '+']).filter_map(|name| name.parse().ok());
-        scopes.extend(names.take(MOST_SCOPES.saturating_sub(scopes.len())));
+        scopes.extend(names.take(MAX_SCOPES.saturating_sub(scopes.len())));
     }
     GrantedScopes::Known(scopes)
 }
@@ -184,7 +184,7 @@ fn account_type(raw: &str) -> AccountType {
 /// A name without control characters, cut to its bound.
 fn printable(raw: &str) -> Option<String> {
     let visible = raw.chars().filter(|character| !character.is_control());
-    let name: String = visible.take(LONGEST_NAME).collect();
+    let name: String = visible.take(MAX_NAME_LENGTH).collect();
     (!name.is_empty()).then_some(name)
 }
 
@@ -192,6 +192,7 @@ fn printable(raw: &str) -> Option<String> {
 /// not at all.
 fn picture_url(raw: &str) -> Option<String> {
     let web = raw.starts_with("https://") || raw.starts_with("http://");
-    let plain = raw.len() <= LONGEST_PICTURE_URL && raw.bytes().all(|byte| byte.is_ascii_graphic());
+    let plain =
+        raw.len() <= MAX_PICTURE_URL_LENGTH && raw.bytes().all(|byte| byte.is_ascii_graphic());
     (web && plain).then(|| raw.to_owned())
 }

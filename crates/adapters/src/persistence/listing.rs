@@ -135,7 +135,7 @@ fn owner_ranges(owners: &OwnerScope, after: Option<&ListingPosition>) -> Vec<Own
             OwnerPattern::Exact(owner) => (owner.as_str(), owner.as_str().to_owned()),
             OwnerPattern::Prefix(prefix) => {
                 let last =
-                    prefix.as_str().to_owned() + &char::MAX.to_string().repeat(Owner::LONGEST);
+                    prefix.as_str().to_owned() + &char::MAX.to_string().repeat(Owner::MAX_LENGTH);
                 (prefix.as_str(), last)
             }
         };

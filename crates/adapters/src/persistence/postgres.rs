@@ -27,9 +27,9 @@ use super::sessions::{Sessions, Settings};
 
 /// Ours. Replicas share the server's limit, which is 100 unless set otherwise.
 pub(super) const MAX_CONNECTIONS: u32 = 10;
-const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a connection is trusted without asking. A restart of the server breaks all that lie idle.
-const FRESH: Duration = Duration::from_secs(1);
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// How long an attempt to find out why there is no connection may take. Ours: a call that failed for want of one ends so
 /// much later.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -38,10 +38,10 @@ const DIAGNOSIS_SHARED_FOR: Duration = Duration::from_secs(1);
 /// Minimum time between two log-ins of writes that find out whether new sessions may write again. Ours.
 const MIN_LOG_IN_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a connection may take to show that it is alive.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection that is given back may take: longer than the server keeps at a statement that was given up, so
 /// that no connection is opened beside one that still works.
-const RETURNS_WITHIN: Duration = Duration::from_secs(5);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As long as a call to the store may take, so that what is given up here ends at the server.
 const READ: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; \
@@ -135,7 +135,7 @@ impl Server {
         let [opened, acquired, released] = [(); 3].map(|()| self.sessions.clone());
         let pool = PgPoolOptions::new()
             .max_connections(number)
-            .acquire_timeout(ACQUIRE_WITHIN)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .after_connect(move |connection, _| {
                 let opened = opened.clone();
@@ -148,7 +148,7 @@ impl Server {
                 })
             })
             .before_acquire(move |connection, state| {
-                let fresh = state.idle_for < FRESH;
+                let fresh = state.idle_for < PING_AFTER_IDLE;
                 let current = acquired.may_use(state.age);
                 Box::pin(async move { Ok(current && (fresh || answers(connection).await)) })
             })
@@ -221,7 +221,7 @@ impl Server {
             let mut session = self.options.connect().await?;
             settings(&mut session).await
         };
-        let opened = timeout(ACQUIRE_WITHIN, opened).await;
+        let opened = timeout(ACQUIRE_TIMEOUT, opened).await;
         let opened = opened.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string());
         self.sessions.opened(opened?);
         Ok(())
@@ -283,7 +283,7 @@ fn options(
 }
 
 async fn answers(connection: &mut PgConnection) -> bool {
-    matches!(timeout(ANSWERS_WITHIN, connection.ping()).await, Ok(Ok(())))
+    matches!(timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }
 
 /// What a session that was just opened begins with.
@@ -300,7 +300,7 @@ async fn settings(session: &mut PgConnection) -> Result<Settings, sqlx::Error> {
 /// a transaction whose begin was given up before the server answered it.
 async fn may_stay(connection: &mut PgConnection) -> bool {
     let question = sqlx::raw_sql("SELECT now() = statement_timestamp()");
-    match timeout(RETURNS_WITHIN, question.fetch_one(connection)).await {
+    match timeout(RELEASE_TIMEOUT, question.fetch_one(connection)).await {
         Ok(Ok(answer)) => answer.try_get(0).unwrap_or(false),
         Ok(Err(_)) | Err(_) => false,
     }

@@ -26,14 +26,14 @@ use super::sqlite_log::MAX_IDLE_LOG_BYTES;
 
 /// One connection writes at a time, so the others are for readers.
 pub(super) const MAX_CONNECTIONS: u32 = 4;
-const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a statement waits for another process's transaction.
 const BUSY_FOR: Duration = Duration::from_secs(3);
 /// How long the probe waits for anybody's transaction: shorter than whoever asks for it waits.
-const PROBE_BUSY_FOR: Duration = Duration::from_secs(2);
+const PROBE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long migrations wait for another process's.
-const MIGRATE_WITHIN: Duration = Duration::from_mins(1);
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_mins(1);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The file that a URL names.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ impl SqliteFile {
 
     /// The probe's own connection, like those for serving.
     pub(super) fn probe_connection(&self) -> DatabaseConnection {
-        self.pool(1, PROBE_BUSY_FOR)
+        self.pool(1, PROBE_BUSY_TIMEOUT)
     }
 
     fn pool(&self, number: u32, busy_timeout: Duration) -> DatabaseConnection {
@@ -103,7 +103,7 @@ impl SqliteFile {
         let (opened, sessions) = (Arc::clone(&watch), self.sessions.clone());
         let pool = SqlitePoolOptions::new()
             .max_connections(number)
-            .acquire_timeout(ACQUIRE_WITHIN)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .after_connect(move |_, _| {
                 opened.look();
@@ -123,7 +123,7 @@ impl SqliteFile {
         // does not change.
         let options =
             self.options(BUSY_FOR).read_only(true).immutable(!self.beside("-wal").exists());
-        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN);
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_lazy_with(options))
     }
 
@@ -149,14 +149,14 @@ impl SqliteFile {
     pub(super) async fn migration_connection(&self) -> Result<DatabaseConnection, SqlxError> {
         // The file remembers this mode. Whoever switches to it first makes others fail at once as busy.
         let options = self
-            .options(MIGRATE_WITHIN)
+            .options(MIGRATION_LOCK_TIMEOUT)
             .create_if_missing(self.create)
             .journal_mode(SqliteJournalMode::Wal);
-        let give_up = Instant::now() + MIGRATE_WITHIN;
+        let give_up = Instant::now() + MIGRATION_LOCK_TIMEOUT;
         loop {
             match single(options.clone()).await {
                 Err(error) if is_busy(&error) && Instant::now() < give_up => {
-                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
                 pool => return pool.map(SqlxSqliteConnector::from_sqlx_sqlite_pool),
             }
@@ -195,7 +195,7 @@ pub(super) async fn write_nothing(transaction: &DatabaseTransaction) -> Result<(
 }
 
 async fn single(options: SqliteConnectOptions) -> Result<SqlitePool, SqlxError> {
-    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN);
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
     pool.connect_with(options).await
 }
 

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 
 use super::SystemClock;
 
-const EVERY: Duration = Duration::from_millis(200);
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-const LONGEST_ANSWER: usize = 4096;
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_ANSWER_BYTES: usize = 4096;
 /// A measured offset that lies lower by more than this is a clock that was set back, no slow answer.
 const SET_BACK: i64 = 1_000_000;
 
@@ -74,8 +74,8 @@ impl Clock for SandboxClock {
 
 fn client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
-        .connect_timeout(ANSWER_WITHIN)
-        .timeout(ANSWER_WITHIN)
+        .connect_timeout(ANSWER_TIMEOUT)
+        .timeout(ANSWER_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -86,7 +86,7 @@ fn client() -> reqwest::Result<reqwest::Client> {
 /// the sandbox's delays.
 async fn follow(client: reqwest::Client, url: String, offset: Arc<AtomicI64>) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let Ok(measured) = measure(&client, &url).await else { continue };
         let known = offset.load(Ordering::Relaxed);
         if measured > known || measured < known.saturating_sub(SET_BACK) {
@@ -101,7 +101,7 @@ async fn measure(client: &reqwest::Client, url: &str) -> Result<i64, SandboxCloc
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
         body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
+        if body.len() > MAX_ANSWER_BYTES {
             return Err(SandboxClockError::Unreadable);
         }
     }

@@ -28,7 +28,7 @@ const TASKS: usize = 6;
 /// The lives that are asked for of a token: any, and one that only a token of this day has.
 const MIN_TTLS: [Duration; 2] = [Duration::ZERO, Duration::from_hours(59 * 24)];
 /// How many polls a call may take once faults have ended.
-const PATIENCE: usize = 2_000;
+const MAX_POLLS: usize = 2_000;
 
 type Task = Pin<Box<dyn Future<Output = Answer>>>;
 
@@ -326,7 +326,7 @@ impl History {
     }
 
     fn patiently(&self, mut task: Task) -> Option<Answer> {
-        (0..PATIENCE).find_map(|_| {
+        (0..MAX_POLLS).find_map(|_| {
             self.world.store.pass_lease_time(Duration::from_millis(50));
             polled(&mut task)
         })

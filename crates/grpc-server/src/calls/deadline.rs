@@ -9,19 +9,19 @@ use super::rpc::Rpc;
 use crate::status::{Problem, Reason};
 
 /// How long a caller waits that names no deadline.
-const DEFAULT: Duration = Duration::from_secs(30);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a caller waits at most, whatever deadline it names. Ours.
-const LONGEST: Duration = Duration::from_mins(5);
+const MAX_DEADLINE: Duration = Duration::from_mins(5);
 
 /// How long a call may take at most that needs no caller; of a stream, up to its first answer. Ours.
-const LONGEST_WITHOUT_CALLER: Duration = Duration::from_secs(10);
+const MAX_DEADLINE_WITHOUT_CALLER: Duration = Duration::from_secs(10);
 
-/// The caller's deadline, or [`DEFAULT`] where it names none that can be read.
+/// The caller's deadline, or [`DEFAULT_DEADLINE`] where it names none that can be read.
 pub(super) fn limit(headers: &HeaderMap, rpc: Rpc) -> Duration {
     let named = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
-    let limit = named.map_or(DEFAULT, |named| named.min(LONGEST));
-    if rpc.roles().is_some() { limit } else { limit.min(LONGEST_WITHOUT_CALLER) }
+    let limit = named.map_or(DEFAULT_DEADLINE, |named| named.min(MAX_DEADLINE));
+    if rpc.roles().is_some() { limit } else { limit.min(MAX_DEADLINE_WITHOUT_CALLER) }
 }
 
 /// Reads at most eight digits and a unit.
@@ -64,18 +64,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case::hours("1H", LONGEST)]
+    #[case::hours("1H", MAX_DEADLINE)]
     #[case::minutes("2M", Duration::from_mins(2))]
     #[case::seconds("45S", Duration::from_secs(45))]
     #[case::milliseconds("1500m", Duration::from_millis(1500))]
     #[case::microseconds("7u", Duration::from_micros(7))]
     #[case::nanoseconds("7n", Duration::from_nanos(7))]
-    #[case::the_most_digits("99999999H", LONGEST)]
-    #[case::too_many_digits("100000000n", DEFAULT)]
-    #[case::no_digits("S", DEFAULT)]
-    #[case::a_sign("+1S", DEFAULT)]
-    #[case::no_unit("12", DEFAULT)]
-    #[case::nothing("", DEFAULT)]
+    #[case::the_most_digits("99999999H", MAX_DEADLINE)]
+    #[case::too_many_digits("100000000n", DEFAULT_DEADLINE)]
+    #[case::no_digits("S", DEFAULT_DEADLINE)]
+    #[case::a_sign("+1S", DEFAULT_DEADLINE)]
+    #[case::no_unit("12", DEFAULT_DEADLINE)]
+    #[case::nothing("", DEFAULT_DEADLINE)]
     fn a_deadline_is_read_or_the_usual_one_holds(#[case] raw: &str, #[case] expected: Duration) {
         assert_eq!(limit_of(raw), expected);
     }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_call_that_needs_no_caller_has_less_time() {
         let mut headers = HeaderMap::new();
-        assert_eq!(limit(&headers, Rpc::Other), LONGEST_WITHOUT_CALLER);
+        assert_eq!(limit(&headers, Rpc::Other), MAX_DEADLINE_WITHOUT_CALLER);
         headers.insert("grpc-timeout", "1S".parse().unwrap());
         assert_eq!(limit(&headers, Rpc::Other), Duration::from_secs(1));
     }
@@ -91,7 +91,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_deadline_is_longer_than_the_longest(raw in "[ -~]{0,12}") {
-            prop_assert!(limit_of(&raw) <= LONGEST);
+            prop_assert!(limit_of(&raw) <= MAX_DEADLINE);
         }
     }
 }

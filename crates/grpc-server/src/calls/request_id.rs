@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long an id may be, in bytes.
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
 /// Makes ids for calls that come without: printable ASCII, at most 128 characters, different each time.
 pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
@@ -43,7 +43,7 @@ impl fmt::Display for RequestId {
 }
 
 fn sound(id: &[u8]) -> bool {
-    (1..=LONGEST).contains(&id.len()) && id.iter().all(|byte| (b' '..=b'~').contains(byte))
+    (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::account;
 use super::fields::{Fields, InvalidRequest};
 
 /// How many keys a request may have.
-const MOST_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 
 /// What a `BatchGetRequest` asks for.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) fn batch_get(
     let mut keys = Vec::new();
     let wrong_number = match instagram_ids.len() + account_ids.len() {
         0 => Some("a key is required, in instagram_ids or in account_ids"),
-        1..=MOST_KEYS => None,
+        1..=MAX_KEYS => None,
         _ => Some("at most 100 keys, instagram_ids and account_ids together"),
     };
     if let Some(description) = wrong_number {

@@ -14,7 +14,7 @@ use super::{Listing, account};
 const DEFAULT_PAGE: u32 = 50;
 
 /// How many accounts a page holds at most.
-const LARGEST_PAGE: u32 = 500;
+const MAX_PAGE_SIZE: u32 = 500;
 
 /// From how many bytes of accounts on a page ends. Clients take messages of 4 MiB where nothing else is set.
 ///
@@ -73,7 +73,7 @@ fn status(fields: &mut Fields, raw: i32) -> Result<Option<StatusFilter>, Refused
 fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
     match u32::try_from(raw) {
         Ok(0) => Ok(DEFAULT_PAGE),
-        Ok(size) => Ok(size.min(LARGEST_PAGE)),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
         Err(_) => Err(fields.refuse("page_size", "a page size is not negative; 0 means 50")),
     }
 }
@@ -140,7 +140,7 @@ mod tests {
             account.profile_picture_url = Some("x".repeat(4096));
             account.view(START)
         };
-        let all: Vec<_> = (0..LARGEST_PAGE).map(largest).collect();
+        let all: Vec<_> = (0..MAX_PAGE_SIZE).map(largest).collect();
         let listing = Listing::of(OwnerScope::everyone().listing_order(), None, None);
         let page = listed_accounts(ListedAccounts { accounts: all.clone(), next: None }, listing);
         assert!((FULL_PAGE..USUAL_LIMIT).contains(&page.encoded_len()), "{}", page.encoded_len());

@@ -14,7 +14,7 @@ use uuid::Uuid;
 const VERSION: u8 = 2;
 
 /// How long a token may be, in bytes.
-const LONGEST: usize = 1024;
+const MAX_TOKEN_BYTES: usize = 1024;
 
 /// The text is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +86,7 @@ impl FromStr for PageToken {
     type Err = InvalidPageToken;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        if raw.len() > LONGEST {
+        if raw.len() > MAX_TOKEN_BYTES {
             return Err(InvalidPageToken);
         }
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(raw).map_err(|_| InvalidPageToken)?;
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_longest_owner_has_room_in_a_token() {
-        let longest = owner(&"\u{10ffff}".repeat(Owner::LONGEST));
+        let longest = owner(&"\u{10ffff}".repeat(Owner::MAX_TOKEN_BYTES));
         let (listing, place) = (Listing::of(ByOwner, None, None), place(longest));
         assert_eq!(listing.position(listing.token(&place).parse().unwrap()), Ok(place));
     }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_token_beyond_the_limit_is_refused() {
         let read = |raw: &str| raw.parse::<PageToken>().err();
-        assert_eq!(read(&"A".repeat(LONGEST + 1)), Some(InvalidPageToken));
+        assert_eq!(read(&"A".repeat(MAX_TOKEN_BYTES + 1)), Some(InvalidPageToken));
         assert_eq!(read(""), Some(InvalidPageToken));
     }
 
@@ -183,7 +183,7 @@ mod tests {
             let id = AccountId::from_uuid(Uuid::from_u128(id));
             let place = ListingPosition { owner: owner(&name), link_time, id };
             let token = listing.token(&place);
-            prop_assert!(token.len() <= LONGEST);
+            prop_assert!(token.len() <= MAX_TOKEN_BYTES);
             prop_assert_eq!(listing.position(token.parse().unwrap()), Ok(place));
         }
 

@@ -10,7 +10,7 @@ use super::fields::{Fields, InvalidRequest, Refused};
 use super::{account, timestamp};
 
 /// How many scopes a request may name.
-const MOST_SCOPES: usize = 20;
+const MAX_SCOPES: usize = 20;
 
 /// What a `BeginLinkRequest` asks for.
 pub(crate) fn begin_link(
@@ -39,7 +39,7 @@ fn scopes(fields: &mut Fields, raw: &[String]) -> Result<Option<RequestedScopes>
     if raw.is_empty() {
         return Ok(None);
     }
-    if raw.len() > MOST_SCOPES {
+    if raw.len() > MAX_SCOPES {
         return Err(fields.refuse("scopes", "at most 20 scopes can be asked for"));
     }
     let parsed = raw.iter().enumerate();

@@ -12,7 +12,7 @@ use super::timestamp;
 /// The longest life that may be asked for. Instagram renews to 60 days, so a renewable token can always have it.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>.
-const LONGEST_MIN_TTL: Duration = Duration::from_hours(50 * 24);
+const MAX_MIN_TTL: Duration = Duration::from_hours(50 * 24);
 
 /// What a `FetchAccessTokenRequest` asks for.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) fn fetch_access_token(
 }
 
 fn min_ttl(fields: &mut Fields, raw: prost_types::Duration) -> Result<Duration, Refused> {
-    let span = Duration::try_from(raw).ok().filter(|span| *span <= LONGEST_MIN_TTL);
+    let span = Duration::try_from(raw).ok().filter(|span| *span <= MAX_MIN_TTL);
     span.ok_or_else(|| fields.refuse("min_ttl", "a min_ttl is from 0 to 50 days (4320000 seconds)"))
 }
 
@@ -98,7 +98,7 @@ mod tests {
     #[rstest]
     #[case::none(0, 0, Some(Duration::ZERO))]
     #[case::an_hour(3600, 1, Some(Duration::new(3600, 1)))]
-    #[case::longest(4_320_000, 0, Some(LONGEST_MIN_TTL))]
+    #[case::longest(4_320_000, 0, Some(MAX_MIN_TTL))]
     #[case::too_long(4_320_000, 1, None)]
     #[case::a_little_negative(0, -1, None)]
     #[case::negative(-1, 0, None)]
@@ -114,7 +114,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_min_ttl_panics_or_exceeds_the_longest(seconds: i64, nanos: i32) {
-            prop_assert!(min_ttl_of(seconds, nanos).is_none_or(|span| span <= LONGEST_MIN_TTL));
+            prop_assert!(min_ttl_of(seconds, nanos).is_none_or(|span| span <= MAX_MIN_TTL));
         }
     }
 

@@ -27,7 +27,7 @@ use super::greeting::greeted;
 use super::http2;
 use super::pacing::{Paced, Turn};
 use super::request_body::RequestBody;
-use super::stay::{FAREWELL, Stay};
+use super::stay::{EVICTION_TIMEOUT, Stay};
 use crate::activity::Activities;
 use crate::answer_timeout::StreamTasks;
 use crate::calls::{Calls, Kind, Refusals};
@@ -35,7 +35,7 @@ use crate::peer_names::PeerNames;
 use crate::tls::{CurrentTls, Tls};
 
 /// How many connections there may be at once; further ones wait until one of them makes room.
-const MOST_CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;
 
 /// How long a stop waits for clients that have connected to greet. Whoever connects to call does so at once.
 const LAST_GREETINGS: Duration = Duration::from_millis(500);
@@ -68,14 +68,14 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Connections whose calls `service` answers, at most [`MOST_CONNECTIONS`] at once; `open` counts them.
+    /// Connections whose calls `service` answers, at most [`MAX_CONNECTIONS`] at once; `open` counts them.
     pub(super) fn new(
         service: Calls<Routes>,
         tls: Option<CurrentTls>,
         open: Gauge,
         refusals: Refusals,
     ) -> Self {
-        Self { refusals, ..Self::at_most(MOST_CONNECTIONS, service, tls, open) }
+        Self { refusals, ..Self::at_most(MAX_CONNECTIONS, service, tls, open) }
     }
 
     fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
@@ -142,7 +142,7 @@ impl Connections {
         loop {
             self.activities.make_room();
             let place = Arc::clone(&self.places).acquire_owned();
-            if let Ok(place) = tokio::time::timeout(FAREWELL, place).await {
+            if let Ok(place) = tokio::time::timeout(EVICTION_TIMEOUT, place).await {
                 return place.ok();
             }
         }

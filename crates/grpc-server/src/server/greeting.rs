@@ -18,7 +18,7 @@ use crate::tls::Tls;
 const PREFACE: usize = 24;
 
 /// How long a client may take to send them, TLS included. Ours; once they are there, keepalive takes over.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connection once its client has greeted, with the greeting still to be read; and who the client is, where its
 /// certificate says so.
@@ -37,7 +37,7 @@ pub(super) async fn greeted(
         let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
         Ok((Lingering::new(stream), names))
     };
-    tokio::time::timeout(PATIENCE, greeted).await?
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, greeted).await?
 }
 
 /// Both halves of the connection, after a handshake where there is TLS.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// How long a client may take to close its side. It learns of the end at once, so this is for the network.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many bytes are discarded at a time.
 const DISCARDED: usize = 1024;
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         if left.is_none() {
             ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
         }
-        let left = left.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let left = left.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
         let mut discarded = [0; DISCARDED];
         while left.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut discarded);
@@ -115,7 +115,7 @@ mod tests {
         let (client, server) = tokio::io::duplex(64);
         let begin = Instant::now();
         Lingering::new(server).shutdown().await.unwrap();
-        assert_eq!(begin.elapsed(), PATIENCE);
+        assert_eq!(begin.elapsed(), LINGER_TIMEOUT);
         drop(client);
     }
 }

@@ -11,7 +11,7 @@ use crate::activity::Activity;
 const PROOF_LASTS: Duration = Duration::from_mins(5);
 
 /// How long a connection that is to make room may take to go by itself, before it is ended and another one asked.
-pub(super) const FAREWELL: Duration = Duration::from_millis(250);
+pub(super) const EVICTION_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long a connection may stay.
 pub(super) struct Stay {
@@ -42,7 +42,7 @@ impl Stay {
     pub(super) async fn is_overdrawn(&self) {
         self.activity.leaving().await;
         loop {
-            tokio::time::sleep(FAREWELL).await;
+            tokio::time::sleep(EVICTION_TIMEOUT).await;
             if !self.activity.is_busy() {
                 return;
             }

@@ -9,7 +9,7 @@ use tonic::Status;
 use super::{Problem, Reason, ToStatus};
 
 /// When a caller that has too many calls under way may try again. Ours: most calls take less.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl ToStatus for NotAuthenticated {
     /// One answer for all: it must not tell whoever tries tokens how near one is. The log has the difference.
@@ -32,19 +32,19 @@ pub(crate) fn role_missing(rpc: &str, roles: &[Role]) -> Status {
 pub(crate) fn overloaded() -> Status {
     let message = "this caller has as many calls under way as it may; make the same call again once one of \
                    them has ended";
-    Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY_DELAY).into_status()
 }
 
 /// The status of a read of many accounts whose turn among those of its caller did not come in time.
 pub(crate) fn no_turn() -> Status {
     let message = "this caller's calls of List and BatchGet before this one took too long, and they are done one by \
                    one; make the same call again once they have ended";
-    Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY_DELAY).into_status()
 }
 
 /// The status of a call that needs no caller, where there are as many as there may be.
 pub(crate) fn overloaded_without_caller() -> Status {
     let message = "as many calls of health and reflection are under way as there may be, on this connection or in all; \
                    make the same call again later";
-    Problem::new(Reason::Overloaded, message).retry_after(RETRY).into_status()
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY_DELAY).into_status()
 }

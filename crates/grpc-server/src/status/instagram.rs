@@ -8,7 +8,7 @@ use tonic::Status;
 use super::{Problem, Reason, ToStatus};
 
 /// When to try again after an outage. Ours.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// What to do about an app that Instagram refuses.
 pub(super) const CHECK_THE_APP: &str = "check app id, app secret, the account's tester role, the \
@@ -65,5 +65,5 @@ fn by_kind(error: &InstagramError) -> Problem {
 }
 
 fn unavailable(message: &'static str) -> Problem {
-    Problem::new(Reason::InstagramUnavailable, message).retry_after(RETRY)
+    Problem::new(Reason::InstagramUnavailable, message).retry_after(RETRY_DELAY)
 }

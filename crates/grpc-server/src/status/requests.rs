@@ -9,13 +9,13 @@ use super::{Problem, Reason, ToStatus, internal};
 use crate::convert::{InvalidRequest, reauthorization_reason};
 
 /// How many bad fields a message tells of; the details name them all.
-const MOST_TOLD: usize = 10;
+const MAX_LISTED_VIOLATIONS: usize = 10;
 
 impl ToStatus for InvalidRequest {
     fn to_status(&self) -> Status {
         let told = self.violations.iter().map(|one| format!("{}: {}", one.field, one.description));
-        let mut told: Vec<_> = told.take(MOST_TOLD).collect();
-        if let Some(more @ 1..) = self.violations.len().checked_sub(MOST_TOLD) {
+        let mut told: Vec<_> = told.take(MAX_LISTED_VIOLATIONS).collect();
+        if let Some(more @ 1..) = self.violations.len().checked_sub(MAX_LISTED_VIOLATIONS) {
             told.push(format!("and {more} more"));
         }
         let message = told.join("; ");

@@ -15,7 +15,7 @@ const A_YEAR: Duration = Duration::from_hours(365 * 24);
 const AN_HOUR: Duration = Duration::from_hours(1);
 
 /// The longest app secret; a guess of ours, as Meta tells no length.
-const LONGEST_SECRET: usize = 256;
+const MAX_SECRET_LENGTH: usize = 256;
 
 /// How many hexadecimal digits Meta's app secrets have, as far as anybody has seen; nothing says so.
 const APP_SECRET_DIGITS: usize = 32;
@@ -31,7 +31,7 @@ pub(super) fn app_secret(raw: &str) -> Result<SecretString, &'static str> {
     if secrets.clone().any(str::is_empty) {
         return Err("has an empty item");
     }
-    if !secrets.clone().all(|secret| secret.len() <= LONGEST_SECRET && graphic(secret)) {
+    if !secrets.clone().all(|secret| secret.len() <= MAX_SECRET_LENGTH && graphic(secret)) {
         return Err("has an item that is not up to 256 visible ASCII characters");
     }
     Ok(secrets.next().unwrap_or_default().into())

@@ -17,7 +17,7 @@ use super::setting::{Default, Empty, Setting};
 use super::similar_names;
 
 /// The most that a file with a value may hold, in bytes; ours.
-const LARGEST_FILE: u64 = 64 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// The environment: values by variable.
 pub(crate) type Variables = BTreeMap<OsString, OsString>;
@@ -227,11 +227,11 @@ impl Source {
 fn read(path: &Path) -> Result<SecretString, String> {
     let mut text = Zeroizing::new(String::new());
     let read =
-        File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text));
+        File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
     let refuse = |why: &str| format!("is read from {}, which is {why}", shown_secret_path(path));
     let length = read.map_err(|error| refuse(&format!("not readable ({error})")))?;
-    if length as u64 > LARGEST_FILE {
-        return Err(refuse(&format!("larger than {LARGEST_FILE} bytes")));
+    if length as u64 > MAX_FILE_BYTES {
+        return Err(refuse(&format!("larger than {MAX_FILE_BYTES} bytes")));
     }
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(refuse("empty")),

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::{Contents, TlsFileError, TlsFiles};
 
 /// How often the files are looked at.
-const EVERY: Duration = Duration::from_secs(1);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// TLS that follows its files.
 pub(crate) struct FollowedTls {
@@ -67,7 +67,7 @@ impl FollowedTls {
 pub(crate) async fn follow(tls: Option<FollowedTls>) -> ! {
     let Some(mut tls) = tls else { pending().await };
     loop {
-        sleep(EVERY).await;
+        sleep(RELOAD_INTERVAL).await;
         match tls.look().await {
             None => {}
             Some(Ok(())) => info!("the files of TLS changed: new connections use them"),

@@ -16,7 +16,7 @@ use tonic_types::StatusExt as _;
 
 use crate::support::outage::FickleServer;
 use crate::support::sandbox::BAKERY;
-use crate::support::{PATIENCE, Sandbox, Service, Stack};
+use crate::support::{Sandbox, Service, Stack, TEST_TIMEOUT};
 
 const SERVICES: [&str; 2] = ["", "instagram.accounts.v1.InstagramAccountService"];
 
@@ -43,7 +43,7 @@ impl Watchers {
     /// clock of theirs.
     pub(crate) async fn are_told(&mut self, expected: ServingStatus) {
         for watcher in &mut self.0 {
-            let told = tokio::time::timeout(PATIENCE, watcher.message()).await;
+            let told = tokio::time::timeout(TEST_TIMEOUT, watcher.message()).await;
             let told = told.unwrap_or_else(|_| panic!("not told {expected:?}"));
             assert_eq!(told.unwrap().unwrap().status(), expected);
         }
@@ -54,7 +54,7 @@ impl Watchers {
         for watcher in &mut self.0 {
             let come =
                 async { while watcher.message().await.unwrap().unwrap().status() != expected {} };
-            let come = tokio::time::timeout(PATIENCE, come).await;
+            let come = tokio::time::timeout(TEST_TIMEOUT, come).await;
             come.unwrap_or_else(|_| panic!("not {expected:?}"));
         }
     }

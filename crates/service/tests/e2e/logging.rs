@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::support::probes::Probes;
 use crate::support::process::address_in;
-use crate::support::{PATIENCE, Sandbox, Service, eventually};
+use crate::support::{Sandbox, Service, TEST_TIMEOUT, eventually};
 
 /// How many calls fill the pipe and the queue: at `trace` each logs kilobytes.
 const MAX_CALLS: usize = 20_000;
@@ -49,7 +49,7 @@ async fn calls_and_the_stop_go_on_though_nobody_reads_the_log() {
     while probes.metrics().await.value("log_lines_lost_total") < 2 {
         for _ in 0..20 {
             let call = client.list(ListRequest::default());
-            let answered = tokio::time::timeout(PATIENCE, call).await.expect("calls go on");
+            let answered = tokio::time::timeout(TEST_TIMEOUT, call).await.expect("calls go on");
             answered.unwrap();
         }
         calls += 20;

@@ -25,7 +25,7 @@ use crate::support::{On, Place, REDIRECT_URI, Sandbox, Service, eventually, reas
 /// How many call at the same time, of each kind.
 const CALLERS: u64 = 4;
 /// How long each waits between two calls.
-const PAUSE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How many calls must succeed once all is well again.
 const ENOUGH: u64 = 400;
 
@@ -131,7 +131,7 @@ fn load(service: &Service, account: &InstagramAccount, seen: &Arc<Seen>) -> Join
                 } else {
                     write(client.clone(), &account, &seen).await;
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         });
     }

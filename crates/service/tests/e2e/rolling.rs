@@ -22,7 +22,7 @@ const AGED: usize = 8;
 const ROUNDS: usize = 3;
 
 /// How often at most, until calls of each of [`SLOW_RPCS`] were under way at a stop.
-const MOST_ROUNDS: usize = 20;
+const MAX_ROUNDS: usize = 20;
 
 /// What Instagram is asked for while callers wait.
 const SLOW_RPCS: [&str; 2] = ["Link", "Refresh"];
@@ -46,7 +46,7 @@ async fn a_rolling_restart_fails_no_call() {
     let stop = CancellationToken::new();
     let restarts = async {
         let mut stopped = String::new();
-        for round in 1..=MOST_ROUNDS {
+        for round in 1..=MAX_ROUNDS {
             for (replica, name) in replicas.iter_mut().zip(REPLICAS) {
                 let printed = stack.restart(replica, name).await;
                 let (_, since_the_stop) = printed.split_once("stopping").expect("it was told");

@@ -29,7 +29,7 @@ pub(crate) const HOUR: i64 = 60 * 60;
 pub(crate) const A_DAY_LATER: i64 = 25 * HOUR;
 
 /// How long another process may take to do what a test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Looks again and again until there is something to find, for a minute at most.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -38,7 +38,7 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begin.elapsed() < PATIENCE, "it did not come to this: {what}");
+        assert!(begin.elapsed() < TEST_TIMEOUT, "it did not come to this: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

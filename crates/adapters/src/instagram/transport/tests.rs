@@ -292,8 +292,8 @@ async fn a_read_on_a_connection_that_is_just_closed_is_repeated_on_another() {
 }
 
 #[rstest]
-#[case::at_the_bound(LONGEST_BODY, Ok(()))]
-#[case::beyond_it(LONGEST_BODY + 1, Err(Unreadable))]
+#[case::at_the_bound(MAX_BODY_BYTES, Ok(()))]
+#[case::beyond_it(MAX_BODY_BYTES + 1, Err(Unreadable))]
 #[tokio::test]
 async fn a_body_is_read_up_to_its_bound(
     #[case] length: usize,

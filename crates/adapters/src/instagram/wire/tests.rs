@@ -222,10 +222,10 @@ proptest! {
     #[test]
     fn no_answer_breaks_a_reader(body in any_json()) {
         let code = CodeAnswer::read(body.clone());
-        prop_assert!(code.map_or(true, |code| code.granted_scopes.iter().count() <= MOST_SCOPES));
+        prop_assert!(code.map_or(true, |code| code.granted_scopes.iter().count() <= MAX_SCOPES));
         let profile = ProfileAnswer::read(body.clone()).ok();
         let name = profile.and_then(|profile| profile.name).unwrap_or_default();
-        prop_assert!(name.chars().count() <= LONGEST_NAME);
+        prop_assert!(name.chars().count() <= MAX_NAME_LENGTH);
         let lived = LongLivedAnswer::read(body);
         prop_assert!(lived.map_or(true, |(_, lifetime)| lifetime.as_duration().as_secs() > 0));
     }
@@ -266,7 +266,7 @@ proptest! {
     #[test]
     fn permissions_are_bounded_and_valid(raw in "[a-z_, %2C+A-Z]{0,2000}") {
         let granted = granted(&json!(raw));
-        prop_assert!(granted.iter().count() <= MOST_SCOPES);
+        prop_assert!(granted.iter().count() <= MAX_SCOPES);
         let parses = |scope: &Scope| scope.as_str().parse::<Scope>().is_ok();
         prop_assert!(granted.iter().all(parses));
     }

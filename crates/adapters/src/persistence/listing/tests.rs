@@ -137,7 +137,7 @@ fn the_owners_behind_a_place_are_ranges_in_order(
         link_time: datetime!(2026-11-24 08:00 UTC),
         id: AccountId::from_uuid(Uuid::nil()),
     });
-    let end = char::MAX.to_string().repeat(Owner::LONGEST);
+    let end = char::MAX.to_string().repeat(Owner::MAX_LENGTH);
     let ranges = owner_ranges(&scope(patterns), place.as_ref()).into_iter().map(|range| {
         let text = match range {
             OwnerRange::RestOfOwner(place) => format!("rest of {}", place.owner),

@@ -9,7 +9,7 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{PATIENCE, eventually};
+use super::{TEST_TIMEOUT, eventually};
 
 /// A running program. Dropping it kills it.
 pub(crate) struct Process {
@@ -40,7 +40,7 @@ impl Process {
         let (lines, _) = self
             .output
             .grown
-            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
+            .wait_timeout_while(lines, TEST_TIMEOUT, |lines| find(lines).is_none())
             .unwrap();
         find(&lines).unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", lines.join("\n")))
     }

@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 /// When the stub's clock begins, in seconds since 1970.
 const EPOCH: i64 = 1_900_000_000;
 /// More than any request of the service has, in bytes.
-const LONGEST_REQUEST: usize = 16 * 1024;
+const MAX_REQUEST_BYTES: usize = 16 * 1024;
 
 /// What the service asks Instagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -197,7 +197,7 @@ impl Shared {
 
 /// Waits for a whole request and leaves it unread; `None` where the connection ends before.
 fn peek(stream: &TcpStream) -> std::io::Result<Option<String>> {
-    let mut buffer = vec![0; LONGEST_REQUEST];
+    let mut buffer = vec![0; MAX_REQUEST_BYTES];
     let mut seen = 0;
     loop {
         let arrived = stream.peek(&mut buffer)?;
