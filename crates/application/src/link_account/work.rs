@@ -16,7 +16,7 @@ use ig_domain::{
 use super::{LinkAccountError, LinkedAccount};
 use crate::lease_extension::while_extending;
 use crate::lease_wait::LeaseWait;
-use crate::persistence::persistently;
+use crate::retry::retry;
 
 /// The work of [`LinkAccount`](super::LinkAccount): a future that may be dropped between any two calls to a
 /// port; the same presentation then goes on from what is stored.
@@ -186,8 +186,7 @@ impl LinkWork {
             },
         };
         let phase = Phase::Exchanged(grant.clone());
-        let stored =
-            persistently(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
+        let stored = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
         stored.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
         Ok(Ok(grant))
     }
@@ -230,8 +229,7 @@ impl LinkWork {
     ) -> Result<LinkOutcome, Setback> {
         let outcome = LinkOutcome::Refused(refusal);
         let phase = Phase::Ended { outcome: outcome.clone(), end_time: self.clock.now() };
-        let ended =
-            persistently(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
+        let ended = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
         ended.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
         Ok(outcome)
     }
@@ -244,8 +242,7 @@ impl LinkWork {
         holder: LeaseHolder,
         phase: &Phase,
     ) -> Result<(), StoreError> {
-        let released =
-            persistently(&*self.timer, || self.attempts.release(&attempt.code, holder, phase));
+        let released = retry(&*self.timer, || self.attempts.release(&attempt.code, holder, phase));
         match released.await {
             // Somebody took over, or a release whose answer was lost has done it.
             Err(StoreError::LeaseLost) => Ok(()),

@@ -7,7 +7,7 @@ use ig_domain::{
 };
 
 use super::{LinkWork, Setback};
-use crate::persistence::persistently;
+use crate::retry::retry;
 
 /// All that a link has brought.
 struct Brought<'a> {
@@ -38,7 +38,7 @@ impl LinkWork {
                 Err(refusal) => return self.refuse(attempt, holder, refusal).await,
             };
             let write =
-                persistently(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
+                retry(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
             match write.await {
                 Ok(()) => return Ok(outcome(&link)),
                 Err(StoreError::Conflict) => {}

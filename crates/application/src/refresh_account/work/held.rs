@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 
 use super::{RefreshAccountError, RefreshWork, RefreshedAccount, Setback};
 use crate::lease_extension::while_extending;
-use crate::persistence::{MAX_TRIES, ONCE, repeatedly};
 use crate::refresh_account::{DeadToken, TokenOutcome};
+use crate::retry::{MAX_TRIES, ONCE, retry_up_to};
 
 /// Keeps the log readable where Instagram takes back every refusal: one line in ten seconds.
 static UNCONFIRMED_LINES: LazyLock<LineLimit<()>> =
@@ -250,7 +250,7 @@ impl Held<'_> {
     ) -> Result<T, Setback> {
         let marked = InstagramAccount { refused: Some(reason), ..account.clone() };
         let marked = marked.succeeding(&account, self.work.clock.now());
-        let mark = repeatedly(MAX_TRIES, &*self.work.timer, || {
+        let mark = retry_up_to(MAX_TRIES, &*self.work.timer, || {
             self.work.accounts.mark_refused(&marked, account.revision, self.holder)
         });
         match mark.await {
@@ -292,7 +292,7 @@ impl Held<'_> {
             let mut next = former.clone();
             change(&mut next);
             let next = next.succeeding(&former, self.work.clock.now());
-            let write = repeatedly(tries, &*self.work.timer, || {
+            let write = retry_up_to(tries, &*self.work.timer, || {
                 let renewed = grant.map(|grant| grant.token.clone());
                 self.work.accounts.update(&next, former.revision, renewed)
             });
@@ -303,7 +303,7 @@ impl Held<'_> {
             }
             // Giving up here would drop a renewed token just as well.
             let find = || self.work.accounts.find_with_token(self.id);
-            let found = repeatedly(tries, &*self.work.timer, find).await?;
+            let found = retry_up_to(tries, &*self.work.timer, find).await?;
             let (account, stored) = found.ok_or(RefreshAccountError::NotFound)?;
             let Some(stored) = stored else { return Err(self.known_dead(account.without_token())) };
             former = account;

@@ -17,18 +17,15 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Makes `call` up to [`MAX_TRIES`] times.
 ///
 /// `call` must be safe to repeat after an attempt whose answer was lost.
-pub(crate) async fn persistently<T, F>(
-    timer: &dyn Timer,
-    call: impl FnMut() -> F,
-) -> Result<T, StoreError>
+pub(crate) async fn retry<T, F>(timer: &dyn Timer, call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    repeatedly(MAX_TRIES, timer, call).await
+    retry_up_to(MAX_TRIES, timer, call).await
 }
 
 /// Repeats `call` while the store is unavailable, up to `tries` times in all.
-pub(crate) async fn repeatedly<T, F>(
+pub(crate) async fn retry_up_to<T, F>(
     tries: u32,
     timer: &dyn Timer,
     mut call: impl FnMut() -> F,
