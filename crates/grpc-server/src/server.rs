@@ -1,7 +1,7 @@
 //! Serves the RPCs, health and reflection until told to stop.
 
 mod connections;
-mod greeting;
+mod handshake;
 mod http2;
 mod lingering;
 mod pacing;

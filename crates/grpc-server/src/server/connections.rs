@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tower::util::MapRequest;
 
-use super::greeting::greeted;
+use super::handshake::handshake;
 use super::http2;
 use super::pacing::{Paced, Turn};
 use super::request_body::RequestBody;
@@ -214,7 +214,7 @@ async fn connection(
 }
 
 /// Waits until a client that has not greeted yet is not waited for any more.
-async fn last_greetings(closing: &CancellationToken) {
+async fn last_handshakes(closing: &CancellationToken) {
     closing.cancelled().await;
     tokio::time::sleep(LAST_GREETINGS).await;
 }
@@ -230,8 +230,8 @@ async fn welcomed(
     }
     tokio::select! {
         () = stay.activity.leaving() => None,
-        () = last_greetings(&stay.closing) => None,
-        greeted = greeted(stream, tls) => {
+        () = last_handshakes(&stay.closing) => None,
+        greeted = handshake(stream, tls) => {
             greeted.inspect_err(|error| tell(error, peer, &refusals)).ok()
         }
     }
@@ -246,6 +246,6 @@ fn tell(error: &io::Error, peer: SocketAddr, refusals: &Refusals) {
         Some(rustls::Error::InvalidCertificate(_)) if refusals.is_first(kind) => {
             tracing::warn!(%error, %peer, "a client's certificate is refused");
         }
-        _ => tracing::debug!(%error, %peer, "a connection sent no greeting"),
+        _ => tracing::debug!(%error, %peer, "a connection made no handshake"),
     }
 }

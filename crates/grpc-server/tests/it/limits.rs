@@ -56,12 +56,12 @@ async fn metadata_beyond_16_kib_is_refused(#[case] size: usize, #[case] expected
 
 #[rstest]
 #[case::nothing(b"".as_slice())]
-#[case::half_a_greeting(b"PRI * HTTP")]
+#[case::half_a_preface(b"PRI * HTTP")]
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_greet_is_dropped(#[case] greeting: &[u8]) {
+async fn a_client_that_makes_no_handshake_is_dropped(#[case] preface: &[u8]) {
     let server = World::new().serve().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(greeting).await.unwrap();
+    stream.write_all(preface).await.unwrap();
     assert!(matches!(
         stream.read_u8().await.map_err(|error| error.kind()),
         Err(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)

@@ -20,24 +20,24 @@ const PREFACE: usize = 24;
 /// How long a client may take to send them, TLS included. Ours; once they are there, keepalive takes over.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The connection once its client has greeted, with the greeting still to be read; and who the client is, where its
+/// The connection once the handshake is done, with the preface still to be read; and who the client is, where its
 /// certificate says so.
 ///
 /// # Errors
 ///
 /// When the client takes too long, goes away, or no handshake comes about.
-pub(super) async fn greeted(
+pub(super) async fn handshake(
     stream: TcpStream,
     tls: Option<Tls>,
 ) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin, Option<PeerNames>)> {
-    let greeted = async {
+    let shaken = async {
         let (mut reader, writer, names) = opened(stream, tls).await?;
         let mut preface = [0; PREFACE];
         reader.read_exact(&mut preface).await?;
         let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
         Ok((Lingering::new(stream), names))
     };
-    tokio::time::timeout(HANDSHAKE_TIMEOUT, greeted).await?
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await?
 }
 
 /// Both halves of the connection, after a handshake where there is TLS.
