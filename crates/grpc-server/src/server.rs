@@ -1,12 +1,12 @@
 //! Serves the RPCs, health and reflection until told to stop.
 
+mod connection_lifetime;
 mod connections;
 mod handshake;
 mod http2;
 mod lingering;
 mod pacing;
 mod request_body;
-mod stay;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,11 +23,11 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tower::util::MapRequest;
 
+use super::connection_lifetime::{ConnectionLifetime, EVICTION_TIMEOUT};
 use super::handshake::handshake;
 use super::http2;
 use super::pacing::{Paced, Turn};
 use super::request_body::RequestBody;
-use super::stay::{EVICTION_TIMEOUT, Stay};
 use crate::activity::Activities;
 use crate::answer_timeout::StreamTasks;
 use crate::calls::{Calls, Kind, Refusals};
@@ -161,12 +161,13 @@ impl Connections {
 
     fn open(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let (service, http) = (self.service.clone(), self.http.clone());
-        let stay = Stay { closing: self.closing.clone(), activity: self.activities.enter() };
+        let stay =
+            ConnectionLifetime { closing: self.closing.clone(), activity: self.activities.enter() };
         let tls = self.tls.as_ref().map(|current| current());
         let accepted = Accepted { stream, peer, tls, refusals: self.refusals.clone() };
         let (held, cut) = (self.open.hold(), self.cut.clone());
         self.tasks.spawn(async move {
-            cut.run_until_cancelled(connection(accepted, service, http, stay)).await;
+            cut.run_until_cancelled(connection(accepted, service, http, lifetime)).await;
             drop((place, held));
         });
     }
@@ -177,11 +178,11 @@ async fn connection(
     accepted: Accepted,
     service: Calls<Routes>,
     http: Builder<StreamTasks>,
-    stay: Stay,
+    lifetime: ConnectionLifetime,
 ) {
     let peer = accepted.peer;
-    let Some((stream, names)) = welcomed(accepted, &stay).await else { return };
-    let (proved, activity) = (names.is_some(), stay.activity.clone());
+    let Some((stream, names)) = welcomed(accepted, &lifetime).await else { return };
+    let (proved, activity) = (names.is_some(), lifetime.activity.clone());
     let service = MapRequest::new(service, move |request: Request<Incoming>| {
         let mut request = request.map(RequestBody::new);
         request.extensions_mut().insert(activity.clone());
@@ -199,11 +200,11 @@ async fn connection(
         tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
-            () = stay.is_over(proved) => {
+            () = lifetime.is_over(proved) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = connection => ended,
-                    () = stay.is_overdrawn() => Ok(()),
+                    () = lifetime.is_overdrawn() => Ok(()),
                 }
             }
         }
@@ -222,15 +223,15 @@ async fn last_handshakes(closing: &CancellationToken) {
 /// The connection once its client has greeted, and who that is; `None` where none comes about.
 async fn welcomed(
     accepted: Accepted,
-    stay: &Stay,
+    lifetime: &ConnectionLifetime,
 ) -> Option<(impl AsyncRead + AsyncWrite + Unpin + use<>, Option<PeerNames>)> {
     let Accepted { stream, peer, tls, refusals } = accepted;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets of a connection will be late");
     }
     tokio::select! {
-        () = stay.activity.leaving() => None,
-        () = last_handshakes(&stay.closing) => None,
+        () = lifetime.activity.leaving() => None,
+        () = last_handshakes(&lifetime.closing) => None,
         greeted = handshake(stream, tls) => {
             greeted.inspect_err(|error| tell(error, peer, &refusals)).ok()
         }

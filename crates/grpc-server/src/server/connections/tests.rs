@@ -180,13 +180,14 @@ async fn requests_carry_the_names_that_their_client_proved() {
 #[tokio::test(start_paused = true)]
 async fn a_proof_lasts_five_minutes_and_a_connection_without_one_stays() {
     let closing = CancellationToken::new();
-    let stay = Stay { closing: closing.clone(), activity: Activities::default().enter() };
+    let stay =
+        ConnectionLifetime { closing: closing.clone(), activity: Activities::default().enter() };
     let begin = Instant::now();
-    stay.is_over(true).await;
+    lifetime.is_over(true).await;
     assert_eq!(begin.elapsed().as_secs(), 5 * 60);
     let day = Duration::from_hours(24);
-    tokio::time::timeout(day, stay.is_over(false)).await.unwrap_err();
+    tokio::time::timeout(day, lifetime.is_over(false)).await.unwrap_err();
     closing.cancel();
-    stay.is_over(true).await;
-    stay.is_over(false).await;
+    lifetime.is_over(true).await;
+    lifetime.is_over(false).await;
 }

@@ -8,20 +8,20 @@ use crate::activity::Activity;
 
 /// For how long what a client's certificate proved is believed. It may expire, or its authority be dropped, so the
 /// client is then asked to connect anew; its calls under way go on. Ours: a handshake costs milliseconds.
-const PROOF_LASTS: Duration = Duration::from_mins(5);
+const MAX_CERTIFICATE_AGE: Duration = Duration::from_mins(5);
 
 /// How long a connection that is to make room may take to go by itself, before it is ended and another one asked.
 pub(super) const EVICTION_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a connection may stay.
-pub(super) struct Stay {
+/// How long a connection may lifetime.
+pub(super) struct ConnectionLifetime {
     /// The server lets all of them finish their calls and close.
     pub(super) closing: CancellationToken,
     /// Whether it serves a caller.
     pub(super) activity: Activity,
 }
 
-impl Stay {
+impl ConnectionLifetime {
     /// Waits until a connection is to close once its calls have ended: all of them are, it is to make room, or what
     /// its client proved is too old.
     pub(super) async fn is_over(&self, proved: bool) {
@@ -32,7 +32,7 @@ impl Stay {
             }
         };
         if proved {
-            tokio::time::timeout(PROOF_LASTS, told).await.unwrap_or_default();
+            tokio::time::timeout(MAX_CERTIFICATE_AGE, told).await.unwrap_or_default();
         } else {
             told.await;
         }
