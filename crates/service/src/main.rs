@@ -17,8 +17,8 @@ mod preparation;
 mod probes;
 mod serve;
 mod stop_signals;
+mod sweeping;
 mod telemetry;
-mod tidying;
 mod tls;
 mod wiring;
 

@@ -27,7 +27,7 @@ use crate::missing_keys::MissingKeys;
 use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
-use crate::tidying::{shrink_log_forever, tidy_forever};
+use crate::sweeping::{shrink_log_forever, sweep_forever};
 use crate::tls::{self, FollowedTls, TlsFiles};
 use crate::wiring::{self, Adapters};
 
@@ -172,7 +172,7 @@ async fn background(rest: Option<Rest<'_>>, database: &Database, tasks: Tasks) -
         return unusable;
     }
     tokio::select! {
-        never = tidy_forever(tasks.sweep) => never,
+        never = sweep_forever(tasks.sweep) => never,
         never = tasks.missing_keys.follow() => never,
         never = shrink_log_forever(database) => never,
     }

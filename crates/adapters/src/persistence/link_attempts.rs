@@ -121,7 +121,7 @@ impl LinkAttempts for SeaOrmStore {
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
-        self.call(Operation::Sweep, self.tidy_up(now, limit)).await
+        self.call(Operation::Sweep, self.sweep_links(now, limit)).await
     }
 }
 

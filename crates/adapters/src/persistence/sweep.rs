@@ -22,7 +22,11 @@ use super::{SeaOrmStore, lease};
 
 impl SeaOrmStore {
     /// Does all of it in one transaction, at most `limit` rows of each kind.
-    pub(super) async fn tidy_up(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+    pub(super) async fn sweep_links(
+        &self,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
         let write = self.database.begin_write().await?;
         let rejected = LinkRefusal::CodeRejected(GraphFacts::default());
         let untaken = self.end_stale(write.on(), &[UNSENT], rejected, now, limit).await?;

@@ -1,4 +1,4 @@
-//! Tidying up: what has expired is marked, what nobody will finish ends, what nobody will ask for is forgotten.
+//! The sweep: what has expired is marked, what nobody will finish ends, what nobody will ask for is forgotten.
 
 use std::time::Duration;
 

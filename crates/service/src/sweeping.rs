@@ -8,20 +8,20 @@ use ig_domain::ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
-/// How often the task looks for something to tidy.
+/// How often the task sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long others may use the store between two rounds of one look.
 const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Tidies up each minute, as many rounds as it takes, until dropped.
-pub(crate) async fn tidy_forever(sweep: Sweep) -> ! {
+/// Sweeps each minute, as many rounds as it takes, until dropped.
+pub(crate) async fn sweep_forever(sweep: Sweep) -> ! {
     let mut minutes = interval(SWEEP_INTERVAL);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failed_before = false;
     loop {
         minutes.tick().await;
-        let done = tidy(&sweep).await;
+        let done = sweep_rounds(&sweep).await;
         match &done {
             Ok(0) => {}
             Ok(touched) => debug!(touched, "the store was swept"),
@@ -51,7 +51,7 @@ pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
     }
 }
 
-async fn tidy(sweep: &Sweep) -> Result<u64, StoreError> {
+async fn sweep_rounds(sweep: &Sweep) -> Result<u64, StoreError> {
     let mut total = 0;
     loop {
         let touched = sweep.execute().await?;
@@ -85,13 +85,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rounds_go_on_while_there_is_something_to_tidy() {
-        assert_eq!(tidy(&sweep(vec![Ok(1500), Ok(3), Ok(0)])).await.unwrap(), 1503);
+        assert_eq!(sweep_rounds(&sweep(vec![Ok(1500), Ok(3), Ok(0)])).await.unwrap(), 1503);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_round_is_the_last_one_of_its_minute() {
         let away = StoreError::Unavailable(Cause::new("away"));
-        let tidied = tidy(&sweep(vec![Ok(500), Err(away)])).await;
+        let tidied = sweep_rounds(&sweep(vec![Ok(500), Err(away)])).await;
         assert!(matches!(tidied, Err(StoreError::Unavailable(_))));
     }
 }
