@@ -14,7 +14,7 @@ use rstest::rstest;
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
-use crate::town::{Target, Town, by, link_request};
+use crate::two_owners::{Target, TwoOwners, by, link_request};
 use crate::world::{Stuck, World, assert_refused, retry_delay, willing_instagram};
 
 const READ: &[Role] = &[Role::Read, Role::Admin];
@@ -61,7 +61,7 @@ fn every_rpc_has_its_row() {
 async fn a_role_opens_its_calls_and_no_others_and_only_for_its_owners(#[case] role: Role) {
     for (rpc, roles, [unnamed, crossed]) in RIGHTS {
         for target in [Target::Own, Target::Other, Target::Unnamed, Target::Crossed] {
-            let mut town = Town::with(&[role]).await;
+            let mut town = TwoOwners::with(&[role]).await;
             let expected = match target {
                 _ if !roles.contains(&role) => Some("PERMISSION_DENIED"),
                 Target::Own => None,
@@ -87,7 +87,7 @@ async fn a_role_opens_its_calls_and_no_others_and_only_for_its_owners(#[case] ro
 #[case::another_scheme(Some("Basic cm9vdDpyb290"))]
 #[tokio::test]
 async fn whoever_is_not_known_gets_one_answer(#[case] authorization: Option<&str>) {
-    let mut town = Town::with(&[Role::Admin]).await;
+    let mut town = TwoOwners::with(&[Role::Admin]).await;
     let mut request = Request::new(v1::ListRequest::default());
     if let Some(value) = authorization {
         request.metadata_mut().insert("authorization", value.parse().unwrap());

@@ -23,7 +23,7 @@ use crate::frames::{
     stream,
 };
 use crate::protocol::framed;
-use crate::town::by;
+use crate::two_owners::by;
 use crate::world::{Server, World, assert_refused, bad_fields, retry_delay};
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::protocol::send;
 use crate::tls;
-use crate::town::by;
+use crate::two_owners::by;
 use crate::world::{Server, Stuck, World, willing_instagram};
 
 /// What was logged on this thread; tests run their whole server on it.

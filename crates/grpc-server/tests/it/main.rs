@@ -19,5 +19,5 @@ mod stop;
 mod success;
 mod tls;
 mod tokens;
-mod town;
+mod two_owners;
 mod world;

@@ -12,7 +12,7 @@ use tonic::Request;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::town::by;
+use crate::two_owners::by;
 use crate::world::{Stuck, TonicClient, World};
 
 fn get_request(username: &str) -> Request<v1::GetRequest> {

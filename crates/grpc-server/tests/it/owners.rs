@@ -8,12 +8,12 @@ use ig_proto::v1::get_request::Key;
 use ig_test_support::builders::profile;
 use tonic::{Code, Response, Status};
 
-use crate::town::{CAFE, SHOP, Town, begun, by, link_request};
+use crate::two_owners::{CAFE, SHOP, TwoOwners, begun, by, link_request};
 use crate::world::{assert_refused, bad_fields};
 
 const EVERYTHING: &[Role] = &[Role::Admin];
 
-impl Town {
+impl TwoOwners {
     async fn get(&self, token: &str, key: Key) -> Result<v1::InstagramAccount, Status> {
         let request = by(token, v1::GetRequest { key: Some(key), owner: None });
         Ok(self.client.clone().get(request).await?.into_inner().account.unwrap())
@@ -47,7 +47,7 @@ fn keys_of(account: &v1::InstagramAccount) -> [Key; 4] {
 
 #[tokio::test]
 async fn no_key_finds_another_owners_account() {
-    let town = Town::with(EVERYTHING).await;
+    let town = TwoOwners::with(EVERYTHING).await;
     let nobody = town.get("clerk", Key::InstagramId("404".to_owned())).await.unwrap_err();
     for (own, foreign) in keys_of(&town.shop).into_iter().zip(keys_of(&town.cafe)) {
         assert_eq!(town.get("clerk", own).await.unwrap(), town.shop);
@@ -61,7 +61,7 @@ async fn no_key_finds_another_owners_account() {
 
 #[tokio::test]
 async fn a_handle_whose_newest_reading_is_another_owners_finds_nothing() {
-    let town = Town::with(EVERYTHING).await;
+    let town = TwoOwners::with(EVERYTHING).await;
     town.world.clock.advance(Duration::from_secs(1));
     town.comes(Profile { username: profile(1).username, ..profile(2) });
     let refresh = v1::RefreshRequest { account_id: town.cafe.account_id.clone(), owner: None };
@@ -74,7 +74,7 @@ async fn a_handle_whose_newest_reading_is_another_owners_finds_nothing() {
 
 #[tokio::test]
 async fn a_batch_of_any_ids_answers_its_own_and_calls_the_others_not_found() {
-    let town = Town::with(EVERYTHING).await;
+    let town = TwoOwners::with(EVERYTHING).await;
     let foreign = [&town.cafe.professional_account_id, &town.cafe.app_scoped_user_id];
     let mut instagram_ids = foreign.map(Clone::clone).to_vec();
     let mut not_found = instagram_ids.clone();
@@ -91,7 +91,7 @@ async fn a_batch_of_any_ids_answers_its_own_and_calls_the_others_not_found() {
 
 #[tokio::test]
 async fn a_page_token_of_another_caller_opens_nothing() {
-    let town = Town::with(EVERYTHING).await;
+    let town = TwoOwners::with(EVERYTHING).await;
     town.comes(profile(3));
     let newest = town.clerk_links().await.unwrap().account.unwrap();
     let first = v1::ListRequest { page_size: 1, ..Default::default() };
@@ -112,7 +112,7 @@ async fn a_page_token_of_another_caller_opens_nothing() {
 
 #[tokio::test]
 async fn a_link_takes_no_living_account_from_another_owner_and_does_not_show_it() {
-    let town = Town::with(EVERYTHING).await;
+    let town = TwoOwners::with(EVERYTHING).await;
     town.comes(profile(2));
     let refused = town.clerk_links().await.unwrap_err();
     assert_refused(&refused, Code::AlreadyExists, "OWNED_BY_ANOTHER", &[]);
@@ -124,7 +124,7 @@ async fn a_link_takes_no_living_account_from_another_owner_and_does_not_show_it(
 
 #[tokio::test]
 async fn a_link_in_a_dead_accounts_place_shows_its_own_account_and_nothing_of_the_former() {
-    let town = Town::with(EVERYTHING).await;
+    let town = TwoOwners::with(EVERYTHING).await;
     town.comes(profile(2));
     town.world.clock.advance(Duration::from_hours(61 * 24));
     let linked = town.clerk_links().await.unwrap();

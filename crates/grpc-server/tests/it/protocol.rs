@@ -10,7 +10,7 @@ use rstest::rstest;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 
-use crate::town::{SHOP, Town, by};
+use crate::two_owners::{SHOP, TwoOwners, by};
 use crate::world::{Server, World, http_client};
 
 /// A message as gRPC sends it: not compressed, behind its length.
@@ -55,7 +55,7 @@ async fn a_request_that_is_not_grpc_is_refused_and_does_nothing(
     #[case] content_type: Option<&str>,
     #[case] expected: StatusCode,
 ) {
-    let mut town = Town::with(&[Role::Admin]).await;
+    let mut town = TwoOwners::with(&[Role::Admin]).await;
     let account_id = town.shop.account_id.clone();
     let unlink = v1::UnlinkRequest { account_id, owner: None, allow_missing: false };
     let response =

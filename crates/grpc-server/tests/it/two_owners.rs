@@ -26,7 +26,7 @@ pub(crate) fn by<T>(token: &str, message: T) -> Request<T> {
 }
 
 /// An account of [`SHOP`] and one of [`CAFE`]; `clerk` calls for all that belongs to shops, `root` for everybody.
-pub(crate) struct Town {
+pub(crate) struct TwoOwners {
     pub(crate) world: World,
     pub(crate) server: Server,
     pub(crate) client: TonicClient,
@@ -58,7 +58,7 @@ impl Target {
     }
 }
 
-impl Town {
+impl TwoOwners {
     pub(crate) async fn with(roles: &[Role]) -> Self {
         let person = Arc::new(Mutex::new(profile(1)));
         let asked = Arc::clone(&person);
