@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use time::{Duration, OffsetDateTime};
 
 use crate::account::AccountKey;
-use crate::newest::Newest;
+use crate::bounded_map::BoundedMap;
 use crate::seed::Seed;
 
 /// How many containers are remembered, published ones too.
@@ -70,11 +70,11 @@ impl Display for ContainerStatus {
 }
 
 /// Every container that the sandbox remembers, by its id.
-pub(crate) struct Containers(Newest<Container>);
+pub(crate) struct Containers(BoundedMap<Container>);
 
 impl Containers {
     pub(crate) fn new() -> Self {
-        Self(Newest::new(CAPACITY))
+        Self(BoundedMap::new(CAPACITY))
     }
 
     /// Keeps a container, and answers the id that it has from now on.

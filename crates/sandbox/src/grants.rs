@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::account::AccountKey;
-use crate::newest::Newest;
+use crate::bounded_map::BoundedMap;
 use crate::scope::Scope;
 use crate::seed::Seed;
 
@@ -63,13 +63,13 @@ pub(crate) enum RevokeReason {
 
 /// Every code and token that the sandbox remembers.
 pub(crate) struct Grants {
-    codes: Newest<Code>,
-    tokens: Newest<Token>,
+    codes: BoundedMap<Code>,
+    tokens: BoundedMap<Token>,
 }
 
 impl Grants {
     pub(crate) fn new() -> Self {
-        Self { codes: Newest::new(CODES), tokens: Newest::new(TOKENS) }
+        Self { codes: BoundedMap::new(CODES), tokens: BoundedMap::new(TOKENS) }
     }
 
     /// Makes a code that lives for an hour and is good for the given redirect URI only.

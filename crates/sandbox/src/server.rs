@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::app::router;
-use crate::line::{KillSwitch, Lines};
+use crate::connection::{KillSwitch, Lines};
 use crate::world::Sandbox;
 
 /// How long answers that are still on their way may take once the sandbox stops.

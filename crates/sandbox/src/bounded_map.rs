@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 /// Keeps the newest `capacity` entries by text key.
-pub(crate) struct Newest<V> {
+pub(crate) struct BoundedMap<V> {
     capacity: usize,
     order: VecDeque<String>,
     entries: HashMap<String, V>,
 }
 
-impl<V> Newest<V> {
+impl<V> BoundedMap<V> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity, order: VecDeque::new(), entries: HashMap::new() }
     }
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_oldest_entry_makes_room() {
-        let mut newest = Newest::new(2);
+        let mut newest = BoundedMap::new(2);
         for key in ["a", "b", "c"] {
             newest.insert(key.to_owned(), key);
         }
