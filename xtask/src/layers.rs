@@ -2,12 +2,12 @@
 //!
 //! Arrows point inwards: domain <- application <- grpc-server <- service, and domain <- adapters <- service.
 
-mod homes;
+mod allowed_dependencies;
 
 use anyhow::{Result, ensure};
 use cargo_metadata::{Dependency, DependencyKind, Package};
 
-use self::homes::HOMES;
+use self::allowed_dependencies::ALLOWED_DEPENDENCIES;
 use crate::console;
 use crate::workspace::Workspace;
 
@@ -62,8 +62,8 @@ fn trouble(package: &Package, dependency: &Dependency) -> Option<String> {
     if dependency.features.iter().any(|feature| is_mocks(feature)) {
         return Some(format!("{from} may turn on the mocks of {to} only in tests"));
     }
-    match HOMES.iter().find(|(name, _)| *name == to) {
-        None => Some(format!("{edge}: it has no row in xtask/src/layers/homes.rs")),
+    match ALLOWED_DEPENDENCIES.iter().find(|(name, _)| *name == to) {
+        None => Some(format!("{edge}: it has no row in xtask/src/layers/allowed_dependencies.rs")),
         Some((_, homes)) if homes.contains(&from) => None,
         Some((_, homes)) => Some(format!("{edge}: only {} may", homes.join(", "))),
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn every_row_is_needed() {
         let workspace = Workspace::find().unwrap();
-        for (name, homes) in HOMES {
+        for (name, homes) in ALLOWED_DEPENDENCIES {
             for home in *homes {
                 let packages = workspace.metadata().workspace_packages();
                 let home = packages.iter().find(|package| package.name.as_str() == *home).unwrap();

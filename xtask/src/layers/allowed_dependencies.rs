@@ -1,7 +1,7 @@
 //! The table behind `cargo xtask layers`.
 
 /// Each dependency, and the packages that may name it outside their tests. No row, no dependency.
-pub(super) const HOMES: &[(&str, &[&str])] = &[
+pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     // Ours.
     ("ig-adapters", &["ig-service"]),
     ("ig-application", &["ig-grpc-server", "ig-service"]),
