@@ -32,7 +32,7 @@ use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
-use self::admission::{Admission, Held, Refused};
+use self::admission::{Admission, Admitted, Refused};
 use self::call::Call;
 pub(crate) use self::context::Context;
 pub(crate) use self::outcome::Ended;
@@ -151,13 +151,13 @@ struct Underway {
     line: Call,
     metered: MeteredCall<Rpc, Ended>,
     /// What it holds once it was let in.
-    held: Option<Held>,
+    held: Option<Admitted>,
     /// Counts the token that it hands out, where it is for one.
     tokens: Option<NamedCounts>,
 }
 
 impl Underway {
-    fn is_admitted<B>(&mut self, held: Held, request: &mut Request<B>) {
+    fn is_admitted<B>(&mut self, held: Admitted, request: &mut Request<B>) {
         if let Some(place) = &held.place {
             self.line.is_made_by(Arc::clone(place), request);
         }
@@ -181,7 +181,7 @@ impl Underway {
 }
 
 /// The response, whose call holds what it holds until the client has taken all of it.
-fn holding(held: Held, response: Response<Body>) -> Response<Body> {
+fn holding(held: Admitted, response: Response<Body>) -> Response<Body> {
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {
             let _until_the_last = &held;

@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
 use crate::label::{by_index, pair};
-use crate::{Gauge, Held, Label, Registry};
+use crate::{Gauge, GaugeGuard, Label, Registry};
 
 /// The upper bounds of the histograms, in seconds: from a read that memory answers to the longest wait.
 const BOUNDS: [f64; 17] = [
@@ -43,7 +43,7 @@ pub struct MeteredCall<S: Label, O: Outcome> {
     called: S,
     outcome: O,
     begin: Instant,
-    _in_flight: Held,
+    _in_flight: GaugeGuard,
 }
 
 impl<S: Label, O: Outcome> CallMeter<S, O> {

@@ -11,7 +11,7 @@ pub struct Gauge(gauge::Gauge);
 /// One that is counted for as long as this lives.
 #[derive(Debug)]
 #[must_use = "what is dropped at once is not counted"]
-pub struct Held(gauge::Gauge);
+pub struct GaugeGuard(gauge::Gauge);
 
 impl Gauge {
     /// Makes `name`, which begins at 0.
@@ -34,13 +34,13 @@ impl Gauge {
     }
 
     /// Counts one more until what is returned is dropped.
-    pub fn hold(&self) -> Held {
+    pub fn hold(&self) -> GaugeGuard {
         self.0.inc();
-        Held(self.0.clone())
+        GaugeGuard(self.0.clone())
     }
 }
 
-impl Drop for Held {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

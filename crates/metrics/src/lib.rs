@@ -16,7 +16,7 @@ mod text_format;
 pub use call_meter::{CallMeter, MeteredCall, Outcome};
 pub use counter::Counter;
 pub use counts::{Counts, NamedCounts};
-pub use gauge::{Gauge, Held};
+pub use gauge::{Gauge, GaugeGuard};
 pub use label::Label;
 pub use registry::Registry;
 pub use text_format::TextFormat;

@@ -1,13 +1,13 @@
 //! The work of refreshing, under a lease that makes it one holder's at a time.
 
-mod held;
+mod leased;
 
 use std::sync::Arc;
 
 use ig_domain::ports::{Accounts, Clock, Ids, Instagram, RenewalLeases, StoreError, Timer};
 use ig_domain::{AccountId, LeaseHolder};
 
-use self::held::Held;
+use self::leased::LeasedRefresh;
 use super::{RefreshAccountError, RefreshedAccount};
 use crate::lease_wait::LeaseWait;
 
@@ -54,9 +54,9 @@ impl RefreshWork {
         let wait = LeaseWait::new(&*self.timer);
         loop {
             let holder = self.claim(id, &wait).await?;
-            let held = Held { work: self, id, holder, arrival };
+            let leased = LeasedRefresh { work: self, id, holder, arrival };
             // Apart from the callers' futures, most of which never renew.
-            let refreshed = Box::pin(held.refresh()).await;
+            let refreshed = Box::pin(leased.refresh()).await;
             self.give_back(id, holder).await;
             match refreshed {
                 Err(Setback::LookAgain) => wait.pause().await?,

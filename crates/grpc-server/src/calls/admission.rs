@@ -25,7 +25,7 @@ pub(super) struct Admission {
 }
 
 /// What a call that may go on holds until its answer is taken.
-pub(super) struct Held {
+pub(super) struct Admitted {
     /// Its place among those of its caller; `None` where it needs no caller.
     pub(super) place: Option<Arc<Place>>,
     /// What keeps its connection.
@@ -49,14 +49,14 @@ impl Admission {
     }
 
     /// Judges a call of `rpc`. Takes its token away.
-    pub(super) fn admit<B>(&self, rpc: Rpc, request: &mut Request<B>) -> Result<Held, Refused> {
+    pub(super) fn admit<B>(&self, rpc: Rpc, request: &mut Request<B>) -> Result<Admitted, Refused> {
         metadata::check(request.headers()).map_err(|status| Refused { caller: None, status })?;
         let bearer = bearer::take(request.headers_mut());
         let Some(roles) = rpc.roles() else {
             let room = self.without_caller.enter(request.uri().path(), request.extensions().get());
             let refused = || Refused { caller: None, status: overloaded_without_caller() };
             let room = room.ok_or_else(refused)?;
-            return Ok(Held { place: None, _busy: None, _room: Some(room) });
+            return Ok(Admitted { place: None, _busy: None, _room: Some(room) });
         };
         let authorization = match &bearer {
             Ok(Some(token)) => Authorization::Bearer(token),
@@ -74,7 +74,7 @@ impl Admission {
         }
         let place = self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?;
         let busy = request.extensions().get().map(Activity::begin);
-        Ok(Held { place: Some(Arc::new(place)), _busy: busy, _room: None })
+        Ok(Admitted { place: Some(Arc::new(place)), _busy: busy, _room: None })
     }
 }
 

@@ -20,7 +20,7 @@ static UNCONFIRMED_LINES: LazyLock<LineLimit<()>> =
     LazyLock::new(|| LineLimit::new(Duration::from_secs(10)));
 
 /// One refresh under its lease.
-pub(super) struct Held<'a> {
+pub(super) struct LeasedRefresh<'a> {
     pub(super) work: &'a RefreshWork,
     pub(super) id: AccountId,
     pub(super) holder: LeaseHolder,
@@ -29,7 +29,7 @@ pub(super) struct Held<'a> {
 }
 
 /// What `/me` says of a token.
-enum Word {
+enum TokenCheck {
     /// It serves.
     Alive(Profile),
     /// It was refused, twice in all.
@@ -58,7 +58,7 @@ enum Stored {
     Superseded(InstagramAccount),
 }
 
-impl Held<'_> {
+impl LeasedRefresh<'_> {
     pub(super) async fn refresh(&self) -> Result<RefreshedAccount, Setback> {
         let found = self.work.accounts.find_with_token(self.id).await?;
         let (account, token) = found.ok_or(RefreshAccountError::NotFound)?;
@@ -104,8 +104,8 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<InstagramAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(refusal) => self.bury(account, refusal).await,
-            Word::Alive(profile) => {
+            TokenCheck::Dead(refusal) => self.mark_dead(account, refusal).await,
+            TokenCheck::Alive(profile) => {
                 let now = self.work.clock.now();
                 let healed = self.store(MAX_TRIES, (&account, token), None, |account| {
                     account.refused = None;
@@ -126,8 +126,8 @@ impl Held<'_> {
         token: &LongLivedToken,
     ) -> Result<RefreshedAccount, Setback> {
         match self.ask_twice(&account, token).await? {
-            Word::Dead(refusal) => self.bury(account, refusal).await,
-            Word::Alive(profile) => {
+            TokenCheck::Dead(refusal) => self.mark_dead(account, refusal).await,
+            TokenCheck::Alive(profile) => {
                 self.take_profile((account, token), profile, TokenOutcome::TooYoung).await
             }
         }
@@ -144,7 +144,7 @@ impl Held<'_> {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
             Err(refusal) if refusal.rejects_token() => {
                 let confirmed = self.confirm(&account, token, refusal).await?;
-                return self.bury(account, confirmed).await;
+                return self.mark_dead(account, confirmed).await;
             }
             Err(error) => return Err(error.into()),
         };
@@ -195,13 +195,13 @@ impl Held<'_> {
         &self,
         account: &InstagramAccount,
         token: &LongLivedToken,
-    ) -> Result<Word, Setback> {
+    ) -> Result<TokenCheck, Setback> {
         match self.read(account, token).await? {
-            Ok(profile) => Ok(Word::Alive(profile)),
+            Ok(profile) => Ok(TokenCheck::Alive(profile)),
             Err(error) if error.rejects_token() => match self.read(account, token).await? {
-                Ok(profile) => Ok(Word::Alive(profile)),
+                Ok(profile) => Ok(TokenCheck::Alive(profile)),
                 Err(again) => Refusal::of(&again)
-                    .map(Word::Dead)
+                    .map(TokenCheck::Dead)
                     .ok_or_else(|| self.unconfirmed(error, Some(&again)).into()),
             },
             Err(error) => Err(error.into()),
@@ -243,7 +243,7 @@ impl Held<'_> {
     }
 
     /// Records that Instagram refused the token, twice, and answers so.
-    async fn bury<T>(
+    async fn mark_dead<T>(
         &self,
         account: InstagramAccount,
         Refusal { reason, facts }: Refusal,
