@@ -14,7 +14,6 @@ mod accounts;
 mod attempt_row;
 mod audit;
 mod batch;
-mod calls;
 mod columns;
 mod database;
 mod database_url;
@@ -34,15 +33,16 @@ mod renewal_leases;
 mod sessions;
 mod sqlite;
 mod sqlite_log;
+mod store_meter;
 mod sweep;
 mod tokens;
 mod unreachable;
 mod unreadable;
 mod write_obstacle;
 
-pub use calls::StoreMeter;
 pub use database::Database;
 pub use database_url::{DatabaseSettings, InvalidDatabaseUrl};
+pub use store_meter::StoreMeter;
 pub use write_obstacle::WriteObstacle;
 
 /// The rows of one Meta app in a database.

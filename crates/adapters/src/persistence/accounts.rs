@@ -15,11 +15,11 @@ use time::OffsetDateTime;
 
 use super::SeaOrmStore;
 use super::account_row::{to_domain, to_row};
-use super::calls::Operation;
 use super::columns::micros;
 use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::error::translate;
+use super::store_meter::Operation;
 use super::tokens::{open_long_lived, seal_long_lived};
 use super::unreadable::{Table, readable_page};
 

@@ -9,12 +9,12 @@ use sea_orm::{
     QuerySelect, QueryTrait as _, Select,
 };
 
-use super::calls::Operation;
 use super::columns::{instant, micros, parse};
 use super::database::bounded;
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
 use super::paging::behind;
+use super::store_meter::Operation;
 use super::unreadable::{Row, Table, UnreadableRow, readable_page};
 use super::{Database, SeaOrmStore};
 

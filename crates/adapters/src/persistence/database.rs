@@ -18,10 +18,10 @@ use sea_orm::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use super::calls::Operation;
 use super::entity::{account_token, link_attempt};
 use super::error::{overloaded, stale_session, translate, unavailable};
 use super::sqlite::SqliteFile;
+use super::store_meter::Operation;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
 /// Maximum time of a call to the store from its first wait for a connection or for a turn to write on. A bulk read waits

@@ -14,11 +14,11 @@ use uuid::Uuid;
 
 use super::SeaOrmStore;
 use super::attempt_row::EXCHANGED;
-use super::calls::Operation;
 use super::columns::hash;
 use super::entity::sealing_key::{Column, Entity, Model};
 use super::entity::{account_token, instagram_account, link_attempt};
 use super::error::{corrupt, translate};
+use super::store_meter::Operation;
 use super::tokens::{of_account, of_attempt};
 use super::unreadable::{Row, Table, readable_page};
 use crate::sealing::key_id as key_id_of;

@@ -11,10 +11,10 @@ use sea_orm::{
 use time::OffsetDateTime;
 
 use super::attempt_row::{ENDED, ended_columns, phase_columns, to_domain, to_row};
-use super::calls::Operation;
 use super::entity::link_attempt::{ActiveModel, Column, Entity, Model};
 use super::entity::pending_link;
 use super::error::translate;
+use super::store_meter::Operation;
 use super::{SeaOrmStore, lease};
 
 #[async_trait]

@@ -6,10 +6,10 @@ use ig_domain::{AccountId, AppId, CodeHash, PendingLink, SessionBindingHash, Sta
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, QueryTrait as _};
 
 use super::SeaOrmStore;
-use super::calls::Operation;
 use super::columns::{hash, instant, micros, parse, requested_scopes, scope_list};
 use super::entity::pending_link::{Entity, Model};
 use super::error::translate;
+use super::store_meter::Operation;
 
 #[async_trait]
 impl PendingLinks for SeaOrmStore {

@@ -11,9 +11,9 @@ use sea_orm::{
     QueryTrait, UpdateMany,
 };
 
-use super::calls::Operation;
 use super::entity::renewal_lease::{Column, Entity};
 use super::error::translate;
+use super::store_meter::Operation;
 use super::{SeaOrmStore, lease};
 
 #[async_trait]
