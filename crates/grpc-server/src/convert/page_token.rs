@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_longest_owner_has_room_in_a_token() {
-        let longest = owner(&"\u{10ffff}".repeat(Owner::MAX_TOKEN_BYTES));
+        let longest = owner(&"\u{10ffff}".repeat(Owner::MAX_LENGTH));
         let (listing, place) = (Listing::of(ByOwner, None, None), place(longest));
         assert_eq!(listing.position(listing.token(&place).parse().unwrap()), Ok(place));
     }

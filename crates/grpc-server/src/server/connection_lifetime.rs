@@ -13,7 +13,7 @@ const MAX_CERTIFICATE_AGE: Duration = Duration::from_mins(5);
 /// How long a connection that is to make room may take to go by itself, before it is ended and another one asked.
 pub(super) const EVICTION_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a connection may lifetime.
+/// Lifetime of a connection: when it ends, and for which reason.
 pub(super) struct ConnectionLifetime {
     /// The server lets all of them finish their calls and close.
     pub(super) closing: CancellationToken,

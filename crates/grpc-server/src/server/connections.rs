@@ -161,7 +161,7 @@ impl Connections {
 
     fn open(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let (service, http) = (self.service.clone(), self.http.clone());
-        let stay =
+        let lifetime =
             ConnectionLifetime { closing: self.closing.clone(), activity: self.activities.enter() };
         let tls = self.tls.as_ref().map(|current| current());
         let accepted = Accepted { stream, peer, tls, refusals: self.refusals.clone() };
@@ -173,7 +173,7 @@ impl Connections {
     }
 }
 
-/// Serves one connection until its client leaves, or until its stay is over and its last call has ended.
+/// Serves one connection until its client leaves, or until its lifetime is over and its last call has ended.
 async fn connection(
     accepted: Accepted,
     service: Calls<Routes>,

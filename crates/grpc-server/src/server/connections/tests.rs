@@ -180,7 +180,7 @@ async fn requests_carry_the_names_that_their_client_proved() {
 #[tokio::test(start_paused = true)]
 async fn a_proof_lasts_five_minutes_and_a_connection_without_one_stays() {
     let closing = CancellationToken::new();
-    let stay =
+    let lifetime =
         ConnectionLifetime { closing: closing.clone(), activity: Activities::default().enter() };
     let begin = Instant::now();
     lifetime.is_over(true).await;
