@@ -43,7 +43,7 @@ fn framed(request: &GetRequest) -> Vec<u8> {
     [[0].as_slice(), &length.to_be_bytes(), &request.encode_to_vec()].concat()
 }
 
-/// What generated code would make of one method that clones its answer.
+/// Method as generated code would make it; it clones its answer.
 #[derive(Clone)]
 struct FromMemory(GetResponse);
 

@@ -1,4 +1,4 @@
-//! Which connections serve a caller, and which can make room for others.
+//! Connections that serve a caller, and those that can make room for others.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Activities {
     all: Arc<Mutex<Vec<Weak<Connection>>>>,
-    /// Counts up at each beginning of idleness, so that a lower number has been idle for longer.
+    /// Counter of beginnings of idleness: a connection with a lower number has been idle for longer.
     moments: Arc<AtomicU64>,
 }
 
-/// What one connection does. Its requests carry it as an extension.
+/// Activity of one connection. Its requests carry it as an extension.
 #[derive(Clone, Debug)]
 pub(crate) struct Activity(Arc<Connection>);
 
@@ -55,7 +55,7 @@ impl Activities {
         activity
     }
 
-    /// Asks the connection to leave that has served no caller for the longest time, if there is one.
+    /// Asks the connection that has served no caller for the longest time to close, if there is one.
     ///
     /// A caller's calls under way are counted, so no caller keeps more connections than it may have calls; what
     /// needs no caller keeps none.
@@ -70,13 +70,13 @@ impl Activities {
 }
 
 impl Activity {
-    /// Takes note of a call of a caller that was let in.
+    /// Counts a call of a caller that was let in.
     pub(crate) fn begin(&self) -> Busy {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
 
-    /// Takes note of a call that needs no caller, unless so many of its kind are under way.
+    /// Counts a call that needs no caller, unless `limit` of its kind are under way.
     pub(crate) fn begin_without_caller(
         &self,
         is_stream: bool,
@@ -100,7 +100,7 @@ impl Activity {
 }
 
 impl Connection {
-    /// How many streams, or other calls, that need no caller are under way.
+    /// Number of streams, or of other calls, under way that need no caller.
     fn calls_without_caller(&self, are_streams: bool) -> &AtomicUsize {
         if are_streams { &self.streams_without_caller } else { &self.other_calls_without_caller }
     }
@@ -125,7 +125,7 @@ impl Drop for Busy {
 mod tests {
     use super::*;
 
-    /// Which of them was asked to leave.
+    /// Whether each of them was asked to leave.
     fn asked(connections: &[&Activity]) -> Vec<bool> {
         connections.iter().map(|one| one.0.leaving.is_cancelled()).collect()
     }

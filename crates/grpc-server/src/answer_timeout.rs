@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
-    /// Is told once the answer is there.
+    /// Notified once the answer is there.
     static ANSWERED: Arc<Notify>;
 }
 
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// The answer of this task's stream is there, and whole: from now on its client has [`ANSWER_TIMEOUT`] to take it.
+/// Starts [`ANSWER_TIMEOUT`] for this task's stream: its answer is there, and whole, for its client to take.
 pub(crate) fn answered() {
     // A call outside such a task is one of a test.
     let _told = ANSWERED.try_with(|answered| answered.notify_one());

@@ -1,5 +1,4 @@
-//! The layer that every call passes: whether it is gRPC, who calls and may it, request id, deadline, panics, the log and
-//! what is counted.
+//! The layer that every call passes: gRPC check, caller and rights, request id, deadline, panics, log and metrics.
 
 mod admission;
 mod bearer;
@@ -59,8 +58,8 @@ pub(crate) struct Calls<S> {
 struct Panicked;
 
 impl<S> Calls<S> {
-    /// Calls to `inner` by whom `callers` know, counted by `meters`; those without a request id get one from
-    /// `request_ids`. Repeated refusals are summed up by `refusals`.
+    /// The layer around `inner` for the callers that `callers` know, counted by `meters`. Calls without a request id
+    /// get one from `request_ids`. Repeated refusals are summed up by `refusals`.
     pub(crate) fn new(
         inner: S,
         callers: Arc<dyn Callers>,
@@ -73,7 +72,7 @@ impl<S> Calls<S> {
 }
 
 impl<S> Calls<S> {
-    /// Takes note of a call.
+    /// Begins to time and count a call.
     fn begin<B>(&self, request: &Request<B>) -> Underway {
         let line = Call::begin(request, &self.request_ids, &self.refusals);
         let rpc = line.rpc();
@@ -81,7 +80,7 @@ impl<S> Calls<S> {
         Underway { line, metered: self.meters.rpcs.begin(rpc), held: None, tokens }
     }
 
-    /// The answer to a request that is not gRPC; logged, the first one of its peer for others to see.
+    /// The answer to a request that is not gRPC. It is logged, at INFO for the first one of its peer between summaries.
     fn refuse_if_not_grpc<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let response = protocol::refusal(request)?;
         let peer: Option<SocketAddr> = request.extensions().get().copied();
@@ -146,13 +145,13 @@ where
     }
 }
 
-/// A call under way, with what it takes.
+/// A call under way, with its log line and metrics.
 struct Underway {
     line: Call,
     metered: MeteredCall<Rpc, Ended>,
-    /// What it holds once it was let in.
+    /// Places that it holds once it was let in.
     held: Option<Admitted>,
-    /// Counts the token that it hands out, where it is for one.
+    /// Count of tokens handed out, where it is for one.
     tokens: Option<NamedCounts>,
 }
 
@@ -164,7 +163,7 @@ impl Underway {
         self.held = Some(held);
     }
 
-    /// Counts and logs the answer, which holds what the call holds until the client has taken all of it.
+    /// Counts and logs the answer, which holds the places of its call until the client has taken all of it.
     fn end(self, response: Response<Body>) -> Response<Body> {
         let Self { line, metered, held, tokens } = self;
         let ended = Ended::of(&response);
@@ -180,7 +179,7 @@ impl Underway {
     }
 }
 
-/// The response, whose call holds what it holds until the client has taken all of it.
+/// The response, which keeps `held` until the client has taken all of it.
 fn holding(held: Admitted, response: Response<Body>) -> Response<Body> {
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {

@@ -20,10 +20,10 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::chain::Chain;
 use crate::readiness::Readiness;
 
-/// How long to wait between two probes. With [`PROBE_TIMEOUT`] a loss shows within five seconds.
+/// Interval between two probes. With [`PROBE_TIMEOUT`] a loss shows within five seconds.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a probe may take before it counts as failed.
+/// Timeout of a probe, after which it counts as failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A probe did not end in time.
@@ -39,8 +39,7 @@ pub(crate) struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// A monitor that has not looked yet; until it has, nothing counts as serving. What it reports, `readiness`
-    /// tells too.
+    /// A monitor that has not probed yet; until it has, nothing counts as serving. `readiness` follows its reports.
     pub(crate) async fn new(probe: Arc<dyn StoreProbe>, readiness: Readiness) -> Self {
         let monitor = Self { probe, reporter: HealthReporter::new(), readiness };
         monitor.report(ServingStatus::NotServing).await;
@@ -72,7 +71,7 @@ impl HealthMonitor {
         }
     }
 
-    /// Probes the store once, and says so where it went or came back since.
+    /// Probes the store once, and logs where it went or came back since.
     async fn look(&self, serving: Option<bool>) -> bool {
         let probed = tokio::time::timeout(PROBE_TIMEOUT, self.probe.check()).await;
         let lost: &dyn std::error::Error = match &probed {

@@ -1,11 +1,11 @@
-//! What the server counts.
+//! Metrics of the server.
 
 use ig_domain::Caller;
 use ig_metrics::{CallMeter, Gauge, NamedCounts, Registry};
 
 use crate::calls::{Ended, Rpc};
 
-/// What the server counts.
+/// Metrics of the server.
 #[derive(Clone)]
 pub struct ServerMeters {
     /// Calls of RPCs.

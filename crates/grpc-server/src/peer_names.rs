@@ -1,11 +1,11 @@
-//! Who a client is, by its certificate.
+//! Names of a client, from its certificate.
 
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-/// How many names of one certificate count; ours.
+/// Maximum number of names of one certificate that count; ours.
 const MAX_NAMES: usize = 64;
 
 /// The names of a client's certificate, which was verified in the handshake: its DNS names in lower case, then its
@@ -34,7 +34,7 @@ impl PeerNames {
         self.0.iter().map(String::as_str)
     }
 
-    /// The names, as they are kept.
+    /// The names, as a slice.
     pub(crate) fn as_slice(&self) -> &[String] {
         &self.0
     }

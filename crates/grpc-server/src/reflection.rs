@@ -20,7 +20,7 @@ use tower::Service;
 
 pub(crate) use self::files::Files;
 
-/// Time after which a stream ends on which nothing is asked. Clients begin another one when they need it.
+/// Idle time after which a stream ends. Clients begin another one when they need it.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The method of version 1.

@@ -28,7 +28,7 @@ use crate::reflection::{Alpha, Files, Reflection};
 use crate::service::UseCases;
 use crate::tls::CurrentTls;
 
-/// How large a request message may be, in bytes.
+/// Maximum size of a request message, in bytes.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// All that clients may ask reflection about, the details of errors included.
@@ -40,22 +40,22 @@ const SERVED_FILES: [&[u8]; 5] = [
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
-/// How the server serves.
+/// Settings of the server.
 #[derive(Clone)]
 pub struct ServerSettings {
     /// Whether reflection is served.
     pub reflection: bool,
-    /// Knows who calls.
+    /// Identifies the caller of a call.
     pub callers: Arc<dyn Callers>,
-    /// How long calls under way may go on after the stop.
+    /// Maximum time for calls under way after the stop.
     pub drain_timeout: Duration,
     /// Makes ids for calls that come without.
     pub request_ids: RequestIds,
-    /// Is told what health says.
+    /// Follows the health service.
     pub readiness: Readiness,
-    /// What connections are encrypted with; `None` for plain ones.
+    /// TLS of the connections; `None` for plain ones.
     pub tls: Option<CurrentTls>,
-    /// Count what goes on.
+    /// Metrics of the server.
     pub meters: ServerMeters,
 }
 

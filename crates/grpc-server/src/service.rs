@@ -14,7 +14,7 @@ use crate::calls::Context;
 use crate::convert;
 use crate::status::ToStatus as _;
 
-/// What the RPCs do.
+/// Use cases behind the RPCs.
 pub struct UseCases {
     /// `BeginLink`.
     pub begin_link: BeginLink,

@@ -11,7 +11,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-/// What TLS is made of, in PEM.
+/// Parts of which TLS is made, in PEM.
 pub struct TlsPem<'a> {
     /// The server's certificate, followed by those that lead to its authority.
     pub certificate: &'a [u8],
@@ -21,14 +21,14 @@ pub struct TlsPem<'a> {
     pub client_ca: Option<&'a [u8]>,
 }
 
-/// How the server proves itself, and whose word it takes for its clients.
+/// TLS settings: the server's own certificate, and the authorities that it trusts for its clients.
 #[derive(Clone, Debug)]
 pub struct Tls(Arc<ServerConfig>);
 
-/// Gives what the next connection is to use.
+/// Gives the TLS settings of the next connection.
 pub type CurrentTls = Arc<dyn Fn() -> Tls + Send + Sync>;
 
-/// Which part of [`TlsPem`].
+/// A part of [`TlsPem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsPart {
     /// [`TlsPem::certificate`].
@@ -45,11 +45,11 @@ pub enum TlsPart {
 pub struct InvalidTls {
     /// The part that is wrong.
     pub part: TlsPart,
-    /// What is wrong with it.
+    /// Problem of that part.
     pub problem: TlsProblem,
 }
 
-/// What is wrong with a part.
+/// Problem of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsProblem {
     /// No bytes.
@@ -100,7 +100,7 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
-    /// What shakes hands with clients.
+    /// Acceptor that makes handshakes with clients.
     pub(crate) fn acceptor(self) -> TlsAcceptor {
         self.0.into()
     }
@@ -128,7 +128,7 @@ fn certified(pem: &TlsPem<'_>, provider: &CryptoProvider) -> Result<CertifiedKey
     }
 }
 
-/// What judges the certificates of clients.
+/// Verifier of clients' certificates.
 fn clients(
     pem: &TlsPem<'_>,
     provider: &Arc<CryptoProvider>,

@@ -1,4 +1,4 @@
-//! Whether a call may go on: who makes it, what that caller may do, and whether it has room for one more.
+//! Admission of calls: the caller, its rights, and its room for one more call.
 
 use std::sync::Arc;
 
@@ -24,31 +24,31 @@ pub(super) struct Admission {
     without_caller: CallsWithoutCaller,
 }
 
-/// What a call that may go on holds until its answer is taken.
+/// Places that an admitted call holds until its answer is taken.
 pub(super) struct Admitted {
     /// Its place among those of its caller; `None` where it needs no caller.
     pub(super) place: Option<Arc<Place>>,
-    /// What keeps its connection.
+    /// Keeps its connection from being evicted.
     _busy: Option<Busy>,
     /// The room of a call that needs no caller.
     _room: Option<Room>,
 }
 
-/// A call that may not.
+/// A call that is refused.
 pub(super) struct Refused {
-    /// Who makes it, as far as that is known.
+    /// Caller, as far as it is known.
     pub(super) caller: Option<CallerName>,
-    /// Why not.
+    /// Status of the refusal.
     pub(super) status: Status,
 }
 
 impl Admission {
-    /// Lets in whom `callers` know.
+    /// Lets in the callers that `callers` know.
     pub(super) fn new(callers: Arc<dyn Callers>) -> Self {
         Self { callers, in_flight: InFlight::default(), without_caller: CallsWithoutCaller::new() }
     }
 
-    /// Judges a call of `rpc`. Takes its token away.
+    /// Admits or refuses a call of `rpc`. Takes its token away.
     pub(super) fn admit<B>(&self, rpc: Rpc, request: &mut Request<B>) -> Result<Admitted, Refused> {
         metadata::check(request.headers()).map_err(|status| Refused { caller: None, status })?;
         let bearer = bearer::take(request.headers_mut());

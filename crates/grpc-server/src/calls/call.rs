@@ -24,12 +24,12 @@ use crate::status::Reason;
 pub(super) struct Call {
     rpc: Rpc,
     id: RequestId,
-    /// Where it comes from; `None` without a connection.
+    /// Address of its peer; `None` without a connection.
     peer: Option<SocketAddr>,
     refusals: Refusals,
     /// `None` where the call needs no caller, or where it was refused.
     context: Option<Context>,
-    /// Whose call was refused, as far as that is known.
+    /// Caller whose call was refused, as far as it is known.
     refused: Option<CallerName>,
     arrival: Instant,
     ended: bool,
@@ -66,7 +66,7 @@ macro_rules! refused {
 }
 
 impl Call {
-    /// Takes note of a call. Repeated refusals are summed up by `refusals`.
+    /// Begins a call. Repeated refusals are summed up by `refusals`.
     pub(super) fn begin<B>(
         request: &Request<B>,
         request_ids: &RequestIds,
@@ -89,19 +89,19 @@ impl Call {
         self.rpc
     }
 
-    /// Takes note of who calls, and gives its handler the context.
+    /// Sets the caller, and gives the handler its context.
     pub(super) fn is_made_by<B>(&mut self, place: Arc<Place>, request: &mut Request<B>) {
         let context = Context::of(place, self.id.clone());
         request.extensions_mut().insert(context.clone());
         self.context = Some(context);
     }
 
-    /// Takes note of whose call is refused, as far as that is known.
+    /// Sets the caller whose call is refused, as far as it is known.
     pub(super) fn is_refused(&mut self, caller: Option<CallerName>) {
         self.refused = caller;
     }
 
-    /// What all that is logged during the call belongs to.
+    /// Span of all that is logged during the call.
     pub(super) fn span(&self) -> Span {
         tracing::debug_span!("call", rpc = self.rpc.name(), request_id = self.id.as_str())
     }
@@ -168,7 +168,7 @@ impl Call {
         }
     }
 
-    /// Whether nobody has to answer for each such refusal by itself: it came before a handler, or from whom may not.
+    /// Whether such refusals are summed up: they came before a handler, or the caller lacks the right.
     fn is_summed_up(&self, code: Code) -> bool {
         self.context.is_none() || code == Code::PermissionDenied
     }

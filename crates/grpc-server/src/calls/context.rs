@@ -1,4 +1,4 @@
-//! What a call's layer and its handler tell each other.
+//! Context of a call, shared by its layer and its handler.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::in_flight::Place;
 use super::request_id::RequestId;
 use crate::status::{ToStatus as _, internal, no_turn};
 
-/// How long a read of many accounts waits for its turn among those of its caller. Ours: longer than a store that hangs
-/// keeps two of them, and well below what a call without a deadline has.
+/// Timeout of a read of many accounts that waits for its turn among those of its caller. Ours: longer than a store that
+/// hangs keeps two of them, and well below what a call without a deadline has.
 const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who calls, under which id, and places for the owner and the account that the call turns out to be
-/// about. Shared by layer and handler.
+/// Caller and request id, and places for the owner and the account that the call turns out to be about.
+/// Shared by layer and handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     place: Arc<Place>,
@@ -60,14 +60,14 @@ impl Context {
         self.caller().owners.narrowed(named).map_err(|error| error.to_status())
     }
 
-    /// Says which account it is, if one; the first word counts.
+    /// Sets the account of the call, if there is one; the first one counts.
     pub(crate) fn is_about(&self, account: Option<AccountId>) {
         if let Some(account) = account {
             self.account.get_or_init(|| account);
         }
     }
 
-    /// The call's place, for work that outlives it: the caller has it under way until it has ended.
+    /// The call's place, for work that outlives it: it is counted for the caller until that work has ended.
     pub(crate) fn place(&self) -> Arc<Place> {
         Arc::clone(&self.place)
     }
@@ -82,7 +82,7 @@ impl Context {
         waited.map_err(|_| no_turn())?.map_err(internal)
     }
 
-    /// Who calls.
+    /// The caller.
     pub(crate) fn caller(&self) -> &Caller {
         self.place.caller()
     }

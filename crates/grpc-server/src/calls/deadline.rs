@@ -1,4 +1,4 @@
-//! How long a caller waits.
+//! Deadlines of calls.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tonic::Status;
 use super::rpc::Rpc;
 use crate::status::{Problem, Reason};
 
-/// How long a caller waits that names no deadline.
+/// Deadline of a call whose caller names none.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long a caller waits at most, whatever deadline it names. Ours.
+/// Maximum deadline, whatever a caller names. Ours.
 const MAX_DEADLINE: Duration = Duration::from_mins(5);
 
-/// How long a call may take at most that needs no caller; of a stream, up to its first answer. Ours.
+/// Maximum deadline of a call that needs no caller; of a stream, up to its first answer. Ours.
 const MAX_DEADLINE_WITHOUT_CALLER: Duration = Duration::from_secs(10);
 
 /// The caller's deadline, or [`DEFAULT_DEADLINE`] where it names none that can be read.

@@ -1,4 +1,4 @@
-//! How many calls of each caller are under way.
+//! Calls under way, counted by caller.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ig_domain::{Caller, CallerName};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// How many calls a caller may have under way that is given no limit of its own. Ours: enough to keep the store busy,
-/// and few enough for others, who wait behind them at the store, not to notice.
+/// Maximum number of calls under way of a caller without a limit of its own. Ours: enough to keep the store busy, and
+/// few enough for others, who wait behind them at the store, not to notice.
 pub(crate) const USUAL_LIMIT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// Maximum number of reads of many accounts (`List`, `BatchGet`) of one caller at a time; its others wait for their
@@ -19,7 +19,7 @@ const MAX_BULK_READS: usize = 1;
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight(Arc<Mutex<HashMap<CallerName, CallerCalls>>>);
 
-/// What one caller has under way.
+/// Calls of one caller under way.
 #[derive(Debug)]
 struct CallerCalls {
     count: u32,
@@ -60,7 +60,7 @@ impl InFlight {
 }
 
 impl Place {
-    /// Whose place it is.
+    /// Caller whose place it is.
     pub(super) fn caller(&self) -> &Caller {
         &self.caller
     }

@@ -1,4 +1,4 @@
-//! How much metadata a call may carry.
+//! Limit of a call's metadata.
 
 use http::HeaderMap;
 use tonic::Status;

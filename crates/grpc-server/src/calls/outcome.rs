@@ -1,10 +1,10 @@
-//! How a call ended, as metrics tell it.
+//! Outcome of a call, as metrics tell it.
 
 use http::Response;
 use ig_metrics::{Label, Outcome};
 use tonic::{Code, Status};
 
-/// How a call ended: the codes of gRPC.
+/// Outcome of a call: a code of gRPC.
 ///
 /// Source: <https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Ended {
         self.0 == Code::Ok
     }
 
-    /// What a response says at its head: a failure, or that there is an answer.
+    /// Outcome that the head of a response tells: a failure, or that there is an answer.
     pub(crate) fn of<B>(response: &Response<B>) -> Self {
         if let Some(status) = response.extensions().get::<Status>() {
             return Self(status.code());

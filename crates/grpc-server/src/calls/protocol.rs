@@ -1,10 +1,10 @@
-//! Whether a request is gRPC. A web page can send others to any address that its visitor reaches.
+//! Check that a request is gRPC. A web page can send others to any address that its visitor reaches.
 
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tonic::body::Body;
 
-/// The media types of gRPC messages in protobuf. What follows `;` is a parameter.
+/// The media types of gRPC messages in protobuf. Text after `;` is a parameter.
 ///
 /// Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 const MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];

@@ -17,26 +17,26 @@ const MAX_KINDS: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refusals(Arc<Mutex<HashMap<Kind, u64>>>);
 
-/// Who is refused, and why. A peer is its address without the port, which is another for each connection.
+/// Peer, caller and reason of a refusal. A peer is its address without the port, which is another for each connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
     /// `None` where it is not told apart from others.
     pub(crate) peer: Option<IpAddr>,
-    /// `None` where it is not known who calls.
+    /// `None` where the caller is not known.
     pub(crate) caller: Option<CallerName>,
     /// The reason that the peer is told.
     pub(crate) reason: String,
 }
 
 impl Kind {
-    /// All that is not told apart.
+    /// The kind of all that are not told apart.
     fn other() -> Self {
         Self { peer: None, caller: None, reason: "OTHER".to_owned() }
     }
 }
 
 impl Refusals {
-    /// Counts a refusal; whether it is the first of its kind since the last summary, and to be logged by itself.
+    /// Counts a refusal; tells whether it is the first of its kind since the last summary, and to be logged by itself.
     pub(crate) fn is_first(&self, kind: Kind) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let told_apart = counts.contains_key(&kind) || counts.len() < MAX_KINDS;
@@ -45,7 +45,7 @@ impl Refusals {
         *count == 1
     }
 
-    /// Logs how often what was refused is refused again, each interval.
+    /// Logs the number of repeated refusals of each kind, each [`SUMMARY_INTERVAL`].
     pub(crate) async fn sum_up_regularly(&self) {
         loop {
             tokio::time::sleep(SUMMARY_INTERVAL).await;

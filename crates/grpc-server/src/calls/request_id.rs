@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The metadata key.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How long an id may be, in bytes.
+/// Maximum length of an id, in bytes.
 const MAX_LENGTH: usize = 128;
 
 /// Makes ids for calls that come without: printable ASCII, at most 128 characters, different each time.

@@ -1,4 +1,4 @@
-//! Which RPC a call is for.
+//! RPC of a call.
 
 use ig_domain::Role;
 use ig_metrics::Label as _;
@@ -15,7 +15,7 @@ pub(crate) enum Rpc {
     Refresh,
     FetchAccessToken,
     Unlink,
-    /// Health, reflection, and whatever nobody serves.
+    /// Health, reflection, and paths that nobody serves.
     Other,
 }
 

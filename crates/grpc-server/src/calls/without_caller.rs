@@ -1,4 +1,4 @@
-//! How many calls that need no caller may be under way: health, reflection, and what nobody serves.
+//! Limit of calls under way that need no caller: health, reflection, and paths that nobody serves.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl CallsWithoutCaller {
     }
 
     /// Room for one more of this path on this connection, if there is. Streams and calls that are answered once are
-    /// counted apart: whoever leaves streams open keeps nobody from `Check`.
+    /// counted apart: streams that are left open keep nobody from `Check`.
     pub(super) fn enter(&self, path: &str, connection: Option<&Activity>) -> Option<Room> {
         let is_stream = is_stream(path);
         let one = match connection {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::activity::Activities;
 
-    /// How many calls of these paths find room on a connection, in turn, beside those that have it.
+    /// Rooms that calls of these paths find on a connection, in turn, beside those that are taken.
     fn fill(calls: &CallsWithoutCaller, connection: &Activity, paths: &[&str]) -> Vec<Room> {
         let paths = paths.iter().cycle();
         paths.map_while(|path| calls.enter(path, Some(connection))).take(1000).collect()

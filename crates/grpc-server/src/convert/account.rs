@@ -50,7 +50,7 @@ fn account_type(kind: AccountType) -> v1::AccountType {
     }
 }
 
-/// Why an account needs re-authorisation, on the wire.
+/// Reason for which an account needs re-authorisation, on the wire.
 pub(crate) fn reauthorization_reason(reason: ReauthorizationReason) -> v1::ReauthorizationReason {
     match reason {
         ReauthorizationReason::TokenExpired => v1::ReauthorizationReason::TokenExpired,

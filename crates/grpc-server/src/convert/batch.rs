@@ -8,13 +8,13 @@ use ig_proto::v1;
 use super::account;
 use super::fields::{Fields, InvalidRequest};
 
-/// How many keys a request may have.
+/// Maximum number of keys in a request.
 const MAX_KEYS: usize = 100;
 
-/// What a `BatchGetRequest` asks for.
+/// Arguments of a `BatchGetRequest`.
 #[derive(Debug)]
 pub(crate) struct RequestedAccounts {
-    /// Whose they must be; `None` for anybody whom the caller may see.
+    /// Owner that they must have; `None` for anybody whom the caller may see.
     pub(crate) owner: Option<Owner>,
     /// The keys beside the text that was sent, each text once; a key may be spelt in several ways.
     keys: Vec<(AccountKey, String)>,
@@ -32,7 +32,7 @@ impl RequestedAccounts {
         keys
     }
 
-    /// All that was sent for the key.
+    /// All texts that were sent for the key.
     fn as_sent(&self, key: &AccountKey) -> impl Iterator<Item = String> {
         self.keys.iter().filter(move |(one, _)| one == key).map(|(_, raw)| raw.clone())
     }
@@ -83,7 +83,7 @@ fn take(
     }
 }
 
-/// What was found, on the wire. A hundred of the largest accounts fit into what clients take as one message.
+/// Accounts that were found, on the wire. A hundred of the largest fit into what clients take as one message.
 pub(crate) fn found_accounts(
     found: FoundAccounts,
     requested: &RequestedAccounts,

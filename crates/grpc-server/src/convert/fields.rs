@@ -16,7 +16,7 @@ pub(crate) struct InvalidRequest {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
 
-/// What has been found wrong with a request so far.
+/// Violations found in a request so far.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     violations: Vec<FieldViolation>,
@@ -43,13 +43,13 @@ impl Fields {
         raw.map(|raw| self.parse(field, raw)).transpose()
     }
 
-    /// Keeps that `field` is bad.
+    /// Adds a violation of `field`.
     pub(crate) fn refuse(&mut self, field: &str, description: &(impl Display + ?Sized)) -> Refused {
         self.violations.push(FieldViolation::new(field, description.to_string()));
         Refused
     }
 
-    /// What `build` makes of the fields, unless one was refused.
+    /// Result of `build`, unless a field was refused.
     pub(crate) fn finish<T>(
         self,
         build: impl FnOnce() -> Result<T, Refused>,

@@ -7,7 +7,7 @@ use ig_proto::v1;
 use super::account;
 use super::fields::{Fields, InvalidRequest, Refused};
 
-/// Why a `LinkRequest` presents no code.
+/// Reason for which a `LinkRequest` presents no code.
 #[derive(Clone, Debug)]
 pub(crate) enum NotPresented {
     /// It has bad fields.
@@ -16,7 +16,7 @@ pub(crate) enum NotPresented {
     Denied(ConsentDenial),
 }
 
-/// What a `LinkRequest` presents.
+/// Presentation in a `LinkRequest`.
 pub(crate) fn link(request: &v1::LinkRequest) -> Result<Presentation, NotPresented> {
     let mut fields = Fields::default();
     let response = response(&mut fields, request);

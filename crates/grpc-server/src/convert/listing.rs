@@ -10,21 +10,21 @@ use super::fields::{Fields, InvalidRequest, Refused};
 use super::page_token::PageToken;
 use super::{Listing, account};
 
-/// How many accounts a page holds where the request does not say.
+/// Default number of accounts on a page.
 const DEFAULT_PAGE: u32 = 50;
 
-/// How many accounts a page holds at most.
+/// Maximum number of accounts on a page.
 const MAX_PAGE_SIZE: u32 = 500;
 
-/// From how many bytes of accounts on a page ends. Clients take messages of 4 MiB where nothing else is set.
+/// Size of the accounts on a page at which it ends, in bytes. Clients take messages of 4 MiB where nothing else is set.
 ///
 /// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
 const FULL_PAGE: usize = 3 * 1024 * 1024;
 
-/// What a `ListRequest` asks for.
+/// Arguments of a `ListRequest`.
 #[derive(Debug)]
 pub(crate) struct RequestedPage {
-    /// Whose accounts; `None` for those of everybody whom the caller may see.
+    /// Owner of the accounts; `None` for those of everybody whom the caller may see.
     pub(crate) owner: Option<Owner>,
     status: Option<StatusFilter>,
     after: Option<PageToken>,
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// What clients take as one message where nothing else is set.
+    /// Default maximum size of a message for clients, in bytes.
     const USUAL_LIMIT: usize = 4 * 1024 * 1024;
 
     #[rstest]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// The first byte of every token; another layout gets another one.
 const VERSION: u8 = 2;
 
-/// How long a token may be, in bytes.
+/// Maximum length of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 1024;
 
 /// The text is no token.
@@ -35,7 +35,7 @@ pub(crate) struct PageToken {
     position: ListingPosition,
 }
 
-/// What is listed, as a digest.
+/// Digest of a listing's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listing([u8; 16]);
 

@@ -9,10 +9,10 @@ use ig_proto::v1::get_request::Key;
 use super::fields::{Fields, InvalidRequest, Refused};
 use super::{account, timestamp};
 
-/// How many scopes a request may name.
+/// Maximum number of scopes in a request.
 const MAX_SCOPES: usize = 20;
 
-/// What a `BeginLinkRequest` asks for.
+/// Command in a `BeginLinkRequest`.
 pub(crate) fn begin_link(
     request: &v1::BeginLinkRequest,
 ) -> Result<BeginLinkCommand, InvalidRequest> {
@@ -72,7 +72,7 @@ pub(crate) fn begun_link(begun: BegunLink) -> v1::BeginLinkResponse {
     }
 }
 
-/// Which account a `GetRequest` asks for, and whose it must be.
+/// Key of the account in a `GetRequest`, and the owner that it must have.
 pub(crate) fn get(request: &v1::GetRequest) -> Result<(AccountKey, Option<Owner>), InvalidRequest> {
     let mut fields = Fields::default();
     let key = match &request.key {
@@ -85,14 +85,14 @@ pub(crate) fn get(request: &v1::GetRequest) -> Result<(AccountKey, Option<Owner>
     fields.finish(|| Ok((key?, owner?)))
 }
 
-/// Which account a `RefreshRequest` names, and whose it must be.
+/// Account in a `RefreshRequest`, and the owner that it must have.
 pub(crate) fn refresh(
     request: &v1::RefreshRequest,
 ) -> Result<(AccountId, Option<Owner>), InvalidRequest> {
     account_of_owner(&request.account_id, request.owner.as_deref())
 }
 
-/// Which account an `UnlinkRequest` names, and whose it must be.
+/// Account in an `UnlinkRequest`, and the owner that it must have.
 pub(crate) fn unlink(
     request: &v1::UnlinkRequest,
 ) -> Result<(AccountId, Option<Owner>), InvalidRequest> {

@@ -9,17 +9,17 @@ use ig_proto::v1;
 use super::fields::{Fields, InvalidRequest, Refused};
 use super::timestamp;
 
-/// The longest life that may be asked for. Instagram renews to 60 days, so a renewable token can always have it.
+/// Maximum lifetime that may be asked for. Instagram renews to 60 days, so a renewable token can always have it.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>.
 const MAX_MIN_TTL: Duration = Duration::from_hours(50 * 24);
 
-/// What a `FetchAccessTokenRequest` asks for.
+/// Arguments of a `FetchAccessTokenRequest`.
 #[derive(Debug)]
 pub(crate) struct RequestedToken {
     /// The account.
     pub(crate) account: AccountId,
-    /// Whose it must be; `None` for anybody whom the caller may act for.
+    /// Owner that it must have; `None` for anybody whom the caller may act for.
     pub(crate) owner: Option<Owner>,
     min_ttl: Duration,
     purpose: Purpose,

@@ -41,7 +41,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// When one of them is no set of files.
+    /// [`DecodeError`] when one of them is no set of files.
     pub(crate) fn of(sets: &[&[u8]]) -> Result<Self, DecodeError> {
         let mut files = Self::default();
         for set in sets {

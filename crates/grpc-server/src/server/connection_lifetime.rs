@@ -1,4 +1,4 @@
-//! How long a connection stays.
+//! Lifetime of a connection.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 
-/// For how long what a client's certificate proved is believed. It may expire, or its authority be dropped, so the
-/// client is then asked to connect anew; its calls under way go on. Ours: a handshake costs milliseconds.
+/// Maximum lifetime of a connection whose client showed a certificate. That may expire, or its authority be dropped, so
+/// the client is then asked to connect anew; its calls under way go on. Ours: a handshake costs milliseconds.
 const MAX_CERTIFICATE_AGE: Duration = Duration::from_mins(5);
 
-/// How long a connection that is to make room may take to go by itself, before it is ended and another one asked.
+/// Time within which an evicted connection may close by itself, before it is ended and another one asked.
 pub(super) const EVICTION_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Lifetime of a connection: when it ends, and for which reason.
+/// Lifetime of one connection.
 pub(super) struct ConnectionLifetime {
-    /// The server lets all of them finish their calls and close.
+    /// Cancelled when all connections are to finish their calls and close.
     pub(super) closing: CancellationToken,
-    /// Whether it serves a caller.
+    /// Activity of the connection.
     pub(super) activity: Activity,
 }
 
 impl ConnectionLifetime {
-    /// Waits until a connection is to close once its calls have ended: all of them are, it is to make room, or what
-    /// its client proved is too old.
+    /// Waits until the connection is to close once its calls have ended: at a stop, when it is evicted or, if `proved`,
+    /// [`MAX_CERTIFICATE_AGE`] after its handshake.
     pub(super) async fn is_over(&self, proved: bool) {
         let told = async {
             tokio::select! {
@@ -38,7 +38,7 @@ impl ConnectionLifetime {
         }
     }
 
-    /// Waits until a connection that is to make room must be ended, since what it still carries is no caller's call.
+    /// Waits until an evicted connection must be ended: [`EVICTION_TIMEOUT`] is over, and it carries no caller's call.
     pub(super) async fn is_overdrawn(&self) {
         self.activity.leaving().await;
         loop {

@@ -1,4 +1,4 @@
-//! The connections: how many, how they are kept, and how they end.
+//! The connections: accept, limit, evict and drain.
 
 #[cfg(test)]
 mod tests;
@@ -34,13 +34,13 @@ use crate::calls::{Calls, Kind, Refusals};
 use crate::peer_names::PeerNames;
 use crate::tls::{CurrentTls, Tls};
 
-/// How many connections there may be at once; further ones wait until one of them makes room.
+/// Maximum number of connections at once; further ones wait until one of them makes room.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// How long a stop waits for clients that have connected to greet. Whoever connects to call does so at once.
-const LAST_GREETINGS: Duration = Duration::from_millis(500);
+/// Timeout of handshakes under way at a stop. A client that connects to call makes its own at once.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(500);
 
-/// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
+/// Pause after a connection could not be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// A connection that was accepted.
@@ -63,7 +63,7 @@ pub(super) struct Connections {
     open: Gauge,
     /// Lets connections finish their calls and close.
     closing: CancellationToken,
-    /// Ends them at once.
+    /// Ends connections at once.
     cut: CancellationToken,
 }
 
@@ -133,8 +133,8 @@ impl Connections {
         Ok(())
     }
 
-    /// A place for one more connection. Where all are taken, those that serve no caller are asked to go, one
-    /// after the other.
+    /// A place for one more connection. If all are taken, connections that serve no caller are evicted, one after the
+    /// other.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(place);
@@ -214,13 +214,13 @@ async fn connection(
     }
 }
 
-/// Waits until a client that has not greeted yet is not waited for any more.
+/// Waits for the stop, and then for [`LAST_HANDSHAKES`].
 async fn last_handshakes(closing: &CancellationToken) {
     closing.cancelled().await;
-    tokio::time::sleep(LAST_GREETINGS).await;
+    tokio::time::sleep(LAST_HANDSHAKES).await;
 }
 
-/// The connection once its client has greeted, and who that is; `None` where none comes about.
+/// The connection after its handshake, and the names of its client; `None` where none comes about.
 async fn welcomed(
     accepted: Accepted,
     lifetime: &ConnectionLifetime,
@@ -238,7 +238,7 @@ async fn welcomed(
     }
 }
 
-/// Says why a connection did not come about. A certificate that is refused is a caller that is refused.
+/// Logs the reason for which a connection did not come about. A refused certificate counts as a refused caller.
 fn tell(error: &io::Error, peer: SocketAddr, refusals: &Refusals) {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     let reason = "CERTIFICATE_REFUSED".to_owned();

@@ -1,4 +1,4 @@
-//! Waits for a client to shake hands and to say that it speaks HTTP/2, and not for long.
+//! Waits for the handshake of a client, TLS and the preface of HTTP/2, within a timeout.
 
 use std::io;
 use std::io::Cursor;
@@ -12,20 +12,20 @@ use super::lingering::Lingering;
 use crate::peer_names::PeerNames;
 use crate::tls::Tls;
 
-/// How many bytes an HTTP/2 client begins with.
+/// Size of the preface with which an HTTP/2 client begins, in bytes.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>.
 const PREFACE: usize = 24;
 
-/// How long a client may take to send them, TLS included. Ours; once they are there, keepalive takes over.
+/// Timeout of the handshake, TLS and preface included. Ours; after it, keepalive takes over.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The connection once the handshake is done, with the preface still to be read; and who the client is, where its
-/// certificate says so.
+/// The connection after its handshake, with the preface still to be read; and the names of the client's certificate,
+/// where it shows one.
 ///
 /// # Errors
 ///
-/// When the client takes too long, goes away, or no handshake comes about.
+/// [`io::Error`] when the client takes too long or goes away, or when the handshake fails.
 pub(super) async fn handshake(
     stream: TcpStream,
     tls: Option<Tls>,

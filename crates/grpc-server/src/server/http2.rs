@@ -36,7 +36,7 @@ pub(super) const STREAM_WINDOW: u32 = 64 * 1024;
 /// Maximum number of bytes of all streams that wait so. Half of it bounds what small frames cost.
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// Maximum number of bytes of one answer that are buffered beyond what its client can take, in bytes.
+/// Maximum size of what is buffered of one answer beyond what its client can take, in bytes.
 const MAX_SEND_BUFFER_SIZE: usize = 64 * 1024;
 
 /// Silence after which a client is asked whether it is still there.
@@ -45,7 +45,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 /// Time within which it must answer.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What serves a connection within the limits.
+/// Builder that serves a connection within the limits.
 pub(super) fn builder() -> Builder<StreamTasks> {
     let mut builder = Builder::new(StreamTasks);
     builder

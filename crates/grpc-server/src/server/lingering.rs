@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may take to close its side. It learns of the end at once, so this is for the network.
+/// Timeout of a client that is to close its side. It learns of the end at once, so this is for the network.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many bytes are discarded at a time.
+/// Maximum number of bytes discarded at a time.
 const DISCARDED: usize = 1024;
 
 /// A stream that, once shut down, discards what its client still sends until that closes as well.

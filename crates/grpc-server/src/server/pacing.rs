@@ -31,7 +31,7 @@ pub(super) struct Turn {
 pub(super) struct Paced<S> {
     stream: S,
     turn: Turn,
-    /// Until when a write must go on, while one waits.
+    /// Timeout of a write, while one waits.
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
@@ -53,7 +53,7 @@ impl<S> Paced<S> {
         Self { stream, turn, blocked: None }
     }
 
-    /// Takes note of whether a write goes on; fails where it has not for too long.
+    /// Starts or stops the timeout of a write; fails where that is over.
     fn progress<T>(
         &mut self,
         written: Poll<io::Result<T>>,

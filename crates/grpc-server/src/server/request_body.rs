@@ -13,7 +13,7 @@ use super::http2::STREAM_WINDOW;
 /// Time that the rest of a body may take to arrive.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A request's body. What is left of it when it is dropped is read and discarded, within bounds.
+/// A request's body. When it is dropped, its rest is read and discarded, within bounds.
 ///
 /// A stream whose client still sends would be reset instead, and soon forgotten; what then still arrives for it can end
 /// the whole connection.

@@ -8,11 +8,11 @@ use tonic::Status;
 
 use super::{Problem, Reason, ToStatus};
 
-/// When a caller that has too many calls under way may try again. Ours: most calls take less.
+/// Delay before a retry of a caller that has too many calls under way. Ours: most calls take less.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl ToStatus for NotAuthenticated {
-    /// One answer for all: it must not tell whoever tries tokens how near one is. The log has the difference.
+    /// One answer for all: it must not tell a client that tries tokens how near one is. The log has the difference.
     fn to_status(&self) -> Status {
         let message = "it is not known who calls: send `authorization: Bearer TOKEN` with the token that the \
                        operator of this service gave you, or use your client certificate; it may be missing, \

@@ -7,10 +7,10 @@ use tonic::Status;
 
 use super::{Problem, Reason, ToStatus};
 
-/// When to try again after an outage. Ours.
+/// Delay before a retry after an outage. Ours.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// What to do about an app that Instagram refuses.
+/// Advice about an app that Instagram refuses.
 pub(super) const CHECK_THE_APP: &str = "check app id, app secret, the account's tester role, the \
      app's mode and its access level in the Meta app dashboard";
 

@@ -1,8 +1,8 @@
-//! The reasons: what callers decide by.
+//! Reasons by which callers decide.
 
 use tonic::Code;
 
-/// Why a call failed. A reason that has been seen keeps its meaning and its code.
+/// Reason for which a call failed. One that has been seen keeps its meaning and its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// A field is missing, too long or malformed.
@@ -25,7 +25,7 @@ pub(crate) enum Reason {
     OwnedByAnother,
     /// The code was sent and its answer lost.
     LinkInterrupted,
-    /// It is not known who calls.
+    /// The caller is not known.
     Unauthenticated,
     /// The caller may not do this, or not for this owner.
     PermissionDenied,

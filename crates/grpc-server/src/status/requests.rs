@@ -8,7 +8,7 @@ use tonic::Status;
 use super::{Problem, Reason, ToStatus, internal};
 use crate::convert::{InvalidRequest, reauthorization_reason};
 
-/// How many bad fields a message tells of; the details name them all.
+/// Maximum number of bad fields in a message; the details name them all.
 const MAX_LISTED_VIOLATIONS: usize = 10;
 
 impl ToStatus for InvalidRequest {

@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{Problem, Reason, ToStatus, internal};
 
-/// When to try again. Ours.
+/// Delay before a retry. Ours.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl ToStatus for StoreError {

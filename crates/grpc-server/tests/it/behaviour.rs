@@ -1,4 +1,4 @@
-//! Deadlines, request ids and panics: what the layer does for every call.
+//! Deadlines, request ids and panics, which the layer handles for every call.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who may call what, and for whom.
+//! Rights of callers, by RPC and by owner.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ const ADMIN: &[Role] = &[Role::Admin];
 /// An RPC, the roles that open it, and two answers.
 type Right = (&'static str, &'static [Role], [Option<&'static str>; 2]);
 
-/// Who may call it, and what it answers about an account of an owner that is none of the caller's: where no owner is
-/// named, and where one of the caller's is.
+/// Roles that open each RPC, and its answers about an account of an owner that is none of the caller's: where no owner
+/// is named, and where one of the caller's is.
 const RIGHTS: &[Right] = &[
     ("BeginLink", LINK, [Some("PERMISSION_DENIED"), Some("ACCOUNT_NOT_FOUND")]),
     ("Link", LINK, [Some("PERMISSION_DENIED"), Some("STATE_REJECTED")]),

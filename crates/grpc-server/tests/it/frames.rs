@@ -25,7 +25,7 @@ pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
-/// What a client begins with: its preface and empty settings.
+/// Preface and empty settings with which a client begins.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Settings by which answers have no room before it is given: an initial window of 0.
@@ -104,7 +104,7 @@ pub(crate) fn list_by(token: &str, stream: u32) -> Vec<u8> {
     [headers, frame(DATA, END_STREAM, stream, &message)].concat()
 }
 
-/// What ends a stream.
+/// Frame that ends a stream.
 pub(crate) fn reset(stream: u32) -> Vec<u8> {
     const CANCEL: [u8; 4] = [0, 0, 0, 8];
     frame(RST_STREAM, 0, stream, &CANCEL)

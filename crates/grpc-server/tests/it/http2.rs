@@ -15,7 +15,7 @@ use crate::world::World;
 /// The header block of trailers.
 const TRAILERS: &[u8] = b"\0\x01a\x01b";
 
-/// How many streams a connection may have at once.
+/// Maximum number of concurrent streams per connection.
 const STREAMS: u32 = 256;
 
 #[rstest]
@@ -161,7 +161,7 @@ async fn too_much_metadata_ends_its_own_call_only(#[case] size: usize) {
     connection.serves(stream(1)).await;
 }
 
-/// What the library does not let us choose, and a proxy does not pass on.
+/// Limits that the library does not let us choose, and frames that a proxy does not pass on.
 #[rstest]
 #[case::empty_frames(frame(DATA, 0, stream(0), &[]).repeat(101), "too_many_data_frames")]
 #[case::headers_without_end(frame(CONTINUATION, 0, stream(1), &[]).repeat(10), "too_many_continuations")]

@@ -1,4 +1,4 @@
-//! What a client may not do.
+//! Limits of a client.
 
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
@@ -87,7 +87,7 @@ async fn a_client_of_another_protocol_is_turned_away(#[case] sent: &[u8]) {
     server.client().await.list(v1::ListRequest::default()).await.unwrap();
 }
 
-/// Opens watches of health on one connection until one is refused; how many were open.
+/// Opens watches of health on one connection until one is refused, and counts the open ones.
 async fn watches(server: &Server) -> (usize, Vec<Streaming<HealthCheckResponse>>) {
     let mut client = HealthClient::new(server.channel().await);
     let mut open = Vec::new();

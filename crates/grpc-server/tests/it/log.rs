@@ -1,4 +1,4 @@
-//! What is logged, and what is not.
+//! Contents of the log, and what must not be in it.
 
 use std::io;
 use std::num::NonZeroU32;
@@ -25,7 +25,7 @@ use crate::tls;
 use crate::two_owners::by;
 use crate::world::{Server, Stuck, World, willing_instagram};
 
-/// What was logged on this thread; tests run their whole server on it.
+/// Log of this thread; tests run their whole server on it.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -21,7 +21,7 @@ fn get_request(username: &str) -> Request<v1::GetRequest> {
 }
 
 impl World {
-    /// What is counted and not zero: the samples whose names begin like this, without the common prefix.
+    /// Samples that are not zero and whose names begin like this, without the common prefix.
     fn counted(&self, beginning: &str) -> Vec<String> {
         let text = self.registry.lock().unwrap().text(TextFormat::OpenMetrics).unwrap();
         let samples = text.lines().filter_map(|line| line.strip_prefix("test_"));

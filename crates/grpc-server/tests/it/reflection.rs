@@ -14,7 +14,7 @@ use crate::world::World;
 const SERVICES: [&str; 2] =
     ["grpc.health.v1.Health", "instagram.accounts.v1.InstagramAccountService"];
 
-/// What version 1 answers to each of these, in one stream.
+/// Answers of version 1 to each of these, in one stream.
 async fn asked(requests: impl IntoIterator<Item = MessageRequest>) -> Vec<MessageResponse> {
     let channel = World::new().serve().await.channel().await;
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel);

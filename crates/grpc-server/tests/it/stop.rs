@@ -1,4 +1,4 @@
-//! How the server ends.
+//! Stop of the server.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 use crate::health::{comes, watch};
 use crate::world::{Stuck, World, assert_refused};
 
-/// What an HTTP/2 client begins with: its preface and empty settings.
+/// Preface and empty settings with which an HTTP/2 client begins.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// The type of the frame that an HTTP/2 server begins with.

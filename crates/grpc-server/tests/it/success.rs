@@ -1,4 +1,4 @@
-//! What each RPC answers when all goes well.
+//! Answers of each RPC when all goes well.
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ async fn client(server: &Server, config: ClientConfig) -> Result<TonicClient, tr
     Ok(InstagramAccountServiceClient::new(channel))
 }
 
-/// What the server says to a client that shakes hands and then only listens.
+/// Error of a client that makes the handshake and then only listens.
 pub(crate) async fn goodbye(server: &Server, config: ClientConfig) -> String {
     let said = match shake_hands(server.address, config).await {
         Ok(mut stream) => stream.read_u8().await.map(drop),
@@ -155,7 +155,7 @@ async fn a_client_without_tls_is_turned_away() {
     is_served(&server, certificates::client(&authority, None)).await;
 }
 
-/// How a handshake begins: a record of 256 bytes, of which nothing comes.
+/// Beginning of a handshake: a record of 256 bytes, of which nothing comes.
 const HALF_A_HANDSHAKE: [u8; 5] = [22, 3, 1, 1, 0];
 
 #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ pub(crate) struct TwoOwners {
     person: Arc<Mutex<Profile>>,
 }
 
-/// What a call of the clerk's is about.
+/// Target of a call of the clerk's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// Its own owner, named.
@@ -78,7 +78,7 @@ impl TwoOwners {
         Self { world, server, client, shop, cafe, person }
     }
 
-    /// From now on this is whom Instagram knows by any token.
+    /// Sets the profile that Instagram gives for any token from now on.
     pub(crate) fn comes(&self, profile: Profile) {
         *self.person.lock().unwrap() = profile;
     }
@@ -135,7 +135,7 @@ impl TwoOwners {
     }
 }
 
-/// Whoever Instagram knows is linked for this owner.
+/// Links the account that Instagram knows now for this owner.
 async fn linked(client: &mut TonicClient, owner: &str) -> v1::InstagramAccount {
     let state = begun(client, "root", owner).await;
     let answer = client.link(by("root", link_request(&state, owner))).await.unwrap();
@@ -153,7 +153,7 @@ pub(crate) fn begin_request(owner: Option<String>) -> v1::BeginLinkRequest {
     v1::BeginLinkRequest { owner: owner.unwrap_or_default(), redirect_uri, ..Default::default() }
 }
 
-/// What finishes the link with this state; each has a code of its own.
+/// Request that finishes the link with this state; each has a code of its own.
 pub(crate) fn link_request(state: &str, owner: &str) -> v1::LinkRequest {
     let (code, state, owner) = (format!("C-{state}"), state.to_owned(), owner.to_owned());
     v1::LinkRequest { code, state, owner, ..Default::default() }

@@ -47,7 +47,7 @@ pub(crate) type TonicClient = InstagramAccountServiceClient<Channel>;
 /// A client that sends `grpc-timeout` and leaves it to the server.
 pub(crate) type PatientClient = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
 
-/// What a server is built on.
+/// Parts of which a server is built.
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
     pub(crate) accounts: Arc<dyn Accounts>,
@@ -219,7 +219,7 @@ pub(crate) fn sixty_days() -> TokenLifetime {
     TokenLifetime::from_seconds(5_183_999).unwrap()
 }
 
-/// What a code is exchanged for when these scopes were granted.
+/// Result of exchanging a code when these scopes were granted.
 pub(crate) fn exchange(granted: &[Scope]) -> CodeExchange {
     CodeExchange {
         token: ShortLivedToken::new(parsed("IGAA-short")),
@@ -330,7 +330,7 @@ pub(crate) fn bad_fields(details: &ErrorDetails) -> Vec<&str> {
     violations.unwrap_or_default().iter().map(|one| one.field.as_str()).collect()
 }
 
-/// After how long `details` say to retry.
+/// Delay after which `details` say to retry.
 pub(crate) fn retry_delay(details: &ErrorDetails) -> Option<Duration> {
     details.retry_info().and_then(|retry| retry.retry_delay)
 }

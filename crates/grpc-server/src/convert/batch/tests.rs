@@ -1,4 +1,4 @@
-//! How many keys, which are bad, and what fits a message.
+//! Number of keys, bad keys, and sizes that fit a message.
 
 use ig_domain::InstagramAccount;
 use ig_test_support::builders;
@@ -10,12 +10,12 @@ use tonic::Status;
 use super::*;
 use crate::status::ToStatus as _;
 
-/// What clients take as one message where nothing else is set.
+/// Default maximum size of a message for clients, in bytes.
 ///
 /// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
 const USUAL_MESSAGE: usize = 4 * 1024 * 1024;
 
-/// What clients take as metadata where nothing else is set, in bytes.
+/// Default maximum size of metadata for clients, in bytes.
 ///
 /// Source: <https://grpc.github.io/grpc-java/javadoc/io/grpc/netty/NettyChannelBuilder.html>.
 const USUAL_METADATA: usize = 8 * 1024;

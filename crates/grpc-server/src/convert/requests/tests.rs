@@ -1,4 +1,4 @@
-//! What the requests are read as, and which fields are named.
+//! Parsing of the requests, and the fields that refusals name.
 
 use proptest::prelude::*;
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! How connections are taken and left, and what their requests carry.
+//! Accept and end of connections, and the extensions of their requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use crate::meters::ServerMeters;
 use crate::peer_names::PeerNames;
 use crate::tls::TlsPem;
 
-/// What an HTTP/2 client begins with: its preface and empty settings.
+/// Preface and empty settings with which an HTTP/2 client begins.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// Connections for so many clients to `routes`, and their count.
+/// Connections to `routes`, at most `limit` at once, and their gauge.
 fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
     let meters = ServerMeters::register(&mut Registry::new("test", "1"));
     let open = meters.connections.clone();
