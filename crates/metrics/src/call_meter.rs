@@ -1,4 +1,4 @@
-//! Calls, counted by what was called and how it ended, and timed.
+//! Calls, counted by label and outcome, and timed.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,19 +18,19 @@ const BOUNDS: [f64; 17] = [
     5.0, 10.0, 30.0,
 ];
 
-/// How calls end.
+/// Outcome of a call.
 pub trait Outcome: Label {
     /// The outcome of a call that was dropped before its end.
     const GIVEN_UP: Self;
 }
 
-/// Counts and times calls of one kind: `S` is what can be called, `O` how that ends. Clones count together.
+/// Counts and times calls of one kind: `S` labels a call, `O` is its outcome. Clones count together.
 pub struct CallMeter<S, O>(Arc<Handles<S, O>>);
 
 struct Handles<S, O> {
-    /// By the index of what was called, and within that by the index of how it ended.
+    /// By the index of the call's label, and within that by the index of its outcome.
     ended: Box<[Counter]>,
-    /// By the index of what was called.
+    /// By the index of the call's label.
     durations: Box<[Histogram]>,
     in_flight: Gauge,
     labels: PhantomData<fn(S, O)>,
@@ -47,8 +47,7 @@ pub struct MeteredCall<S: Label, O: Outcome> {
 }
 
 impl<S: Label, O: Outcome> CallMeter<S, O> {
-    /// Makes `{call}s_total`, `{call}_duration_seconds` and `{call}s_in_flight`. `what` says what the calls are, in
-    /// the plural.
+    /// Makes `{call}s_total`, `{call}_duration_seconds` and `{call}s_in_flight`. `what` names the calls in the plural.
     #[must_use]
     pub fn register(registry: &mut Registry, call: &str, what: &str) -> Self {
         let ended = Family::<[(&str, &str); 2], Counter>::default();
@@ -108,7 +107,7 @@ impl<S, O> Clone for CallMeter<S, O> {
 }
 
 impl<S: Label, O: Outcome> MeteredCall<S, O> {
-    /// Counts the call as ended so.
+    /// Counts the call as ended with this outcome.
     pub fn end(mut self, outcome: O) {
         self.outcome = outcome;
     }

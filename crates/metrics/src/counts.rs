@@ -1,4 +1,4 @@
-//! Things that happen, counted by what they are.
+//! Events, counted by one label.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use crate::label::{by_index, pair};
 use crate::{Label, Registry};
 
-/// Counts what happens by one label. Clones count together.
+/// Counts events by one label. Clones count together.
 pub struct Counts<L> {
     /// By the index of the label's value.
     counters: Arc<[Counter]>,
@@ -40,8 +40,8 @@ impl<L> Clone for Counts<L> {
     }
 }
 
-/// Counts what happens by names that are known only as they come, from a list that somebody else keeps short. Each
-/// count looks its name up. Clones count together.
+/// Counts events by names that are known only as they come, from a list that somebody else keeps short. Each count
+/// looks its name up. Clones count together.
 #[derive(Clone)]
 pub struct NamedCounts {
     label: &'static str,

@@ -1,4 +1,4 @@
-//! What is counted, and its text.
+//! Metrics, and their text.
 //!
 //! Every value of every label gets its counter and its histogram at the start, found by index from then on: to
 //! count a call takes a few atomic operations and two looks at the clock, and neither a map nor an allocation.

@@ -1,4 +1,4 @@
-//! What the operating system knows of this process, under the names that all programs give it.
+//! Numbers that the operating system has of this process, under the names that all programs give them.
 //!
 //! Source: <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 

@@ -1,4 +1,4 @@
-//! All that is counted.
+//! Registry of metrics.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use prometheus_client::registry;
 use crate::TextFormat;
 use crate::text_format::classic;
 
-/// All that is counted by one process.
+/// All metrics of one process.
 #[derive(Debug)]
 pub struct Registry {
-    /// What the program counts, under its prefix.
+    /// Metrics of the program, under its prefix.
     program: registry::Registry,
-    /// What the operating system counts, under names that all programs share.
+    /// Metrics from the operating system, under names that all programs share.
     process: registry::Registry,
 }
 
@@ -37,7 +37,7 @@ impl Registry {
         self.process.register_collector(Box::new(crate::process::ProcessCollector));
     }
 
-    /// Everything as it is now.
+    /// The text of all metrics as they are now.
     ///
     /// # Errors
     ///
