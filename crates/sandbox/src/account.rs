@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
 
-/// How many accounts the sandbox holds at most.
+/// Maximum number of accounts in the sandbox.
 const CAPACITY: usize = 1_000;
 
 /// An account, in the form in which the control interface shows it.
@@ -48,7 +48,7 @@ pub(crate) struct NewAccount {
     profile_picture_url: Option<String>,
 }
 
-/// Which account a code or token is for, whatever its names become.
+/// Key of the account of a code or token, whatever its names become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AccountKey(usize);
 

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What Instagram writes above its JSON.
+/// Content type of Instagram's JSON.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
 /// Status, headers and exact bytes.

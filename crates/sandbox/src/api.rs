@@ -23,7 +23,7 @@ use crate::subscriptions::subscribed_apps;
 use crate::usage::usage_headers;
 use crate::world::{Sandbox, World};
 
-/// How long a request's body may take to arrive.
+/// Timeout of a request's body.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Answers a request to the API. Like a real server it works on when the caller has gone.

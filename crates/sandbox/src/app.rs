@@ -13,9 +13,9 @@ use crate::control;
 use crate::redirect_page::show_response;
 use crate::world::Sandbox;
 
-/// How large a form or an API request may be.
+/// Maximum size of a form or an API request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
-/// How large a control request may be: a fault may bring an answer larger than clients accept.
+/// Maximum size of a control request, in bytes: a fault may bring an answer larger than clients accept.
 const CONTROL_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Routes the pages and the control interface; every other path is the API's.

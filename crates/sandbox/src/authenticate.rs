@@ -1,4 +1,4 @@
-//! Whose token a call carries, and whether it still counts.
+//! Token and account of a call, and whether the token still counts.
 
 use crate::account::Account;
 use crate::call::Call;

@@ -10,10 +10,10 @@ use crate::params::Params;
 use crate::scope::{Scope, parse_scopes};
 use crate::world::World;
 
-/// How long a redirect URI may be.
+/// Maximum length of a redirect URI, in bytes.
 const REDIRECT_URI_LENGTH: usize = 2_048;
 
-/// What a client asks for, checked.
+/// Request of a client, checked.
 #[derive(Debug)]
 pub(crate) struct Authorization {
     pub(crate) scopes: Vec<Scope>,
@@ -22,7 +22,7 @@ pub(crate) struct Authorization {
     state: Option<String>,
 }
 
-/// What the person decided.
+/// Decision of the person.
 #[derive(Debug)]
 pub(crate) enum Decision {
     Allow { username: String, scopes: Vec<Scope> },
@@ -68,7 +68,7 @@ impl Authorization {
         })
     }
 
-    /// Where the browser goes after the decision; to allow issues a code.
+    /// Address of the browser after the decision; to allow issues a code.
     pub(crate) fn conclude(self, decision: Decision, world: &mut World) -> Result<String, Refusal> {
         match decision {
             Decision::Deny => Ok(self.denied()),

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use crate::endpoint::Endpoint;
 use crate::params::Params;
 
-/// How large a request's body may be.
+/// Maximum size of a request's body, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// A request to the API.

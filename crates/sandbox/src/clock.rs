@@ -15,7 +15,7 @@ pub(crate) struct Clock {
     offset: Duration,
 }
 
-/// What the control interface may ask of the clock: exactly one of the two.
+/// Change of the clock by the control interface: exactly one of the two.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClockChange {

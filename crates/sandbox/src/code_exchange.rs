@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::shapes::TokenShape;
 use crate::world::World;
 
-/// Why a code is not exchanged.
+/// Reason for which a code is not exchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     ClientId,

@@ -1,4 +1,4 @@
-//! Connections that a handler can reset: what HTTP alone cannot do to a client.
+//! Connections that a handler can reset, which HTTP alone cannot do to a client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-/// How many connections may be open at once; more wait to be accepted.
+/// Maximum number of open connections; more wait to be accepted.
 const CONNECTIONS: usize = 1_024;
-/// How long a connection may stand still; longer than any planned delay.
+/// Idle timeout of a connection; longer than any planned delay.
 const IDLE_LIMIT: Duration = Duration::from_mins(3);
-/// How long to wait when the system has no room for another connection.
+/// Pause when the system has no room for another connection.
 const BREATHER: Duration = Duration::from_millis(100);
 
 /// Ends its connection with a TCP reset instead of the next answer.
@@ -76,7 +76,7 @@ impl Connected<IncomingStream<'_, Lines>> for KillSwitch {
 }
 
 /// A TCP stream whose writes fail, and whose end is a reset, once its switch is thrown.
-/// One that stands still for too long fails by itself.
+/// After [`IDLE_LIMIT`] without progress it fails by itself.
 #[derive(Debug)]
 pub(crate) struct Line {
     stream: TcpStream,
@@ -91,7 +91,7 @@ impl Line {
         Self { stream, switch: KillSwitch::default(), idle, _permit: permit }
     }
 
-    /// Passes progress on; a connection that has made none for too long fails.
+    /// Passes progress on; a connection without any for [`IDLE_LIMIT`] fails.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -10,7 +10,7 @@ use crate::params::Params;
 use crate::scope::{Scope, parse_scopes};
 use crate::world::{Sandbox, World};
 
-/// What the consent form repeats of the request.
+/// Parameters of the request that the consent form repeats.
 const REPEATED: [&str; 5] = ["client_id", "redirect_uri", "response_type", "scope", "state"];
 
 /// Shows the consent page, or skips it where the `sandbox_…` parameters decide.

@@ -8,28 +8,28 @@ use crate::account::AccountKey;
 use crate::bounded_map::BoundedMap;
 use crate::seed::Seed;
 
-/// How many containers are remembered, published ones too.
+/// Maximum number of containers that are remembered, published ones too.
 const CAPACITY: usize = 10_000;
-/// How long a container waits to be published.
+/// Lifetime of a container that is not published.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
 const CONTAINER_LIFETIME: Duration = Duration::DAY;
 /// The span over which an account's posts are counted.
 const LIMIT_SPAN: Duration = Duration::DAY;
 
-/// One picture, without the picture: who it is for, and how it fares.
+/// One picture, without the picture: its account and its progress.
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) account: AccountKey,
     pub(crate) created: OffsetDateTime,
-    /// Until when it is being processed.
+    /// Moment at which its processing ends.
     pub(crate) ready: OffsetDateTime,
     /// Whether processing it ends in an error.
     pub(crate) fails: bool,
     pub(crate) published: Option<OffsetDateTime>,
 }
 
-/// How a container fares.
+/// Status of a container.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Containers {
         }
     }
 
-    /// How many posts the account published within the last 24 hours.
+    /// Number of posts that the account published within the last 24 hours.
     pub(crate) fn published_lately(&self, account: AccountKey, now: OffsetDateTime) -> usize {
         let own = self.0.values().filter(|container| container.account == account);
         own.filter_map(|container| container.published).filter(|at| now - *at < LIMIT_SPAN).count()

@@ -137,7 +137,7 @@ pub(crate) async fn clear_faults(State(sandbox): State<Sandbox>) -> Json<Vec<Fau
     Json(Vec::new())
 }
 
-/// Whose tokens are to be refused, and why.
+/// Account whose tokens change, and the reason.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Revocation {
@@ -160,7 +160,7 @@ pub(crate) async fn revoke(
     Ok(Json(revocation))
 }
 
-/// How Instagram stands to the app.
+/// Standing of the app with Instagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum AppState {

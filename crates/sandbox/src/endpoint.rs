@@ -1,4 +1,4 @@
-//! Which part of the API a path means, with or without a version in front.
+//! Endpoint that a path of the API means, with or without a version in front.
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub(crate) enum Endpoint {
     Media(Node),
     /// `/me/media_publish` or `/{id}/media_publish`.
     MediaPublish(Node),
-    /// Anything else, by what is not known of it.
+    /// Any other path, by the part that is not known.
     Unknown(String),
 }
 
@@ -69,7 +69,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether there is something for this method here.
+    /// Whether the endpoint takes this method.
     pub(crate) fn takes(&self, method: &Method) -> bool {
         match self {
             Self::Media(_) | Self::MediaPublish(_) => method == Method::POST,

@@ -11,11 +11,11 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::endpoint::EndpointName;
 
-/// How many faults may be planned at once.
+/// Maximum number of planned faults.
 const CAPACITY: usize = 64;
-/// How long an answer may be held back.
+/// Maximum delay of an answer, in milliseconds.
 const MAX_DELAY_MS: u64 = 120_000;
-/// How many headers one fault may set.
+/// Maximum number of headers that one fault sets.
 const HEADERS: usize = 32;
 
 /// A planned fault, as the control interface receives and shows it.
@@ -41,7 +41,7 @@ pub(crate) struct Fault {
     after: bool,
 }
 
-/// Which calls a fault meets.
+/// Calls that a fault meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Target {
@@ -54,7 +54,7 @@ enum Target {
     All,
 }
 
-/// What becomes of the connection.
+/// Way in which a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Connection {
@@ -79,7 +79,7 @@ impl Fault {
         Duration::from_millis(self.delay_ms.unwrap_or_default())
     }
 
-    /// What becomes of the connection; an answer that is lost without a word how is lost by a reset.
+    /// Way in which the connection breaks; an answer that is lost in no named way is lost by a reset.
     pub(crate) fn connection(&self) -> Option<Connection> {
         let lost =
             self.after && self.status.is_none() && self.body.is_none() && self.delay_ms.is_none();

@@ -8,16 +8,16 @@ use crate::bounded_map::BoundedMap;
 use crate::scope::Scope;
 use crate::seed::Seed;
 
-/// How many codes are remembered, used ones too.
+/// Maximum number of codes that are remembered, used ones too.
 const CODES: usize = 20_000;
-/// How many tokens are remembered, dead ones too.
+/// Maximum number of tokens that are remembered, dead ones too.
 const TOKENS: usize = 50_000;
-/// The life of a code and of a short-lived token.
+/// Lifetime of a code and of a short-lived token.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
 const SHORT_LIFE: Duration = Duration::HOUR;
 
-/// What a person granted, for which account.
+/// Permissions that a person granted, and the account.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) account: AccountKey,
@@ -43,7 +43,7 @@ pub(crate) struct Token {
     pub(crate) trouble: Option<Trouble>,
 }
 
-/// Why an unexpired token is refused.
+/// Reason for which an unexpired token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     PasswordChanged,
@@ -51,7 +51,7 @@ pub(crate) enum Trouble {
     Checkpoint,
 }
 
-/// What the control interface does to the tokens that an account has.
+/// Change that the control interface makes to the tokens that an account has.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RevokeReason {

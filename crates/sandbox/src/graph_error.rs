@@ -16,7 +16,7 @@ pub(crate) struct GraphError {
     kind: &'static str,
     code: u32,
     subcode: Option<u32>,
-    /// What Instagram would have the person read; only publishing says it.
+    /// Text for the person; only publishing has one.
     for_person: Option<String>,
 }
 

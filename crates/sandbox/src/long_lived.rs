@@ -11,7 +11,7 @@ use crate::graph_error::GraphError;
 use crate::scope::Scope;
 use crate::world::World;
 
-/// How old a token must be to be renewed.
+/// Minimum age of a token that is to be renewed.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
 const REFRESH_AGE: Duration = Duration::DAY;

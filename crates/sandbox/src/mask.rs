@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use crate::call::Call;
 use crate::seed::{CODE_PREFIX, TOKEN_PREFIX};
 
-/// What stands in a secret's place.
+/// Text that stands in a secret's place.
 pub(crate) const MASK: &str = "***";
 
 /// Parameters whose values never show.

@@ -47,7 +47,7 @@ impl<'a> ConsentPage<'a> {
     }
 }
 
-/// The line under a username: who, and what kind of account.
+/// The line under a username: the account's name and kind.
 fn detail(account: &Account) -> String {
     let kind = match account.kind.to_ascii_uppercase().as_str() {
         "BUSINESS" => "business account".to_owned(),
@@ -61,7 +61,7 @@ fn detail(account: &Account) -> String {
     }
 }
 
-/// Says why the person cannot be asked.
+/// Tells the reason for which the person cannot be asked.
 #[derive(Template)]
 #[template(path = "refusal.html")]
 pub(crate) struct RefusalPage<'a> {
@@ -76,11 +76,11 @@ pub(crate) struct RedirectPage<'a> {
     pub(crate) query: &'a str,
     pub(crate) outcome: Outcome,
     pub(crate) command: &'a str,
-    /// Whose account the line links; may be empty.
+    /// Owner of the account that the line links; may be empty.
     pub(crate) owner: &'a str,
 }
 
-/// What an authorization response says.
+/// Outcome of an authorization response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Allowed,

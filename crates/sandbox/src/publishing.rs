@@ -15,15 +15,15 @@ use crate::graph_error::GraphError;
 use crate::scope::Scope;
 use crate::world::World;
 
-/// How many posts an account may publish within 24 hours; Meta's pages also name 25 and 50.
+/// Maximum number of posts of an account within 24 hours; Meta's pages also name 25 and 50.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
 const POSTS_A_DAY: usize = 100;
-/// How many characters a caption may have.
+/// Maximum number of characters in a caption.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/error-codes>.
 const CAPTION_LENGTH: usize = 2_200;
-/// How long a picture may ask to be processed, in seconds.
+/// Maximum processing time that a picture may ask for, in seconds.
 const MAX_PROCESSING_SECONDS: i64 = 86_400;
 
 /// Takes a picture's address and caption; answers the id of a container. Nothing is fetched.
@@ -49,7 +49,7 @@ pub(crate) fn create_container(
     Ok(Answer::json(StatusCode::OK, &json!({ "id": id })))
 }
 
-/// How a container fares: the wanted fields, and `id` always.
+/// Status of a container: the wanted fields, and `id` always.
 pub(crate) fn read_container(world: &World, call: &Call, id: &str) -> Result<Answer, GraphError> {
     let account = publisher(world, call, &Node::Me)?;
     let status = status_of(world, account, id)
@@ -94,13 +94,13 @@ fn publisher(world: &World, call: &Call, node: &Node) -> Result<AccountKey, Grap
     may.then_some(token.grant.account).ok_or_else(GraphError::permission)
 }
 
-/// How one of the account's own containers fares.
+/// Status of one of the account's own containers.
 fn status_of(world: &World, account: AccountKey, id: &str) -> Option<ContainerStatus> {
     let container = world.containers.get(id).filter(|container| container.account == account)?;
     Some(container.status(world.clock.now()))
 }
 
-/// What the `status` field says; its texts are the sandbox's own.
+/// Text of the `status` field; its texts are the sandbox's own.
 fn explained(status: ContainerStatus) -> &'static str {
     match status {
         ContainerStatus::Expired => "Expired: The media was not published within 24 hours.",
@@ -118,7 +118,7 @@ fn required<'a>(call: &'a Call, name: &str) -> Result<&'a str, GraphError> {
     given.ok_or_else(|| GraphError::parameter(format!("The parameter {name} is required")))
 }
 
-/// What a picture's address says of how it will fare.
+/// Time and outcome of the processing that a picture's address asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Picture {
     processing: Duration,

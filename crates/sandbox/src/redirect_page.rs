@@ -1,4 +1,4 @@
-//! `/redirect`: where the demo's browser comes back to, with the line that finishes the link.
+//! `/redirect`: the page to which the demo's browser comes back, with the line that finishes the link.
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -79,7 +79,7 @@ mod tests {
         );
     }
 
-    /// What a real shell makes of a command line, word by word.
+    /// Words of a command line, as a real shell splits it.
     fn words(line: &str) -> Vec<String> {
         let script = format!("grpcurl() {{ printf '%s\\0' \"$@\"; }}; {line}");
         let output = Command::new("sh").arg("-c").arg(script).output().unwrap();

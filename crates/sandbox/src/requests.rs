@@ -9,9 +9,9 @@ use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointName};
 use crate::mask::Mask;
 
-/// How many requests are kept.
+/// Maximum number of requests that are kept.
 const CAPACITY: usize = 10_000;
-/// How many parameters of a request are kept, and how many characters of each.
+/// Maximum number of parameters of a request that are kept, and of characters of each.
 const PARAMS: usize = 32;
 const PARAM_LENGTH: usize = 2_048;
 
@@ -76,7 +76,7 @@ impl RequestLog {
         id
     }
 
-    /// Enters how a request ended; 0 as status says that no answer was sent.
+    /// Enters the end of a request; 0 as status says that no answer was sent.
     pub(crate) fn end(&mut self, id: RowId, status: u16, ended_ms: u64) {
         let index = id.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         if let Some(row) = index.and_then(|index| self.rows.get_mut(index)) {

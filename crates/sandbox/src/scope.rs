@@ -39,7 +39,7 @@ impl Scope {
         }
     }
 
-    /// What the consent page says the permission is for.
+    /// Purpose of the permission, as the consent page tells it.
     pub(crate) fn purpose(self) -> &'static str {
         match self {
             Self::Basic => "See your profile and your media",

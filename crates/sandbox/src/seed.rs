@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// What access tokens of Instagram Login begin with, and codes.
+/// Prefixes of the access tokens of Instagram Login, and of codes.
 pub(crate) const TOKEN_PREFIX: &str = "IGAA";
 pub(crate) const CODE_PREFIX: &str = "AQ";
 
@@ -72,7 +72,7 @@ impl Seed {
         18_000_000_000_000_000 + self.number("post id") % 90_000_000_000_000
     }
 
-    /// The life of a long-lived token in seconds, slightly below 60 days as Instagram's are.
+    /// Lifetime of a long-lived token in seconds, slightly below 60 days as Instagram's are.
     pub(crate) fn long_life_seconds(&mut self) -> i64 {
         5_183_944 + i64::try_from(self.number("life") % 56).unwrap_or_default()
     }

@@ -10,14 +10,14 @@ use crate::app::router;
 use crate::connection::{KillSwitch, Lines};
 use crate::world::Sandbox;
 
-/// How long answers that are still on their way may take once the sandbox stops.
+/// Maximum time for answers that are still on their way once the sandbox stops.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is done, then lets answers on their way leave, for two seconds at most.
 ///
 /// # Errors
 ///
-/// What the listener says when it breaks.
+/// [`io::Error`] of the listener when it breaks.
 pub async fn serve(
     listener: TcpListener,
     sandbox: Sandbox,

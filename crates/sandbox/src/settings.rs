@@ -6,7 +6,7 @@ use clap::Parser;
 use thiserror::Error;
 
 const LISTEN: &str = "127.0.0.1:8090";
-/// What stands for a seed where none is given.
+/// Text that stands for a seed where none is given.
 const NO_SEED: &str = "always the same ids, other codes and tokens at each start";
 const APP_ID: &str = "990000000000017";
 const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
@@ -45,7 +45,7 @@ fn help(text: &str, variable: &str, default: &str) -> String {
 /// Checked settings.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where to listen: host and port.
+    /// Address to listen on: host and port.
     pub listen: String,
     /// `None` for other codes and tokens at each start.
     pub(crate) seed: Option<u64>,

@@ -1,4 +1,4 @@
-//! The headers in which Instagram says how much of its limits is used up.
+//! The headers by which Instagram tells the use of its limits.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 

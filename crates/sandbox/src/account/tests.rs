@@ -1,4 +1,4 @@
-//! What may be put among the accounts, and what becomes of one that is there already.
+//! Accounts that may be put, and the replacement of one that is there already.
 
 use rstest::rstest;
 

@@ -1,4 +1,4 @@
-//! The consent page: what it shows, what it refuses, and where it sends the browser.
+//! The consent page: its contents, its refusals, and the browser's way on.
 
 use reqwest::Method;
 use rstest::rstest;
