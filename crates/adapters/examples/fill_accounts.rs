@@ -1,7 +1,7 @@
 //! Fills a migrated database with accounts, for measurements: `fill_accounts DATABASE_URL APP_ID NUMBER`.
 //!
-//! A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand needs re-authorisation. Account `n` has
-//! the professional account id `n`.
+//! A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand needs re-authorisation. Account `n`
+//! has the professional account id `n`.
 
 use std::error::Error;
 
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What fills the tables. PostgreSQL would look at them by itself a minute later, SQLite never does.
+/// Statements that fill the tables. PostgreSQL would analyze them by itself a minute later, SQLite never does.
 fn statements(backend: DbBackend, app: u64, number: u64) -> Vec<String> {
     let (id, numbers) = match backend {
         DbBackend::Postgres => {

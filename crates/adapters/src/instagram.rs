@@ -34,13 +34,13 @@ pub use self::meter::InstagramMeter;
 pub use self::proxy_url::{InvalidProxyUrl, ProxyUrl};
 pub use self::transport::HttpClientError;
 
-/// What is read of a profile. `id` comes unasked, too; `user_id` does not.
+/// Fields of a profile that are read. `id` comes unasked, too; `user_id` does not.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>.
 const PROFILE_FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url,\
     followers_count,follows_count,media_count";
 
-/// Which Meta app speaks, and where Instagram is.
+/// The Meta app that speaks, and the URLs of Instagram.
 #[derive(Clone, Debug)]
 pub struct GraphApiSettings {
     /// The *Instagram* app id.
@@ -49,9 +49,9 @@ pub struct GraphApiSettings {
     pub app_secret: SecretString,
     /// The page that people consent on, such as `https://www.instagram.com/oauth/authorize`.
     pub authorize_url: BaseUrl,
-    /// Where codes are exchanged, such as `https://api.instagram.com`.
+    /// Base URL of the code exchange, such as `https://api.instagram.com`.
     pub api_url: BaseUrl,
-    /// Where everything else is asked, such as `https://graph.instagram.com`; a version may follow.
+    /// Base URL of all other calls, such as `https://graph.instagram.com`; a version may follow.
     pub graph_url: BaseUrl,
     /// The proxy that all calls go through; `None` for none.
     pub proxy: Option<ProxyUrl>,
@@ -59,8 +59,8 @@ pub struct GraphApiSettings {
 
 /// The [`Instagram`] port over HTTP.
 ///
-/// An authorization code is sent once, on a connection of its own. The other calls are repeated, at most twice, after a failure that
-/// repeating may mend: they are `GET`s, and a renewal whose answer was lost is harmless to ask for again.
+/// An authorization code is sent once, on a connection of its own. The other calls are retried, at most twice, after a
+/// failure that repeating may mend: they are `GET`s, and a renewal whose answer was lost is harmless to ask for again.
 /// Secrets travel in bodies, queries and headers only; no error and no log of this type holds one.
 pub struct GraphApi {
     settings: GraphApiSettings,

@@ -1,7 +1,7 @@
-//! Counts what becomes of links and renewals, between the use cases and what they stand on.
+//! Counts the outcomes of links and renewals, between the use cases and what they stand on.
 //!
-//! A link or a renewal counts when the store has confirmed what became of it, however many callers and replicas
-//! waited for that.
+//! A link or a renewal counts when the store has confirmed its outcome, however many callers and replicas waited for
+//! that.
 
 mod links;
 mod renewals;

@@ -1,8 +1,9 @@
 //! The store over SeaORM: rows of one Meta app behind the domain's ports, in SQLite or PostgreSQL.
 //!
-//! Reads are single statements, in PostgreSQL each within a transaction whose length the server bounds. Writes are transactions of guarded statements: each changes only rows that are
-//! still as its guard says, and locks what it changes until the commit. (SQLite locks the whole database.) Leases
-//! are timed by the database's own clock, everything else by the instants that callers hand in.
+//! Reads are single statements, in PostgreSQL each within a transaction whose length the server bounds. Writes are
+//! transactions of guarded statements: each changes only rows that are still as its guard says, and locks what it
+//! changes until the commit. (SQLite locks the whole database.) Leases are timed by the database's own clock,
+//! everything else by the instants that callers hand in.
 
 use std::sync::Arc;
 

@@ -47,7 +47,7 @@ pub enum InvalidKeyRing {
     /// An item's id is empty, too long or has other characters.
     #[error("the id of key {0} is not 1 to 32 of a-z, 0-9, '_' and '-'")]
     Id(usize),
-    /// What follows the colon is not base64 of 32 bytes.
+    /// The text behind the colon is not base64 of 32 bytes.
     #[error("key {0} is not base64 of exactly 32 bytes")]
     Key(usize),
     /// Two items have one id.
@@ -171,7 +171,7 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// What a ciphertext is bound to. Each part comes after its length, so that no two contexts are alike.
+/// Context that a ciphertext is bound to. Each part comes after its length, so that no two contexts are alike.
 fn associated_data(context: &SealContext, key_id: &str) -> Vec<u8> {
     let parts =
         [context.table.as_bytes(), &context.row, context.purpose.as_bytes(), key_id.as_bytes()];

@@ -14,7 +14,7 @@ mod sandbox_clock;
 
 pub use sandbox_clock::{SandboxClock, SandboxClockError};
 
-/// What every bearer token of a caller begins with.
+/// Prefix of every bearer token of a caller.
 const BEARER_PREFIX: &str = "igacc_";
 
 /// The machine's clock, in whole microseconds: what every store can keep.

@@ -1,4 +1,4 @@
-//! Everybody: where callers are not told apart.
+//! Everybody, where callers are not told apart.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -6,8 +6,7 @@ use std::sync::Arc;
 use ig_domain::Caller;
 use ig_domain::ports::{Callers, Credentials, NotAuthenticated};
 
-/// How many calls all of them together may have under way. Ours: many times as many as one
-/// known caller.
+/// Maximum number of calls in flight of all of them together. Ours: many times as many as one known caller.
 const MAX_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 
 /// One caller, the same whoever calls and whatever it shows; it may do everything.

@@ -37,13 +37,13 @@ pub enum EditError {
     /// The file cannot be used as it is.
     #[error(transparent)]
     Unusable(#[from] CallersFileError),
-    /// What it would be then is not right.
+    /// The change would make the file invalid.
     #[error("with the change, {0}")]
     Invalid(InvalidCallers),
     /// Somebody else is changing it, or left this file behind.
     #[error("{0:?} is there: wait for whoever is changing the callers, or remove it")]
     Busy(PathBuf),
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("it cannot be written")]
     Io(#[source] io::Error),
 }
@@ -145,7 +145,7 @@ impl Drop for Edit {
     }
 }
 
-/// Creates the changed file; that it must not be there keeps two changes apart.
+/// Creates the changed file. It must not exist yet: that keeps two changes apart.
 fn create(path: &Path, model: Option<&fs::Metadata>) -> Result<File, EditError> {
     let mode = model.map_or(0o644, fs::Metadata::mode);
     let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);

@@ -12,7 +12,7 @@ use ig_domain::ports::{Callers, Clock, Credentials, NotAuthenticated};
 use super::stanza::{self, Stanza};
 use super::table::{InvalidCallers, Table};
 
-/// How large the file may be, in bytes; ours.
+/// Maximum size of the file in bytes; ours.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Callers that stand in a file.
@@ -23,18 +23,18 @@ pub struct CallersFile {
     last_look: Mutex<Option<Result<String, CallersFileError>>>,
 }
 
-/// What was read last that made sense.
+/// The last text that made sense, and its callers.
 struct Read {
     text: String,
     table: Table,
 }
 
-/// What a look at the file found.
+/// Result of a look at the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// Something else than the look before it, so somebody may be writing it.
+    /// Another result than that of the look before, so somebody may be writing the file.
     Unsettled,
-    /// What is known already.
+    /// The callers that are known.
     Known,
     /// New callers, who count from now on.
     New,
@@ -74,7 +74,7 @@ impl CallersFile {
     }
 
     /// Looks at the file again. Only what two looks in a row have found counts, since an editor may empty the file
-    /// before it writes it. What was read before stays where the file cannot be used. Blocks.
+    /// before it writes it. The callers read before stay where the file cannot be used. Blocks.
     ///
     /// # Errors
     ///
@@ -94,13 +94,13 @@ impl CallersFile {
         Ok(Look::New)
     }
 
-    /// Where it is.
+    /// Path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many callers there are.
+    /// Number of callers.
     #[must_use]
     pub fn count(&self) -> usize {
         self.read.load().table.len()

@@ -15,19 +15,19 @@ use super::table::{InvalidCallers, Table};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stanza {
-    /// What it is called; under mutual TLS one of its certificate's names.
+    /// Name; under mutual TLS one of its certificate's names.
     pub name: String,
     /// The SHA-256 of each of its tokens in hexadecimal digits. `None` for a caller with a certificate only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_sha256: Option<Vec<String>>,
-    /// What it may do.
+    /// Roles: what it may do.
     pub roles: Vec<String>,
-    /// For whose accounts: exact, or a beginning with a `*` behind it.
+    /// Owners whose accounts it may use: exact, or a beginning with a `*` behind it.
     pub owners: Vec<String>,
-    /// When it ends.
+    /// Moment of its expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expire_time: Option<Datetime>,
-    /// How many of its calls may run at once.
+    /// Maximum number of its calls in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<u32>,
 }
@@ -44,7 +44,7 @@ struct Written<'a> {
     caller: [&'a Stanza; 1],
 }
 
-/// Where a caller's tokens stand.
+/// Place of a caller's tokens in the text.
 #[derive(Deserialize)]
 struct Tokens {
     name: String,
@@ -123,7 +123,7 @@ pub(super) fn without(text: &str, name: &str) -> Option<String> {
     Some(format!("{before}{after}"))
 }
 
-/// Where a caller stands: from the beginning of its header to the end of its last value.
+/// Place of a caller in the text: from the beginning of its header to the end of its last value.
 fn place(text: &str, name: &str) -> Option<Range<usize>> {
     #[derive(Deserialize)]
     struct Places {
@@ -145,7 +145,7 @@ fn line(text: &str, span: Option<Range<usize>>) -> usize {
     text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// What the library says, without what it quotes from the file: that may be a token in a wrong place.
+/// Message of the library without what it quotes from the file: that may be a token in a wrong place.
 fn told(message: &str) -> String {
     let (what, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
     let what = match what.strip_prefix("missing field") {

@@ -19,8 +19,8 @@ const MAX_CALLERS: usize = 1000;
 /// Maximum number of tokens of one caller; ours.
 const MAX_TOKENS: usize = 8;
 
-/// Maximum number of owner patterns of one caller; ours. A listing asks the store for 16 of them in one statement: where
-/// none of them has an account it takes seven statements, some 10 ms on either database.
+/// Maximum number of owner patterns of one caller; ours. A listing asks the store for 16 of them in one statement:
+/// where none of them has an account it takes seven statements, some 10 ms on either database.
 const MAX_OWNER_PATTERNS: usize = 100;
 
 /// The callers of one file.
@@ -43,7 +43,7 @@ pub struct InvalidCallers {
 }
 
 impl InvalidCallers {
-    /// What is wrong, without the line.
+    /// Problem, without the line.
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem
@@ -76,7 +76,7 @@ impl Table {
         Ok(Self(entries))
     }
 
-    /// How many callers there are.
+    /// Number of callers.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

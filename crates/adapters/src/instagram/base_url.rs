@@ -1,4 +1,4 @@
-//! Where Instagram, or a stand-in for it, is found.
+//! Base URLs of Instagram, or of a stand-in for it.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use reqwest::Url;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
-/// Why a text is no [`BaseUrl`].
+/// Reason for which a text is no [`BaseUrl`].
 ///
 /// The message continues the name of the setting; the text is not repeated, for it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,17 +1,17 @@
-//! What Instagram is asked.
+//! Endpoints of Instagram.
 
 use std::fmt;
 
 use ig_metrics::Label as _;
 
-/// What Instagram is asked; named in logs and metrics, where no URL may stand.
+/// Endpoint of Instagram; named in logs and metrics, where no URL may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
-    /// A code for a short-lived token.
+    /// Exchanges a code for a short-lived token.
     CodeExchange,
-    /// A short-lived token for a long-lived one.
+    /// Exchanges a short-lived token for a long-lived one.
     TokenExtension,
-    /// A long-lived token for a fresh one.
+    /// Exchanges a long-lived token for a fresh one.
     TokenRenewal,
     /// `/me`.
     Profile,

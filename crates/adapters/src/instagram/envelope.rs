@@ -1,16 +1,16 @@
-//! How Instagram words an error: two envelopes, and a legacy one.
+//! Envelopes of Instagram's errors: two, and a legacy one.
 
 use ig_domain::ports::GraphFacts;
 use serde_json::Value;
 
 use super::wire::integer;
 
-/// How long a trace id may be, in characters. Ours.
+/// Maximum length of a trace id in characters. Ours.
 const MAX_TRACE_ID_LENGTH: usize = 64;
 
 /// An error as Instagram worded it.
 pub(super) struct ErrorEnvelope {
-    /// In which envelope it came.
+    /// The envelope that it came in.
     pub(super) dialect: Dialect,
     /// Instagram's own numbers for it.
     pub(super) facts: GraphFacts,

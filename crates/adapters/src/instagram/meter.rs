@@ -1,11 +1,11 @@
-//! Requests to Instagram, counted by what they ask and how they end.
+//! Requests to Instagram, counted by endpoint and outcome.
 
 use ig_domain::ports::InstagramErrorKind;
 use ig_metrics::{CallMeter, MeteredCall, Outcome, Registry};
 
 use super::endpoint::Endpoint;
 
-/// How a request ended.
+/// Outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Ok,
@@ -67,7 +67,7 @@ impl From<InstagramErrorKind> for Ended {
 pub struct InstagramMeter(CallMeter<Endpoint, Ended>);
 
 impl InstagramMeter {
-    /// Everything at zero.
+    /// Registers all at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         Self(CallMeter::register(registry, "instagram_request", "requests to Instagram"))

@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 /// Interval in which alike outages are logged once.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What kind of outage it is.
+/// Kind of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Outage {
     /// No whole answer came: connection refused or reset, no name, no TLS, no time left.

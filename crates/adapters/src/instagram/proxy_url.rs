@@ -8,7 +8,7 @@ use reqwest::{Proxy, Url};
 #[derive(Clone)]
 pub struct ProxyUrl(Url);
 
-/// Why a text is no [`ProxyUrl`].
+/// Reason for which a text is no [`ProxyUrl`].
 ///
 /// The message continues the name of the setting; the text is not repeated, for it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ impl ProxyUrl {
         host(&self.0)
     }
 
-    /// What sends every request through it, whatever its host.
+    /// Setting that sends every request through it, whatever its host.
     pub(super) fn for_all(&self) -> reqwest::Result<Proxy> {
         Proxy::all(self.0.clone())
     }

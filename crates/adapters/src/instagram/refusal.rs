@@ -1,4 +1,4 @@
-//! What Instagram's refusals mean: one table, from status, code, subcode and text to a kind of error.
+//! Meaning of Instagram's refusals: one table, from status, code, subcode and text to a kind of error.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use super::{lenient, throttle};
 #[cfg(test)]
 mod tests;
 
-/// What the code exchange says of a code or its redirect URI, in lower case. Instagram has one text for
-/// another redirect URI and for a wrong app secret.
+/// Texts of the code exchange about a code or its redirect URI, in lower case. Instagram has one text for another
+/// redirect URI and for a wrong app secret.
 ///
 /// Sources: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>
 /// and reports of clients; the wording changed over the years.
@@ -53,7 +53,7 @@ const TEXTS_ABOUT_THE_APP: [&str; 7] = [
     "cannot parse access token",
 ];
 
-/// What a token is told that belongs to no session, in lower case; mostly under code 452.
+/// Text about a token that belongs to no session, in lower case; mostly under code 452.
 ///
 /// Source: reports of clients that sent a token from Meta's dashboard.
 const UNKNOWN_SESSION: &str = "session key invalid";
@@ -68,7 +68,7 @@ const CODE_ALREADY_USED: i64 = 36_009;
 /// Source: reports of clients.
 const UNKNOWN_APP: i64 = 101;
 
-/// How long a block for abuse lasts at least. A guess: "hours" is all that is known.
+/// Minimum time of a block for abuse. A guess: "hours" is all that is known.
 const BLOCKED: Duration = Duration::from_hours(1);
 
 /// Lets the JSON of an answer through that accepts the request; anything else becomes an error.
@@ -156,13 +156,13 @@ fn is_about_the_app(message: &str) -> bool {
     TEXTS_ABOUT_THE_APP.iter().any(|text| message.contains(text))
 }
 
-/// What the code exchange says of a code or its redirect URI; another endpoint says nothing of these.
+/// Kind of error by a text about a code or its redirect URI; only the code exchange says anything of these.
 fn about_code(endpoint: Endpoint, message: &str) -> Option<InstagramErrorKind> {
     let mut about_codes = TEXTS_ABOUT_CODES.iter().filter(|_| endpoint == Endpoint::CodeExchange);
     about_codes.find(|(text, _)| message.contains(text)).map(|(_, kind)| *kind)
 }
 
-/// What is left where nobody says more, such as a proxy's page.
+/// Kind of error by the status alone, such as for a proxy's page.
 fn by_status(status: StatusCode, headers: &HeaderMap) -> InstagramErrorKind {
     match status {
         StatusCode::TOO_MANY_REQUESTS => {
@@ -173,7 +173,7 @@ fn by_status(status: StatusCode, headers: &HeaderMap) -> InstagramErrorKind {
     }
 }
 
-/// Why a token is refused, by the subcode of code 190.
+/// Reason for which a token is refused, by the subcode of code 190.
 ///
 /// Source: <https://developers.facebook.com/docs/graph-api/guides/error-handling>.
 fn reason(subcode: Option<i64>) -> ig_domain::ReauthorizationReason {

@@ -1,4 +1,4 @@
-//! How long to stay away once Instagram throttles: read from headers that may be missing or broken.
+//! Pause once Instagram throttles: read from headers that may be missing or broken.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 /// Source: <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>.
 const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
 
-/// Where Instagram names no time: a guess, short enough to notice soon that access is back, long enough
-/// not to prolong the throttling by asking.
+/// Pause where Instagram names no time: a guess, short enough to notice soon that access is back, long enough not to
+/// prolong the throttling by asking.
 const UNSTATED: Duration = Duration::from_mins(1);
 
-/// Bounds of what is believed. Ours.
+/// Bounds of a pause that is believed. Ours.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 

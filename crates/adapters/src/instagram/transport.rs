@@ -22,19 +22,20 @@ mod failure;
 #[cfg(test)]
 mod tests;
 
-/// How much of an answer is read, in bytes, as it travels and again where it is decompressed. Ours: Instagram's are a few kilobytes long.
+/// Maximum size of a body in bytes, as it travels and again where it is decompressed. Ours: Instagram's are a few
+/// kilobytes long.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// How long things may take.
+/// Time limits of calls and connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// For name, TCP and TLS together. Past it nothing was sent.
+    /// Timeout of name, TCP and TLS together. Past it nothing was sent.
     pub(super) connect: Duration,
-    /// For one try of a call that may be repeated.
+    /// Timeout of one try of a call that may be repeated.
     pub(super) attempt: Duration,
-    /// For a whole call, with its repetitions and the waits between them.
+    /// Timeout of a whole call, with its retries and the waits between them.
     pub(super) call: Duration,
-    /// For how long an unused connection is kept.
+    /// Time for which an unused connection is kept.
     pub(super) idle: Duration,
 }
 
@@ -52,7 +53,7 @@ impl Limits {
     };
 }
 
-/// Why there is no HTTP client.
+/// Reason for which there is no HTTP client.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
     /// The process has not installed a `rustls` crypto provider.
@@ -144,7 +145,7 @@ impl Transport {
         answer
     }
 
-    /// What a call that failed for good means; an outage is logged.
+    /// Error of a call that failed for good; an outage is logged.
     fn give_up(&self, endpoint: Endpoint, host: &str, failure: Failure) -> InstagramError {
         let Failure { error, cause } = failure;
         self.outages.write(endpoint, host, &error, &cause);
@@ -203,7 +204,7 @@ async fn ask(endpoint: Endpoint, request: RequestBuilder) -> Result<Value, Failu
     }
 }
 
-/// What Instagram sent. `body` is `None` where it is too long or cannot be decompressed.
+/// Answer of Instagram. `body` is `None` where it is too long or cannot be decompressed.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,

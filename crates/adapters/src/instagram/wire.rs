@@ -16,19 +16,19 @@ use serde_json::Value;
 #[cfg(test)]
 mod tests;
 
-/// How many granted permissions are kept. Ours: Instagram has half a dozen.
+/// Maximum number of granted permissions. Ours: Instagram has half a dozen.
 const MAX_SCOPES: usize = 100;
-/// How long a name may be, in characters.
+/// Maximum length of a name in characters.
 const MAX_NAME_LENGTH: usize = 1_000;
-/// How long a link to a picture may be, in bytes.
+/// Maximum length of a link to a picture in bytes.
 const MAX_PICTURE_URL_LENGTH: usize = 4_096;
 
 /// An answer that becomes something of ours, or nothing.
 pub(super) trait Readable: DeserializeOwned {
-    /// What the answer says.
+    /// Type of the answer's meaning.
     type Meaning;
 
-    /// What it says; `None` where it lacks what it must hold.
+    /// Meaning of the answer; `None` where it lacks what it must hold.
     fn meaning(self) -> Option<Self::Meaning>;
 
     /// Reads an answer that accepted the request: flat, or as the first item of `data`.
@@ -51,7 +51,7 @@ fn unwrapped(answer: Value) -> Option<Value> {
     }
 }
 
-/// What a code is exchanged for.
+/// Answer of the code exchange.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
 #[derive(Default, Deserialize)]
@@ -153,8 +153,8 @@ fn count(value: &Value) -> Option<i64> {
     value.as_i64().filter(|count| *count >= 0)
 }
 
-/// What was granted: a list, or one text with commas, which may be URL-encoded. Absent means that
-/// Instagram did not say, empty that nothing was granted. Names that cannot be permissions are left out.
+/// Granted permissions: a list, or one text with commas, which may be URL-encoded. Absent means that Instagram did not
+/// say, empty that nothing was granted. Names that cannot be permissions are left out.
 fn granted(permissions: &Value) -> GrantedScopes {
     let texts: Vec<&str> = match permissions {
         Value::String(list) => vec![list],

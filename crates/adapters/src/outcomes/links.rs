@@ -1,4 +1,4 @@
-//! What becomes of links.
+//! Counts of links by outcome.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 /// Maximum number of postponed links that are remembered. The oldest is forgotten first, and may count again.
 const MAX_REMEMBERED: usize = 4096;
 
-/// What became of a link.
+/// Outcome of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Created,
@@ -54,12 +54,12 @@ impl From<&LinkRefusal> for Ended {
     }
 }
 
-/// Counts links by what became of them.
+/// Counts links by outcome.
 #[derive(Clone)]
 pub struct LinkCounts(Counts<Ended>);
 
 impl LinkCounts {
-    /// Everything at zero.
+    /// Registers all at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         Self(Counts::register(registry, "links", "Links by what became of them"))

@@ -1,4 +1,4 @@
-//! What becomes of renewals, and of accounts whose token Instagram refuses.
+//! Counts of renewals, and of accounts whose token Instagram refuses.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use ig_domain::{
 use ig_metrics::{Counts, Registry};
 use time::OffsetDateTime;
 
-/// What became of a renewal.
+/// Outcome of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Renewal {
     Renewed,
@@ -54,7 +54,7 @@ impl From<InstagramErrorKind> for Renewal {
     }
 }
 
-/// Why an account needs the person again.
+/// Reason for which an account needs the person again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
     TokenExpired,
@@ -89,7 +89,7 @@ pub struct RenewalCounts {
 }
 
 impl RenewalCounts {
-    /// Everything at zero.
+    /// Registers all at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let refused = "Accounts that were marked because Instagram refused their token twice";
@@ -113,8 +113,8 @@ impl CountedAccounts {
         Self { inner, counts }
     }
 
-    /// Why Instagram refuses the account's token, where what is stored does not say that it does. Another account
-    /// than the one that is updated may be found, but only where the update then is a conflict.
+    /// Reason for which Instagram refuses the account's token, unless the stored account is refused already. Another
+    /// account than the one that is updated may be found, but only where the update then is a conflict.
     async fn newly_refused(&self, account: &InstagramAccount) -> Option<ReauthorizationReason> {
         let reason = account.refused?;
         // A look that fails costs the count, not the update.
@@ -192,7 +192,7 @@ pub struct CountedInstagram {
 }
 
 impl CountedInstagram {
-    /// What `inner` asks, for those who renew.
+    /// The calls of `inner`, for those who renew.
     #[must_use]
     pub fn new(inner: Arc<dyn Instagram>, counts: RenewalCounts) -> Self {
         Self { inner, counts }

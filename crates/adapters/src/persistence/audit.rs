@@ -1,4 +1,4 @@
-//! Which token was handed to whom.
+//! Audit: which token was handed to whom.
 
 use async_trait::async_trait;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};

@@ -9,7 +9,7 @@ use super::account_row::to_domain;
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::unreadable::{Row, Table, UnreadableRow};
 
-/// Where keys are looked for; a key that is found in one of these is not looked for in those behind it.
+/// Columns in which keys are looked for; a key that is found in one is not looked for in those behind it.
 const COLUMNS: [Column; 5] = [
     Column::Id,
     Column::ProfessionalAccountId,
@@ -62,7 +62,7 @@ fn readable(row: Model) -> Row<InstagramAccount> {
     to_domain(row).map_err(|error| UnreadableRow { table: Table::Account, id, error })
 }
 
-/// What `key` is in `column`; `None` where it is not looked for.
+/// Value of `key` in `column`; `None` where it is not looked for there.
 fn value(key: &AccountKey, column: Column) -> Option<Value> {
     match (key, column) {
         (AccountKey::Id(id), Column::Id) => Some((*id.as_uuid()).into()),

@@ -1,4 +1,4 @@
-//! How single values become columns, and back.
+//! Single values as columns, and back.
 
 use std::fmt::Display;
 use std::str::FromStr;

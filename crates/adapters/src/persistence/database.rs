@@ -24,15 +24,15 @@ use super::sqlite::SqliteFile;
 use super::store_meter::Operation;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
-/// Maximum time of a call to the store from its first wait for a connection or for a turn to write on. A bulk read waits
-/// for its turn before, and to find out why there was no connection may take half a second more.
+/// Maximum time of a call to the store, from its first wait for a connection or for a turn to write. A bulk read waits
+/// for its turn before that. The diagnosis of a missing connection may take half a second more.
 const CALL_LIMIT: Duration = Duration::from_secs(4);
 
-/// How long a write waits for its turn among ours, in SQLite. Ours: below [`CALL_LIMIT`], so that the call ends with
-/// the true reason.
+/// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`CALL_LIMIT`], so that the call ends
+/// with the true reason.
 const WRITE_TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a bulk read waits for its turn, before its [`CALL_LIMIT`] begins. Ours.
+/// Maximum wait of a bulk read for its turn, before its [`CALL_LIMIT`] begins. Ours.
 const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database of accounts, and its connections.
@@ -48,7 +48,7 @@ pub struct Database {
     commits: AtomicU64,
 }
 
-/// What differs between the databases that we know.
+/// The parts that differ between the databases.
 #[derive(Debug)]
 pub(super) enum Engine {
     Sqlite {
@@ -119,7 +119,7 @@ impl Database {
         Self { engine, connections, probe_connection, bulk_reads, commits: AtomicU64::new(0) }
     }
 
-    /// What the database is, as a log calls it.
+    /// Kind of the database, as a log calls it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.engine {
@@ -128,8 +128,8 @@ impl Database {
         }
     }
 
-    /// Where the sealing keys are kept when none are configured: beside the database. `None` where it is no file
-    /// on this machine.
+    /// File of the sealing keys when none are configured: beside the database. `None` where the database is no file on
+    /// this machine.
     #[must_use]
     pub fn key_file(&self) -> Option<PathBuf> {
         let Engine::Sqlite { file, .. } = &self.engine else { return None };
@@ -175,7 +175,7 @@ impl Database {
         self.connections.get_database_backend()
     }
 
-    /// What tests run statements on.
+    /// Connections for the statements of tests.
     #[cfg(test)]
     pub(super) fn reading(&self) -> &DatabaseConnection {
         &self.connections
@@ -300,12 +300,12 @@ pub(super) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// What the transaction's statements run on.
+    /// Transaction on which the statements run.
     pub(super) fn on(&self) -> &DatabaseTransaction {
         &self.transaction
     }
 
-    /// Makes all of it lasting.
+    /// Commits the transaction.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await.map_err(|error| translate(&error))?;
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -313,7 +313,7 @@ impl Write<'_> {
     }
 }
 
-/// Ends `work` at the limit. Whether a write that is ended so took place is unknown to the caller.
+/// Ends `work` at the limit of calls. The caller does not learn whether a write that is ended so took place.
 pub(super) async fn bounded<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

@@ -1,15 +1,15 @@
-//! Where a database is, and what is wrong with a `DATABASE_URL`.
+//! Settings of a database, and the faults of a `DATABASE_URL`.
 
 use std::fmt;
 
 use secrecy::SecretString;
 
-/// Where a database is, and the password for it.
+/// URL of a database, and the password for it.
 #[derive(Clone)]
 pub struct DatabaseSettings {
     /// The URL. May hold a password.
     pub url: SecretString,
-    /// The password as it is, where it is not in the URL.
+    /// The password, not percent-encoded, where it is not in the URL.
     pub password: Option<SecretString>,
 }
 

@@ -1,4 +1,4 @@
-//! What a failure of the database means for the caller.
+//! Translates failures of the database into errors for the caller.
 
 use std::fmt::Display;
 
@@ -139,12 +139,12 @@ pub(super) fn overloaded(reason: impl Display) -> StoreError {
     StoreError::Overloaded(Cause::new(reason.to_string()))
 }
 
-/// What `column` holds is nothing that we wrote. `reason` must not repeat it.
+/// `column` holds a value that we never wrote. `reason` must not repeat it.
 pub(super) fn corrupt(column: &str, reason: impl Display) -> StoreError {
     StoreError::Corrupt(Cause::new(format!("{column}: {reason}")))
 }
 
-/// What it means that a token could not be sealed or opened.
+/// Translates a failure to seal or to open a token.
 pub(super) fn translate_seal(error: SealError) -> StoreError {
     match error {
         SealError::NoKeys => StoreError::Unavailable(Cause::new(error)),

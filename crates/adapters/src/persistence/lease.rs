@@ -15,7 +15,7 @@ pub(super) fn now(backend: DbBackend) -> SimpleExpr {
     })
 }
 
-/// When a lease ends that is taken or extended now.
+/// End of a lease that is taken or extended now.
 pub(super) fn end(backend: DbBackend) -> SimpleExpr {
     later(backend, LEASE)
 }

@@ -49,7 +49,7 @@ impl LinkAttempts for SeaOrmStore {
     ) -> Result<Option<LinkAttempt>, StoreError> {
         self.call(Operation::ClaimAttempt, async {
             let write = self.database.begin_write().await?;
-            // Whoever has the row locked is writing under its lease: there is nothing to claim, and none to wait for.
+            // A row that is locked is being written under its lease: there is nothing to claim, and none to wait for.
             let claimable = Entity::find()
                 .select_only()
                 .column(Column::CodeHash)

@@ -126,8 +126,8 @@ fn ordered(mut statement: SelectStatement, order: ListingOrder, limit: u64) -> S
     statement.limit(limit).take()
 }
 
-/// The owners of a scope behind a place, in their order. What begins alike is a range: both databases compare owners
-/// by code points.
+/// The owners of a scope behind a place, in their order. Owners that begin alike are a range: both databases compare
+/// them by code points.
 fn owner_ranges(owners: &OwnerScope, after: Option<&ListingPosition>) -> Vec<OwnerRange> {
     let mut ranges = Vec::new();
     for pattern in owners.patterns() {

@@ -1,4 +1,4 @@
-//! Where the next page of a listing begins.
+//! Place at which the next page of a listing begins.
 
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _};
@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::columns::micros;
 
-/// What comes behind the row with this time and id, in a listing by both, newest first. Compared as one, so that the
-/// index finds the place among any number of rows of one time.
+/// Condition for the rows behind this time and id, in a listing by both, newest first. Both are compared as one, so
+/// that the index finds the place among any number of rows of one time.
 pub(super) fn behind<C: ColumnTrait>(
     (time_column, time): (C, OffsetDateTime),
     (id_column, id): (C, Uuid),

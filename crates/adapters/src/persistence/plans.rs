@@ -1,4 +1,4 @@
-//! How the databases would find what a statement asks for.
+//! Query plans of the databases.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Database, DatabaseSettings, SeaOrmStore, StoreMeter};
 use crate::sealing::KeyRing;
 
-/// Which accounts there are many of; of the others there are few.
+/// State of most accounts; few are in the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Common {
     Active,
@@ -69,7 +69,7 @@ impl TestSchema {
     }
 }
 
-/// How SQLite would find what each of them asks for, step by step.
+/// Plan of SQLite for each of the queries, step by step.
 pub(super) async fn sqlite(
     queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
 ) -> Vec<Vec<String>> {
@@ -81,7 +81,7 @@ pub(super) async fn sqlite(
     plans
 }
 
-/// How PostgreSQL finds each of them among many accounts, step by step.
+/// Plan of PostgreSQL for each of the queries among many accounts, step by step.
 pub(super) async fn postgres(
     common: Common,
     queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
@@ -109,8 +109,8 @@ async fn explained(
     steps.iter().map(|step| step.try_get("", column).unwrap()).collect()
 }
 
-/// As many accounts as make a walk through all of them dear, every hundredth of one owner; one in a thousand is not
-/// as the others are.
+/// SQL that inserts so many accounts that a full scan is dear, every hundredth of one owner; one in a thousand is not
+/// in the common state.
 fn many(common: Common) -> String {
     let rare = match common {
         Common::Active => "= 7",

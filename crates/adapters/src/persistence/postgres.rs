@@ -1,7 +1,7 @@
 //! Opening a PostgreSQL database so that its loss is noticed and its return too.
 //!
-//! What is set is set for one transaction, never for a session: behind a pooler the next transaction may run in
-//! another session, and somebody else's in this one.
+//! Settings hold for one transaction, never for a session: behind a pooler the next transaction may run in another
+//! session, and somebody else's in this one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,44 +25,44 @@ use super::InvalidDatabaseUrl;
 use super::error::{no_connection, translate, unavailable};
 use super::sessions::{Sessions, Settings};
 
-/// Ours. Replicas share the server's limit, which is 100 unless set otherwise.
+/// Maximum size of the pool; ours. Replicas share the server's limit, which is 100 unless set otherwise.
 pub(super) const MAX_CONNECTIONS: u32 = 10;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a connection is trusted without asking. A restart of the server breaks all that lie idle.
+/// Idle time after which a connection is pinged before its use. A restart of the server breaks all that lie idle.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
-/// How long an attempt to find out why there is no connection may take. Ours: a call that failed for want of one ends so
+/// Maximum time of an attempt to find out why there is no connection. Ours: a call that failed for want of one ends so
 /// much later.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long one diagnosis serves all calls that want one.
+/// Time for which one diagnosis serves all calls that want one.
 const DIAGNOSIS_SHARED_FOR: Duration = Duration::from_secs(1);
 /// Minimum time between two log-ins of writes that find out whether new sessions may write again. Ours.
 const MIN_LOG_IN_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a connection may take to show that it is alive.
+/// Maximum time of a ping, which shows that a connection is alive.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a connection that is given back may take: longer than the server keeps at a statement that was given up, so
-/// that no connection is opened beside one that still works.
+/// Maximum time of the check of a connection that is given back: longer than the server keeps at a statement that was
+/// given up, so that no connection is opened beside one that still works.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As long as a call to the store may take, so that what is given up here ends at the server.
+/// Begin of a read, with the timeouts of a call to the store, so that what is given up here ends at the server.
 const READ: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; \
     SET LOCAL statement_timeout = '4s'; \
     SET LOCAL idle_in_transaction_session_timeout = '4s'";
 
-/// As long as a call to the store may take. Bounds what a transaction may do to others when its process hangs or is cut off: without these its locks would
-/// stay until the operating system gives the connection up.
+/// Settings of a transaction, with the timeouts of a call to the store. They bound what it may do to others when its
+/// process hangs or is cut off: without these its locks would stay until the operating system gives the connection up.
 const WRITE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = '4s'; \
     SET LOCAL idle_in_transaction_session_timeout = '4s'";
 
-/// Waits up to a minute for others that migrate, or for the tables; takes as long as a step takes. Says nothing of
-/// what is there already. The number is ours, the same in every version.
+/// Settings of a migration: waits up to a minute for others that migrate, or for the tables; takes as long as a step
+/// takes. Says nothing of what is there already. The number is ours, the same in every version.
 const MIGRATION: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = 0; \
     SET LOCAL lock_timeout = '60s'; \
     SET LOCAL client_min_messages = warning; \
     SELECT pg_advisory_xact_lock(7262185240637310017)";
 
-/// What the driver knows. It would log any other with its value, which may be a misspelt password.
+/// Parameters that the driver knows. It would log any other with its value, which may be a misspelt password.
 ///
 /// Source: <https://docs.rs/sqlx/0.9.0/sqlx/postgres/struct.PgConnectOptions.html>.
 const PARAMETERS: [&str; 18] = [
@@ -86,7 +86,7 @@ const PARAMETERS: [&str; 18] = [
     "options",
 ];
 
-/// Whether `url` is for here.
+/// Whether `url` names PostgreSQL.
 pub(super) fn is_meant(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
@@ -95,13 +95,13 @@ pub(super) fn is_meant(url: &str) -> bool {
 pub(super) struct Server {
     options: PgConnectOptions,
     sessions: Sessions,
-    /// When a write last began to log in by itself, and why it could not. Whoever holds the lock does so next.
+    /// Begin and outcome of the last log-in that a write made by itself. The holder of the lock makes the next one.
     last_log_in: Mutex<Option<(Instant, Result<(), String>)>>,
-    /// The last diagnosis, and when it was made. Whoever holds the lock makes the next one.
+    /// The last diagnosis, and its moment. The holder of the lock makes the next one.
     diagnosis: Mutex<Option<(Instant, Diagnosis)>>,
 }
 
-/// Why no connection was to be had in time.
+/// Reason for which no connection came in time.
 #[derive(Clone, Debug)]
 pub(super) enum Diagnosis {
     /// All were in use: the server gives another one.
@@ -167,7 +167,7 @@ impl Server {
         self.sessions.failed();
     }
 
-    /// Begins to write. What a statement changes it locks first, so guards hold without any further lock.
+    /// Begins to write. A statement first locks what it changes, so guards hold without any further lock.
     pub(super) async fn begin_write(
         &self,
         connections: &DatabaseConnection,
@@ -194,8 +194,8 @@ impl Server {
         begin_with(connections, settings).await.map_err(|error| translate(&error))
     }
 
-    /// Whether new sessions may write again, by opening one: those in the pools stay as they are, and serve reads. Writes
-    /// that have come meanwhile share the next log-in.
+    /// Whether new sessions may write again, by opening one: those in the pools stay as they are, and serve reads.
+    /// Writes that have come meanwhile share the next log-in.
     async fn may_write_again(&self) -> Result<bool, StoreError> {
         let arrival = Instant::now();
         let mut last = self.last_log_in.lock().await;
@@ -227,7 +227,7 @@ impl Server {
         Ok(())
     }
 
-    /// Where it is: its host and port, or its socket.
+    /// Address of the server: its host and port, or its socket.
     pub(super) fn address(&self) -> String {
         let (host, port) = (self.options.get_host(), self.options.get_port());
         match self.options.get_socket() {
@@ -237,7 +237,7 @@ impl Server {
         }
     }
 
-    /// Why no connection was to be had, by trying to open one: the pool tries again and again, and keeps no cause.
+    /// Reason for a lack of connections, by trying to open one: the pool tries again and again, and keeps no cause.
     ///
     /// Calls that fail together share one try: a server in trouble is not to be asked by each.
     pub(super) async fn diagnose(&self) -> Diagnosis {
@@ -286,7 +286,7 @@ async fn answers(connection: &mut PgConnection) -> bool {
     matches!(timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }
 
-/// What a session that was just opened begins with.
+/// Settings with which a session that was just opened begins.
 async fn settings(session: &mut PgConnection) -> Result<Settings, sqlx::Error> {
     let question = sqlx::raw_sql(
         "SELECT current_setting('transaction_read_only') = 'on', \
@@ -296,8 +296,8 @@ async fn settings(session: &mut PgConnection) -> Result<Settings, sqlx::Error> {
     Ok(Settings { read_only: answer.try_get(0)?, place: answer.try_get(1)? })
 }
 
-/// Whether a connection answers outside of any transaction, in which the two moments are one. The driver does not know of
-/// a transaction whose begin was given up before the server answered it.
+/// Whether a connection answers outside of any transaction, in which the two moments are one. The driver does not know
+/// of a transaction whose begin was given up before the server answered it.
 async fn may_stay(connection: &mut PgConnection) -> bool {
     let question = sqlx::raw_sql("SELECT now() = statement_timestamp()");
     match timeout(RELEASE_TIMEOUT, question.fetch_one(connection)).await {

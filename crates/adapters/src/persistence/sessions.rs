@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// several servers stand behind one name.
 const MIN_RENEW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a session begins with.
+/// Settings with which a session begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     /// Whether it may only read.
@@ -20,7 +20,7 @@ pub(super) struct Settings {
     pub(super) place: String,
 }
 
-/// What is known of the sessions of all pools. Clones share it.
+/// Facts about the sessions of all pools. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions(Arc<Mutex<State>>);
 
@@ -28,14 +28,14 @@ pub(super) struct Sessions(Arc<Mutex<State>>);
 struct State {
     /// Settings of the session that was opened last.
     newest: Option<Settings>,
-    /// When the pools were renewed for other settings.
+    /// Moment of the last renewal of the pools for other settings.
     last_change: Option<Instant>,
-    /// When the pools were renewed for a failed statement.
+    /// Moment of the last renewal of the pools for a failed statement.
     last_failure: Option<Instant>,
 }
 
 impl Sessions {
-    /// Compares a new session with the one before it. Where others have begun to be opened, older ones leave.
+    /// Compares a new session with the one before it. Where their settings differ, older sessions leave.
     pub(super) fn opened(&self, settings: Settings) {
         let mut state = self.state();
         let Some(newest) = &state.newest else {
@@ -58,7 +58,7 @@ impl Sessions {
         }
     }
 
-    /// Whether a session of this age was opened since they were renewed.
+    /// Whether a session of this age was opened since the pools were renewed.
     pub(super) fn may_use(&self, age: Duration) -> bool {
         let state = self.state();
         let renewed = state.last_change.max(state.last_failure);

@@ -24,14 +24,14 @@ use super::error::is_busy;
 use super::sessions::Sessions;
 use super::sqlite_log::MAX_IDLE_LOG_BYTES;
 
-/// One connection writes at a time, so the others are for readers.
+/// Maximum size of the pool: one connection writes at a time, so the others are for readers.
 pub(super) const MAX_CONNECTIONS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a statement waits for another process's transaction.
+/// Maximum time that a statement waits for another process's transaction.
 const BUSY_FOR: Duration = Duration::from_secs(3);
-/// How long the probe waits for anybody's transaction: shorter than whoever asks for it waits.
+/// Maximum time that the probe waits for anybody's transaction: shorter than its caller waits.
 const PROBE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long migrations wait for another process's.
+/// Maximum time that migrations wait for another process's.
 const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -70,12 +70,12 @@ impl FromStr for SqliteFile {
 }
 
 impl SqliteFile {
-    /// Where the file is.
+    /// Path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the file is, from the root on: a relative path says nothing in a log.
+    /// Absolute path of the file: a relative one says nothing in a log.
     pub(super) fn absolute_path(&self) -> String {
         let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         path.display().to_string()
@@ -138,7 +138,7 @@ impl SqliteFile {
         folder.unwrap_or(Path::new("."))
     }
 
-    /// The file beside it whose name goes on so.
+    /// The file beside it whose name goes on with `suffix`.
     pub(super) fn beside(&self, suffix: &str) -> PathBuf {
         let mut path = self.path.as_os_str().to_owned();
         path.push(suffix);
@@ -147,7 +147,7 @@ impl SqliteFile {
 
     /// One connection for migrations, which may create the file where the URL says so.
     pub(super) async fn migration_connection(&self) -> Result<DatabaseConnection, SqlxError> {
-        // The file remembers this mode. Whoever switches to it first makes others fail at once as busy.
+        // The file remembers this mode. The first to switch to it makes others fail at once as busy.
         let options = self
             .options(MIGRATION_LOCK_TIMEOUT)
             .create_if_missing(self.create)
@@ -208,7 +208,7 @@ struct FileWatch {
     seen: Mutex<Sighting>,
 }
 
-/// Which file is there, by device and inode, and since when.
+/// The file at the path, by device and inode, and the moment it was first seen.
 #[derive(Clone, Copy)]
 struct Sighting {
     file: Option<(u64, u64)>,

@@ -12,7 +12,7 @@ use super::database::{Engine, bounded, write_turn};
 use super::error::unavailable;
 use super::sqlite::SqliteFile;
 
-/// Maximum size of a log that nobody needs. Ours: twice of what SQLite lets one grow to before it moves it into the file.
+/// Maximum size of a log that nobody needs. Ours: twice what SQLite lets one grow to before it moves it into the file.
 pub(super) const MAX_IDLE_LOG_BYTES: u64 = 8 * 1024 * 1024;
 
 impl Database {

@@ -1,4 +1,4 @@
-//! Calls to the store, counted by what they do and how they end.
+//! Calls to the store, counted by operation and outcome.
 
 use ig_domain::ports::{Cause, StoreError};
 use ig_metrics::{CallMeter, Outcome, Registry};
@@ -8,7 +8,7 @@ use super::SeaOrmStore;
 use super::database::bounded;
 use super::unreadable::UnreadableRows;
 
-/// What the store is asked to do: a method of a port.
+/// Operation of the store: a method of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     FindAccount,
@@ -60,7 +60,7 @@ ig_metrics::label!(Operation, "operation", {
     Probe => "probe",
 });
 
-/// How a call to the store ended.
+/// Outcome of a call to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Ok,
@@ -110,7 +110,7 @@ pub struct StoreMeter {
 }
 
 impl StoreMeter {
-    /// Everything at zero.
+    /// Registers all at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let unreadable = UnreadableRows::register(registry);
@@ -134,9 +134,9 @@ impl SeaOrmStore {
         done
     }
 
-    /// Does `work`, a read that may take long, in a turn of such reads. It is counted with the wait for the turn, and has
-    /// the limit of calls from then on. Once begun it goes on when its caller has given up: it has a connection until
-    /// the server has ended it, and keeps its turn as long.
+    /// Does `work`, a read that may take long, in a turn of such reads. It is counted with the wait for the turn, and
+    /// has the limit of calls from then on. Once begun it goes on when its caller has given up: it has a connection
+    /// until the server has ended it, and keeps its turn as long.
     pub(super) async fn bulk_read<T: Send + 'static>(
         &self,
         operation: Operation,

@@ -8,13 +8,13 @@ use super::entity::account_token;
 use super::error::{corrupt, translate_seal};
 use crate::sealing::key_id;
 
-/// What the token of an account is bound to.
+/// Context that the token of an account is bound to.
 pub(super) fn of_account(id: AccountId) -> SealContext {
     let row = id.as_uuid().as_bytes().to_vec();
     SealContext { table: "account_token", row, purpose: "long-lived token" }
 }
 
-/// What the token of an attempt is bound to.
+/// Context that the token of an attempt is bound to.
 pub(super) fn of_attempt(code: &CodeHash) -> SealContext {
     let row = code.as_bytes().to_vec();
     SealContext { table: "link_attempt", row, purpose: "short-lived token" }

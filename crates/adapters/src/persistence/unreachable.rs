@@ -1,4 +1,4 @@
-//! Why a database cannot be reached, and where it was looked for.
+//! Databases that cannot be reached: the address and the reason.
 
 use ig_domain::ports::{Cause, StoreError};
 
@@ -10,7 +10,7 @@ use super::postgres::Diagnosis;
 /// The cause of an overload for want of a connection.
 const ALL_IN_USE: &str = "all connections were in use, or opening one took too long";
 
-/// No statement was run, for want of a connection; [`Database::explained`] adds where it was to lead.
+/// No statement was run, for want of a connection; [`Database::explained`] adds the address.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoConnection {
     /// None came free, or none could be opened: the pool does not say which.
@@ -21,7 +21,7 @@ pub(super) enum NoConnection {
     Failed(String),
 }
 
-/// The database cannot be reached, and why, and where it was looked for.
+/// The database cannot be reached: the address, and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unreachable(String);
@@ -38,8 +38,8 @@ impl Database {
         matches!(error, StoreError::Unavailable(cause) if cause.downcast_ref::<Unreachable>().is_some())
     }
 
-    /// Adds to a lack of connections where they were to lead and why there was none; where all were in use the database
-    /// is not away. Where a session was at fault it leaves, and others that are as old.
+    /// Adds to a lack of connections the address and the reason; where all were in use the database is not away. A
+    /// session that was at fault leaves, and others that are as old.
     pub(super) async fn explained<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         let Err(StoreError::Unavailable(cause)) = &done else { return done };
         if let Engine::Postgres(server) = &self.engine

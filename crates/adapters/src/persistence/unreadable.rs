@@ -35,7 +35,7 @@ ig_metrics::label!(Table, "table", {
     Audit => "token_audit",
 });
 
-/// What a row holds, or that it cannot be read.
+/// Value of a row, or [`UnreadableRow`].
 pub(super) type Row<T> = Result<T, UnreadableRow>;
 
 /// A row that cannot be read.
@@ -75,7 +75,7 @@ impl UnreadableRow {
 }
 
 impl UnreadableRows {
-    /// At zero.
+    /// Registers all at zero.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let help = "Rows that cannot be read and were left out of an answer";
         let counts = Counts::register(registry, "store_unreadable_rows", help);

@@ -1,4 +1,4 @@
-//! What would keep a server from writing, found out without writing anything.
+//! Obstacles to the writes of a server, found without writing anything.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,7 +12,7 @@ use super::database::{Engine, bounded};
 use super::error::translate;
 use super::postgres;
 
-/// What serving does to each table. Tokens go with their accounts, by the foreign key.
+/// Privileges on each table that serving needs. Tokens go with their accounts, by the foreign key.
 const NEEDED: [(&str, &str); 8] = [
     ("account_token", "SELECT INSERT UPDATE"),
     ("instagram_account", "SELECT INSERT UPDATE DELETE"),
@@ -24,7 +24,7 @@ const NEEDED: [(&str, &str); 8] = [
     ("token_audit", "SELECT INSERT"),
 ];
 
-/// What would keep a server from writing.
+/// Obstacle to the writes of a server.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteObstacle {
     /// The SQLite file, one of those beside it, or their folder, in which SQLite keeps its log.
@@ -40,7 +40,7 @@ pub enum WriteObstacle {
 
 impl Database {
     /// The first file of SQLite's, or its folder, that is there and cannot be written. To be asked before the first
-    /// connection is opened: who closes a file gives up all locks that its process has on it.
+    /// connection is opened: closing a file gives up all locks that its process has on it.
     #[must_use]
     pub fn unwritable_file(&self) -> Option<WriteObstacle> {
         let Engine::Sqlite { file, .. } = &self.engine else { return None };
@@ -60,7 +60,7 @@ impl Database {
             .find_map(|(opened, path)| Some(WriteObstacle::File(path, opened.err()?)))
     }
 
-    /// What PostgreSQL does not let its role do. Tables that are missing are no obstacle: migrations make them.
+    /// Obstacle to the role's writes in PostgreSQL. Tables that are missing are none: migrations make them.
     ///
     /// # Errors
     ///

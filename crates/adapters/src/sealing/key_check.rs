@@ -1,10 +1,10 @@
-//! Whether each key is the one that its id stands for in a store.
+//! Checks that each key is the one that its id stands for in a store.
 
 use ig_domain::ports::{KeyChecks, SealContext, SealError, StoreError};
 
 use super::{KeyRing, Sealed, SealingKey};
 
-/// What is sealed as a check value. Says nothing.
+/// Plaintext of every check value. Says nothing.
 const CHECK_TEXT: &str = "check";
 
 /// Maximum number of sealed secrets that a key without a check value is tried on: one of them may be damaged.
@@ -13,7 +13,7 @@ const MAX_SAMPLES: u64 = 3;
 /// The keys cannot be used with this store.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyCheckError {
-    /// What is sealed under the id does not open.
+    /// The key does not open what is sealed under its id.
     #[error(
         "the sealing key {0:?} is not the key of that id in this database, whose tokens it would not open: put the former key back under {0:?}, and give a new key an id of its own"
     )]

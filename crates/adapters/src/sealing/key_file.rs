@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{InvalidKeyRing, KEY_BYTES, KeyRing, random};
 
-/// More than a thousand keys; ours.
+/// Maximum size: more than a thousand keys; ours.
 const MAXIMUM_BYTES: u64 = 64 * 1024;
 
 /// The bits of a mode that are about others than the owner.
@@ -42,7 +42,7 @@ pub enum KeyFileError {
     NoRandomness(#[source] SealError),
 }
 
-/// What a key file holds.
+/// Content of a key file.
 #[derive(Debug)]
 pub struct KeyFile {
     /// The keys.

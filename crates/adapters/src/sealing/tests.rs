@@ -1,4 +1,4 @@
-//! What sealing promises: a token opens where it was sealed, and nowhere else.
+//! Promise of sealing: a token opens where it was sealed, and nowhere else.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What the client makes of answers: over HTTP, from the first byte to the port's types.
+//! Answers as the client reads them: over HTTP, from the first byte to the port's types.
 
 use std::io::Write as _;
 use std::time::Duration;

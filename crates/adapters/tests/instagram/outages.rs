@@ -1,4 +1,4 @@
-//! What an operator is told of an outage: where, why, and how often.
+//! Log lines of an outage: where, why, and how often.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What is kept secret: no code, token or app secret in any error, `Debug` or log, whatever happens.
+//! Secrets stay secret: no code, token or app secret in any error, `Debug` or log, whatever happens.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -65,7 +65,7 @@ async fn a_damaged_row_is_corrupt_and_is_not_shown(
     assert_corrupt(&*on.migrated().await, &damage).await;
 }
 
-/// What one `Get` would report as damaged costs the others nothing.
+/// A row that one `Get` would report as damaged costs the others nothing.
 #[rstest]
 #[tokio::test]
 async fn a_damaged_row_is_left_out_of_lists_and_batches(

@@ -22,7 +22,7 @@ pub(crate) trait TestDatabase: StoreUnderTest {
     /// The database as the store's process has it.
     fn database(&self) -> &Arc<Database>;
 
-    /// How another process would open it.
+    /// URL by which another process would open it.
     fn url(&self) -> String;
 
     /// Runs one statement beside the store; returns how many rows it touched.

@@ -81,7 +81,7 @@ async fn a_flood_of_listings_stops_neither_single_reads_nor_the_probe(#[case] on
     }
     stop.store(true, Ordering::Relaxed);
     let listings = flood.join_all().await.concat();
-    // A listing waits for those before it. Whoever waited with them would take as long.
+    // A listing waits for those before it. A call that waited with them would take as long.
     let (single, listing) = (median(single), median(listings));
     assert!(single * 4 < listing, "{single:?} beside listings of {listing:?}");
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{On, Sqlite, TestDatabase, is_unavailable, open};
 
-/// How many migrations there are.
+/// Number of migrations.
 fn known() -> i64 {
     Migrator::migrations().len().try_into().unwrap()
 }

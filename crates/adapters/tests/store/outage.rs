@@ -15,11 +15,11 @@ use sea_orm::sqlx;
 
 use super::fixture::{Sqlite, TestDatabase, is_unavailable, open};
 
-/// How long a call to a store in trouble may take here: five times its limit of four seconds, which a test of its own
-/// measures by a clock that stands still. A busy machine takes its time, and a call without a limit half a minute or more.
+/// Maximum time of a call to a store in trouble: five times its limit of four seconds, which a test of its own measures
+/// by a clock that stands still. A busy machine takes its time, and a call without a limit half a minute or more.
 const MAX_CALL: Duration = Duration::from_secs(20);
 
-/// What came of a call to a store in trouble, which ends.
+/// Result of a call to a store in trouble, which ends.
 async fn ended<T>(call: impl Future<Output = T>) -> T {
     tokio::time::timeout(MAX_CALL, call).await.expect("the call does not end")
 }

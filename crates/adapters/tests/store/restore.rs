@@ -11,7 +11,7 @@ use super::fixture::{Sqlite, TestDatabase, key, open, ports};
 
 const FILES: [&str; 3] = ["accounts.db", "accounts.db-wal", "accounts.db-shm"];
 
-/// What a killed service leaves behind in a folder of its own, and a backup from before its newest write.
+/// Files of a killed service in a folder of their own, and a backup from before its newest write.
 async fn killed_with_a_backup(before: &PendingLink, after: &PendingLink) -> (Sqlite, Sqlite) {
     let (store, left) = (Sqlite::migrated().await, Sqlite::missing());
     store.ports().pending_links.insert(before).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_restored_file_is_the_backup_once_the_files_beside_it_are_gone() {
     assert!(!finds(&left, &after).await, "what was written after the backup is gone");
 }
 
-/// Why the documents say to remove them: nothing else tells that the former state is shown.
+/// Reason for which the documents say to remove them: nothing else tells that the former state is shown.
 #[tokio::test]
 async fn a_log_that_is_left_beside_a_restored_file_shows_the_former_state() {
     let (before, after) = (pending_link("before", "", START), pending_link("after", "", START));

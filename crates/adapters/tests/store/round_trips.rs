@@ -1,4 +1,4 @@
-//! How many statements a read makes, and how often it waits for the server.
+//! Number of statements of a read, and of its waits for the server.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ const SIMPLE_QUERY: u8 = b'Q';
 /// Ends an answer of the server, whichever kind of question it was.
 const READY_FOR_QUERY: u8 = b'Z';
 
-/// What has come by since the last transaction began, in its connection.
+/// Counts since the last transaction began, in its connection.
 #[derive(Clone, Debug, Default)]
 struct Transaction {
     connection: u16,
@@ -101,7 +101,7 @@ async fn messages(
         let (kind, length) = (from.read_u8().await?, from.read_u32().await?);
         let mut body = vec![0; length as usize - 4];
         from.read_exact(&mut body).await?;
-        // Whoever it is passed on to may go on at once.
+        // The receiver may go on at once.
         count(kind, &body);
         to.write_u8(kind).await?;
         to.write_u32(length).await?;

@@ -1,4 +1,4 @@
-//! What is secret is sealed or hashed, bound to its row, and erased when it has served.
+//! Secrets are sealed or hashed, bound to their row, and erased when they have served.
 
 use std::fs;
 

@@ -30,7 +30,7 @@ fn folder_with(text: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// What is in the folder beside the file itself.
+/// Number of files in the folder beside the file itself.
 fn litter(folder: &TempDir) -> usize {
     fs::read_dir(folder.path()).unwrap().count() - 1
 }

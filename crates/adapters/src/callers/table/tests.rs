@@ -26,7 +26,7 @@ fn table(stanzas: &[String]) -> Table {
     Table::parse(&stanzas.join("\n")).unwrap()
 }
 
-/// Who that is; the bearer token may be missing.
+/// Name of the proven caller; the bearer token may be missing.
 fn who(
     table: &Table,
     bearer: Option<&str>,

@@ -1,4 +1,4 @@
-//! What costs one text and no more, and what costs nothing at all.
+//! Faults that cost one text and no more, and faults that cost nothing at all.
 
 use proptest::prelude::*;
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! Why a request failed: what it means for the work, and what to tell an operator.
+//! Failures of requests: what each means for the work, and what to tell an operator.
 
 use std::error::Error;
 use std::io;
@@ -8,9 +8,9 @@ use ig_domain::ports::{InstagramError, InstagramErrorKind};
 /// A request that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// What it means.
+    /// Meaning for the work.
     pub(super) error: InstagramError,
-    /// Why, without anything that was sent or received.
+    /// Cause, without anything that was sent or received.
     pub(super) cause: String,
 }
 
@@ -41,7 +41,7 @@ fn kind(error: &reqwest::Error) -> InstagramErrorKind {
     }
 }
 
-/// What broke. Once a request was sent it may come back in an error's text, so from then on only the kind is told.
+/// Cause. Once a request was sent it may come back in an error's text, so from then on only the kind is told.
 fn cause(error: &reqwest::Error) -> String {
     let chain = || std::iter::successors(error.source(), |cause| (*cause).source());
     if error.is_timeout() {

@@ -19,7 +19,7 @@ const SHORT: Limits = Limits {
     idle: Duration::from_secs(30),
 };
 
-/// What a server does with one connection.
+/// Behaviour of a server on one connection.
 #[derive(Clone, Copy, Debug)]
 enum Peer {
     CloseUnread,
@@ -115,7 +115,7 @@ fn transport(limits: Limits) -> Transport {
     counted_transport(limits).0
 }
 
-/// A transport, and where its requests are counted.
+/// A transport, and the registry that counts its requests.
 fn counted_transport(limits: Limits) -> (Transport, Registry) {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();

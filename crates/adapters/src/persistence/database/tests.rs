@@ -1,4 +1,4 @@
-//! What calls may take from one another: nothing that the probe needs.
+//! Calls beside one another: none takes what the probe needs.
 
 use std::future::{pending, ready};
 use std::pin::pin;
@@ -140,7 +140,7 @@ async fn bulk_reads_that_hang_leave_connections_to_single_reads_in_postgres_too(
     schema.drop().await;
 }
 
-/// What a call answers once it has waited for a connection as long as it may.
+/// Answer of a call once it has waited for a connection as long as it may.
 async fn after_its_wait<T>(call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     tokio::select! {

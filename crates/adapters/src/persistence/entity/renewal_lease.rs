@@ -1,4 +1,4 @@
-//! Who renews an account's token.
+//! Leases on renewing an account's token.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Which token was handed to whom.
+//! Audit: which token was handed to whom.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! How calls are counted.
+//! Counts of calls.
 
 use ig_domain::OwnerScope;
 use ig_domain::ports::{AccountPage, Accounts as _};

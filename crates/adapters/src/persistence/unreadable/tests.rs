@@ -1,4 +1,4 @@
-//! What becomes of rows that cannot be read.
+//! Pages with rows that cannot be read.
 
 use std::cell::RefCell;
 

@@ -9,7 +9,7 @@ use rstest::rstest;
 
 use super::super::fixture::{Postgres, Sqlite, key, open, ports};
 
-/// What a lookup in the database at `url` fails for.
+/// Cause for which a lookup in the database at `url` fails.
 async fn cause(url: &str) -> String {
     let ports = ports(open(url), parsed("1"), &key(1));
     let found = ports.accounts.find(&AccountKey::Username("luna".parse().unwrap())).await;

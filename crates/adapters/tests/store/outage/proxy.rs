@@ -1,4 +1,4 @@
-//! What stands between a store and its server, and fails as networks do.
+//! Proxy between a store and its server, which fails as networks do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What becomes of connections.
+/// Behaviour of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// They work.
@@ -43,12 +43,12 @@ impl Proxy {
         Self { address, mode: sender, accepted }
     }
 
-    /// How many connections there have been.
+    /// Number of connections so far.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// Changes what becomes of connections, from now on.
+    /// Changes the behaviour of connections, from now on.
     pub(super) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
