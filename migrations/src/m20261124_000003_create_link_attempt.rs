@@ -50,7 +50,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// What was presented, then what `phase` and `outcome` have with them, then the lease.
+/// Columns of what was presented, then what `phase` and `outcome` have with them, then the lease.
 fn attempts() -> TableCreateStatement {
     use LinkAttempt as Column;
     Table::create()

@@ -1,4 +1,4 @@
-//! Who renews an account's token, and until when.
+//! Leases on renewing an account's token: holder and end.
 
 use sea_orm_migration::prelude::*;
 

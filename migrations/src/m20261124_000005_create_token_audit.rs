@@ -1,4 +1,4 @@
-//! Which token was handed to whom. Rows outlive their accounts, so nothing refers to them.
+//! Audit: which token was handed to whom. Rows outlive their accounts, so nothing refers to them.
 
 use sea_orm_migration::prelude::*;
 
