@@ -1,4 +1,4 @@
-//! A linked account: what we know of it and what may happen to it.
+//! A linked account: its data and the rules for its changes.
 
 use time::OffsetDateTime;
 
@@ -7,35 +7,35 @@ use crate::{
     ProfessionalAccountId, Profile, TokenGrant, Username,
 };
 
-/// Why an account's token serves no more.
+/// Reason for which an account's token no longer works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReauthorizationReason {
-    /// It expired: Instagram said so (463), or our clock.
+    /// The token expired, by Instagram's answer (463) or by our clock.
     TokenExpired,
     /// The password changed (460).
     PasswordChanged,
     /// Instagram waits for the person to clear a checkpoint (459, 464).
     Checkpoint,
-    /// It was revoked (458, 466, 467, 492, or nothing more precise).
+    /// The token was revoked (458, 466, 467, 492, or nothing more precise).
     TokenRevoked,
 }
 
-/// Whether an account's token serves.
+/// Status of an account: whether its token works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountStatus {
-    /// It does.
+    /// The token works.
     Active,
     /// The person must consent again.
     ReauthorizationRequired(ReauthorizationReason),
 }
 
-/// Why a token is not renewed now.
+/// Reason for which a token is not renewed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRenewable {
     /// Instagram renews no token younger than [`MINIMUM_RENEWAL_AGE`].
     #[error("the token is less than 24 hours old")]
     TooYoung,
-    /// It is past its expiry.
+    /// The token is past its expiry.
     #[error("the token has expired")]
     Expired,
 }
@@ -51,7 +51,7 @@ pub struct InstagramAccount {
     pub app_scoped_user_id: Option<AppScopedUserId>,
     /// The id that the code exchange gave, where it differs from `app_scoped_user_id`.
     pub exchange_user_id: Option<AppScopedUserId>,
-    /// Whose account it is.
+    /// Owner of the account.
     pub owner: Owner,
     /// The handle, by the newest reading.
     pub username: Username,
@@ -67,25 +67,24 @@ pub struct InstagramAccount {
     pub follows_count: Option<i64>,
     /// Media published; `None` where Instagram gave no number.
     pub media_count: Option<i64>,
-    /// What the person granted.
+    /// Scopes that the person granted.
     pub granted_scopes: GrantedScopes,
-    /// Why the token serves no more: by Instagram's word, or because a sweep found it past its expiry. `None` while
-    /// neither has been.
+    /// Reason for which the token no longer works: Instagram refused it, or a sweep found it past its expiry. `None`
+    /// while neither has happened.
     pub refused: Option<ReauthorizationReason>,
-    /// When the code of the consent arrived that the stored token descends from, however often it was
-    /// renewed since.
+    /// Moment at which the code of the stored token's consent was exchanged. Renewals of the token do not change it.
     pub consent_time: OffsetDateTime,
-    /// When the stored token was received.
+    /// Moment at which the stored token was received.
     pub token_issue_time: OffsetDateTime,
-    /// When the stored token expires.
+    /// Moment at which the stored token expires.
     pub token_expire_time: OffsetDateTime,
-    /// When the account was first linked.
+    /// Moment at which the account was first linked.
     pub link_time: OffsetDateTime,
-    /// When the profile was last read.
+    /// Moment of the last reading of the profile.
     pub profile_time: OffsetDateTime,
-    /// When anything but `profile_time` last changed.
+    /// Moment of the last change of anything but `profile_time`.
     pub update_time: OffsetDateTime,
-    /// 1 when first stored; grows by one at every change.
+    /// Number of the account's stored version: 1 when first stored; each change adds one.
     pub revision: i64,
 }
 
@@ -94,12 +93,12 @@ pub struct InstagramAccount {
 pub struct AccountView {
     /// The account.
     pub account: InstagramAccount,
-    /// Its status when read.
+    /// Status of the account at the moment of reading.
     pub status: AccountStatus,
 }
 
 impl InstagramAccount {
-    /// A new account, as it is first stored: what `consent` became, with the token of `grant`.
+    /// A new account, as it is first stored: from the profile and `consent`, with the token of `grant`.
     #[must_use]
     pub fn link(
         id: AccountId,
@@ -137,7 +136,7 @@ impl InstagramAccount {
         account
     }
 
-    /// Judges the account at `now`: past its expiry a token is dead, whoever looks.
+    /// Status of the account at `now`: a token past its expiry is dead, whether marked so or not.
     #[must_use]
     pub fn status(&self, now: OffsetDateTime) -> AccountStatus {
         let expired = || self.is_expired(now).then_some(ReauthorizationReason::TokenExpired);
@@ -162,7 +161,7 @@ impl InstagramAccount {
     ///
     /// # Errors
     ///
-    /// Why it would not.
+    /// The reason for which it would not.
     pub fn renewable(&self, now: OffsetDateTime) -> Result<(), NotRenewable> {
         if self.is_expired(now) {
             return Err(NotRenewable::Expired);
@@ -171,8 +170,8 @@ impl InstagramAccount {
         if ripe { Ok(()) } else { Err(NotRenewable::TooYoung) }
     }
 
-    /// Takes over a reading of the profile that was made at `now`. An app-scoped id that it contradicts
-    /// remains an alias.
+    /// Takes over a reading of the profile that was made at `now`. A former app-scoped id that differs becomes an
+    /// alias.
     pub fn read_profile(&mut self, profile: Profile, now: OffsetDateTime) {
         if let Some(id) = profile.app_scoped_user_id {
             let former = self.app_scoped_user_id.replace(id);
@@ -188,8 +187,8 @@ impl InstagramAccount {
         self.profile_time = now;
     }
 
-    /// Takes over what the code exchange said the person's id is: it stands in where `/me` gave none, and
-    /// is an alias where it differs.
+    /// Takes over the person's id from the code exchange: as the app-scoped id where `/me` gave none, as an alias where
+    /// the two differ.
     pub fn learn_exchange_id(&mut self, user_id: Option<AppScopedUserId>) {
         let Some(user_id) = user_id else { return };
         match &self.app_scoped_user_id {
@@ -206,8 +205,8 @@ impl InstagramAccount {
         self.refused = None;
     }
 
-    /// Takes over the token of a newer consent; with it whatever was said against the former one is void.
-    /// A token that is dead at `now` makes room for that of any consent.
+    /// Takes over the token of a newer consent, and clears the refusal of the former one. A token that is dead at `now`
+    /// is also replaced by that of an older consent.
     ///
     /// Returns whether it was taken over; if not, nothing changes and the token must not be stored.
     #[must_use]
@@ -226,15 +225,15 @@ impl InstagramAccount {
         true
     }
 
-    /// The account marked at `now` as one whose token has expired.
+    /// The account, marked at `now` as one whose token has expired.
     #[must_use]
     pub fn expired(&self, now: OffsetDateTime) -> Self {
         let refused = Some(ReauthorizationReason::TokenExpired);
         Self { refused, ..self.clone() }.succeeding(self, now)
     }
 
-    /// The account as one whose token is not stored any more: it needs re-authorisation, as if the token were revoked
-    /// where nothing else is known.
+    /// The account as one whose token is not stored any more: it needs re-authorisation, for
+    /// [`TokenRevoked`](ReauthorizationReason::TokenRevoked) where no other reason is known.
     #[must_use]
     pub fn without_token(self) -> Self {
         let refused = self.refused.or(Some(ReauthorizationReason::TokenRevoked));

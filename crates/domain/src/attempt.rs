@@ -11,16 +11,16 @@ use crate::{
     StateRejection,
 };
 
-/// How long the same call again is answered like the first one.
+/// Time after the end of an attempt in which a repetition of its call gets the first answer.
 pub const REPLAY_WINDOW: Duration = Duration::from_hours(1);
 
-/// How long a short-lived token lives.
+/// Lifetime of a short-lived token.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
 pub const SHORT_LIVED_LIFETIME: Duration = Duration::from_hours(1);
 
-/// How long states and attempts are remembered after they served, so that a late repetition is told what
-/// became of it. Ours; nothing in them is secret by then.
+/// Time for which ended states and attempts are kept, so that a late repetition learns the outcome. Ours; nothing in
+/// them is secret by then.
 pub const LINK_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// An attempt to link: made by the first presentation of a code, kept under the code's hash.
@@ -30,23 +30,23 @@ pub struct LinkAttempt {
     pub code: CodeHash,
     /// The state that the code came with.
     pub state: StateHash,
-    /// Whose account it is to be.
+    /// Owner of the account to be linked.
     pub owner: Owner,
-    /// The browser session it is tied to.
+    /// The browser session that the attempt is tied to.
     pub session_binding: SessionBindingHash,
     /// The redirect URI of the authorization, needed again in the exchange.
     pub redirect_uri: RedirectUri,
-    /// What the person was asked to grant.
+    /// Scopes that the person was asked to grant.
     pub scopes: RequestedScopes,
-    /// The one account that may come of it; `None` for any.
+    /// The only account that the attempt may link; `None` for any.
     pub account: Option<AccountId>,
-    /// When the code was first presented.
+    /// Moment at which the code was first presented.
     pub create_time: OffsetDateTime,
-    /// How far it has come.
+    /// Phase that the attempt has reached.
     pub phase: Phase,
 }
 
-/// How far an attempt has come.
+/// Phase that an attempt has reached.
 #[derive(Clone, Debug)]
 pub enum Phase {
     /// Instagram has not taken the code: it was never sent, or Instagram answered so.
@@ -55,32 +55,32 @@ pub enum Phase {
     Sent,
     /// The code was exchanged; the rest can be done any time while the short-lived token lives.
     Exchanged(ShortLivedGrant),
-    /// Nothing more will happen.
+    /// The attempt is over; its outcome does not change any more.
     Ended {
-        /// What became of it.
+        /// Outcome of the attempt.
         outcome: LinkOutcome,
-        /// When.
+        /// Moment at which it ended.
         end_time: OffsetDateTime,
     },
 }
 
-/// What a code was exchanged for.
+/// Result of a code exchange.
 #[derive(Clone, Debug)]
 pub struct ShortLivedGrant {
     /// The short-lived token.
     pub token: ShortLivedToken,
-    /// What else came with it.
+    /// The consent that came with it.
     pub consent: Consent,
 }
 
-/// What a person agreed to, as the code exchange told.
+/// Consent of a person, by the answer to the code exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
-    /// When the exchange was answered.
+    /// Moment at which the exchange was answered.
     pub receive_time: OffsetDateTime,
     /// `user_id` of the exchange: app-scoped in kind; `None` where Instagram left it out.
     pub user_id: Option<AppScopedUserId>,
-    /// What the person granted.
+    /// Scopes that the person granted.
     pub granted_scopes: GrantedScopes,
 }
 
@@ -92,23 +92,23 @@ impl ShortLivedGrant {
     }
 }
 
-/// What became of an attempt; the same call again gets the same.
+/// Outcome of an attempt; a repetition of the call gets the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkOutcome {
     /// The account is linked.
     Linked {
-        /// Which account.
+        /// The linked account.
         account: AccountId,
         /// Whether it was new.
         created: bool,
-        /// What was asked for and not granted.
+        /// Scopes that were requested and not granted.
         missing_scopes: Vec<Scope>,
     },
-    /// It never will be.
+    /// The code will never become an account.
     Refused(LinkRefusal),
 }
 
-/// Why a code will never become an account.
+/// Reason for which a code will never become an account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkRefusal {
     /// Instagram refused the code, or the token that it had just given for it.
@@ -120,13 +120,13 @@ pub enum LinkRefusal {
     /// [`Scope::basic`] was not granted.
     #[error("the person did not grant instagram_business_basic")]
     ScopeMissing {
-        /// All that was asked for and not granted.
+        /// All scopes that were requested and not granted.
         missing: Vec<Scope>,
     },
-    /// Another account than the one that was to be re-authorised.
+    /// The person chose another account than the one to be re-authorised.
     #[error("the person chose another account than the one to be re-authorised")]
     WrongAccount,
-    /// The account lives under another owner.
+    /// The account is linked under another owner.
     #[error("the account is linked under another owner")]
     OwnedByAnother,
     /// The code was sent and its answer lost.

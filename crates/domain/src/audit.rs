@@ -1,4 +1,4 @@
-//! What is remembered of a token that was handed out: everything but the token.
+//! Audit entries: the record of a token that was handed out, without the token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{AccountId, CallerName, InstagramAccount, Owner, ProfessionalAccountId};
 
-/// What a caller wants a token for, in its own words.
+/// Purpose for which a caller wants a token, in its own words.
 ///
 /// At most 128 characters, none of them a control character. May be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,41 +92,41 @@ impl fmt::Display for AuditId {
 pub struct AuditEntry {
     /// The entry's id.
     pub id: AuditId,
-    /// When the token was handed out, by the business clock.
+    /// Moment at which the token was handed out, by the business clock.
     pub time: OffsetDateTime,
-    /// To whom.
+    /// Caller that received the token.
     pub caller: CallerName,
-    /// What for.
+    /// Purpose that the caller gave.
     pub purpose: Purpose,
-    /// By which call.
+    /// Id of the call.
     pub request_id: RequestId,
-    /// Whose token it was.
+    /// Account that the token belongs to.
     pub account: AccountId,
     /// Instagram's id of that account.
     pub professional_account_id: ProfessionalAccountId,
     /// The account's owner at that moment.
     pub owner: Owner,
-    /// When we had received that token.
+    /// Moment at which we had received that token.
     pub token_issue_time: OffsetDateTime,
-    /// When that token expires.
+    /// Moment at which that token expires.
     pub token_expire_time: OffsetDateTime,
     /// The account's revision at that moment.
     pub revision: i64,
 }
 
-/// Who asked for a token, and what for.
+/// Recipient of a token: the caller, its purpose and its call.
 #[derive(Clone, Debug)]
 pub struct Recipient {
     /// The caller.
     pub caller: CallerName,
-    /// What it wants the token for.
+    /// Purpose for which it wants the token.
     pub purpose: Purpose,
-    /// By which call it asked.
+    /// Id of the call by which it asked.
     pub request_id: RequestId,
 }
 
 impl AuditEntry {
-    /// The entry that `recipient` was handed the token of `account` at `now`.
+    /// The entry for the token of `account` that `recipient` received at `now`.
     #[must_use]
     pub fn of(
         id: AuditId,

@@ -1,13 +1,13 @@
-//! What the browser came back with: the whole URL or query string, read once.
+//! The authorization response that the browser brought back: the whole URL or query string, read once.
 
 use url::form_urlencoded;
 
 use crate::{AuthorizationCode, StateToken};
 
-/// How long an authorization response may be, in bytes.
+/// Maximum size of an authorization response, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// What a browser brought back from Instagram.
+/// Authorization response that a browser brought back from Instagram.
 #[derive(Clone, Debug)]
 pub enum AuthorizationResponse {
     /// A code, to be exchanged.
@@ -35,13 +35,13 @@ pub struct ConsentDenial {
     pub error_description: Option<String>,
 }
 
-/// Why a text is not an authorization response; the text itself is not repeated.
+/// Reason for which a text is not an authorization response; the text itself is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAuthorizationResponse {
     /// Longer than 8 KiB, or with control characters.
     #[error("an authorization response is at most 8 KiB, without control characters")]
     Malformed,
-    /// A parameter that decides comes more than once.
+    /// `code`, `state` or an error parameter comes more than once.
     #[error("the authorization response repeats code, state or error")]
     Repeated,
     /// Neither a code nor an error in it.
@@ -137,8 +137,8 @@ fn printable(text: &str) -> String {
 }
 
 impl ConsentDenial {
-    /// Whether the operator must act rather than the person: Instagram speaks of tester roles, scopes or
-    /// the app's mode.
+    /// Whether the operator must act rather than the person: Instagram's texts speak of tester roles, scopes or the
+    /// app's mode.
     ///
     /// `access_denied` alone does not tell: Instagram sends it for "Insufficient developer role" too.
     #[must_use]

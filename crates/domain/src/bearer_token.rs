@@ -1,4 +1,4 @@
-//! What a caller shows to prove who it is.
+//! Bearer token: the secret by which a caller proves its identity.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::BearerHash;
 
-/// A caller's bearer token. `Debug` hides it, and nobody needs more of it than its [`hash`](Self::hash).
+/// A caller's bearer token. `Debug` hides it. Its [`hash`](Self::hash) is enough to find its caller.
 ///
 /// 1 to 4,096 visible ASCII characters.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct BearerToken(SecretString);
 pub struct InvalidBearerToken;
 
 impl BearerToken {
-    /// What it is known by.
+    /// Hash of the token, by which callers are found.
     #[must_use]
     pub fn hash(&self) -> BearerHash {
         BearerHash::of(self.0.expose_secret())

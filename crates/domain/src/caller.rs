@@ -1,4 +1,4 @@
-//! Who calls, and what it may do.
+//! Callers: their names, their roles and the owners that they may act for.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -44,11 +44,11 @@ impl fmt::Display for CallerName {
 /// Something that a caller may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Read what is stored of accounts.
+    /// Read the stored data of accounts.
     Read,
     /// Link accounts and refresh them.
     Link,
-    /// Be handed tokens, and refresh accounts.
+    /// Receive tokens, and refresh accounts.
     Token,
     /// Everything.
     Admin,
@@ -89,21 +89,21 @@ impl fmt::Display for Role {
     }
 }
 
-/// A service that calls us, as the operator admitted it.
+/// A service that calls us, as the operator configured it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// What it is called in settings, logs and the audit.
+    /// Name of the caller in settings, logs and the audit.
     pub name: CallerName,
-    /// What it may do.
+    /// Roles of the caller.
     pub roles: Vec<Role>,
-    /// For whose accounts.
+    /// Owners for whose accounts the roles hold.
     pub owners: OwnerScope,
-    /// How many of its calls may run at once; `None` for the usual limit.
+    /// Maximum number of its concurrent calls; `None` for the usual limit.
     pub max_in_flight: Option<NonZeroU32>,
 }
 
 impl Caller {
-    /// Whoever calls where callers are not told apart: it may do everything.
+    /// The one caller of a deployment that does not tell callers apart: it may do everything.
     #[must_use]
     pub fn anonymous() -> Self {
         Self {

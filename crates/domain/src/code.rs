@@ -24,7 +24,7 @@ impl AuthorizationCode {
         self.0.expose_secret()
     }
 
-    /// What the store knows the code by.
+    /// Hash of the code, the key of its attempt in the store.
     #[must_use]
     pub fn hash(&self) -> CodeHash {
         CodeHash::of(self.expose())

@@ -1,4 +1,4 @@
-//! A long-lived token together with the span of its life.
+//! A long-lived token with its times of issue and expiry.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::LongLivedToken;
 
-/// How old a token must be before Instagram renews it.
+/// Minimum age of a token that Instagram renews.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>.
 pub const MINIMUM_RENEWAL_AGE: Duration = Duration::from_hours(24);
@@ -37,14 +37,14 @@ impl TokenLifetime {
 pub struct TokenGrant {
     /// The token.
     pub token: LongLivedToken,
-    /// When we received it, by the business clock.
+    /// Moment at which we received it, by the business clock.
     pub issue_time: OffsetDateTime,
-    /// When it dies, by Instagram's word at that moment.
+    /// Moment at which it expires, by Instagram's answer when we received it.
     pub expire_time: OffsetDateTime,
 }
 
 impl TokenGrant {
-    /// The grant of a token that arrived at `now` with `lifetime` ahead of it.
+    /// The grant of a token that was received at `now` and lives for `lifetime`.
     #[must_use]
     pub fn received(token: LongLivedToken, lifetime: TokenLifetime, now: OffsetDateTime) -> Self {
         Self { token, issue_time: now, expire_time: now + lifetime.as_duration() }

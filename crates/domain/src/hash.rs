@@ -1,4 +1,4 @@
-//! What the store knows secrets by that it need not read back.
+//! Hashes by which the store knows secrets that it need not read back.
 //!
 //! Codes, states and callers' tokens are long and random, so their hashes need no salt.
 
@@ -39,7 +39,7 @@ macro_rules! hash {
 }
 
 hash!(
-    /// SHA-256 of an authorization code: what attempts are kept under, so that no code is ever stored.
+    /// SHA-256 of an authorization code: the key of attempts, so that no code is ever stored.
     CodeHash
 );
 hash!(

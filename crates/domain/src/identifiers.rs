@@ -73,7 +73,7 @@ impl FromStr for AppId {
     }
 }
 
-/// Who holds a lease: made anew for each piece of work, so that no two pieces share one.
+/// Holder of a lease: made anew for each piece of work, so that no two pieces share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseHolder(Uuid);
 

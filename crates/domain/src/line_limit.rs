@@ -1,4 +1,4 @@
-//! How often alike lines may be logged.
+//! Limit on the rate of log lines of one kind.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Lets one line of each kind pass per interval, and counts those that are left out in between.
 ///
-/// Kinds are few: each is remembered.
+/// Kinds must be few: none is ever forgotten.
 #[derive(Debug)]
 pub struct LineLimit<K> {
     interval: Duration,

@@ -1,4 +1,4 @@
-//! In which order accounts are listed, and where in it an account stands.
+//! The order of a listing, and the position of an account in it.
 
 use std::cmp::Ordering;
 
@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 
 use crate::{AccountId, InstagramAccount, Owner};
 
-/// The order of a listing. It follows from whose accounts are listed: no index has those of several owners by
-/// `link_time`.
+/// The order of a listing. It depends on the owners whose accounts are listed: no index has the accounts of several
+/// owners by `link_time`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListingOrder {
     /// Newest `link_time` first, ties by descending id: the accounts of one owner, or of all.
@@ -16,19 +16,19 @@ pub enum ListingOrder {
     Owner,
 }
 
-/// The place of an account in any listing.
+/// Position of an account in any listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingPosition {
-    /// Whose account it is.
+    /// Owner of the account.
     pub owner: Owner,
-    /// When it was linked.
+    /// Moment at which it was linked.
     pub link_time: OffsetDateTime,
     /// Its id.
     pub id: AccountId,
 }
 
 impl ListingPosition {
-    /// The place of `account`.
+    /// Position of `account`.
     #[must_use]
     pub fn of(account: &InstagramAccount) -> Self {
         Self { owner: account.owner.clone(), link_time: account.link_time, id: account.id }

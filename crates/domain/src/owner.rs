@@ -1,4 +1,4 @@
-//! Whose account it is, in the caller's own words.
+//! Owner of an account, in the caller's own words.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct Owner(String);
 pub struct InvalidOwner;
 
 impl Owner {
-    /// How many characters there may be.
+    /// Maximum number of characters.
     pub const MAX_LENGTH: usize = 128;
 
     /// The text, as the caller sent it.

@@ -1,4 +1,4 @@
-//! Whose accounts somebody may see and change.
+//! Owner scopes: the owners whose accounts a caller may see and change.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use crate::{InvalidOwner, ListingOrder, Owner};
 
-/// Some owners: one exactly, or all whose name begins so.
+/// One owner exactly, or all owners whose name begins with a prefix.
 ///
-/// Written as the owner, or as the beginning with a `*` behind it; `*` alone is every owner, and the empty text
-/// stands for accounts without owner. An owner whose name ends in `*` can only be named by its beginning.
+/// Written as the owner, or as the prefix with a `*` behind it; `*` alone is every owner, and the empty text stands for
+/// accounts without owner. An owner whose name ends in `*` can only be named by a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OwnerPattern {
-    /// This one.
+    /// This owner alone.
     Exact(Owner),
-    /// Those whose name begins so.
+    /// Owners whose name begins with this text.
     Prefix(Owner),
 }
 
 impl OwnerPattern {
-    /// Whether `owner` is one of them.
+    /// Whether the pattern matches `owner`.
     #[must_use]
     pub fn matches(&self, owner: &Owner) -> bool {
         match self {
@@ -64,20 +64,20 @@ impl fmt::Display for OwnerPattern {
     }
 }
 
-/// The owners whose accounts a call is about, or a caller may be concerned with. Accounts of any other owner are
-/// not there, as far as it can tell.
+/// The owners whose accounts a call is about, or a caller may see and change. For the caller, accounts of any other
+/// owner do not exist.
 ///
 /// Its patterns are disjoint and in the order of owners, so that equal scopes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OwnerScope(Arc<[OwnerPattern]>);
 
-/// A request names an owner that its caller has nothing to do with.
+/// A request names an owner that its caller may not act for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the caller may not act for this owner")]
 pub struct OwnerNotAllowed;
 
 impl OwnerScope {
-    /// The owners that any of `patterns` matches; nobody where there is none.
+    /// The owners that any of `patterns` matches; none where there is no pattern.
     #[must_use]
     pub fn of(mut patterns: Vec<OwnerPattern>) -> Self {
         // The widest of those that begin alike comes first, and covers the others.
@@ -98,17 +98,17 @@ impl OwnerScope {
         Self(Arc::new([OwnerPattern::Exact(owner)]))
     }
 
-    /// Whether `owner` is within.
+    /// Whether `owner` is in the scope.
     #[must_use]
     pub fn contains(&self, owner: &Owner) -> bool {
         self.0.iter().any(|pattern| pattern.matches(owner))
     }
 
-    /// This scope, or of it the one `owner` that a request names.
+    /// This scope; where a request names one `owner`, that owner alone.
     ///
     /// # Errors
     ///
-    /// When that owner is outside.
+    /// When that owner is outside the scope.
     pub fn narrowed(&self, owner: Option<Owner>) -> Result<Self, OwnerNotAllowed> {
         match owner {
             None => Ok(self.clone()),
@@ -117,7 +117,7 @@ impl OwnerScope {
         }
     }
 
-    /// Disjoint patterns in the order of owners, for stores that look by them.
+    /// Disjoint patterns in the order of owners, for the queries of stores.
     #[must_use]
     pub fn patterns(&self) -> &[OwnerPattern] {
         &self.0

@@ -1,4 +1,4 @@
-//! A link that has begun: the single-use state, and what must be true of whoever presents it.
+//! A pending link: the single-use state, and the conditions for its presentation.
 
 use std::str::FromStr;
 
@@ -28,7 +28,7 @@ impl StateToken {
         self.0.expose_secret()
     }
 
-    /// What the store knows the state by.
+    /// Hash of the state, its key in the store.
     #[must_use]
     pub fn hash(&self) -> StateHash {
         StateHash::of(self.expose())
@@ -58,7 +58,7 @@ pub struct SessionBinding(SecretString);
 pub struct InvalidSessionBinding;
 
 impl SessionBinding {
-    /// What the store knows the binding by.
+    /// Hash of the binding, its only form in the store.
     #[must_use]
     pub fn hash(&self) -> SessionBindingHash {
         SessionBindingHash::of(self.0.expose_secret())
@@ -74,16 +74,16 @@ impl FromStr for SessionBinding {
     }
 }
 
-/// What a caller presents to finish a link.
+/// Data that a caller presents to finish a link.
 #[derive(Clone, Debug)]
 pub struct Presentation {
     /// The code that the browser brought.
     pub code: AuthorizationCode,
-    /// The state that came with it.
+    /// The state that the browser brought with the code.
     pub state: StateToken,
-    /// Whose account it is to be; as when the link began.
+    /// Owner of the account to be linked; the same as when the link began.
     pub owner: Owner,
-    /// The browser session; as when the link began.
+    /// The browser session; the same as when the link began.
     pub session_binding: SessionBinding,
 }
 
@@ -92,40 +92,40 @@ pub struct Presentation {
 pub struct PendingLink {
     /// The state's hash, the key.
     pub state: StateHash,
-    /// Whose account it is to be.
+    /// Owner of the account to be linked.
     pub owner: Owner,
-    /// The browser session it is tied to.
+    /// The browser session that the link is tied to.
     pub session_binding: SessionBindingHash,
-    /// Where the browser comes back to; needed again when the code is exchanged.
+    /// URI that the browser comes back to; needed again when the code is exchanged.
     pub redirect_uri: RedirectUri,
-    /// What the person is asked to grant.
+    /// Scopes that the person is asked to grant.
     pub scopes: RequestedScopes,
-    /// The one account that may come of it; `None` for any.
+    /// The only account that the link may lead to; `None` for any.
     pub account: Option<AccountId>,
-    /// When the link began.
+    /// Moment at which the link began.
     pub create_time: OffsetDateTime,
-    /// From when on the state is refused.
+    /// Moment from which on the state is refused.
     pub expire_time: OffsetDateTime,
-    /// The first code that was presented with it; `None` while unspent.
+    /// Hash of the first code that was presented with it; `None` while unspent.
     pub spent_by: Option<CodeHash>,
 }
 
-/// Why a state does not serve.
+/// Reason for which a state is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateRejection {
-    /// We never made it, or forgot it long after its end.
+    /// The state was not issued here, or was forgotten long after its end.
     #[error("this state was not issued here")]
     Unknown,
-    /// Its time is over.
+    /// The state has expired.
     #[error("this state has expired")]
     Expired,
     /// Another code was presented with it, its code came with another state, or the replay time is over.
     #[error("this state or its code has been used")]
     Used,
-    /// It was made for another owner.
+    /// The state was issued for another owner.
     #[error("this state was issued for another owner")]
     OtherOwner,
-    /// It was made for another browser session.
+    /// The state was issued for another browser session.
     #[error("this state was issued for another browser session")]
     OtherSession,
 }

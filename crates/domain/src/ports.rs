@@ -1,4 +1,4 @@
-//! What the use cases need from the outside: one trait for each outside party.
+//! Ports of the use cases to the outside: one trait for each outside party.
 //!
 //! Everywhere `Ok(None)` means "not there", and `Err` means "could not tell".
 

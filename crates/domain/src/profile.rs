@@ -1,4 +1,4 @@
-//! What `/me` says of an account.
+//! Profile of an account, as `/me` answers it.
 
 use crate::{AppScopedUserId, ProfessionalAccountId, Username};
 

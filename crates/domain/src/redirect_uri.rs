@@ -1,4 +1,4 @@
-//! Where Instagram sends the browser back to.
+//! Redirect URI: the address to which Instagram sends the browser back.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use url::{Host, Url};
 /// A redirect URI: absolute, https (or http to a loopback host), without fragment and user info, at most
 /// 2,048 bytes.
 ///
-/// Kept to the letter: Instagram compares it character by character, so it is never normalised.
+/// Kept to the letter, never normalised: Instagram compares it character by character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RedirectUri(String);
 

@@ -1,4 +1,4 @@
-//! Permissions: what is asked of a person, and what the person granted.
+//! Permissions: those requested of a person, and those that the person granted.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(String);
 
-/// Names that permissions had until 2025-01-27, and what they are called since; one had two.
+/// Old names of permissions (until 2025-01-27) with their present names; one permission had two old ones.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>
 /// and Meta's early pages.
@@ -42,8 +42,8 @@ impl Scope {
         Self("instagram_business_content_publish".to_owned())
     }
 
-    /// The present name of a permission that Instagram has renamed; `None` where this is no old name. One old name
-    /// spoils a whole authorization.
+    /// The present name of a permission that Instagram has renamed; `None` where this is no old name. One old name in
+    /// an authorization request makes all of it fail.
     #[must_use]
     pub fn present_name(&self) -> Option<&'static str> {
         RENAMED.iter().find(|(old, _)| *old == self.0).map(|(_, present)| *present)
@@ -72,7 +72,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a person is asked to grant: 1 to 20 permissions, [`Scope::basic`] always among them.
+/// Permissions that a person is asked to grant: 1 to 20, [`Scope::basic`] always among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestedScopes(BTreeSet<Scope>);
 
@@ -93,7 +93,7 @@ impl RequestedScopes {
         if all.len() <= 20 { Ok(Self(all)) } else { Err(TooManyScopes) }
     }
 
-    /// What is asked for where the caller names nothing: reading and publishing.
+    /// Default permissions where the caller names none: reading and publishing.
     #[must_use]
     pub fn usual() -> Self {
         Self(BTreeSet::from([Scope::basic(), Scope::content_publish()]))
@@ -114,17 +114,17 @@ impl RequestedScopes {
     }
 }
 
-/// What a person granted.
+/// Permissions that a person granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrantedScopes {
-    /// Instagram said so; the set may be empty.
+    /// Instagram named the permissions; the set may be empty.
     Known(BTreeSet<Scope>),
-    /// Instagram did not say.
+    /// Instagram did not name them.
     Unknown,
 }
 
 impl GrantedScopes {
-    /// Whether Instagram said what was granted and `scope` is not among it.
+    /// Whether Instagram named the granted permissions and `scope` is not among them.
     #[must_use]
     pub fn lack(&self, scope: &Scope) -> bool {
         matches!(self, Self::Known(granted) if !granted.contains(scope))
@@ -139,7 +139,7 @@ impl GrantedScopes {
         known.into_iter().flatten()
     }
 
-    /// Whether Instagram said what was granted.
+    /// Whether Instagram named the granted permissions.
     #[must_use]
     pub fn are_known(&self) -> bool {
         matches!(self, Self::Known(_))

@@ -22,8 +22,7 @@ impl TokenText {
         self.0.expose_secret()
     }
 
-    /// Whether both are the same text. For tokens of ours only: the comparison takes as long as they are
-    /// alike.
+    /// Whether both texts are equal. For our own tokens only: the comparison is not constant-time.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.expose() == other.expose()
@@ -40,18 +39,18 @@ impl FromStr for TokenText {
     }
 }
 
-/// The token that a code was exchanged for. It lives an hour and is never what a link stores.
+/// The token that a code was exchanged for. It lives an hour; a linked account does not keep it.
 #[derive(Clone, Debug)]
 pub struct ShortLivedToken(TokenText);
 
-/// The token that a linked account keeps: weeks of life, renewable.
+/// The token that a linked account keeps: it lives for weeks and can be renewed.
 #[derive(Clone, Debug)]
 pub struct LongLivedToken(TokenText);
 
 macro_rules! token {
     ($name:ident) => {
         impl $name {
-            /// Says of a token's text which kind of token it is.
+            /// Makes a token of this kind from its text.
             #[must_use]
             pub fn new(text: TokenText) -> Self {
                 Self(text)

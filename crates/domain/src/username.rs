@@ -1,4 +1,4 @@
-//! Instagram's handle of an account.
+//! Username: Instagram's handle of an account.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What may happen to an account.
+//! Tests of the changes of an account.
 
 use rstest::rstest;
 use time::{Duration, OffsetDateTime};

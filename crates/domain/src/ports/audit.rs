@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::StoreError;
 use crate::{AccountId, AuditEntry, AuditId, CallerName, Owner};
 
-/// Some audit entries, newest first, ties by descending id. Every limit that is given must be met.
+/// A query for audit entries, newest first, ties by descending id. Entries meet all conditions that are given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditPage {
     /// Only tokens of this account.
@@ -19,22 +19,23 @@ pub struct AuditPage {
     pub since: Option<OffsetDateTime>,
     /// Begins behind the entry with this time and id; `None` at the newest.
     pub after: Option<(OffsetDateTime, AuditId)>,
-    /// How many entries at most.
+    /// Maximum number of entries.
     pub limit: u64,
 }
 
-/// Remembers which token was handed to whom. Entries outlive their accounts.
+/// Log of the tokens that were handed out. Entries outlive their accounts.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Keeps an entry for good. Only once it has returned may the token leave.
+    /// Stores an entry for good. The token may leave only after this has returned.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may have been kept all the same.
+    /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may
+    /// have been stored all the same.
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError>;
 
-    /// One page of entries. One that cannot be read is left out.
+    /// One page of entries. An entry that cannot be read is left out.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Instagram: what it can be asked, and what its failures mean.
+//! Instagram: the calls to it, and the meaning of its failures.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::{
     TokenLifetime, TokenText,
 };
 
-/// What a code was exchanged for.
+/// Result of a code exchange.
 #[derive(Clone, Debug)]
 pub struct CodeExchange {
     /// The short-lived token.
     pub token: ShortLivedToken,
     /// The person's id, app-scoped in kind; `None` where Instagram left it out.
     pub user_id: Option<AppScopedUserId>,
-    /// What the person granted.
+    /// Scopes that the person granted.
     pub granted_scopes: GrantedScopes,
 }
 
-/// The numbers in Instagram's answer by which its support and its documentation know an error.
+/// Error numbers of Instagram's answer, for its documentation and its support.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphFacts {
     /// `code`; `None` where the answer had none.
@@ -36,7 +36,7 @@ pub struct GraphFacts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct InstagramError {
-    /// What it means for us.
+    /// Meaning of the failure for us.
     pub kind: InstagramErrorKind,
     /// Instagram's own numbers for it.
     pub facts: GraphFacts,
@@ -57,7 +57,7 @@ impl From<InstagramErrorKind> for InstagramError {
     }
 }
 
-/// What a failed call to Instagram means.
+/// Meaning of a failed call to Instagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstagramErrorKind {
     /// Nothing left us: no connection, no name, no TLS.
@@ -66,7 +66,7 @@ pub enum InstagramErrorKind {
     /// The request was sent, and no whole answer came back.
     #[error("Instagram did not answer")]
     NoAnswer,
-    /// Instagram answered that it has trouble of its own.
+    /// Instagram answered that it is itself unavailable.
     #[error("Instagram is unavailable")]
     Unavailable,
     /// Instagram refused the token once, and did not when it was asked again.
@@ -75,29 +75,29 @@ pub enum InstagramErrorKind {
     /// Instagram throttles us.
     #[error("Instagram throttles our requests")]
     RateLimited {
-        /// How long to stay away.
+        /// Time to wait before the next call.
         retry_after: Duration,
     },
     /// Instagram refused the token for this reason. To be believed only when said twice.
     #[error("Instagram refused the token")]
     TokenRejected(ReauthorizationReason),
-    /// Instagram does not know the session of the token (452). It counts against a token that Instagram has
-    /// only just given, and against no other.
+    /// Instagram does not know the session of the token (452). This counts as a refusal only for a token that Instagram
+    /// has just issued.
     #[error("Instagram does not know the token's session")]
     SessionUnknown,
     /// Instagram refused the code: used, expired, unknown.
     #[error("Instagram refused the authorization code")]
     CodeRejected,
-    /// Instagram found another redirect URI than in the authorization, or a wrong app secret: it has one
-    /// text for both.
+    /// The redirect URI differs from that of the authorization, or the app secret is wrong: Instagram has one text for
+    /// both.
     #[error(
         "Instagram says that the redirect URI differs; a wrong app secret gets the same answer"
     )]
     RedirectUriRejected,
-    /// Wrong app id or secret, missing tester role or access level, a restricted app.
+    /// Instagram refuses the app: wrong app id or secret, missing tester role or access level, a restricted app.
     #[error("Instagram refuses the app: check app id, app secret, tester role and access level")]
     AppMisconfigured,
-    /// Instagram accepted the request, and its answer lacks what it must hold.
+    /// Instagram accepted the request, and its answer lacks a required part.
     #[error("Instagram accepted the request and sent an answer that we cannot read")]
     Unreadable,
     /// Instagram refused the request for a reason that we do not know.
@@ -107,12 +107,12 @@ pub enum InstagramErrorKind {
 
 /// Instagram, as this app sees it.
 ///
-/// Every call ends within 10 seconds. Calls that only read are repeated inside that time where it may help;
-/// a code is never sent twice.
+/// Every call ends within 10 seconds. Calls that only read are retried inside that time where it may help; a code is
+/// never sent twice.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Instagram: Send + Sync {
-    /// The URL to send a person to, to come back to `redirect_uri` with a code and `state`. Asks nobody.
+    /// URL for a person's browser, which comes back to `redirect_uri` with a code and `state`. Makes no call.
     ///
     /// With `force_reauth` the person must log in even with a session at Instagram.
     fn authorization_url(

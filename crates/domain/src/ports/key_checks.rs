@@ -1,10 +1,10 @@
-//! What tells whether a sealing key is the one that its id stands for.
+//! Check values: they tell whether a sealing key is the one that its id stands for.
 
 use async_trait::async_trait;
 
 use crate::ports::{SealContext, StoreError};
 
-/// Keeps a check value for each sealing key, and finds what is sealed under a key.
+/// Stores a check value for each sealing key, and finds the secrets that are sealed under a key.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait KeyChecks: Send + Sync {
@@ -16,15 +16,15 @@ pub trait KeyChecks: Send + Sync {
     async fn find(&self, key_id: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Stores a check value for the key with this id, unless one is stored already, and returns the stored one. Of
-    /// several that store at once one is first, and all are told its value.
+    /// several concurrent calls the first one wins, and all get its value.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
     async fn keep(&self, key_id: &str, check_value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// At most `limit` secrets that are sealed under the key with this id, each with its context. A row that cannot be read
-    /// is left out.
+    /// At most `limit` secrets that are sealed under the key with this id, each with its context. A row that cannot be
+    /// read is left out.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ pub trait KeyChecks: Send + Sync {
         limit: u64,
     ) -> Result<Vec<(SealContext, Vec<u8>)>, StoreError>;
 
-    /// The ids of the keys that something is sealed under, except for those in `known`.
+    /// Ids of the keys under which secrets are sealed, except for those in `known`.
     ///
     /// # Errors
     ///

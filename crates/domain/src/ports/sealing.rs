@@ -2,14 +2,14 @@
 
 use crate::ports::Cause;
 
-/// What a sealed text belongs to. It does not open anywhere else.
+/// Context that a sealed text belongs to. It opens in no other one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealContext {
     /// The table.
     pub table: &'static str,
     /// The row's id.
     pub row: Vec<u8>,
-    /// What the secret is for.
+    /// Purpose of the secret.
     pub purpose: &'static str,
 }
 
@@ -22,7 +22,7 @@ pub enum SealError {
     /// The key that sealed it is not configured.
     #[error("sealed under key {0:?}, which is not among the configured keys")]
     UnknownKey(String),
-    /// It is damaged, was moved from elsewhere, or the key is another one.
+    /// The sealed text is damaged or was moved from elsewhere, or the key is another one under the same id.
     #[error("the sealed secret does not open")]
     Rejected,
     /// The system gave no randomness.
@@ -30,7 +30,7 @@ pub enum SealError {
     NoRandomness(#[source] Cause),
 }
 
-/// Seals secrets under the newest key, and opens what any configured key has sealed.
+/// Seals secrets under the newest key, and opens secrets that any configured key has sealed.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 pub trait TokenCipher: Send + Sync {
     /// Seals `secret` for `context`.
@@ -40,7 +40,7 @@ pub trait TokenCipher: Send + Sync {
     /// [`SealError::NoKeys`] and [`SealError::NoRandomness`].
     fn seal(&self, context: &SealContext, secret: &str) -> Result<Vec<u8>, SealError>;
 
-    /// Opens what was sealed for `context`.
+    /// Opens a secret that was sealed for `context`.
     ///
     /// # Errors
     ///

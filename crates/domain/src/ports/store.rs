@@ -16,15 +16,15 @@ use crate::{
     LongLivedToken, OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
 };
 
-/// How long a lease lasts. Ours: as long as a holder takes at most between two writes where the store answers
-/// within 3 seconds, which is a second between two extensions and three calls (an extension, a look-up, and the
-/// write of what Instagram answered). A dead holder is to be replaced within 15 seconds: 5 are left for its last
-/// write, which may arrive after its death, for the look of whoever waits, and for that one's claim.
+/// Lifetime of a lease. Ours: the maximum time between two writes of a holder where the store answers within 3 seconds,
+/// which is a second between two extensions and three calls (an extension, a look-up, and the write of Instagram's
+/// answer). A dead holder is to be replaced within 15 seconds: 5 are left for its last write, which may arrive after
+/// its death, for the look of the one that waits, and for that one's claim.
 pub const LEASE: Duration = Duration::from_secs(10);
 
-/// More than any lease has left by a clock that only goes on. One that has more comes from a store whose clock was
-/// set back: it counts as ended, else nobody could take it before that clock has caught up. Twice a lease, so that a
-/// clock that is set right by some seconds takes nobody's lease away.
+/// Maximum time that a lease is believed to have left; by a clock that only goes on, none has that much. A lease with
+/// more comes from a store whose clock was set back: it counts as ended, else nobody could take it before that clock
+/// has caught up. Twice a lease, so that a clock that is set right by some seconds takes nobody's lease away.
 pub const MAX_LEASE_LEFT: Duration = LEASE.saturating_mul(2);
 
 /// An error of the layer below, kept for the log.
@@ -62,30 +62,30 @@ impl Error for Cause {
     }
 }
 
-/// A store could not do what it was asked.
+/// A store could not execute a call.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else changed the row since it was read: read again.
     #[error("the row was changed by somebody else")]
     Conflict,
-    /// The lease is not held by whoever wanted to work under it, or not any more.
+    /// The holder does not hold the lease, or not any more.
     #[error("the lease is not held any more")]
     LeaseLost,
     /// The store cannot be reached, hangs, or lacks migrations.
     #[error("the store is unavailable")]
     Unavailable(#[source] Cause),
-    /// There is more to do than the store can begin in time. Nothing was done, and it is not away.
+    /// The store has more to do than it can begin in time. Nothing was done, and the store is not away.
     #[error("the store has too much to do")]
     Overloaded(#[source] Cause),
-    /// What is stored cannot be read back: damaged, or sealed under a key that is not configured.
+    /// A stored row cannot be read back: damaged, or sealed under a key that is not configured.
     #[error("a stored row cannot be read")]
     Corrupt(#[source] Cause),
-    /// The store refused for a reason that is our fault.
+    /// The store refused a statement, and the fault is ours.
     #[error("the store refused a statement")]
     Internal(#[source] Cause),
 }
 
-/// By what an account is looked up.
+/// Key by which an account is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountKey {
     /// Our id.
@@ -97,7 +97,7 @@ pub enum AccountKey {
     Username(Username),
 }
 
-/// Which accounts a listing shows, by the stored mark: an account that has expired is marked by the next sweep.
+/// Filter of a listing by the stored mark: an account that has expired is marked by the next sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
     /// Only accounts that are not marked.
@@ -113,13 +113,13 @@ pub struct AccountPage {
     pub owners: OwnerScope,
     /// Only accounts of this status; `None` for all.
     pub status: Option<StatusFilter>,
-    /// Begins behind this place; `None` at the beginning.
+    /// Position behind which the page begins; `None` for the first page.
     pub after: Option<ListingPosition>,
-    /// How many accounts at most.
+    /// Maximum number of accounts.
     pub limit: u64,
 }
 
-/// Keeps linked accounts and, apart from them, their tokens.
+/// Stores linked accounts and, apart from them, their tokens.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Accounts: Send + Sync {
@@ -133,7 +133,7 @@ pub trait Accounts: Send + Sync {
     /// For each of `keys` the account that [`find`](Self::find) would find, in their order. Reads no token. An account
     /// that cannot be read is left out, as if it were not there.
     ///
-    /// Takes a number of round trips that does not depend on how many keys there are.
+    /// The number of round trips does not depend on the number of keys.
     ///
     /// # Errors
     ///
@@ -150,8 +150,7 @@ pub trait Accounts: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError>;
 
-    /// An account and the token that belongs to this revision of it; no token where it was destroyed and the account
-    /// kept.
+    /// An account and the token of this revision of it; no token where the token was destroyed and the account kept.
     ///
     /// # Errors
     ///
@@ -175,13 +174,13 @@ pub trait Accounts: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Stores an account as one whose token Instagram refuses, if `holder` holds the renewal lease on it, the stored
-    /// revision is still `former_revision`, and no newer reading of the profile is stored: neither whoever held the
-    /// lease in between nor a reading raises the revision, and a well reading contradicts the refusal. Extends the
+    /// revision is still `former_revision`, and no newer reading of the profile is stored: neither another holder in
+    /// between nor a reading raises the revision, and a reading that succeeded contradicts the refusal. Extends the
     /// lease: all or nothing.
     ///
     /// # Errors
     ///
-    /// [`StoreError::LeaseLost`] when another holds the lease, or did since; [`StoreError::Conflict`] as for
+    /// [`StoreError::LeaseLost`] when another holds the lease, or has held it since; [`StoreError::Conflict`] as for
     /// [`update`](Self::update); [`StoreError::Unavailable`].
     async fn mark_refused(
         &self,
@@ -190,15 +189,15 @@ pub trait Accounts: Send + Sync {
         holder: LeaseHolder,
     ) -> Result<(), StoreError>;
 
-    /// Forgets an account and its token, if the stored revision is still `revision`.
+    /// Deletes an account and its token, if the stored revision is still `revision`.
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] when it is not, or the account is gone; [`StoreError::Unavailable`].
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError>;
 
-    /// Marks accounts whose token is past its expiry at `now` and that are not marked, at most `limit`, each as a
-    /// change of it. Returns how many it marked.
+    /// Marks at most `limit` unmarked accounts whose token is past its expiry at `now`, each as a change of it. Returns
+    /// the number of accounts marked.
     ///
     /// # Errors
     ///
@@ -206,7 +205,7 @@ pub trait Accounts: Send + Sync {
     async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError>;
 }
 
-/// Keeps the states of links that have begun.
+/// Stores the states of links that have begun.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait PendingLinks: Send + Sync {
@@ -225,10 +224,10 @@ pub trait PendingLinks: Send + Sync {
     async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError>;
 }
 
-/// The end of an attempt that succeeded, and all that is stored with it.
+/// The successful end of an attempt, and all that is stored with it.
 #[derive(Clone, Debug)]
 pub struct CompletedLink {
-    /// The account of another owner that needs re-authorisation and makes room: its id and revision.
+    /// Id and revision of another owner's account that needs re-authorisation and makes room.
     pub displaced: Option<(AccountId, i64)>,
     /// The account as it shall be stored.
     pub account: InstagramAccount,
@@ -236,17 +235,17 @@ pub struct CompletedLink {
     pub former_revision: Option<i64>,
     /// The token; `None` when the stored one is newer and stays.
     pub token: Option<LongLivedToken>,
-    /// What was asked for and not granted.
+    /// Scopes that were requested and not granted.
     pub missing_scopes: Vec<Scope>,
-    /// When the attempt ended.
+    /// Moment at which the attempt ended.
     pub end_time: OffsetDateTime,
 }
 
-/// Keeps attempts to link, and the lease that makes each the work of one holder at a time.
+/// Stores attempts to link, and the lease that makes each the work of one holder at a time.
 ///
-/// A lease lasts for [`LEASE`] from each write of its holder. Then, and only then, another may take over. A holder
-/// that was replaced stays replaced, also when its successor has given the lease back: it may only claim anew, as a
-/// holder with an id of its own, and begin anew with what is stored by then.
+/// A lease lasts for [`LEASE`] from each write of its holder. Then, and only then, another may take over. A holder that
+/// was replaced stays replaced, also when its successor has released the lease: it may only claim anew, as a holder
+/// with an id of its own, and begin anew with the rows stored by then.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait LinkAttempts: Send + Sync {
@@ -265,8 +264,8 @@ pub trait LinkAttempts: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError>;
 
-    /// Takes the lease if nobody holds it, and returns the attempt as it is from then on. `None` while
-    /// somebody holds it, once the attempt has ended, and where there is no attempt.
+    /// Takes the lease if nobody holds it, and returns the attempt as it is from then on. `None` while somebody holds
+    /// it, once the attempt has ended, and where there is no attempt.
     ///
     /// # Errors
     ///
@@ -277,8 +276,7 @@ pub trait LinkAttempts: Send + Sync {
         holder: LeaseHolder,
     ) -> Result<Option<LinkAttempt>, StoreError>;
 
-    /// Moves the attempt to `phase` and extends the lease. `Ended` gives the lease back and erases the
-    /// short-lived token.
+    /// Moves the attempt to `phase` and extends the lease. `Ended` releases the lease and erases the short-lived token.
     ///
     /// # Errors
     ///
@@ -290,7 +288,7 @@ pub trait LinkAttempts: Send + Sync {
         phase: &Phase,
     ) -> Result<(), StoreError>;
 
-    /// Gives the lease back with the attempt in `phase`, so that the same call may go on at once.
+    /// Releases the lease with the attempt in `phase`, so that a repetition of the call may go on at once.
     ///
     /// # Errors
     ///
@@ -315,10 +313,10 @@ pub trait LinkAttempts: Send + Sync {
         link: &CompletedLink,
     ) -> Result<(), StoreError>;
 
-    /// Tidies up, at most `limit` rows of each kind: ends unheld attempts that nobody came back for within
-    /// an hour (as interrupted, erasing a short-lived token; as rejected where the code was never taken, for
-    /// it is past its own hour), and forgets attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they served, and
-    /// renewal leases that have ended on accounts that are gone. Returns how many rows it touched.
+    /// Sweeps at most `limit` rows of each kind: ends unheld attempts that nobody came back for within an hour (as
+    /// interrupted, erasing a short-lived token; as rejected where the code was never taken, for it is past its own
+    /// hour), and deletes attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they ended, and
+    /// renewal leases that have ended on accounts that are gone. Returns the number of rows touched.
     ///
     /// # Errors
     ///
@@ -340,14 +338,14 @@ pub trait RenewalLeases: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError>;
 
-    /// Lets the lease last anew, if nobody has held it since `holder` claimed it.
+    /// Starts the lease's lifetime anew, if nobody else has held it since `holder` claimed it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::LeaseLost`] when somebody has, or `holder` has given it back; [`StoreError::Unavailable`].
+    /// [`StoreError::LeaseLost`] when somebody has, or `holder` has released it; [`StoreError::Unavailable`].
     async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError>;
 
-    /// Gives the lease back; nothing happens where another holds it.
+    /// Releases the lease; nothing happens where another holds it.
     ///
     /// # Errors
     ///
@@ -359,7 +357,7 @@ pub trait RenewalLeases: Send + Sync {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait StoreProbe: Send + Sync {
-    /// Asks the store for something small, and whether all migrations that we know are there.
+    /// Checks that the store answers a small query and has all migrations that we know.
     ///
     /// # Errors
     ///

@@ -7,18 +7,18 @@ use time::OffsetDateTime;
 
 use crate::{AccountId, AuditId, LeaseHolder, StateToken};
 
-/// Business time: what tokens, states and codes are judged by.
+/// Business clock: the time by which tokens, states and codes are judged.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 pub trait Clock: Send + Sync {
     /// The present moment in UTC, in whole microseconds. Never waits.
     fn now(&self) -> OffsetDateTime;
 }
 
-/// Waiting, and measuring how long something takes: real time, which nobody sets.
+/// Waiting, and measuring of spans: real time, which nobody sets.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Timer: Send + Sync {
-    /// The present moment, to be compared with another one. Never goes back, and never waits.
+    /// The present moment, for comparison with another one. Never goes back, and never waits.
     fn now(&self) -> Instant;
 
     /// Returns after `span`.
