@@ -1,4 +1,4 @@
-//! Begins a link: a single-use state, and the URL to send a person to.
+//! Begins a link: makes a single-use state, and the URL to send a person to.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use time::OffsetDateTime;
 
 /// Begins links.
 pub struct BeginLink {
-    /// Where an account to be re-authorised is found.
+    /// Store of the account to be re-authorised.
     pub accounts: Arc<dyn Accounts>,
-    /// Where the state is kept.
+    /// Store of the state.
     pub pending_links: Arc<dyn PendingLinks>,
-    /// Where the person is sent.
+    /// Instagram, to which the person is sent.
     pub instagram: Arc<dyn Instagram>,
     /// Business time.
     pub clock: Arc<dyn Clock>,
-    /// Makes the state.
+    /// Source of the state.
     pub ids: Arc<dyn Ids>,
     /// The redirect URIs that may be used; empty for any.
     pub redirect_uris: Vec<RedirectUri>,
-    /// How long a state lives.
+    /// Lifetime of a state.
     pub state_ttl: Duration,
 }
 
-/// What a link begins with.
+/// Arguments of [`BeginLink::execute`].
 #[derive(Clone, Debug)]
 pub struct BeginLinkCommand {
-    /// Whose account it will be.
+    /// Owner of the account to be linked.
     pub owner: Owner,
-    /// Where the browser shall come back to.
+    /// URI that the browser shall come back to.
     pub redirect_uri: RedirectUri,
-    /// What to ask for; `None` for what was granted before, or else the usual.
+    /// Scopes to ask for; `None` for those granted before, or else the default ones.
     pub scopes: Option<RequestedScopes>,
     /// Whether the person must log in even with a session at Instagram.
     pub force_reauth: bool,
@@ -49,11 +49,11 @@ pub struct BeginLinkCommand {
 /// A link that has begun.
 #[derive(Clone)]
 pub struct BegunLink {
-    /// Where to send the person's browser. Holds the state.
+    /// URL to send the person's browser to. Holds the state.
     pub authorization_url: String,
     /// The state in it.
     pub state: StateToken,
-    /// From when on it is refused.
+    /// Moment from which on the state is refused.
     pub expire_time: OffsetDateTime,
 }
 
@@ -64,13 +64,13 @@ impl fmt::Debug for BegunLink {
     }
 }
 
-/// Why a link does not begin.
+/// Reason for which a link does not begin.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BeginLinkError {
     /// The redirect URI is not one of those that may be used.
     #[error("the redirect URI is not on the list of allowed ones")]
     RedirectUriRejected,
-    /// The account to be re-authorised is not there, or another owner's.
+    /// The account to be re-authorised does not exist, or is another owner's.
     #[error("there is no such account of this owner")]
     AccountNotFound,
     /// The store failed.
@@ -79,11 +79,11 @@ pub enum BeginLinkError {
 }
 
 impl BeginLink {
-    /// Makes and keeps a state.
+    /// Makes a state and stores it.
     ///
     /// # Errors
     ///
-    /// Any [`BeginLinkError`]; nothing is kept then.
+    /// Any [`BeginLinkError`]; nothing is stored then.
     pub async fn execute(&self, command: BeginLinkCommand) -> Result<BegunLink, BeginLinkError> {
         let any = self.redirect_uris.is_empty();
         if !any && !self.redirect_uris.contains(&command.redirect_uri) {
@@ -127,7 +127,7 @@ impl BeginLink {
     }
 }
 
-/// What was granted before, or the usual where nothing is known.
+/// Scopes to ask for by default: those granted before, or the usual ones where none are known.
 fn formerly(granted: Option<&GrantedScopes>) -> RequestedScopes {
     let known = granted.filter(|granted| granted.are_known());
     let former = known.map(|granted| RequestedScopes::new(granted.iter().cloned()));

@@ -1,4 +1,4 @@
-//! Hands out an account's token, once it is written down to whom.
+//! Hands out an account's token, after an audit entry of its recipient is stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::{DeadToken, RefreshAccount, RefreshAccountError, RefreshedAccount};
 
 /// Hands out tokens.
 pub struct FetchAccessToken {
-    /// Where accounts and tokens are kept.
+    /// Store of accounts and tokens.
     pub accounts: Arc<dyn Accounts>,
-    /// Where it is written down who was handed which.
+    /// Log of the tokens that were handed out, with their recipients.
     pub audit: Arc<dyn AuditLog>,
-    /// What renews a token that does not live long enough.
+    /// Use case that renews a token whose remaining lifetime is too short.
     pub refresh: Arc<RefreshAccount>,
     /// Business time.
     pub clock: Arc<dyn Clock>,
-    /// Makes ids of audit entries.
+    /// Source of the ids of audit entries.
     pub ids: Arc<dyn Ids>,
 }
 
-/// Which token is asked for, and by whom.
+/// Arguments of [`FetchAccessToken::execute`].
 #[derive(Clone, Debug)]
 pub struct FetchAccessTokenCommand {
     /// The account.
     pub account: AccountId,
-    /// Whose it must be.
+    /// Owners, one of whom must own the account.
     pub owners: OwnerScope,
-    /// How long the token must live at least.
+    /// Minimum remaining lifetime of the token.
     pub min_ttl: Duration,
-    /// Who asks, and what for.
+    /// Caller, with its purpose and its call.
     pub recipient: Recipient,
 }
 
@@ -48,25 +48,25 @@ pub struct FetchedAccessToken {
     pub account: InstagramAccount,
 }
 
-/// Why no token is handed out.
+/// Reason for which no token is handed out.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FetchAccessTokenError {
-    /// The account is not there, or of an owner outside the scope.
+    /// The account does not exist, or its owner is outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// The token is dead.
     #[error("the token is dead: the person must consent again")]
     ReauthorizationRequired(Box<DeadToken>),
-    /// The token lives, but shorter than asked, and cannot be renewed now.
+    /// The token lives, but for less than the minimum, and cannot be renewed now.
     #[error("the token lives shorter than asked and is not renewed")]
     MinTtlUnmet {
-        /// Until when it lives.
+        /// Moment at which it expires.
         expire_time: OffsetDateTime,
-        /// Why it is not renewed.
+        /// Reason for which it is not renewed.
         #[source]
         cause: NotRenewed,
     },
-    /// The store failed: what is not written down does not leave.
+    /// The store failed; without an audit entry no token is handed out.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The work of renewing panicked.
@@ -74,13 +74,13 @@ pub enum FetchAccessTokenError {
     Panicked,
 }
 
-/// Why a token that lives was not renewed.
+/// Reason for which a living token was not renewed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotRenewed {
     /// Instagram renews no token younger than [`MINIMUM_RENEWAL_AGE`].
     #[error("the token is too young")]
     TooYoung {
-        /// In how long it will be old enough.
+        /// Time until it is old enough.
         wait: Duration,
     },
     /// Instagram could not help now.
@@ -88,15 +88,15 @@ pub enum NotRenewed {
     Instagram(InstagramError),
 }
 
-/// An account whose token lives, and its token.
+/// An account with a living token, and that token.
 type Living = (InstagramAccount, LongLivedToken);
 
 impl FetchAccessToken {
-    /// Hands out the account's token if it lives long enough, and renews it before if it does not. Asks
-    /// nobody, and waits for nobody's renewal, where it does.
+    /// Hands out the account's token. One that lives long enough is handed out at once, without a call to Instagram and
+    /// without a wait for another's renewal; any other one is renewed first, where it can be.
     ///
-    /// The entry in the audit lasts before this returns. Dropping the future ends the waiting, not a renewal,
-    /// nor the life of `place`, which is what the caller occupies while one runs.
+    /// The audit entry is stored before this returns. Dropping the future ends the waiting, not a renewal: a renewal
+    /// that this call started keeps `place`, the caller's slot, until its end.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl FetchAccessToken {
         self.execute_with(&command, renewal).await
     }
 
-    /// [`execute`](Self::execute) with `renewal`, which is begun only where the token does not live long enough.
+    /// [`execute`](Self::execute) with `renewal`, which is polled only where the token does not live long enough.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl FetchAccessToken {
         young.then(|| unmet(account, cause))
     }
 
-    /// Why no more life could be had.
+    /// Error for a token whose remaining lifetime stays too short.
     fn unmet(
         &self,
         account: &InstagramAccount,
@@ -202,7 +202,7 @@ impl FetchAccessToken {
     }
 }
 
-/// The same refusal, with what Instagram said where it was `renewal` that found the token dead.
+/// The same refusal, with Instagram's numbers where it was `renewal` that found the token dead.
 fn found_out(
     error: FetchAccessTokenError,
     renewal: &Result<RefreshedAccount, RefreshAccountError>,

@@ -1,4 +1,4 @@
-//! Answers what is stored of one account: the hot path, one read and nothing else.
+//! Answers the stored data of one account: the hot path, one read and nothing else.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use ig_domain::{AccountView, OwnerScope};
 
 /// Reads accounts.
 pub struct GetAccount {
-    /// Where accounts are kept.
+    /// Store of accounts.
     pub accounts: Arc<dyn Accounts>,
     /// Business time, by which the status is judged.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why an account is not answered.
+/// Reason for which an account is not answered.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GetAccountError {
-    /// It is not there, or of an owner outside the scope.
+    /// The account does not exist, or its owner is outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// The store failed.
@@ -25,7 +25,7 @@ pub enum GetAccountError {
 }
 
 impl GetAccount {
-    /// The account with this key, if it is one of `owners`'.
+    /// The account with this key, if its owner is one of `owners`.
     ///
     /// # Errors
     ///

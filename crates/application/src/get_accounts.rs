@@ -1,4 +1,4 @@
-//! Answers what is stored of many accounts at once.
+//! Answers the stored data of many accounts at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use ig_domain::{AccountView, OwnerScope};
 
 /// Reads many accounts.
 pub struct GetAccounts {
-    /// Where accounts are kept.
+    /// Store of accounts.
     pub accounts: Arc<dyn Accounts>,
     /// Business time, by which the status is judged.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What was found under many keys.
+/// Result of a look-up of many keys.
 #[derive(Clone, Debug)]
 pub struct FoundAccounts {
     /// The accounts, each once, by ascending id.
     pub accounts: Vec<AccountView>,
-    /// The keys under which nothing was found, in the order in which they came.
+    /// The keys without an account, in the order in which they came.
     pub not_found: Vec<AccountKey>,
 }
 
 impl GetAccounts {
-    /// The accounts with these keys, as far as they are `owners`'.
+    /// The accounts with these keys whose owner is one of `owners`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Keeping a lease while Instagram takes its time.
+//! Extension of a lease during a call to Instagram.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures_util::future::{maybe_done, select};
 use ig_domain::ports::{StoreError, Timer};
 
-/// How often a holder extends its lease while it waits for Instagram.
+/// Interval between two extensions of a lease during a call to Instagram.
 const LEASE_EXTENSION_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Waits for `call`, and runs `extend` again and again meanwhile.
+/// Waits for `call`, and meanwhile runs `extend` again and again, each time after [`LEASE_EXTENSION_INTERVAL`].
 ///
-/// An extension that fails changes nothing: the next one may succeed, and whoever has lost the lease learns it by
-/// its next write. One that is under way when `call` ends is waited for, so that it never comes after that write.
+/// An extension that fails changes nothing: the next one may succeed, and a holder that has lost the lease learns it by
+/// its next write. An extension that is under way when `call` ends is waited for, so that it never comes after that
+/// write.
 pub(crate) async fn while_extending<T, E>(
     timer: &dyn Timer,
     call: impl Future<Output = T>,

@@ -1,30 +1,30 @@
-//! Waiting for a lease that somebody else holds.
+//! Waiting for a lease of another holder.
 
 use std::time::{Duration, Instant};
 
 use ig_domain::ports::{Cause, StoreError, Timer};
 
-/// How often to look whether the holder has finished.
+/// Interval between two looks at the lease of another holder.
 const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Maximum time that a run of work waits for a lease, with all that it does meanwhile. Ours: four times what a dead
-/// holder is waited for, and as long as one whose store comes and goes may work. Real time, whatever the clocks of
-/// business and store say: no work waits for ever, and none keeps its caller's place for longer.
+/// Maximum time that a run of work waits for a lease, with all that it does meanwhile. Ours: four times the wait for a
+/// dead holder, and as long as a holder whose store comes and goes may work. Real time, whatever the clocks of business
+/// and store say: no work waits for ever, and none keeps its caller's slot for longer.
 const MAX_LEASE_WAIT: Duration = Duration::from_mins(1);
 
-/// The wait of one run of work for a lease, however often it looks for it.
+/// The wait of one run of work for a lease, over all its looks at it.
 pub(crate) struct LeaseWait<'a> {
     timer: &'a dyn Timer,
     begin: Instant,
 }
 
 impl<'a> LeaseWait<'a> {
-    /// Begins.
+    /// Starts the wait.
     pub(crate) fn new(timer: &'a dyn Timer) -> Self {
         Self { timer, begin: timer.now() }
     }
 
-    /// Returns when it is time to look again.
+    /// Returns after [`LEASE_POLL_INTERVAL`], when the lease is to be looked at again.
     ///
     /// # Errors
     ///
@@ -47,9 +47,9 @@ mod tests {
 
     use super::*;
 
-    /// Within what time a dead holder is replaced, as callers are told.
+    /// Maximum time until a dead holder is replaced, as documented for callers.
     const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
-    /// The longest that any call to the store takes.
+    /// Maximum time of any call to the store.
     const STORE_CALL_LIMIT: Duration = Duration::from_secs(4);
 
     #[tokio::test]

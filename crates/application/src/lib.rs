@@ -1,8 +1,8 @@
-//! What the service does: one use case a file, over the ports of the domain.
+//! Use cases of the service: one a file, over the ports of the domain.
 //!
-//! A use case that must outlive its caller comes in two halves: the work itself, a plain future that may be
-//! dropped between any two port calls without harm, and the door that runs it in a task of its own, once for
-//! all who ask for the same at the same time.
+//! A use case that must outlive its caller comes in two halves: the work itself, a plain future that may be dropped
+//! between any two port calls without harm, and the door that runs it in a task of its own, once for all concurrent
+//! callers that ask for the same.
 
 mod begin_link;
 mod fetch_access_token;

@@ -1,4 +1,4 @@
-//! Turns a code into a stored account, once, whoever asks how often and whatever stops in between.
+//! Turns a code into a stored account once, through repeated calls and crashes.
 
 mod error;
 mod work;
@@ -12,14 +12,14 @@ pub use self::error::LinkAccountError;
 pub use self::work::LinkWork;
 use crate::single_flight::SingleFlight;
 
-/// A linked account, as the caller is told.
+/// A linked account, as answered to the caller.
 #[derive(Clone, Debug)]
 pub struct LinkedAccount {
     /// The account as it is now.
     pub view: AccountView,
-    /// Whether this link made it.
+    /// Whether this link created it.
     pub created: bool,
-    /// What was asked for and not granted.
+    /// Scopes that were requested and not granted.
     pub missing_scopes: Vec<Scope>,
 }
 
@@ -29,7 +29,7 @@ pub struct LinkAccount {
     flights: SingleFlight<Call, LinkedAccount, LinkAccountError>,
 }
 
-/// What makes two calls the same.
+/// Key of a call: calls with equal keys share one run.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Call {
     code: CodeHash,
@@ -45,8 +45,8 @@ impl LinkAccount {
         Self { work: Arc::new(work), flights: SingleFlight::new(tracker) }
     }
 
-    /// Finishes the link, or joins whoever is finishing it. Dropping the future ends the waiting, not the
-    /// work, and not the life of `place`, which is what the caller occupies for as long as the work runs.
+    /// Finishes the link, or joins the call that is finishing it. Dropping the future ends the waiting, not the work:
+    /// work that this call started keeps `place`, the caller's slot, until its end.
     ///
     /// # Errors
     ///

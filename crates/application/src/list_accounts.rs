@@ -7,22 +7,22 @@ use ig_domain::{AccountView, ListingPosition, OwnerScope};
 
 /// Lists accounts.
 pub struct ListAccounts {
-    /// Where accounts are kept.
+    /// Store of accounts.
     pub accounts: Arc<dyn Accounts>,
-    /// Business time, by which the status that is shown is judged.
+    /// Business time, by which the shown status is judged.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What to list.
+/// Query of a listing.
 #[derive(Clone, Debug)]
 pub struct ListAccountsQuery {
     /// Only accounts of these owners.
     pub owners: OwnerScope,
     /// Only accounts of this status; `None` for all.
     pub status: Option<StatusFilter>,
-    /// Begins behind this place; `None` at the beginning.
+    /// Position behind which the page begins; `None` for the first page.
     pub after: Option<ListingPosition>,
-    /// How many accounts at most; at least 1.
+    /// Maximum number of accounts; at least 1.
     pub limit: u32,
 }
 
@@ -31,7 +31,7 @@ pub struct ListAccountsQuery {
 pub struct ListedAccounts {
     /// The accounts, in the order of the listing.
     pub accounts: Vec<AccountView>,
-    /// Where the next page begins; `None` on the last one.
+    /// Position behind which the next page begins; `None` on the last page.
     pub next: Option<ListingPosition>,
 }
 

@@ -1,4 +1,4 @@
-//! Keeps a token alive: renews it, or finds out that it is dead.
+//! Refreshes an account: renews its token, or finds out that it is dead.
 
 mod work;
 
@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 pub use self::work::RefreshWork;
 use crate::single_flight::SingleFlight;
 
-/// What became of a token.
+/// Outcome of a refresh for a token that lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenOutcome {
     /// Instagram renewed it.
@@ -25,23 +25,23 @@ pub enum TokenOutcome {
 pub struct RefreshedAccount {
     /// The account as it is now.
     pub view: AccountView,
-    /// What became of its token.
+    /// Outcome for its token.
     pub token_outcome: TokenOutcome,
 }
 
 /// A token that is dead.
 #[derive(Clone, Debug)]
 pub struct DeadToken {
-    /// The account; its status says why.
+    /// The account; its status holds the reason.
     pub view: AccountView,
     /// Instagram's own numbers for its refusal. Empty where the token was known to be dead before this call.
     pub facts: GraphFacts,
 }
 
-/// Why an account was not refreshed.
+/// Reason for which an account was not refreshed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RefreshAccountError {
-    /// It is not there, or of an owner outside the scope.
+    /// The account does not exist, or its owner is outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// Its token is dead.
@@ -73,8 +73,8 @@ impl RefreshAccount {
         Self { accounts, work: Arc::new(work), flights: SingleFlight::new(tracker) }
     }
 
-    /// Refreshes the account, if it is one of `owners`', or joins whoever does. Dropping the future ends the
-    /// waiting, not the work, and not the life of `place`, which is what the caller occupies while the work runs.
+    /// Refreshes the account, if its owner is one of `owners`, or joins the call that does. Dropping the future ends
+    /// the waiting, not the work: work that this call started keeps `place`, the caller's slot, until its end.
     ///
     /// # Errors
     ///

@@ -1,17 +1,17 @@
-//! Holding on while the store is away for a moment, where giving up would lose what Instagram answered.
+//! Retries while the store is away for a moment, where giving up would lose Instagram's answer.
 
 use std::time::Duration;
 
 use ig_domain::ports::{StoreError, Timer};
 
-/// How often a call that must not be lost is tried.
+/// Maximum number of tries of a call that must not be lost.
 pub(crate) const MAX_TRIES: u32 = 10;
 
-/// For a call whose failure loses nothing.
+/// Number of tries of a call whose failure loses nothing.
 pub(crate) const ONCE: u32 = 1;
 
-/// How long to wait between two tries. Where the store refuses at once, all of them take nine seconds; where
-/// it hangs, each takes as long as the store's own limit besides.
+/// Interval between two tries. Where the store refuses at once, all tries take nine seconds; where it hangs, each also
+/// takes the store's own timeout.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Makes `call` up to [`MAX_TRIES`] times.
@@ -24,7 +24,7 @@ where
     retry_up_to(MAX_TRIES, timer, call).await
 }
 
-/// Repeats `call` while the store is unavailable, up to `tries` times in all.
+/// Retries `call` while the store is unavailable or overloaded, up to `tries` tries in all.
 pub(crate) async fn retry_up_to<T, F>(
     tries: u32,
     timer: &dyn Timer,

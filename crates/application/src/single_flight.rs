@@ -1,4 +1,4 @@
-//! Work that outlives its callers and is done once for all who ask for it at the same time.
+//! Single flight: work that outlives its callers and is done once for all concurrent callers of one key.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-/// How many pieces of work may run at once; further callers wait, each within its own deadline.
+/// Maximum number of pieces of work that run at once; further callers wait, each within its own deadline.
 const AT_ONCE: usize = 256;
 
-/// Where the answer of a piece of work arrives.
+/// Receiver of the answer of a piece of work.
 type Answer<T, E> = watch::Receiver<Option<Result<T, E>>>;
 
 type Running<K, T, E> = Arc<Mutex<HashMap<K, Answer<T, E>>>>;
@@ -36,7 +36,7 @@ where
         Self { running: Running::default(), permits, tracker }
     }
 
-    /// Joins the work under `key` that runs already, or starts `work`. `None` if it panicked.
+    /// Joins the running work under `key`, or starts `work`. `None` if it panicked.
     pub(crate) async fn join<F>(&self, key: K, work: F) -> Option<Result<T, E>>
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -79,7 +79,7 @@ where
     }
 }
 
-/// Logs what came of work whose callers have all left, since nobody else will.
+/// Logs the result of work whose callers have all left, since nobody else will.
 fn note<T, E: Error + 'static>(unheard: Option<&Result<T, E>>) {
     if let Some(Err(error)) = unheard {
         let error: &(dyn Error + 'static) = error;
@@ -89,7 +89,7 @@ fn note<T, E: Error + 'static>(unheard: Option<&Result<T, E>>) {
     }
 }
 
-/// Takes its key off the list when dropped, also by a panic.
+/// Removes its key from the running work when dropped, also by a panic.
 struct Entry<K: Eq + Hash, T, E> {
     running: Running<K, T, E>,
     key: K,

@@ -1,24 +1,24 @@
-//! Tidies up: marks accounts that have expired, ends links that nobody came back for, forgets what is long past.
+//! Sweep: marks accounts that have expired, ends links that nobody came back for, deletes rows that are long past.
 
 use std::sync::Arc;
 
 use ig_domain::ports::{Accounts, Clock, LinkAttempts, StoreError};
 
-/// How many rows of each kind one round touches at most, so that it never holds the store for long.
+/// Maximum number of rows of each kind that one round touches, so that it never holds the store for long.
 const ROUND: u64 = 500;
 
-/// Tidies up.
+/// Sweeps the store.
 pub struct Sweep {
-    /// What is marked.
+    /// Store of the accounts to mark.
     pub accounts: Arc<dyn Accounts>,
-    /// What is ended and forgotten.
+    /// Store of the attempts to end and delete.
     pub attempts: Arc<dyn LinkAttempts>,
     /// Business time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Sweep {
-    /// One round; returns how many rows it touched.
+    /// Runs one round; returns the number of rows touched.
     ///
     /// # Errors
     ///

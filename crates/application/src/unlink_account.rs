@@ -1,20 +1,20 @@
-//! Forgets an account and destroys its token.
+//! Unlinks an account: deletes it and destroys its token.
 
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Accounts, StoreError};
 use ig_domain::{AccountId, OwnerScope};
 
-/// Forgets accounts.
+/// Unlinks accounts.
 pub struct UnlinkAccount {
-    /// Where accounts are kept.
+    /// Store of accounts.
     pub accounts: Arc<dyn Accounts>,
 }
 
-/// Why an account is not forgotten.
+/// Reason for which an account is not unlinked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum UnlinkAccountError {
-    /// It is not there, or of an owner outside the scope.
+    /// The account does not exist, or its owner is outside the scope.
     #[error("there is no such account")]
     NotFound,
     /// The store failed.
@@ -23,11 +23,11 @@ pub enum UnlinkAccountError {
 }
 
 impl UnlinkAccount {
-    /// Forgets the account, if it is one of `owners`'.
+    /// Deletes the account, if its owner is one of `owners`.
     ///
     /// # Errors
     ///
-    /// Any [`UnlinkAccountError`]; nothing is forgotten then.
+    /// Any [`UnlinkAccountError`]; nothing is deleted then.
     pub async fn execute(
         &self,
         id: AccountId,

@@ -1,12 +1,12 @@
-//! All that finishing a link can say.
+//! Errors of finishing a link.
 
 use ig_domain::ports::{InstagramError, StoreError};
 use ig_domain::{LinkRefusal, StateRejection};
 
-/// Why a link did not finish.
+/// Reason for which a link did not finish.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LinkAccountError {
-    /// The state does not serve; nothing was begun.
+    /// The state is rejected; nothing was begun.
     #[error(transparent)]
     StateRejected(#[from] StateRejection),
     /// This code will never become an account.

@@ -21,35 +21,35 @@ use crate::retry::retry;
 /// The work of [`LinkAccount`](super::LinkAccount): a future that may be dropped between any two calls to a
 /// port; the same presentation then goes on from what is stored.
 pub struct LinkWork {
-    /// Where accounts are kept.
+    /// Store of accounts.
     pub accounts: Arc<dyn Accounts>,
-    /// Where states are kept.
+    /// Store of states.
     pub pending_links: Arc<dyn PendingLinks>,
-    /// Where attempts are kept.
+    /// Store of attempts.
     pub attempts: Arc<dyn LinkAttempts>,
-    /// Who is asked.
+    /// Instagram.
     pub instagram: Arc<dyn Instagram>,
     /// Business time.
     pub clock: Arc<dyn Clock>,
     /// Real time, for waiting.
     pub timer: Arc<dyn Timer>,
-    /// Makes holders and account ids.
+    /// Source of lease holders and account ids.
     pub ids: Arc<dyn Ids>,
 }
 
-/// How an attempt is found.
+/// Result of taking up an attempt.
 enum TakenUp {
-    /// Ours to carry on.
+    /// This run holds it and carries it on.
     Held(Box<LinkAttempt>),
-    /// Somebody else carries it on.
+    /// Another holder carries it on.
     Busy,
-    /// Over.
+    /// It has ended.
     Ended(LinkOutcome),
 }
 
-/// Why a held attempt was not carried to its end.
+/// Reason for which a held attempt was not carried to its end.
 enum Setback {
-    /// Somebody took it over.
+    /// Another holder took it over.
     LeaseLost,
     /// It can be carried on later, from `phase`.
     Failed { phase: Box<Phase>, error: LinkAccountError },
@@ -69,7 +69,7 @@ impl Setback {
 }
 
 impl LinkWork {
-    /// Carries the presentation's attempt to its end, or waits for whoever does.
+    /// Carries the presentation's attempt to its end, or waits for the holder that does.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl LinkWork {
         }
     }
 
-    /// Sends the code. It is marked as sent before, and what came of it is stored behind.
+    /// Sends the code. The attempt is marked as sent before; the answer is stored afterwards.
     async fn exchange_code(
         &self,
         attempt: &LinkAttempt,
@@ -234,8 +234,8 @@ impl LinkWork {
         Ok(outcome)
     }
 
-    /// Gives a lease back after a failure. A code that was not taken must be known as such before the
-    /// caller is told that the same call may be made again.
+    /// Releases a lease after a failure. A code that was not taken must be stored as such before the caller is told
+    /// that the same call may be made again.
     async fn give_back(
         &self,
         attempt: &LinkAttempt,
@@ -268,7 +268,7 @@ fn refuses_new_token(error: &InstagramError) -> bool {
     error.rejects_token() || error.kind == InstagramErrorKind::SessionUnknown
 }
 
-/// What a failed exchange means for the code: refused for good, or still good for the same call.
+/// Meaning of a failed exchange for the code: refused for good, or still good for the same call.
 fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, Setback> {
     match error.kind {
         InstagramErrorKind::NoAnswer => Ok(LinkRefusal::Interrupted),

@@ -1,4 +1,4 @@
-//! The work of refreshing, under a lease that makes it one holder's at a time.
+//! The work of refreshing, under a lease: one holder at a time.
 
 mod leased;
 
@@ -14,25 +14,25 @@ use crate::lease_wait::LeaseWait;
 /// The work of [`RefreshAccount`](super::RefreshAccount): a future that may be dropped between any two calls
 /// to a port.
 pub struct RefreshWork {
-    /// Where accounts and tokens are kept.
+    /// Store of accounts and tokens.
     pub accounts: Arc<dyn Accounts>,
-    /// What makes the work one holder's.
+    /// Leases, which make the work one holder's at a time.
     pub leases: Arc<dyn RenewalLeases>,
-    /// Who is asked.
+    /// Instagram.
     pub instagram: Arc<dyn Instagram>,
     /// Business time.
     pub clock: Arc<dyn Clock>,
     /// Real time, for waiting.
     pub timer: Arc<dyn Timer>,
-    /// Makes holders.
+    /// Source of lease holders.
     pub ids: Arc<dyn Ids>,
 }
 
-/// Why held work did not come to an answer.
+/// Reason for which held work did not come to an answer.
 enum Setback {
     /// The lease or the token is not what it was: begin again with what is stored.
     LookAgain,
-    /// It failed.
+    /// The work failed.
     Failed(RefreshAccountError),
 }
 
@@ -43,7 +43,7 @@ impl<E: Into<RefreshAccountError>> From<E> for Setback {
 }
 
 impl RefreshWork {
-    /// Refreshes the account, or waits for whoever does and answers what came of that.
+    /// Refreshes the account, or waits for the holder that does and answers its result.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a link begins with.
+//! Tests of beginning a link.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! When a token leaves, when it is renewed before, and that it is written down first.
+//! Tests of handing out a token: its conditions, its renewal before, and its audit entry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn text(fetched: &FetchedAccessToken) -> &str {
     fetched.token.text().expose()
 }
 
-/// The only entry, which must be about this token.
+/// Asserts that there is one audit entry, and that it is about this token.
 fn assert_audited(store: &MemoryStore, fetched: &FetchedAccessToken, now: Duration) {
     let [entry] = store.audit().try_into().unwrap();
     let FetchedAccessToken { account, .. } = fetched;
@@ -233,7 +233,7 @@ async fn what_is_not_the_callers_is_not_there(#[case] command: FetchAccessTokenC
     assert_eq!(store.audit(), []);
 }
 
-/// An audit that cannot be written.
+/// An audit log that cannot be written.
 struct Full;
 
 #[async_trait]

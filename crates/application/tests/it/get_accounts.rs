@@ -1,4 +1,4 @@
-//! Many accounts at once: each once, and only those within the fence.
+//! Tests of reading many accounts at once: each once, and only those in the scope.
 
 use std::sync::Arc;
 use std::time::Duration;

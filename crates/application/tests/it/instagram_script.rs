@@ -1,4 +1,4 @@
-//! An Instagram that answers each call by a script, and refuses to be asked anything else.
+//! An Instagram that answers each call by a script, and rejects any other call.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use ig_domain::ports::{
 use ig_domain::{GrantedScopes, Profile, ReauthorizationReason, ShortLivedToken, TokenLifetime};
 use ig_test_support::builders::{long_lived, parsed};
 
-/// What `/me` answers, call by call.
+/// Answers of `/me`, call by call.
 pub(crate) type Readings = Vec<Result<Profile, InstagramError>>;
 
 pub(crate) fn failure(kind: InstagramErrorKind, code: i64) -> InstagramError {
@@ -53,7 +53,7 @@ pub(crate) fn renews(instagram: &mut MockInstagram, answer: Result<(), Instagram
     });
 }
 
-/// Answers `/me` exactly so often.
+/// Answers `/me` exactly as often as there are readings.
 pub(crate) fn reads(instagram: &mut MockInstagram, readings: Readings) {
     let times = readings.len();
     let script = Mutex::new(VecDeque::from(readings));

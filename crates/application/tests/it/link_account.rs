@@ -1,4 +1,4 @@
-//! Which account a link becomes, and what refuses it for good.
+//! Tests of finishing a link: the account that it becomes, and the reasons that refuse it for good.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Pages of accounts, and what a reader sees of them.
+//! Tests of listings: pages of accounts, and the data that a reader sees of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn pages_follow_one_another_without_gap_or_repetition() {
     assert_eq!(end, None, "a last page that is full has no successor");
 }
 
-/// The filter goes by the mark, which a sweep sets; what is shown is judged by the clock.
+/// The filter goes by the mark, which a sweep sets; the shown status is judged by the clock.
 #[tokio::test]
 async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let before = account(1, "shop/7", START);

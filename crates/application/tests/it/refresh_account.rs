@@ -1,4 +1,4 @@
-//! When a token is renewed, when it is dead, and when nothing follows from what Instagram says.
+//! Tests of refreshing an account: its token is renewed, is dead, or stays as it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +115,7 @@ async fn a_token_is_dead_once_instagram_has_said_so_twice(
     assert_eq!(stored(&store, &linked()).await.0, dead.view.account);
 }
 
-/// Another replica takes the lease, as soon as it has ended, and gives it back: its reading was well.
+/// Another replica takes the lease once it has ended, and releases it: its reading succeeded.
 fn somebody_else_works(store: &MemoryStore) {
     store.pass_lease_time(LEASE);
     let successor = LeaseHolder::from_uuid(*linked().id.as_uuid());

@@ -1,4 +1,4 @@
-//! A store that fails at the wrong moment of a refresh: what Instagram has given is kept, and what is stored is told.
+//! A store that fails at the wrong moment of a refresh: Instagram's answer is kept, and the stored state is answered.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ fn linked() -> InstagramAccount {
     account(1, "shop/7", START)
 }
 
-/// What becomes of one call.
+/// Failure of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// It never arrives.
@@ -36,10 +36,10 @@ enum Fault {
     AnswerLost,
 }
 
-/// Which call of which name fails, counted from one.
+/// Calls that fail: name, number among the calls of this name, counted from one, and failure.
 type Faults = Vec<(&'static str, u32, Fault)>;
 
-/// The store in memory, reached by a way on which calls fail.
+/// The store in memory, over a connection on which calls fail.
 struct Flaky {
     store: MemoryStore,
     faults: Faults,

@@ -1,4 +1,4 @@
-//! An Instagram that takes longer than a lease lasts: whoever waits for it keeps the lease.
+//! An Instagram that takes longer than a lease lasts: the holder that waits for it keeps the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::{empty_store, store_with};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Answers after two lives of a lease, in which another has looked for a free one all the time.
+/// Answers after two lifetimes of a lease, in which another holder tries to claim it all the time.
 struct Slow {
     answers: MockInstagram,
     store: MemoryStore,

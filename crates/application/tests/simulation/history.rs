@@ -25,9 +25,9 @@ use crate::world::World;
 const REPLICAS: usize = 3;
 const STEPS: usize = 800;
 const TASKS: usize = 6;
-/// The lives that are asked for of a token: any, and one that only a token of this day has.
+/// Minimum lifetimes that calls ask for: any, and one that only a token issued this day has.
 const MIN_TTLS: [Duration; 2] = [Duration::ZERO, Duration::from_hours(59 * 24)];
-/// How many polls a call may take once faults have ended.
+/// Maximum number of polls of a call once faults have ended.
 const MAX_POLLS: usize = 2_000;
 
 type Task = Pin<Box<dyn Future<Output = Answer>>>;
@@ -52,7 +52,7 @@ pub(crate) struct History {
     presentations: Vec<Presentation>,
     /// One or two persons: the fewer, the more often their links and renewals meet.
     persons: usize,
-    /// What each presentation was answered: all answers must be equal.
+    /// Answer to each presentation: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
     fetches: u32,
 }
@@ -72,7 +72,7 @@ impl History {
         }
     }
 
-    /// The first broken invariant, if any, and what happened.
+    /// Runs the history; returns the first broken invariant, if any, and the trace.
     pub(crate) fn run(mut self) -> (Option<String>, Vec<String>) {
         self.consent();
         for _ in 0..STEPS {
@@ -289,7 +289,7 @@ impl History {
         }
     }
 
-    /// Faults end: every call comes to its end, whoever held a lease, and so does every attempt.
+    /// Faults end: every call comes to its end, no matter who held a lease, and so does every attempt.
     fn finish(&mut self) {
         self.world.note(|| "faults end");
         self.world.state().faults = false;

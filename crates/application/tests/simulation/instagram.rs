@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use crate::ports::Ports;
 use crate::world::point;
 
-/// What Instagram remembers.
+/// State of the simulated Instagram.
 #[derive(Default)]
 pub(crate) struct InstagramModel {
     pub(crate) codes: BTreeMap<String, Code>,
@@ -25,7 +25,7 @@ pub(crate) struct InstagramModel {
     count: u32,
 }
 
-/// A code and what became of it.
+/// A code and its history.
 pub(crate) struct Code {
     pub(crate) person: u32,
     pub(crate) expire_time: OffsetDateTime,
@@ -33,7 +33,7 @@ pub(crate) struct Code {
     sent: Sent,
 }
 
-/// What our side may believe of a code.
+/// Knowledge of our side about a code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
     /// It was never sent, or it is known that it was not taken.
@@ -42,7 +42,7 @@ enum Sent {
     Perhaps,
 }
 
-/// A token and where it came from.
+/// A token and its origin.
 pub(crate) struct Token {
     person: u32,
     /// The token that it was renewed from.
@@ -50,7 +50,7 @@ pub(crate) struct Token {
     expire_time: OffsetDateTime,
     dead: bool,
     refusals: u32,
-    /// Whether it was refused twice, and no answer in between told anybody that it is well.
+    /// Whether it was refused twice, with no answer in between that told our side that it works.
     pub(crate) refused_twice: bool,
 }
 
@@ -96,7 +96,7 @@ impl InstagramModel {
         text
     }
 
-    /// Whose token it is, or the refusal.
+    /// The person that the token belongs to, or the refusal.
     fn judge(&mut self, text: &str, lie: bool, call: Call) -> Result<u32, InstagramError> {
         let token = self.tokens.get_mut(text).expect("only issued tokens are presented");
         if token.dead || token.expire_time <= call.now || lie {
@@ -112,11 +112,11 @@ impl InstagramModel {
     }
 }
 
-/// A call as Instagram takes it.
+/// A call, as it reaches Instagram.
 #[derive(Clone, Copy)]
 struct Call {
     now: OffsetDateTime,
-    /// Whether what Instagram says comes to our side, so that it can be known there.
+    /// Whether Instagram's answer reaches our side, so that our side knows it.
     answered: bool,
 }
 
@@ -124,12 +124,12 @@ fn error(kind: InstagramErrorKind) -> InstagramError {
     InstagramError { kind, facts: GraphFacts::default() }
 }
 
-/// What happens to a call to Instagram.
+/// Course of a call to Instagram.
 enum Way {
     Well,
     /// Answered, or known not to be sent: nothing was done.
     Refused(InstagramErrorKind),
-    /// No answer; whether it was done nobody knows.
+    /// No answer; our side cannot know whether it was done.
     Silence {
         done: bool,
     },
@@ -155,8 +155,8 @@ impl Ports {
         }
     }
 
-    /// Notes what our side may believe of a code, and returns what it did before. A code past its hour
-    /// cannot be taken any more, so our side may have forgotten what it knew.
+    /// Marks the knowledge of our side about a code, and returns the former mark. A code past its hour cannot be taken
+    /// any more, so our side may have forgotten what it knew.
     fn mark(&self, code: &str, sent: Sent) -> Sent {
         let now = self.0.clock.now();
         let mut state = self.0.state();

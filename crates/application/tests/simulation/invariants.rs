@@ -1,4 +1,4 @@
-//! What must be true after every step.
+//! Invariants: they must hold after every step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(crate) struct Invariants {
 }
 
 impl Invariants {
-    /// Holds the store against what it was, and records what is broken.
+    /// Compares the store with its state after the step before, and records broken invariants.
     pub(crate) fn check(&mut self, world: &World) {
         let accounts = world.store.accounts();
         let distinct: BTreeSet<_> =
@@ -47,7 +47,7 @@ impl Invariants {
         self.before = after;
     }
 
-    /// Holds a token that leaves against what is written down of this very call: one entry, which names it.
+    /// Checks the audit of a token that leaves: this very call has one entry, which names the token.
     pub(crate) fn check_handed_out(
         &self,
         world: &World,

@@ -44,7 +44,7 @@ fn seeds() -> Range<u64> {
     from..to
 }
 
-/// What breaks in one history, if anything does. A panic of the code breaks it as well.
+/// First broken invariant of one history, if any. A panic of the code counts as one.
 fn violation(seed: u64, missing: Option<Guard>) -> Option<String> {
     let played = catch_unwind(AssertUnwindSafe(|| History::new(seed, missing, false).run().0));
     played.unwrap_or_else(|_| Some("the code panicked".to_owned()))

@@ -1,4 +1,4 @@
-//! What all replicas share: the store, Instagram, the clock, and the dice.
+//! World that all replicas share: the store, Instagram, the clock, and the dice.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,18 +14,18 @@ use crate::instagram::InstagramModel;
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
     pub(crate) clock: FakeClock,
-    /// What a timer shows at the beginning of the history; it goes on with the clock.
+    /// Moment that a timer shows at the beginning of the history; it goes on with the clock.
     pub(crate) begin: Instant,
     pub(crate) ids: SequentialIds,
     dice: Mutex<fastrand::Rng>,
-    /// How much rarer than usual troubles are: some worlds are harsh, some let things come far.
+    /// Factor by which faults are rarer than usual: some worlds are harsh, some let work come far.
     calm: usize,
     /// Whether the trace is kept, which costs more than the history itself.
     traced: bool,
     state: Mutex<State>,
 }
 
-/// What changes in the world besides the store.
+/// State of the world that changes, besides the store.
 pub(crate) struct State {
     pub(crate) instagram: InstagramModel,
     /// Whether requests and answers may be lost.
@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub(crate) trace: Vec<String>,
 }
 
-/// What becomes of a request.
+/// Fate of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is done and answered.
@@ -79,7 +79,7 @@ impl World {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).usize(..bound)
     }
 
-    /// Whether something happens that happens once in `times`, and only while there are faults.
+    /// Whether an event that happens once in `times` happens now; never after faults have ended.
     pub(crate) fn trouble(&self, times: usize) -> bool {
         self.state().faults && self.roll(times * self.calm) == 0
     }

@@ -1,4 +1,4 @@
-//! The end of a link: which account it becomes, stored together with the end of its attempt.
+//! The end of a link: the account to store, together with the end of its attempt.
 
 use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
 use ig_domain::{
@@ -9,7 +9,7 @@ use ig_domain::{
 use super::{LinkWork, Setback};
 use crate::retry::retry;
 
-/// All that a link has brought.
+/// All data that a link has brought.
 struct Brought<'a> {
     attempt: &'a LinkAttempt,
     grant: &'a ShortLivedGrant,
@@ -18,7 +18,7 @@ struct Brought<'a> {
 }
 
 impl LinkWork {
-    /// Stores the account that `profile` belongs to, anew for as long as somebody else changes it.
+    /// Stores the account that `profile` belongs to, anew for as long as others change it meanwhile.
     pub(super) async fn commit(
         &self,
         attempt: &LinkAttempt,
@@ -59,7 +59,7 @@ impl LinkWork {
         Ok(found.filter(|account| account.professional_account_id == *id))
     }
 
-    /// What is to be stored, given what is.
+    /// The completed link to store, given the stored account.
     fn completed(
         &self,
         brought: &Brought<'_>,

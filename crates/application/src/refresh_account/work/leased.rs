@@ -15,7 +15,7 @@ use crate::lease_extension::while_extending;
 use crate::refresh_account::{DeadToken, TokenOutcome};
 use crate::retry::{MAX_TRIES, ONCE, retry_up_to};
 
-/// Keeps the log readable where Instagram takes back every refusal: one line in ten seconds.
+/// Limits the log lines about refusals that Instagram takes back: one line in ten seconds.
 static UNCONFIRMED_LINES: LazyLock<LineLimit<()>> =
     LazyLock::new(|| LineLimit::new(Duration::from_secs(10)));
 
@@ -24,19 +24,19 @@ pub(super) struct LeasedRefresh<'a> {
     pub(super) work: &'a RefreshWork,
     pub(super) id: AccountId,
     pub(super) holder: LeaseHolder,
-    /// When the caller came: what happened later, happened for this caller too.
+    /// Moment at which the caller came: later changes count as done for this caller too.
     pub(super) arrival: OffsetDateTime,
 }
 
-/// What `/me` says of a token.
+/// Answer of `/me` about a token.
 enum TokenCheck {
-    /// It serves.
+    /// The token works.
     Alive(Profile),
-    /// It was refused, twice in all.
+    /// The token was refused, twice in all.
     Dead(Refusal),
 }
 
-/// The second refusal of a token: what it means, and Instagram's own numbers for it.
+/// The second refusal of a token: its reason, and Instagram's own numbers for it.
 struct Refusal {
     reason: ReauthorizationReason,
     facts: GraphFacts,
@@ -50,11 +50,11 @@ impl Refusal {
     }
 }
 
-/// How a change was stored.
+/// Result of storing a change.
 enum Stored {
-    /// As intended.
+    /// The change is stored.
     Done(InstagramAccount),
-    /// Not at all: the account has another token since, to which the change does not belong.
+    /// The account has another token since, to which the change does not belong.
     Superseded(InstagramAccount),
 }
 
@@ -81,7 +81,7 @@ impl LeasedRefresh<'_> {
         }
     }
 
-    /// What somebody else's refresh or link brought since the caller came, if it did.
+    /// Result of another's refresh or link since the caller came; `None` where there was none.
     fn joined(&self, account: &InstagramAccount) -> Option<Result<RefreshedAccount, Setback>> {
         let now = self.work.clock.now();
         // A moment ahead of the clock comes from another replica's, and tells nothing.
@@ -97,7 +97,7 @@ impl LeasedRefresh<'_> {
         read.then(|| Ok(self.answer(account.clone(), TokenOutcome::TooYoung)))
     }
 
-    /// Asks `/me` whether a token that was refused serves again.
+    /// Asks `/me` whether a token that was refused works again.
     async fn heal(
         &self,
         account: InstagramAccount,
@@ -208,7 +208,7 @@ impl LeasedRefresh<'_> {
         }
     }
 
-    /// Whether `/me` confirms that the token which a renewal was refused for is dead.
+    /// The second refusal, by `/me`, of a token whose renewal was refused; an error where `/me` does not confirm it.
     async fn confirm(
         &self,
         account: &InstagramAccount,
@@ -220,8 +220,8 @@ impl LeasedRefresh<'_> {
         confirmed.ok_or_else(|| self.unconfirmed(refusal, again.as_ref()).into())
     }
 
-    /// A refusal that was not said twice: nothing follows from it but that Instagram is of two minds. `again` is the
-    /// failure of the second asking; `None` where the token served.
+    /// The error for a refusal that was not confirmed: nothing follows from it. `again` is the failure of the second
+    /// asking; `None` where the token worked.
     fn unconfirmed(
         &self,
         refusal: InstagramError,
@@ -242,7 +242,7 @@ impl LeasedRefresh<'_> {
         InstagramError { kind: InstagramErrorKind::Unconfirmed, ..refusal }
     }
 
-    /// Records that Instagram refused the token, twice, and answers so.
+    /// Stores that Instagram refused the token twice, and answers so.
     async fn mark_dead<T>(
         &self,
         account: InstagramAccount,
@@ -261,7 +261,7 @@ impl LeasedRefresh<'_> {
         }
     }
 
-    /// Stores a profile, which may be read anew as well as stored again: it is tried once.
+    /// Stores a profile, in one try: it may be read anew as well as stored again.
     async fn take_profile(
         &self,
         (account, token): (InstagramAccount, &LongLivedToken),
@@ -278,8 +278,8 @@ impl LeasedRefresh<'_> {
         }
     }
 
-    /// Stores `change` on top of whatever others changed meanwhile, unless they changed the token that it
-    /// belongs to. Each call to the store is made up to `tries` times while it is unavailable.
+    /// Stores `change` on top of others' changes, unless they changed the token that it belongs to. Each call to the
+    /// store is made up to `tries` times while it is unavailable.
     async fn store(
         &self,
         tries: u32,
@@ -332,7 +332,7 @@ impl LeasedRefresh<'_> {
         RefreshedAccount { view: account.view(self.work.clock.now()), token_outcome }
     }
 
-    /// The answer where nobody asked Instagram, or somebody else did.
+    /// The answer for a dead token that Instagram did not refuse in this run.
     fn known_dead(&self, account: InstagramAccount) -> Setback {
         self.reauthorization(account, GraphFacts::default())
     }
