@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// The moment at which tests begin.
 pub const START: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
-/// The text that `parse` reads, for texts that a test knows to be valid.
+/// The value that `parse` reads from a text that a test knows to be valid.
 ///
 /// # Panics
 ///
@@ -83,7 +83,7 @@ pub fn account(number: u32, owner: &str, now: OffsetDateTime) -> InstagramAccoun
     )
 }
 
-/// The entry that the token of `account` was handed out so many microseconds after [`START`].
+/// The audit entry of a hand-out of the token of `account`, so many microseconds after [`START`].
 #[must_use]
 pub fn audit_entry(account: &InstagramAccount, after: u64) -> AuditEntry {
     let id = AuditId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, after));
@@ -111,7 +111,7 @@ pub fn pending_link(state: &str, owner: &str, now: OffsetDateTime) -> PendingLin
     }
 }
 
-/// What a caller presents to finish the link that began under `state`.
+/// Data that a caller presents to finish the link that began under `state`.
 #[must_use]
 pub fn presentation(code: &str, state: &str, owner: &str) -> Presentation {
     Presentation {

@@ -8,7 +8,7 @@ use ig_domain::{Caller, OwnerScope, Role};
 
 use crate::builders::parsed;
 
-/// Callers who are not told apart, and may do everything.
+/// Callers that are not told apart and may do everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Everybody;
 
@@ -19,7 +19,7 @@ impl Callers for Everybody {
     }
 }
 
-/// Callers whose token is their name; `expired` is one whose time is over.
+/// Callers whose token is their name; the one named `expired` has expired.
 #[derive(Clone, Debug, Default)]
 pub struct Known(pub Vec<Arc<Caller>>);
 
@@ -47,7 +47,7 @@ impl Callers for Known {
     }
 }
 
-/// A caller with these roles for these owners: one, or a beginning with a `*` behind it.
+/// A caller with these roles for these owners: one owner, or a prefix with a `*` behind it.
 #[must_use]
 pub fn caller(name: &str, roles: &[Role], owners: &str) -> Caller {
     Caller {

@@ -1,4 +1,4 @@
-//! Certificates for tests: an authority of one's own, and what it issues.
+//! Certificates for tests: an authority of their own, and the certificates that it issues.
 
 #![expect(clippy::expect_used, reason = "a test that cannot have its certificate fails")]
 
@@ -19,13 +19,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How many there were: each has a name of its own, by which others see that a certificate is not theirs.
+/// Number of authorities made so far: each has a name of its own, by which others see that a certificate is not theirs.
 static AUTHORITIES: AtomicU64 = AtomicU64::new(0);
 
 /// An authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    /// Its certificate, in PEM.
+    /// The authority's certificate, in PEM.
     pub pem: String,
 }
 
@@ -84,7 +84,7 @@ impl Authority {
         roots
     }
 
-    /// A certificate for these names, good from 1975 to 4096.
+    /// A certificate for these names, valid from 1975 to 4096.
     ///
     /// # Panics
     ///
@@ -94,7 +94,7 @@ impl Authority {
         self.sign(names, named("a peer"))
     }
 
-    /// A certificate for these names that ended with 2001.
+    /// A certificate for these names that expired at the end of 2001.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl Authority {
 ///
 /// # Panics
 ///
-/// When the PEM is none.
+/// When the PEM is invalid.
 #[must_use]
 pub fn client(trusted: &Authority, shown: Option<&Issued>) -> ClientConfig {
     let builder = ClientConfig::builder().with_root_certificates(trusted.roots());
@@ -134,11 +134,11 @@ pub fn client(trusted: &Authority, shown: Option<&Issued>) -> ClientConfig {
     config
 }
 
-/// A connection to `address` on which this client and the server there, as `localhost`, have shaken hands.
+/// A connection to `address` after the TLS handshake of this client with the server there, as `localhost`.
 ///
 /// # Errors
 ///
-/// When nobody is there, or no handshake comes about.
+/// When no server is there, or the handshake fails.
 ///
 /// # Panics
 ///

@@ -30,7 +30,7 @@ impl Clock for FakeClock {
     }
 }
 
-/// A timer that never waits: whoever sleeps moves it on, and lets others run. Clones share the time.
+/// A timer that never waits: a sleep moves it on, and lets others run. Clones share the time.
 #[derive(Clone)]
 pub struct FakeTimer(Arc<Mutex<Instant>>);
 

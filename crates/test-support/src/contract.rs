@@ -1,4 +1,4 @@
-//! What every store promises behind the store ports, written once for all of them.
+//! Contract of the store ports: the promises of every store, written once for all of them.
 //!
 //! A store's own tests implement [`StoreUnderTest`] and hand a way to make an empty one to
 //! [`store_contract!`](crate::store_contract), which makes one test of each promise.
@@ -41,7 +41,7 @@ pub struct Ports {
     pub probe: Arc<dyn StoreProbe>,
 }
 
-/// A store that begins empty, and what only a test may do to it.
+/// A store that begins empty, with the powers that only a test has.
 #[async_trait]
 pub trait StoreUnderTest: Send + Sync {
     /// The store as `app` sees it.
@@ -53,7 +53,7 @@ pub trait StoreUnderTest: Send + Sync {
     /// Sets the store's clock back by a day, as far as leases that are held now can tell.
     async fn set_clock_back(&self);
 
-    /// The store as the app sees it that most promises are about.
+    /// The store, seen by the app that most promises are about.
     fn ports(&self) -> Ports {
         self.of_app(parsed("990602627938098"))
     }

@@ -1,4 +1,4 @@
-//! What tests of several crates share: a store in memory, a clock to set, ids in a row, valid values.
+//! Parts that tests of several crates share: a store in memory, a clock to set, ids in a row, valid values.
 //!
 //! A dev-dependency only; nothing here is shipped.
 

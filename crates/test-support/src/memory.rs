@@ -17,14 +17,14 @@ use ig_domain::{
     LongLivedToken, PendingLink, StateHash,
 };
 
-/// What keeps a store right. One that lacks a guard must be caught by the tests that use it.
+/// Guards that keep a store right. A store that lacks one must be caught by the tests that use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// Only the holder of a lease may write.
     Lease,
     /// Only a change of the newest revision is stored.
     Revision,
-    /// That a code was sent is stored before it is.
+    /// The mark that a code was sent is stored before the code is sent.
     SentMark,
     /// Each hand-out has an audit entry of its own, also of a token that was handed out before.
     EachAuditEntry,
@@ -95,7 +95,7 @@ impl MemoryStore {
         self.lock().lease_time += span;
     }
 
-    /// Sets the store's own clock back: leases end later by it than they did.
+    /// Sets the store's own clock back: leases end later by `span`.
     pub fn set_lease_time_back(&self, span: Duration) {
         let mut database = self.lock();
         for rows in database.apps.values_mut() {
@@ -104,7 +104,7 @@ impl MemoryStore {
         }
     }
 
-    /// Takes the store away, or brings it back.
+    /// Makes the store unavailable, or available again.
     pub fn set_away(&self, away: bool) {
         self.lock().away = away;
     }

@@ -10,13 +10,13 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 /// Length of a piece of a secret that counts as a leak, in bytes.
 const PIECE_LENGTH: usize = 12;
 
-/// Secrets: what each is, beside a form of a piece of it.
+/// Secrets: the name of each, beside a form of a piece of it.
 #[derive(Default)]
 pub struct Needles(Vec<(&'static str, String)>);
 
 impl Needles {
-    /// Looks for this secret, too: for any whole piece of it, as text, percent-encoded, as hexadecimal digits, as a
-    /// list of bytes, and as base64 at any place of a longer text.
+    /// Adds a secret to look for: any whole piece of it, as text, percent-encoded, as hexadecimal digits, as a list of
+    /// bytes, and as base64 at any place of a longer text.
     ///
     /// # Panics
     ///
@@ -29,7 +29,7 @@ impl Needles {
         }
     }
 
-    /// What of it is in this text.
+    /// Names of the secrets of which a piece is in this text.
     ///
     /// # Panics
     ///
@@ -64,8 +64,8 @@ fn unless_plain(byte: u8, encoded: String) -> String {
     if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { encoded }
 }
 
-/// Base64 turns three bytes into four characters, so how a piece looks depends on where it begins. What is left out at
-/// both ends depends on its neighbours, too.
+/// Base64 turns three bytes into four characters, so the form of a piece depends on the place where it begins. The
+/// characters left out at both ends depend on its neighbours, too.
 fn base64_forms(piece: &[u8]) -> Vec<String> {
     let mut forms = Vec::new();
     for before in 0..3 {

@@ -1,4 +1,4 @@
-//! Accounts: what is stored is found, and nothing is overwritten unseen.
+//! Accounts: stored rows are found, and none is overwritten unseen.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::samples::{
 };
 use crate::builders::{self, START, long_lived, parsed};
 
-/// What is stored comes back to the last digit, microsecond and character.
+/// Stored fields come back to the last digit, microsecond and character.
 pub async fn every_field_of_an_account_survives(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = full_account(1);
@@ -21,7 +21,7 @@ pub async fn every_field_of_an_account_survives(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(account.id).await, Some((account, longest)));
 }
 
-/// What Instagram left out is not filled in.
+/// Fields that Instagram left out are not filled in.
 pub async fn absent_fields_stay_absent(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = bare_account(1);
@@ -70,7 +70,7 @@ pub async fn an_account_is_found_by_each_of_its_ids(store: &dyn StoreUnderTest) 
     }
 }
 
-/// Nothing is found under what nobody has, however near.
+/// Keys that no account has find nothing, however near.
 pub async fn an_unknown_key_finds_nothing(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.link(1, &full_account(1), "token").await;
@@ -85,7 +85,7 @@ pub async fn an_unknown_key_finds_nothing(store: &dyn StoreUnderTest) {
     assert!(ports.accounts.find_with_token(id(2)).await.unwrap().is_none());
 }
 
-/// One number may be three accounts' id in three senses.
+/// One number may be an id of three accounts in three senses.
 pub async fn a_professional_id_outranks_an_app_scoped_one_and_that_an_alias(
     store: &dyn StoreUnderTest,
 ) {
@@ -140,7 +140,7 @@ pub async fn many_keys_find_what_each_would_find_by_itself(store: &dyn StoreUnde
     assert_eq!(ports.accounts.find_many(&[]).await.unwrap(), []);
 }
 
-/// The second has as app-scoped id what is the first's alias; the last two share app-scoped id and username.
+/// The second's app-scoped id is the first's alias; the last two share app-scoped id and username.
 fn four_that_share_ids() -> [InstagramAccount; 4] {
     let account = |number| builders::account(number, "", START);
     [
@@ -159,7 +159,7 @@ fn four_that_share_ids() -> [InstagramAccount; 4] {
     ]
 }
 
-/// A handle that was given up may be another's now.
+/// A handle that was given up may now be another's.
 pub async fn of_two_accounts_with_one_username_the_newer_reading_is_found(
     store: &dyn StoreUnderTest,
 ) {
@@ -177,7 +177,7 @@ pub async fn of_two_accounts_with_one_username_the_newer_reading_is_found(
     assert_eq!(found, Some(newer));
 }
 
-/// An update changes whatever differs, the token too.
+/// An update changes every field that differs, the token too.
 pub async fn an_update_stores_everything(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let former = bare_account(1);
@@ -194,7 +194,7 @@ pub async fn an_update_stores_everything(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(bare.id).await, Some((bare, "newest".to_owned())));
 }
 
-/// No token given is none changed.
+/// An update that brings no token changes none.
 pub async fn an_update_without_a_token_keeps_the_stored_one(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);
@@ -214,7 +214,7 @@ pub async fn a_newer_reading_alone_is_stored_under_the_same_revision(store: &dyn
     assert_eq!(ports.stored(read.id).await.unwrap().0, read);
 }
 
-/// Who read an older revision overwrites neither account nor token.
+/// A writer that read an older revision overwrites neither account nor token.
 pub async fn a_stale_update_changes_nothing(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = InstagramAccount { revision: 7, ..builders::account(1, "", START) };
@@ -227,7 +227,7 @@ pub async fn a_stale_update_changes_nothing(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
 }
 
-/// What is gone does not come back by a late write.
+/// A removed account does not come back by a late write.
 pub async fn an_account_that_is_gone_cannot_be_updated_or_removed(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);
@@ -237,7 +237,7 @@ pub async fn an_account_that_is_gone_cannot_be_updated_or_removed(store: &dyn St
     assert_eq!(ports.stored(account.id).await, None);
 }
 
-/// Nothing of it is left, and the person may link again under another id.
+/// No row of it is left, and the person may link again under another id.
 pub async fn a_removed_account_is_gone_with_its_token(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);
@@ -249,7 +249,7 @@ pub async fn a_removed_account_is_gone_with_its_token(store: &dyn StoreUnderTest
     assert_eq!(ports.stored(again.id).await, Some((again, "another".to_owned())));
 }
 
-/// Who read an older revision removes nothing.
+/// A writer that read an older revision removes nothing.
 pub async fn a_stale_removal_removes_nothing(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = InstagramAccount { revision: 7, ..builders::account(1, "", START) };
@@ -260,7 +260,7 @@ pub async fn a_stale_removal_removes_nothing(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
 }
 
-/// Twenty who read the same revision: one is stored, whole.
+/// Of twenty writers that read the same revision one is stored, whole.
 pub async fn of_many_updates_of_one_revision_one_is_stored(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);

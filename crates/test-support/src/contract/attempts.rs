@@ -1,4 +1,4 @@
-//! Attempts: what is stored is found, and a state serves one.
+//! Attempts: stored rows are found, and a state serves one code.
 
 use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{
@@ -35,7 +35,7 @@ fn assert_same(found: &LinkAttempt, expected: &LinkAttempt) {
     assert_same_phase(phase, &expected.phase);
 }
 
-/// What is stored comes back, the short-lived token to the letter.
+/// Stored fields come back, the short-lived token to the letter.
 pub async fn every_field_of_an_attempt_survives_in_every_phase(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let bare = Phase::Exchanged(ShortLivedGrant {
@@ -60,7 +60,7 @@ pub async fn every_field_of_an_attempt_survives_in_every_phase(store: &dyn Store
     }
 }
 
-/// Whatever became of a code is told again as it was.
+/// Every outcome of a code comes back as it was.
 pub async fn every_outcome_survives(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let facts = GraphFacts {

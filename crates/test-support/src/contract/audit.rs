@@ -1,4 +1,4 @@
-//! The audit: what was recorded is found, in order, by whatever one asks for, and outlives its account.
+//! The audit: recorded entries are found, in order, by each condition, and outlive their account.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ pub async fn entries_are_found_by_account_caller_owner_and_time(store: &dyn Stor
     }
 }
 
-/// To know afterwards who has the token of an account that is gone is what the audit is for.
+/// The audit must tell afterwards who has the token of an account that is gone.
 pub async fn an_entry_outlives_its_account(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "shop/7", START);
@@ -113,7 +113,7 @@ pub async fn an_entry_outlives_its_account(store: &dyn StoreUnderTest) {
     assert_eq!(found(&ports, all()).await, [entry]);
 }
 
-/// Nothing is overwritten.
+/// No entry is overwritten.
 pub async fn an_entry_is_recorded_once(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let first = entry(1, 1, "shop/1", "publisher");

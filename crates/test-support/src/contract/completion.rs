@@ -25,7 +25,7 @@ async fn assert_refused(ports: &Ports, link: &CompletedLink) {
     ports.link_attempts.advance(&code(2), holder(2), &Phase::Sent).await.unwrap();
 }
 
-/// The account with its token, and an outcome that says so.
+/// The account with its token, and the outcome of the link.
 pub async fn a_first_link_stores_account_token_and_outcome(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = full_account(1);
@@ -39,7 +39,7 @@ pub async fn a_first_link_stores_account_token_and_outcome(store: &dyn StoreUnde
     assert_same_phase(&ports.phase(1).await.unwrap(), &expected);
 }
 
-/// The account keeps its id; all else is as the new link says.
+/// The account keeps its id; all else is from the new link.
 pub async fn a_link_again_replaces_account_and_token(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let former = builders::account(1, "", START);
@@ -65,7 +65,7 @@ pub async fn a_link_again_may_keep_a_newer_token(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(again.id).await, Some((again, "newer".to_owned())));
 }
 
-/// Account 1 as account 2 of another owner, in whose favour it is given up.
+/// Account 1 linked anew as account 2 of another owner, with the link that displaces the former one.
 fn displacing(revision: i64) -> (InstagramAccount, CompletedLink) {
     let moved = InstagramAccount { id: id(2), ..builders::account(1, "another", START) };
     let displaced = Some((id(1), revision));
@@ -89,7 +89,7 @@ pub async fn a_displaced_account_makes_room(store: &dyn StoreUnderTest) {
     assert_same_phase(&ports.phase(2).await.unwrap(), &linked(&moved, true, Vec::new()));
 }
 
-/// Who read an older revision of the account overwrites nothing.
+/// A writer that read an older revision of the account overwrites nothing.
 pub async fn a_changed_account_leaves_everything_as_it_was(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = InstagramAccount { revision: 5, ..builders::account(1, "", START) };
@@ -126,7 +126,7 @@ pub async fn a_taken_professional_id_leaves_everything_as_it_was(store: &dyn Sto
     assert_eq!(ports.stored(second.id).await, None);
 }
 
-/// Whom another replaced stores no account and displaces none.
+/// A replaced holder stores no account and displaces none.
 pub async fn a_lost_lease_leaves_everything_as_it_was(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "former", START);

@@ -1,4 +1,4 @@
-//! Stores that are broken on purpose: the contract must fail on each, else a promise is not kept watch over.
+//! Stores that are broken on purpose: the contract must fail on each, else a promise is not tested.
 //!
 //! A store's own tests hand the same way to make an empty one to [`faults_are_seen!`](crate::faults_are_seen), which
 //! makes one test of each fault: the named promises hold through a wrapper that does nothing, and break through the
@@ -19,24 +19,24 @@ use ig_domain::{AppId, CodeHash, LeaseHolder};
 use super::{Ports, StoreUnderTest};
 use crate::builders::parsed;
 
-/// What is wrong with a store.
+/// Fault of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing: the wrapper only passes on.
     Nothing,
-    /// A guard is lost: a change of whichever revision is stored.
+    /// A guard is lost: a write changes any stored revision.
     StaleWrites,
-    /// A guard is lost: who was replaced writes all the same.
+    /// A guard is lost: a replaced holder writes all the same.
     LateHolders,
     /// A guard is lost: a state serves many codes.
     ReusedStates,
-    /// A conflict is told as success.
+    /// A conflict is answered as success.
     SilentConflicts,
-    /// Two hold one lease.
+    /// Two holders have one lease.
     SharedLeases,
-    /// A guard is lost: who was replaced is holder again once its successor has left.
+    /// A guard is lost: a replaced holder is holder again once its successor has left.
     RevivedLeases,
-    /// A guard is lost: an account is marked as refused by whoever does not hold its lease.
+    /// A guard is lost: an account is marked as refused by one that does not hold its lease.
     UnfencedMarks,
     /// No lease ever ends.
     EndlessLeases,
@@ -46,27 +46,27 @@ pub enum Fault {
     LostAccounts,
     /// Rows are lost: an account keeps its former token.
     LostTokens,
-    /// Rows come back: what was removed stays.
+    /// Rows come back: removed accounts stay.
     Undead,
-    /// That a code was sent is not stored.
+    /// The mark that a code was sent is not stored.
     LostSentMarks,
     /// A link that could not be stored ends its attempt.
     HalfLinks,
-    /// Nothing is tidied up.
+    /// A sweep does nothing.
     NoSweep,
-    /// More is tidied up than was asked for.
+    /// A sweep exceeds its limit.
     BoundlessSweep,
-    /// Every app sees everything.
+    /// Every app sees all rows.
     OneApp,
     /// Of many keys only those that are found are answered.
     GappyBatches,
-    /// Rows are lost: what was handed out is not written down.
+    /// Rows are lost: audit entries are not stored.
     LostEntries,
-    /// The audit heeds nothing that was asked for.
+    /// The audit ignores all conditions of a query.
     LooseAudits,
-    /// Each that stores a check value is told its own.
+    /// Each call that stores a check value gets its own value back.
     LooseKeyChecks,
-    /// A listing heeds neither owner nor status, and leaves an account out between two pages.
+    /// A listing ignores owner and status, and leaves an account out between two pages.
     LooseListings,
 }
 
@@ -77,11 +77,11 @@ pub struct Faulty<S> {
     holders: Holders,
 }
 
-/// Who holds which attempt, for the fault that needs to know.
+/// Holders of attempts, for the fault that needs to know them.
 type Holders = Arc<Mutex<BTreeMap<CodeHash, LeaseHolder>>>;
 
 impl<S: StoreUnderTest> Faulty<S> {
-    /// `store`, with `fault` between it and whoever uses it.
+    /// `store`, with `fault` between it and its user.
     pub fn new(store: S, fault: Fault) -> Self {
         Self { store, fault, holders: Holders::default() }
     }

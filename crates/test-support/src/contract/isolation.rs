@@ -14,7 +14,7 @@ fn another_app(store: &dyn StoreUnderTest) -> Ports {
     store.of_app(parsed("1"))
 }
 
-/// Under no key, in no listing, for no write.
+/// Found under no key, in no listing, and changed by no write.
 pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
     let account = InstagramAccount { refused: None, ..full_account(1) };
@@ -67,7 +67,7 @@ pub async fn links_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
 }
 
-/// Holding a lease of one app holds nothing of another.
+/// A held lease of one app holds nothing of another.
 pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
     assert!(ports.renewal_leases.claim(id(1), holder(1)).await.unwrap());
@@ -77,7 +77,7 @@ pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
     assert!(!ports.renewal_leases.claim(id(1), holder(2)).await.unwrap());
 }
 
-/// What was handed out of one app's accounts concerns no other.
+/// Audit entries of one app concern no other.
 pub async fn the_audit_of_another_app_is_invisible(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
     let entry = builders::audit_entry(&full_account(1), 1);

@@ -1,4 +1,4 @@
-//! Check values of sealing keys: one for each id, whoever comes first.
+//! Check values of sealing keys: one for each id, the first that comes.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::StoreUnderTest;
 use super::samples::MANY;
 
-/// A later one changes nothing, and is told the first.
+/// A later value changes nothing, and its caller gets the first.
 pub async fn a_check_value_is_kept_once(store: &dyn StoreUnderTest) {
     let checks = store.ports().key_checks;
     assert_eq!(checks.find("k1").await.unwrap(), None);
@@ -18,7 +18,7 @@ pub async fn a_check_value_is_kept_once(store: &dyn StoreUnderTest) {
     assert_eq!(checks.keep("k2", b"second").await.unwrap(), b"second");
 }
 
-/// Twenty that start at once are told the same one.
+/// Twenty calls that start at once get the same value.
 pub async fn of_many_check_values_one_wins(store: &dyn StoreUnderTest) {
     let checks = store.ports().key_checks;
     let mut starters = JoinSet::new();

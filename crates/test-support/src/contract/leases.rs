@@ -33,7 +33,7 @@ fn interrupted() -> Phase {
     Phase::Ended { outcome, end_time: START }
 }
 
-/// Not while its creator holds it, nor its claimant.
+/// Neither while its creator holds it, nor while its claimant does.
 pub async fn a_held_attempt_is_not_claimed_by_another(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, Phase::Unsent).await;
@@ -44,7 +44,7 @@ pub async fn a_held_attempt_is_not_claimed_by_another(store: &dyn StoreUnderTest
     assert!(!claims(&ports, 1, 1).await);
 }
 
-/// Each claim begins something new, which what is held is not.
+/// A claim always begins a new lease, so it fails on one that is held, even by its holder.
 pub async fn a_holder_claims_nothing_that_it_holds(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, Phase::Unsent).await;
@@ -95,7 +95,7 @@ pub async fn a_late_holder_whom_nobody_replaced_goes_on(store: &dyn StoreUnderTe
     assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
 }
 
-/// Whom another replaced can neither move, release nor complete the attempt.
+/// A replaced holder can neither move, release nor complete the attempt.
 pub async fn a_replaced_holder_changes_nothing(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, exchanged()).await;
@@ -113,7 +113,7 @@ pub async fn a_replaced_holder_changes_nothing(store: &dyn StoreUnderTest) {
     attempts.advance(&code(1), holder(2), &interrupted()).await.unwrap();
 }
 
-/// Its successor has worked meanwhile: what it read before is old.
+/// Its successor has worked meanwhile, so the rows that it read are old.
 pub async fn a_replaced_holder_changes_nothing_after_its_successor_either(
     store: &dyn StoreUnderTest,
 ) {
@@ -131,7 +131,7 @@ pub async fn a_replaced_holder_changes_nothing_after_its_successor_either(
     assert!(claims(&ports, 1, 3).await);
 }
 
-/// An end is an end, for its holder too.
+/// An ended attempt stays ended, for its holder too.
 pub async fn an_ended_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, exchanged()).await;
@@ -146,7 +146,7 @@ pub async fn an_ended_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUnde
     assert_same_phase(&ports.phase(1).await.unwrap(), &interrupted());
 }
 
-/// Nothing is made up.
+/// No attempt is made up.
 pub async fn an_unknown_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     assert!(!claims(&ports, 1, 1).await);
@@ -155,7 +155,7 @@ pub async fn an_unknown_attempt_is_neither_claimed_nor_moved(store: &dyn StoreUn
     assert!(ports.phase(1).await.is_none());
 }
 
-/// Twenty who want to take over: one does.
+/// Of twenty that want to take over one does.
 pub async fn of_many_claims_one_wins(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(100, Phase::Unsent).await;
@@ -167,7 +167,7 @@ pub async fn of_many_claims_one_wins(store: &dyn StoreUnderTest) {
     assert_eq!(won.await, 1);
 }
 
-/// Others wait, the holder may go on, and other accounts are others.
+/// Others wait, the holder may go on, and other accounts have leases of their own.
 pub async fn one_at_a_time_renews_an_account(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     assert!(renews(&ports, 1, 1).await);
@@ -176,7 +176,7 @@ pub async fn one_at_a_time_renews_an_account(store: &dyn StoreUnderTest) {
     assert!(renews(&ports, 2, 2).await);
 }
 
-/// A dead holder's renewal is another's.
+/// A dead holder's lease passes to another.
 pub async fn a_renewal_that_has_ended_is_taken_over(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     assert!(renews(&ports, 1, 1).await);
@@ -197,7 +197,7 @@ pub async fn an_extension_lasts_anew(store: &dyn StoreUnderTest) {
     assert!(!renews(&ports, 1, 2).await);
 }
 
-/// Nor does anybody extend what nobody holds.
+/// A lease that nobody holds is not extended either.
 pub async fn a_replaced_renewal_is_extended_by_nobody_but_its_successor(
     store: &dyn StoreUnderTest,
 ) {
@@ -212,7 +212,7 @@ pub async fn a_replaced_renewal_is_extended_by_nobody_but_its_successor(
     assert!(!extends(&ports, 2, 2).await);
 }
 
-/// Else whoever was replaced would not see that somebody worked in between.
+/// Else the replaced holder would not see that another worked in between.
 pub async fn a_renewal_that_a_successor_gave_back_is_claimed_anew(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     assert!(renews(&ports, 1, 1).await);
@@ -223,7 +223,7 @@ pub async fn a_renewal_that_a_successor_gave_back_is_claimed_anew(store: &dyn St
     assert!(renews(&ports, 1, 3).await);
 }
 
-/// Whoever was replaced does not know what its successor heard of the token.
+/// A replaced holder does not know Instagram's answer to its successor.
 pub async fn only_the_holder_of_a_renewal_marks_its_account(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);
@@ -249,7 +249,7 @@ pub async fn only_the_holder_of_a_renewal_marks_its_account(store: &dyn StoreUnd
     assert_eq!(ports.stored(id(1)).await, Some((marked.clone(), "token".to_owned())));
 }
 
-/// Whoever was replaced takes nothing away from its successor.
+/// A replaced holder takes nothing away from its successor.
 pub async fn only_the_holder_gives_a_renewal_back(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     assert!(renews(&ports, 1, 1).await);
@@ -260,7 +260,7 @@ pub async fn only_the_holder_gives_a_renewal_back(store: &dyn StoreUnderTest) {
     ports.renewal_leases.release(id(2), holder(1)).await.unwrap();
 }
 
-/// Twenty who want to renew: one does.
+/// Of twenty that want to renew one does.
 pub async fn of_many_renewals_one_wins(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let won = count_at_once(|number| {

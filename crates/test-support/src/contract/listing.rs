@@ -64,7 +64,7 @@ pub async fn pages_join_without_gap_or_repetition(store: &dyn StoreUnderTest) {
     }
 }
 
-/// The next page depends on its place alone, also when the account at that place is gone.
+/// The next page depends on its position alone, also when the account at that position is gone.
 pub async fn a_page_goes_on_where_it_was_though_others_come_and_go(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     link_at(&ports, &[(1, 1), (2, 2), (3, 3)]).await;
@@ -75,7 +75,7 @@ pub async fn a_page_goes_on_where_it_was_though_others_come_and_go(store: &dyn S
     assert_eq!(ids(&ports, AccountPage { after, ..all() }).await, [id(1)]);
 }
 
-/// One owner's, those without owner, or all.
+/// Accounts of one owner, those without owner, or all.
 pub async fn an_owner_sees_only_its_own(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     for (number, owner) in [(1, "shop/1"), (2, "shop/2"), (3, ""), (4, "shop/1")] {
@@ -90,7 +90,7 @@ pub async fn an_owner_sees_only_its_own(store: &dyn StoreUnderTest) {
     assert_eq!(ids(&ports, all()).await.len(), 4);
 }
 
-/// Every owner whose name begins so, however its characters sort, and nobody else; by owner.
+/// Every owner whose name begins with the prefix, however its characters sort, and nobody else; by owner.
 pub async fn a_scope_shows_all_its_owners_and_no_other(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let owners =
@@ -106,7 +106,7 @@ pub async fn a_scope_shows_all_its_owners_and_no_other(store: &dyn StoreUnderTes
     assert_eq!(ids(&ports, of(&[])).await, []);
 }
 
-/// By owner, each owner's newest first, whatever falls onto one page; more owners than a statement would name.
+/// By owner, each owner's newest first, wherever pages end; more owners than a statement would name.
 pub async fn pages_cross_owners_and_prefixes(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let owners = ["b/2", "b/1", "c", "b/2", "a", "b/1", "e/1", "d", "e/2", "b/2"];
@@ -136,7 +136,7 @@ pub async fn pages_cross_owners_and_prefixes(store: &dyn StoreUnderTest) {
     assert_eq!(joined(&ports, &active, 3).await, [6, 2, 10, 1, 3, 8, 7, 9].map(id));
 }
 
-/// A place in the listing serves though nobody of that owner is there any more, or may be shown.
+/// A position in the listing serves though no account of that owner is there any more, or may be shown.
 pub async fn a_page_goes_on_behind_an_owner_who_is_gone(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     for (number, owner) in (1_u8..).zip(["a/1", "a/2", "b", "c"]) {
@@ -151,7 +151,7 @@ pub async fn a_page_goes_on_behind_an_owner_who_is_gone(store: &dyn StoreUnderTe
     assert_eq!(ids(&ports, behind(&["a/1", "b", "c"])).await, [3, 4].map(id));
 }
 
-/// By the mark that is stored, until a sweep has marked what has expired since.
+/// By the stored mark, until a sweep has marked accounts that have expired since.
 pub async fn the_status_filter_goes_by_the_stored_mark(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let well = builders::account(1, "", START);

@@ -6,7 +6,7 @@ use super::StoreUnderTest;
 use super::samples::{assert_conflict, code, pending_link, state};
 use crate::builders::parsed;
 
-/// What is stored comes back.
+/// Stored fields come back.
 pub async fn every_field_of_a_pending_link_survives(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let spent = PendingLink { spent_by: Some(code(9)), ..pending_link(1) };

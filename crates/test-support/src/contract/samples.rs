@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::Ports;
 use crate::builders::{self, START, long_lived, parsed};
 
-/// How many try the same at once.
+/// Number of concurrent tries of the same.
 pub(super) const MANY: u8 = 20;
 
 /// The id of account `number`.
@@ -117,7 +117,7 @@ pub(super) fn attempt(number: u8, phase: Phase) -> LinkAttempt {
     }
 }
 
-/// What a code was exchanged for at [`START`], with nothing left out.
+/// Phase of an attempt whose code was exchanged at [`START`], with nothing left out.
 pub(super) fn exchanged() -> Phase {
     Phase::Exchanged(ShortLivedGrant {
         token: ShortLivedToken::new(parsed("IGAA-short-lived")),
@@ -196,13 +196,13 @@ pub(super) fn assert_conflict<T: Debug>(written: Result<T, StoreError>) {
     assert!(matches!(written, Err(StoreError::Conflict)), "{written:?}");
 }
 
-/// Fails unless the write was refused to one who does not hold the lease.
+/// Fails unless the write was refused for a lost lease.
 #[expect(clippy::needless_pass_by_value, reason = "so that a write and its check are one line")]
 pub(super) fn assert_lease_lost<T: Debug>(written: Result<T, StoreError>) {
     assert!(matches!(written, Err(StoreError::LeaseLost)), "{written:?}");
 }
 
-/// Runs `work` for the numbers 1 to [`MANY`] at once, and returns how many said yes.
+/// Runs `work` for the numbers 1 to [`MANY`] at once, and returns the number of those that answered `true`.
 pub(super) async fn count_at_once<F>(work: impl Fn(u8) -> F) -> usize
 where
     F: Future<Output = bool> + Send + 'static,

@@ -1,4 +1,4 @@
-//! The sweep: what has expired is marked, what nobody will finish ends, what nobody will ask for is forgotten.
+//! Sweep: expired accounts are marked, attempts that nobody will finish end, rows that nobody will ask for are deleted.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn interrupted(end_time: OffsetDateTime) -> Phase {
     Phase::Ended { outcome: LinkOutcome::Refused(LinkRefusal::Interrupted), end_time }
 }
 
-/// From the hour on, the code is as good as lost, and the token is erased.
+/// From the hour on, the code counts as lost, and the token is erased.
 pub async fn a_stale_short_lived_token_ends_its_attempt(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, exchanged()).await;

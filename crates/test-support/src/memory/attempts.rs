@@ -205,7 +205,7 @@ impl LinkAttempts for MemoryStore {
     }
 }
 
-/// Whether nobody holds the attempt and nothing good can come of it any more.
+/// Whether nobody holds the attempt and it can no longer succeed.
 fn is_stale(row: &AttemptRow, now: OffsetDateTime, lease_time: Duration) -> bool {
     let since = match &row.attempt.phase {
         Phase::Unsent | Phase::Sent => row.attempt.create_time,

@@ -1,4 +1,4 @@
-//! Which token was handed to whom.
+//! The audit of tokens that were handed out.
 
 use std::cmp::Reverse;
 

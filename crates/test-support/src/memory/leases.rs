@@ -1,4 +1,4 @@
-//! Who renews which account.
+//! Leases of renewals.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Fault, FaultyPorts};
 
 impl FaultyPorts {
-    /// The revision that is stored, whatever the caller knows of it.
+    /// The stored revision, whatever revision the caller read.
     pub(super) async fn stored_revision(&self, id: AccountId) -> Result<i64, StoreError> {
         let found = self.ports.accounts.find(&AccountKey::Id(id)).await?;
         found.map(|account| account.revision).ok_or(StoreError::Conflict)

@@ -24,7 +24,7 @@ impl PendingLinks for FaultyPorts {
 }
 
 impl FaultyPorts {
-    /// Makes `holder` the holder again where nobody else is, as it seems.
+    /// Makes `holder` the holder again where nobody else seems to be.
     async fn revive(&self, code: &CodeHash, holder: LeaseHolder) -> Result<(), StoreError> {
         if self.has(Fault::RevivedLeases) {
             self.ports.link_attempts.claim(code, holder).await?;
@@ -32,7 +32,7 @@ impl FaultyPorts {
         Ok(())
     }
 
-    /// Whoever holds the attempt, where nobody asks whether it is `holder`.
+    /// The present holder of the attempt, where [`Fault::LateHolders`] ignores `holder`.
     fn whoever_holds(&self, code: &CodeHash, holder: LeaseHolder) -> LeaseHolder {
         if !self.has(Fault::LateHolders) {
             return holder;
@@ -50,7 +50,7 @@ impl FaultyPorts {
         Ok(LinkAttempt { state, ..attempt.clone() })
     }
 
-    /// A link without a look at what it follows.
+    /// The link, made to follow the revisions that are stored.
     async fn blind(&self, link: &CompletedLink) -> Result<CompletedLink, StoreError> {
         let mut blind = link.clone();
         if blind.former_revision.is_some() {

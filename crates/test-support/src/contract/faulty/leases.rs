@@ -1,4 +1,4 @@
-//! Who renews which account, with faults.
+//! Leases of renewals, with faults.
 
 use async_trait::async_trait;
 use ig_domain::ports::{RenewalLeases, StoreError};
