@@ -17,7 +17,7 @@ use self::table::{Table, write_json};
 use crate::config::{AuditConfig, InvalidSettings};
 use crate::output::is_read_on;
 
-/// How many entries are held at once.
+/// Maximum number of entries that are held at once.
 const PAGE: u64 = 500;
 
 /// Which entries to show, and how.

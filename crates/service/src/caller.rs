@@ -72,15 +72,15 @@ pub(crate) struct NewCaller {
     write: bool,
 }
 
-/// Where the results go: standard output holds what is to be kept, standard error what is to be read.
+/// Outputs of a command: standard output holds what is to be kept, standard error what is to be read.
 pub(crate) struct Outputs<'a> {
-    /// The token, and without `--write` what belongs into the file; or who may call.
+    /// The token, and without `--write` the text that belongs into the file; or the list of callers.
     pub(crate) out: &'a mut dyn Write,
     /// Words around it.
     pub(crate) err: &'a mut dyn Write,
 }
 
-/// Does it. `file` is `CALLERS_FILE`, needed for all but showing a new token.
+/// Runs the command. `file` is `CALLERS_FILE`, needed for all but showing a new token.
 ///
 /// # Errors
 ///
@@ -188,7 +188,7 @@ fn failed(file: &Path, error: EditError) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("CALLERS_FILE ({file}) was not changed"))
 }
 
-/// Shows the token, and only then lets it count.
+/// Shows the token, and only then writes its hash to the file.
 fn put(
     edit: Edit,
     file: &Path,

@@ -1,4 +1,4 @@
-//! Who may call: whom `CALLERS_FILE` admits, or everybody.
+//! Callers that are admitted: those in `CALLERS_FILE`, or everybody.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::config::InvalidSettings;
 
-/// How often the file is looked at. A change counts at the second look that finds it.
+/// Interval between two looks at the file. A change counts at the second look that finds it.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The callers of this process.
@@ -41,7 +41,7 @@ impl Admitted {
         Ok(Self::Listed(Arc::new(file)))
     }
 
-    /// The port.
+    /// The callers as a port.
     pub(crate) fn port(&self) -> Arc<dyn Callers> {
         match self {
             Self::Everybody(callers) => callers.clone(),
@@ -71,7 +71,7 @@ async fn follow(file: &Arc<CallersFile>) -> Infallible {
     }
 }
 
-/// Says what a look found, where it is something new.
+/// Logs the result of a look, where it is new.
 fn tell(
     file: &CallersFile,
     look: Result<Look, CallersFileError>,

@@ -8,7 +8,7 @@ use crate::config::{
     AuditConfig, CallerConfig, Flags, HealthcheckConfig, MigrateConfig, ServeConfig,
 };
 
-/// How wide the help may be, in columns.
+/// Maximum width of the help, in columns.
 const MAX_HELP_WIDTH: usize = 100;
 
 /// Links Instagram professional accounts and serves them over gRPC.

@@ -37,29 +37,29 @@ pub(crate) trait Config: Sized {
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
 }
 
-/// What `migrate` needs.
+/// Settings of `migrate`.
 pub(crate) struct MigrateConfig {
     /// The database.
     pub(crate) database: DatabaseSettings,
 }
 
-/// What `caller` needs.
+/// Settings of `caller`.
 pub(crate) struct CallerConfig {
     /// The file of callers; `None` where none is named.
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What `audit` needs.
+/// Settings of `audit`.
 pub(crate) struct AuditConfig {
     /// The database.
     pub(crate) database: DatabaseSettings,
-    /// Whose entries are shown; `None` for those of every app.
+    /// App whose entries are shown; `None` for those of every app.
     pub(crate) app_id: Option<AppId>,
 }
 
-/// What `healthcheck` needs.
+/// Settings of `healthcheck`.
 pub(crate) struct HealthcheckConfig {
-    /// Where the server listens.
+    /// Address on which the server listens.
     pub(crate) listen: SocketAddr,
     /// Whether it speaks TLS.
     pub(crate) tls: bool,
@@ -93,7 +93,7 @@ impl Config for HealthcheckConfig {
     }
 }
 
-/// The database. Whoever opens it checks the URL.
+/// Settings of the database. Its URL is checked when it is opened.
 fn database(reader: &mut Reader<'_>) -> Option<DatabaseSettings> {
     let secret = |raw: &str| Ok::<_, Infallible>(SecretString::from(raw));
     let url = reader.value(&setting::DATABASE_URL, secret);
@@ -101,12 +101,12 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseSettings> {
     Some(DatabaseSettings { url: url?, password: password? })
 }
 
-/// Where the server listens.
+/// Address on which the server listens.
 fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     reader.value(&setting::GRPC_LISTEN, parse::address)
 }
 
-/// Who may call. Whoever opens the file checks it.
+/// File of the callers. It is checked when it is opened.
 #[expect(clippy::option_option, reason = "the outer says whether it is right")]
 fn callers_file(reader: &mut Reader<'_>) -> Option<Option<PathBuf>> {
     reader.optional(&setting::CALLERS_FILE, |raw| Ok::<_, Infallible>(raw.into()))

@@ -15,7 +15,7 @@ use crate::output::is_read_on;
 use crate::tls::FollowedTls;
 use crate::{serve, wiring};
 
-/// What was found so far.
+/// Findings so far.
 #[derive(Default)]
 struct Findings {
     errors: Vec<InvalidSettings>,

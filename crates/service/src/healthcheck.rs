@@ -13,7 +13,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tower::service_fn;
 
-/// Two seconds for everything, less what it takes to start.
+/// Timeout of the check: two seconds for everything, less what it takes to start.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Asks the server that listens on `listen`, over TLS where it speaks that.
@@ -48,7 +48,7 @@ async fn ask(server: SocketAddr, tls: bool) -> anyhow::Result<ServingStatus> {
     Ok(answer.into_inner().status())
 }
 
-/// Where a server that listens on `listen` is reached from this machine.
+/// Address at which this machine reaches a server that listens on `listen`.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

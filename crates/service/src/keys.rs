@@ -30,12 +30,12 @@ impl Keys {
         self.ring.get_or_init(|| ring)
     }
 
-    /// Whether they serve.
+    /// Whether the keys are verified, and serve.
     pub(crate) fn are_verified(&self) -> bool {
         self.verified.get().is_some()
     }
 
-    /// Lets them serve.
+    /// Marks the keys as verified, so that they serve.
     pub(crate) fn set_verified(&self) {
         self.verified.get_or_init(|| ());
     }

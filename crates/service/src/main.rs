@@ -38,7 +38,7 @@ use self::config::{
 };
 use self::telemetry::LogWriter;
 
-/// What a process exits with when a setting cannot be used, as for a wrong flag.
+/// Exit code of a process when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
 
 fn main() -> ExitCode {

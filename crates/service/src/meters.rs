@@ -1,4 +1,4 @@
-//! All that this process counts.
+//! All metrics of this process.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use ig_metrics::{Counter, Gauge, Registry};
 
 use crate::missing_keys;
 
-/// What the names of all metrics begin with.
+/// Prefix of the names of all metrics.
 const PREFIX: &str = "instagram_accounts";
 
-/// All that this process counts.
+/// All metrics of this process.
 pub(crate) struct Meters {
-    /// Everything below, for whoever collects it.
+    /// Registry of all metrics below, for the collector.
     pub(crate) registry: Arc<Registry>,
     /// Whether it serves.
     pub(crate) readiness: Readiness,
@@ -34,7 +34,7 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// Everything at zero, but for `lost_log_lines`.
+    /// All metrics at zero, but for `lost_log_lines`.
     pub(crate) fn new(lost_log_lines: &Counter) -> Self {
         let mut registry = Registry::new(PREFIX, env!("CARGO_PKG_VERSION"));
         registry.add_process();

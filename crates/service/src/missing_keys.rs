@@ -11,10 +11,10 @@ use tracing::{debug, warn};
 
 use crate::keys::Keys;
 
-/// How often the keys that are in use are looked up. They change with a rollout of keys.
+/// Interval between two looks for the keys that are in use. They change with a rollout of keys.
 const MISSING_KEYS_INTERVAL: Duration = Duration::from_hours(1);
 
-/// How soon they are looked up again after the store failed.
+/// Interval until the next look after the store failed.
 const RETRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Makes the gauge of missing keys, at zero.
@@ -27,9 +27,9 @@ pub(crate) fn register(registry: &mut Registry) -> Gauge {
 pub(crate) struct MissingKeys {
     /// The configured keys.
     pub(crate) keys: Arc<Keys>,
-    /// What is sealed under which key.
+    /// Store that tells the keys under which tokens are sealed.
     pub(crate) store: Arc<dyn KeyChecks>,
-    /// How many are missing.
+    /// Number of missing keys.
     pub(crate) gauge: Gauge,
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Whether the reader reads on. That it has seen enough is no failure.
+/// Whether the reader reads on. A reader that has seen enough is no failure.
 ///
 /// # Errors
 ///

@@ -13,13 +13,13 @@ use tracing::{debug, info, warn};
 
 use crate::keys::Keys;
 
-/// How long the start waits for the store before it answers calls without.
+/// Maximum time that the start waits for the store before it answers calls without it.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait between two tries.
+/// Interval between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A store that is made fit.
+/// Preparation of a store that is to serve.
 pub(crate) struct Preparation {
     /// The database.
     pub(crate) database: Arc<Database>,
@@ -27,16 +27,16 @@ pub(crate) struct Preparation {
     pub(crate) migrates: bool,
     /// The keys, to be read from beside the database where none are configured, and verified.
     pub(crate) keys: Arc<Keys>,
-    /// What the keys are verified by.
+    /// Store by which the keys are verified.
     pub(crate) key_checks: Arc<dyn KeyChecks>,
 }
 
-/// What is left to do after the start: it ends once the store is fit, or with why it never will be.
+/// Work left after the start: it ends once the store is fit, or with the reason for which it never will be.
 pub(crate) type Rest<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
 
 impl Preparation {
-    /// Begins, and waits five seconds at most. What takes longer, or cannot be done while the store is away, as its
-    /// probe will tell, is left to be done; `None` when nothing is.
+    /// Begins, and waits for [`START_TIMEOUT`] at most. Returns the rest where it takes longer, or cannot be done while
+    /// the store is away, as its probe will tell; `None` when nothing is left.
     ///
     /// # Errors
     ///
@@ -85,12 +85,12 @@ impl Preparation {
     }
 }
 
-/// How long a try may take. Ours: many times what a migration takes, and an end for one whose connection hangs.
+/// Maximum time of an attempt. Ours: many times what a migration takes, and an end for one whose connection hangs.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_hours(1);
 
-/// Begins the first of several tries, and waits for it for [`START_TIMEOUT`]; those errors end it for which `is_for_good`.
+/// Begins the first attempt, and waits for it for [`START_TIMEOUT`]; an error for which `is_for_good` holds ends it.
 ///
-/// A try that takes longer goes on in what is left: a migration that was given up would begin anew, and never end.
+/// An attempt that takes longer goes on in the [`Rest`]: a migration that was given up would begin anew, and never end.
 async fn begin<'a, F>(
     prepare: impl Fn() -> F + 'a,
     is_for_good: impl Fn(&anyhow::Error) -> bool,
@@ -117,7 +117,7 @@ where
     Ok(Some(Box::pin(finish(underway, prepare))))
 }
 
-/// Ends the try that is under way, and tries each second until the store is there.
+/// Finishes the attempt that is under way, then makes one each second until the store is there.
 async fn finish<F>(underway: Option<Pin<Box<F>>>, prepare: impl Fn() -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -134,7 +134,7 @@ where
     Ok(())
 }
 
-/// Ends a try that takes longer than it may, since its connection may hang.
+/// Ends an attempt after [`ATTEMPT_TIMEOUT`], since its connection may hang.
 async fn within_timeout(attempt: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<bool> {
     let Ok(prepared) = timeout(ATTEMPT_TIMEOUT, attempt).await else {
         let minutes = ATTEMPT_TIMEOUT.as_secs() / 60;
@@ -144,7 +144,7 @@ async fn within_timeout(attempt: impl Future<Output = anyhow::Result<()>>) -> an
     to_attempt(prepared)
 }
 
-/// Whether it was prepared; `false` when trying again may help.
+/// Whether the store was prepared; `false` when trying again may help.
 fn to_attempt(prepared: anyhow::Result<()>) -> anyhow::Result<bool> {
     match prepared {
         Ok(()) => Ok(true),

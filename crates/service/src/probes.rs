@@ -1,4 +1,4 @@
-//! What is asked over plain HTTP: whether the process lives, whether it serves, what it has counted.
+//! Probes over plain HTTP: whether the process lives, whether it serves, and the metrics that it has counted.
 
 mod accept;
 mod http;
@@ -20,7 +20,7 @@ use tracing::{error, info};
 
 use crate::meters::Meters;
 
-/// What the answers are made of.
+/// Sources of the answers.
 #[derive(Clone)]
 pub(crate) struct Probes {
     readiness: Readiness,
@@ -28,7 +28,7 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Answers made of these.
+    /// Probes that answer from these meters.
     pub(crate) fn of(meters: &Meters) -> Self {
         Self { readiness: meters.readiness.clone(), registry: Arc::clone(&meters.registry) }
     }

@@ -111,7 +111,7 @@ fn with_place_for_keys(
     if has_keys { Ok(database) } else { Err(InvalidSettings::no_keys()) }
 }
 
-/// What makes the database usable, and everything that the use cases stand on.
+/// Makes the preparation of the database, and the adapters of the use cases.
 fn wire(
     config: &mut ServeConfig,
     database: &Arc<Database>,
@@ -164,7 +164,7 @@ struct Tasks {
     missing_keys: MissingKeys,
 }
 
-/// What goes on beside the calls. Ends only when the store is unusable for good, with the reason.
+/// Background work beside the calls. Ends only when the store is unusable for good, with the reason.
 async fn background(rest: Option<Rest<'_>>, database: &Database, tasks: Tasks) -> anyhow::Error {
     if let Some(rest) = rest
         && let Err(unusable) = rest.await
@@ -178,7 +178,7 @@ async fn background(rest: Option<Rest<'_>>, database: &Database, tasks: Tasks) -
     }
 }
 
-/// How long calls may go on after a stop. The rest of `limit` is for work that goes on without them.
+/// Maximum time that calls go on after a stop. The rest of `limit` is for work that goes on without them.
 fn drain_timeout(limit: Duration) -> Duration {
     limit * 4 / 5
 }

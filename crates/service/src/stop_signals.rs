@@ -7,13 +7,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tracing::info;
 
-/// How long after a stop signal another one belongs to the same stop: a terminal and a supervisor both send theirs.
+/// Window after a stop signal. Another one in it belongs to the same stop: a terminal and a supervisor each send one.
 const SAME_STOP_WINDOW: Duration = Duration::from_secs(1);
 
 /// SIGTERM, SIGINT and SIGHUP, caught from the moment that this is made.
 pub(crate) struct StopSignals<S = SystemSignals> {
     source: S,
-    /// When the first stop signal came.
+    /// Moment of the first stop signal.
     begun: Option<Instant>,
 }
 
@@ -24,7 +24,7 @@ enum Caught {
     Hangup,
 }
 
-/// Where signals come from.
+/// Source of signals.
 trait Source {
     async fn next(&mut self) -> Caught;
 }
@@ -37,7 +37,7 @@ pub(crate) struct SystemSignals {
 }
 
 impl StopSignals {
-    /// Begins to catch them.
+    /// Begins to catch the signals.
     ///
     /// # Errors
     ///

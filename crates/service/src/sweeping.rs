@@ -8,13 +8,13 @@ use ig_domain::ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
-/// How often the task sweeps.
+/// Interval between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long others may use the store between two rounds of one look.
+/// Interval between two rounds of one sweep, in which others may use the store.
 const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sweeps each minute, as many rounds as it takes, until dropped.
+/// Sweeps each minute, in as many rounds as it takes, until dropped.
 pub(crate) async fn sweep_forever(sweep: Sweep) -> ! {
     let mut minutes = interval(SWEEP_INTERVAL);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);

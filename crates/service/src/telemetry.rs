@@ -57,8 +57,8 @@ where
     }
 }
 
-/// What no filter gets past: below `info` the database's libraries log the database URL, password included, and the
-/// HTTP/2 library warns of each acknowledgement that a client makes up.
+/// Level caps that hold under every filter: below `info` the database's libraries log the database URL, password
+/// included, and the HTTP/2 library warns of each acknowledgement that a client makes up.
 fn cap() -> Targets {
     Targets::new()
         .with_default(LevelFilter::TRACE)

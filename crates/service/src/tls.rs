@@ -13,10 +13,10 @@ use tokio::io::AsyncReadExt as _;
 pub(crate) use self::following::{FollowedTls, follow};
 use crate::config;
 
-/// The most that one file may hold, in bytes; ours. A bundle of all public authorities is a quarter of it.
+/// Maximum size of one file, in bytes; ours. A bundle of all public authorities is a quarter of it.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Where TLS comes from: files in PEM.
+/// Files of TLS, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
     /// The server's certificate, followed by those that lead to its authority.
@@ -31,13 +31,13 @@ pub(crate) struct TlsFiles {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {problem}", config::tls_variable(*part))]
 pub(crate) struct TlsFileError {
-    /// What the file is for.
+    /// Part of TLS that the file is for.
     pub(crate) part: TlsPart,
-    /// What is wrong, going on after the variable.
+    /// Description of the problem, which continues the variable's name.
     pub(crate) problem: String,
 }
 
-/// What the files held.
+/// Contents of the files.
 #[derive(Clone, PartialEq, Eq)]
 struct Contents {
     certificate: Zeroizing<Vec<u8>>,
@@ -64,7 +64,7 @@ impl TlsFiles {
         made.map_err(|invalid| TlsFileError::new(invalid.part, self.path(invalid.part), &invalid))
     }
 
-    /// What it is called.
+    /// Name of the kind of TLS: mutual or not.
     pub(crate) fn name(&self) -> &'static str {
         if self.client_ca.is_some() { "mutual TLS" } else { "TLS" }
     }
@@ -85,7 +85,7 @@ impl TlsFileError {
     }
 }
 
-/// What the file of this part holds.
+/// Reads the file of this part.
 ///
 /// # Errors
 ///

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::meters::Meters;
 
-/// What the use cases stand on.
+/// Adapters that the use cases stand on.
 pub(crate) struct Adapters {
     store: Arc<SeaOrmStore>,
     instagram: Arc<dyn Instagram>,
@@ -67,7 +67,7 @@ impl Adapters {
         self.store.clone()
     }
 
-    /// Marks, ends and forgets what its time has come for.
+    /// The sweep, which marks, ends and forgets what is due.
     pub(crate) fn sweep(&self) -> Sweep {
         Sweep {
             accounts: self.store.clone(),
@@ -76,7 +76,7 @@ impl Adapters {
         }
     }
 
-    /// What the RPCs do. `tracker` waits for work that outlives its caller.
+    /// Use cases of the RPCs. `tracker` waits for work that outlives its caller.
     pub(crate) fn use_cases(
         &self,
         redirect_uris: Vec<RedirectUri>,

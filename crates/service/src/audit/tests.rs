@@ -1,4 +1,4 @@
-//! What is shown of the audit, in which order, and how much at once.
+//! Entries that `audit` shows: their selection, their order, and their number at once.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ struct CommandLine {
     command: CallerCommand,
 }
 
-/// What a command prints, to be kept and to be read.
+/// Outputs of a command: to be kept, and to be read.
 fn ran(arguments: &[&str], file: Option<&Path>) -> anyhow::Result<(String, String)> {
     let arguments = ["caller"].iter().chain(arguments);
     let CommandLine { command } = CommandLine::try_parse_from(arguments)?;

@@ -14,7 +14,7 @@ use super::reader::{self, Asked, Reader, Variables};
 use super::setting::{ALL, Default, Setting};
 use super::{Config, LogConfig};
 
-/// What the command line sets: values by flag.
+/// Values that the command line sets, by flag.
 #[derive(std::default::Default)]
 pub(super) struct FlagValues(HashMap<String, String>);
 
@@ -26,11 +26,11 @@ pub(crate) struct Flags<C> {
 
 /// The settings of a command, read.
 pub(crate) struct Settings<C> {
-    /// What is logged, and how.
+    /// Format and filter of the log.
     pub(crate) log: LogConfig,
-    /// What the command needs.
+    /// Settings that the command needs.
     pub(crate) config: C,
-    /// What the operator should know of them.
+    /// Warnings about the settings, for the operator.
     pub(crate) warnings: Vec<Problem>,
 }
 

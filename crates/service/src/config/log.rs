@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{Config, log_filter, parse, setting};
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     /// For people.
@@ -14,11 +14,11 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What is logged, and how.
+/// Format and filter of the log.
 pub(crate) struct LogConfig {
-    /// How a line looks.
+    /// Format of a line.
     pub(crate) format: LogFormat,
-    /// What is logged.
+    /// Filter that a line must pass.
     pub(crate) filter: EnvFilter,
 }
 

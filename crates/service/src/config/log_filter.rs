@@ -1,4 +1,4 @@
-//! What is logged: filter directives that let something of ours through.
+//! The log filter: directives that let something of ours through.
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;

@@ -1,16 +1,16 @@
-//! Where a value came from, and as much of it as may be shown.
+//! Origin of a value, and the part of the value that may be shown.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// How many characters of a value are shown; ours.
+/// Maximum number of characters of a value that are shown; ours.
 const MAX_SHOWN_CHARACTERS: usize = 64;
 
-/// As many letters and digits in a row may be a secret in a wrong place; ours. App secrets have 32, tokens and keys
-/// have more.
+/// Minimum number of letters and digits in a row that may be a secret in a wrong place; ours. App secrets have 32,
+/// tokens and keys have more.
 const MIN_SECRET_CHARACTERS: usize = 24;
 
-/// Where a value came from.
+/// Origin of a value.
 pub(super) enum Origin {
     /// The command line.
     Flag(String),
@@ -58,7 +58,7 @@ fn shown(value: &str) -> Option<String> {
     Some(format!("{beginning:?}{dots}"))
 }
 
-/// A path in an error that leads nowhere.
+/// Stands in an error for a path that leads nowhere.
 const HIDDEN_PATH: &str = "<a path that leads nowhere, not shown as it may be a secret>";
 
 /// The path of a setting that is one, as an error may show it: not where it may be what belongs into its file.

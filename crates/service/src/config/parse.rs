@@ -14,10 +14,10 @@ use super::LogFormat;
 const A_YEAR: Duration = Duration::from_hours(365 * 24);
 const AN_HOUR: Duration = Duration::from_hours(1);
 
-/// The longest app secret; a guess of ours, as Meta tells no length.
+/// Maximum length of an app secret; a guess of ours, as Meta tells no length.
 const MAX_SECRET_LENGTH: usize = 256;
 
-/// How many hexadecimal digits Meta's app secrets have, as far as anybody has seen; nothing says so.
+/// Number of hexadecimal digits of Meta's app secrets, as far as anybody has seen; nothing says so.
 const APP_SECRET_DIGITS: usize = 32;
 
 pub(super) fn app_id(raw: &str) -> Result<AppId, &'static str> {

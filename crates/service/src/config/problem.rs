@@ -1,4 +1,4 @@
-//! What is wrong with settings.
+//! Problems with settings.
 
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -12,9 +12,9 @@ use super::setting::{self, Setting};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     setting: &'static str,
-    /// Goes on after the variable.
+    /// Continues the variable's name.
     text: String,
-    /// Where the value came from, where that is known.
+    /// Origin of the value, where it is known.
     origin: Option<String>,
     /// A value that would do.
     example: Option<&'static str>,
@@ -24,9 +24,9 @@ pub(crate) struct Problem {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", lines(problems))]
 pub(crate) struct InvalidSettings {
-    /// What stops the start.
+    /// Problems that stop the start.
     pub(super) problems: Vec<Problem>,
-    /// What does not, but may be the reason.
+    /// Warnings. They do not stop the start, but may tell the reason.
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -98,12 +98,12 @@ impl InvalidSettings {
         Self::from(Problem { example: None, ..problem })
     }
 
-    /// What stops the start, and what does not.
+    /// The problems and the warnings.
     pub(crate) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
         (self.problems, self.warnings)
     }
 
-    /// What does not stop the start, but may be the reason.
+    /// Warnings. They do not stop the start, but may tell the reason.
     pub(crate) fn warnings(&self) -> &[Problem] {
         &self.warnings
     }

@@ -1,4 +1,4 @@
-//! Where a value comes from: the flag, else the variable, each by itself or as a file, else the default.
+//! Sources of a value: the flag, else the variable, each by itself or as a file, else the default.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,7 +16,7 @@ use super::problem::{InvalidSettings, Problem};
 use super::setting::{Default, Empty, Setting};
 use super::similar_names;
 
-/// The most that a file with a value may hold, in bytes; ours.
+/// Maximum size of a file with a value, in bytes; ours.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// The environment: values by variable.
@@ -34,7 +34,7 @@ pub(crate) struct Reader<'a> {
 /// A setting that was asked for.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
-    /// Which one.
+    /// The setting.
     pub(super) setting: &'static Setting,
     /// Whether it must have a value.
     pub(super) required: bool,
@@ -114,12 +114,12 @@ impl<'a> Reader<'a> {
         self.warnings.push(Problem::warning(setting, &problem));
     }
 
-    /// What was asked for so far.
+    /// Settings that were asked for so far.
     pub(super) fn asked(&self) -> &[Asked] {
         &self.asked
     }
 
-    /// What was read, with what should be known of it, if nothing was refused.
+    /// The settings that were read, with their warnings, if nothing was refused.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where the value of a setting comes from, as an error tells it; `None` where it is not given.
+/// Origin of a setting's value, as an error tells it; `None` where it is not given.
 pub(super) fn origin(
     setting: &Setting,
     flags: &FlagValues,

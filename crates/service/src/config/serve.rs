@@ -14,9 +14,9 @@ use super::reader::Reader;
 use super::{Config, callers_file, database, listen, parse, setting, tls};
 use crate::tls::TlsFiles;
 
-/// What `serve` needs.
+/// Settings of `serve`.
 pub(crate) struct ServeConfig {
-    /// Which Meta app speaks, and where Instagram is.
+    /// The Meta app that speaks, and the addresses of Instagram.
     pub(crate) instagram: GraphApiSettings,
     /// The database.
     pub(crate) database: DatabaseSettings,
@@ -24,23 +24,23 @@ pub(crate) struct ServeConfig {
     pub(crate) token_keys: Option<KeyRing>,
     /// Whether the start migrates a database that other processes share.
     pub(crate) migrate_on_start: bool,
-    /// Where to listen.
+    /// Address on which the server listens.
     pub(crate) listen: SocketAddr,
-    /// Who may call; `None` for everybody.
+    /// File of the callers; `None` admits everybody.
     pub(crate) callers_file: Option<PathBuf>,
     /// The files of TLS; `None` for none.
     pub(crate) tls: Option<TlsFiles>,
-    /// Where to answer probes and collectors; `None` for nowhere.
+    /// Address at which probes and collectors are answered; `None` for nowhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// The redirect URIs that may be used; empty for any.
     pub(crate) redirect_uris: Vec<RedirectUri>,
-    /// How long a state lives.
+    /// Lifetime of a state.
     pub(crate) state_ttl: Duration,
-    /// How long a stop waits for what is under way.
+    /// Maximum time that a stop waits for what is under way.
     pub(crate) shutdown_timeout: Duration,
     /// Whether reflection is served.
     pub(crate) reflection: bool,
-    /// Where business time comes from; `None` for the machine's clock.
+    /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
     pub(crate) sandbox_clock_url: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::reader::{Asked, Variables};
 use super::setting::{ALL, Setting};
 
-/// Names that are shorter may differ by one character only, or they would be found near anything.
+/// Minimum length of a long name. A shorter one may differ by one character only, or it would be found near anything.
 const MIN_LONG_NAME: usize = 10;
 
 /// A warning for each variable that is probably a misspelt one of the settings that were asked for.

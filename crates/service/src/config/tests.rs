@@ -1,4 +1,4 @@
-//! What each setting accepts, and what its errors say.
+//! Values that each setting accepts, and the texts of its errors.
 
 mod help;
 mod sources;
@@ -23,7 +23,7 @@ struct CommandLine<C: Config> {
 
 const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// What must be given.
+/// Settings that must be given.
 const REQUIRED: [(&str, &str); 2] =
     [("INSTAGRAM_APP_ID", "1234567890123456"), ("INSTAGRAM_APP_SECRET", "planted-secret")];
 
@@ -271,7 +271,7 @@ fn a_proxy_s_url_may_hold_a_password_which_no_error_shows() {
     assert!(text.contains("must be percent-encoded") && !text.contains("planted"), "{text}");
 }
 
-/// What is told of settings that can be used.
+/// Warnings about settings that can be used.
 fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
     let usual = [REQUIRED[0], ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789ABCDEF")];
     let settings = with::<ServeConfig>(&[], &[&usual, variables].concat()).unwrap();

@@ -35,7 +35,7 @@ pub(super) fn certificate(reader: &mut Reader<'_>) -> Option<Option<PathBuf>> {
     path(reader, TlsPart::Certificate)
 }
 
-/// All files. Whoever opens them checks what is in them.
+/// All files. Their contents are checked when they are opened.
 #[expect(clippy::option_option, reason = "the outer says whether it is right")]
 pub(super) fn files(reader: &mut Reader<'_>) -> Option<Option<TlsFiles>> {
     let certificate = path(reader, TlsPart::Certificate);

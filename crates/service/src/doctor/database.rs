@@ -1,4 +1,4 @@
-//! What the database is asked: whether it lets write, what it lacks, and whether the keys are its own.
+//! Checks of the database: whether it can be written, what it lacks, and whether the keys are its own.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::keys::Keys;
 use crate::meters::Meters;
 use crate::serve;
 
-/// Asks the database; what it answers may be a warning only.
+/// Asks the database. A finding that lets `serve` serve is returned as a warning.
 ///
 /// # Errors
 ///
-/// What would keep `serve` from serving.
+/// The finding that would keep `serve` from serving.
 pub(super) async fn examine(
     config: &ServeConfig,
     database: Database,

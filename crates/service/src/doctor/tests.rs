@@ -77,7 +77,7 @@ impl Place {
         files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
     }
 
-    /// What the doctor says, having left every file as it was.
+    /// Text and exit code of the doctor, which has left every file as it was.
     async fn told(&self, settings: &[(&str, &str)], offline: bool) -> (String, ExitCode) {
         let flags = CommandLine::try_parse_from(["program"]).unwrap().flags;
         let url = self.url();
@@ -220,7 +220,7 @@ async fn probes_at_the_address_of_calls_are_told() {
     assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
 }
 
-/// In which not even root makes a file.
+/// Folder in which not even root makes a file.
 const UNWRITABLE_FOLDER: &str = "/proc";
 
 #[rstest]
@@ -245,7 +245,7 @@ async fn a_file_that_cannot_be_written_is_told() {
     assert_eq!((told.lines().count(), code), (1, ExitCode::FAILURE), "{told}");
 }
 
-/// Standard output of `doctor | head`. What was found is told by the exit code all the same.
+/// Standard output of `doctor | head`. The exit code tells the findings all the same.
 #[rstest]
 #[case::nothing_wrong("15m", ExitCode::SUCCESS)]
 #[case::something_wrong("15", ExitCode::FAILURE)]

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A connection to the server there, whoever it is.
+/// A connection to the server at this address, whatever certificate it shows.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub(super) async fn connect(server: SocketAddr) -> io::Result<TlsStream<TcpStrea
     TlsConnector::from(Arc::new(config)).connect(server.ip().into(), stream).await
 }
 
-/// Believes any certificate, though only of who has its key.
+/// Accepts any certificate, though only from a server that has its key.
 #[derive(Debug)]
 struct Anyone(WebPkiSupportedAlgorithms);
 

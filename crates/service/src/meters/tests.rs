@@ -58,7 +58,7 @@ fn labels_of(cell: &str) -> Labels {
         .collect()
 }
 
-/// What the registry exposes, by the names that samples have (histograms: without the suffix).
+/// Metrics that the registry exposes, by the names that samples have (histograms: without the suffix).
 fn exposed(text: &str) -> BTreeMap<String, Metric> {
     let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
     let mut current = String::new();

@@ -1,10 +1,10 @@
-//! Which text format of metrics a collector asks for.
+//! Text format of metrics that a collector asks for.
 
 use ig_metrics::TextFormat;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
-/// What covers the classic text, the most specific first.
+/// Media ranges that cover the classic text, the most specific first.
 const CLASSIC: [&str; 3] = ["text/plain", "text/*", "*/*"];
 
 /// One media range of an `Accept` header.
@@ -63,11 +63,11 @@ mod tests {
 
     use super::*;
 
-    /// What Prometheus 2 sends.
+    /// `Accept` header of Prometheus 2.
     const PROMETHEUS_2: &str = "application/openmetrics-text;version=1.0.0,\
         application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
-    /// What Prometheus 3 sends.
+    /// `Accept` header of Prometheus 3.
     const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
         application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
         text/plain;version=0.0.4;q=0.2,*/*;q=0.1";

@@ -56,7 +56,7 @@ impl LogWriter {
         &self.0.lost
     }
 
-    /// What waits for the lines to be written, for a second at most, when it is dropped.
+    /// Guard that waits for the lines to be written, for a second at most, when it is dropped.
     pub(crate) fn flush_on_drop(&self) -> FlushOnDrop {
         FlushOnDrop(self.clone())
     }

@@ -11,15 +11,15 @@ use tracing::{info, warn};
 
 use super::{Contents, TlsFileError, TlsFiles};
 
-/// How often the files are looked at.
+/// Interval between two looks at the files.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// TLS that follows its files.
 pub(crate) struct FollowedTls {
     files: TlsFiles,
-    /// What the last look found.
+    /// Result of the last look.
     last_look: Option<Result<Contents, TlsFileError>>,
-    /// What two looks in a row found last, and was used or told.
+    /// Result that two looks in a row found last, and that was used or told.
     settled: Result<Contents, TlsFileError>,
     current: watch::Sender<Tls>,
 }
@@ -37,7 +37,7 @@ impl FollowedTls {
         Ok(Some(Self { files, last_look: None, settled: Ok(contents), current }))
     }
 
-    /// What new connections use, as of the latest look.
+    /// TLS for new connections, as of the latest look.
     pub(crate) fn current(&self) -> CurrentTls {
         let current = self.current.subscribe();
         Arc::new(move || current.borrow().clone())
@@ -45,8 +45,8 @@ impl FollowedTls {
 
     /// Looks at the files again. `Some` when there is something to tell: new ones are used, or cannot be.
     ///
-    /// Only what two looks in a row have found counts, as with the file of callers: half a chain of certificates or
-    /// half a list of authorities reads as a whole one, and files are seldom replaced all at once.
+    /// A result counts once two looks in a row have found it, as with the file of callers: half a chain of certificates
+    /// or half a list of authorities reads as a whole one, and files are seldom replaced all at once.
     async fn look(&mut self) -> Option<Result<(), TlsFileError>> {
         let found = self.files.read().await;
         let is_settled = self.last_look.as_ref() == Some(&found);

@@ -1,4 +1,4 @@
-//! What people do at Instagram but allow everything, and who may link what.
+//! Decisions at Instagram other than to allow everything, and the owners that may link an account.
 
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::{BeginLinkRequest, ListRequest, ListResponse};

@@ -1,4 +1,4 @@
-//! What a stranger reads over reflection: a comment on every symbol.
+//! Comments that a stranger reads over reflection: one on every symbol.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ struct Declaration<'a> {
     commented: bool,
 }
 
-/// What a description declares; its first line is grpcurl's own.
+/// Declarations of a description, whose first line is grpcurl's own.
 fn declarations(text: &str) -> Vec<Declaration<'_>> {
     let mut declarations = Vec::new();
     let mut commented = false;
@@ -133,7 +133,7 @@ fn top_level(files: &[FileDescriptorProto]) -> BTreeSet<String> {
     names
 }
 
-/// How many symbols a file declares, at its top and below.
+/// Number of symbols that a file declares, at its top and below.
 fn symbols(file: &FileDescriptorProto) -> usize {
     let services = file.service.iter().map(|service| 1 + service.method.len());
     let messages = file.message_type.iter().map(of_message);

@@ -1,4 +1,4 @@
-//! What `doctor` finds in a database.
+//! Findings of `doctor` in a database.
 
 use std::process::{Command, Output};
 
@@ -11,7 +11,7 @@ const FORMER: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEWER: &str = "k2:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 const OTHER_BYTES: &str = "k1:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
-/// How the doctor ends, and what it says.
+/// Exit code and output of the doctor.
 fn doctor(mut command: Command) -> (Option<i32>, String) {
     let Output { status, stdout, .. } = command.arg("doctor").output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap())

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::Service;
 use crate::support::grpcurl::{self, Printed};
 
-/// Whose accounts these tests link.
+/// Owner of the accounts that these tests link.
 const OWNER: &str = "shop/7";
 
 /// Every reason: its code, and what comes with it besides `ErrorInfo` and `RequestInfo`.

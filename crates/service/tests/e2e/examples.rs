@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::support::sandbox::CREATOR;
 use crate::support::{Stack, tool};
 
-/// Takes Instagram a moment.
+/// Picture that takes Instagram a moment.
 const PICTURE: &str = "https://shop.example/bread.jpg?sandbox_seconds=1";
 
-/// Whose accounts the examples link.
+/// Owner of the accounts that the examples link.
 const OWNER: &str = "demo";
 
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ enum Example {
     TypeScript,
 }
 
-/// How a run of an example ended.
+/// Result of a run of an example.
 struct Run {
     success: bool,
     printed: String,

@@ -39,8 +39,8 @@ impl Watchers {
         Self(watchers)
     }
 
-    /// Waits until every watcher is told this, and nothing else before. How soon, the server's own tests say, by a
-    /// clock of theirs.
+    /// Waits until every watcher is told this, and nothing else before. The server's own tests say how soon, by a clock
+    /// of theirs.
     pub(crate) async fn are_told(&mut self, expected: ServingStatus) {
         for watcher in &mut self.0 {
             let told = tokio::time::timeout(TEST_TIMEOUT, watcher.message()).await;

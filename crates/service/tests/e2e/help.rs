@@ -1,11 +1,11 @@
-//! What `--help` shows in a wide terminal.
+//! `--help` in a wide terminal.
 
 use std::process::Command;
 
-/// How wide a line may be, in columns.
+/// Maximum width of a line, in columns.
 const MAX_WIDTH: usize = 100;
 
-/// What the program prints for `--help` behind these words where the terminal is wider than any line may be.
+/// Output of the program for `--help` behind these words, where the terminal is wider than any line may be.
 fn help(words: &[String]) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
     program.env_clear().env("COLUMNS", (3 * MAX_WIDTH).to_string());

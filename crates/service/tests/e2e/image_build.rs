@@ -1,4 +1,4 @@
-//! What the Dockerfile's compile stage runs, on a workspace as small as can be: without an engine, and with its target
+//! Compile command of the Dockerfile, on a workspace as small as can be: without an engine, and with its target
 //! folder kept between two builds, as the engine keeps it.
 
 use std::fs::{self, File};

@@ -29,7 +29,7 @@ async fn linked(stub: &Stub, folder: &std::path::Path) -> (Service, String) {
     (service, account.account_id)
 }
 
-/// What a caller is told.
+/// Message that a caller is told.
 fn message(answer: Result<RefreshResponse, Status>) -> String {
     let status = answer.unwrap_err();
     let message = status.message().to_owned();

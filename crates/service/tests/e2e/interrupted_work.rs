@@ -1,4 +1,4 @@
-//! What is left of work that was interrupted: by a kill, by a stop, by a caller who went away.
+//! Rest of work that was interrupted: by a kill, by a stop, by a caller who went away.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use crate::support::sandbox::BAKERY;
 use crate::support::{A_DAY_LATER, Service, Stack, reason};
 
-/// Within what time a dead holder is taken over.
+/// Maximum time until a dead holder is taken over.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Longer than any test waits with the answer of a call that is not to finish.

@@ -13,7 +13,7 @@ use crate::support::probes::Probes;
 use crate::support::process::address_in;
 use crate::support::{Sandbox, Service, TEST_TIMEOUT, eventually};
 
-/// How many calls fill the pipe and the queue: at `trace` each logs kilobytes.
+/// Maximum number of calls that fill the pipe and the queue: at `trace` each logs kilobytes.
 const MAX_CALLS: usize = 20_000;
 
 /// A process that is killed when it is dropped.

@@ -1,4 +1,4 @@
-//! What happened is in `/metrics`, to the number.
+//! `/metrics` counts what happened, to the number.
 
 use ig_proto::v1::get_request::Key;
 use serde_json::json;

@@ -22,20 +22,20 @@ use crate::support::outage::FickleServer;
 use crate::support::sandbox::{BAKERY, CREATOR};
 use crate::support::{On, Place, REDIRECT_URI, Sandbox, Service, eventually, reason};
 
-/// How many call at the same time, of each kind.
+/// Number of callers at the same time, of each kind.
 const CALLERS: u64 = 4;
-/// How long each waits between two calls.
+/// Interval between two calls of each caller.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// How many calls must succeed once all is well again.
+/// Minimum number of calls that must succeed once all is well again.
 const ENOUGH: u64 = 400;
 
-/// What callers are told. As the server comes back, calls still wait for connections that hang, though it gives others.
+/// Errors for callers. As the server comes back, calls still wait for connections that hang, though it gives others.
 const TOLD: [(&str, Code); 2] =
     [("STORE_UNAVAILABLE", Code::Unavailable), ("OVERLOADED", Code::ResourceExhausted)];
 
 type Client = InstagramAccountServiceClient<Channel>;
 
-/// What the callers have seen.
+/// Results that the callers have seen.
 #[derive(Default)]
 struct Seen {
     well: AtomicU64,
@@ -174,7 +174,7 @@ async fn link(
     client.link(request).await.map(Response::into_inner)
 }
 
-/// Whatever its caller was told, the code was sent once, and what came of it is told from now on.
+/// Asserts that the code was sent once and that its result is told from now on, whatever its caller was told.
 async fn judge_link(
     service: &Service,
     sandbox: &Sandbox,

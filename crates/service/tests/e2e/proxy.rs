@@ -13,10 +13,10 @@ use crate::support::compose::{Addresses, REPLICAS, model, proxy_check};
 use crate::support::eventually;
 use crate::support::proxy::Proxy;
 
-/// How many checks of the other replica pass while one is slow to answer: more than a second's.
+/// Number of checks of the other replica that pass while one is slow to answer: more than a second's.
 const CHECKS_MEANWHILE: usize = 3;
 
-/// Where a replica answers probes.
+/// Listener at which a replica answers probes.
 async fn probes_of(replica: &str, addresses: &Addresses) -> TcpListener {
     TcpListener::bind(format!("{}:9464", addresses.of(replica))).await.unwrap()
 }

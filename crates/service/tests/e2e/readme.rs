@@ -1,4 +1,4 @@
-//! What the README shows is what a reader gets.
+//! The README shows what a reader gets.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What becomes of a stored account: renewed, dead, healed, or left alone.
+//! Fate of a stored account: renewed, dead, healed, or left alone.
 
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::{AccountStatus, ReauthorizationReason, TokenOutcome};

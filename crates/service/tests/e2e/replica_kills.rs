@@ -20,32 +20,32 @@ use tonic_types::StatusExt as _;
 use crate::support::sandbox::BAKERY;
 use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, reason};
 
-/// How many rounds a test run plays.
+/// Number of rounds that a test run plays.
 const ROUNDS: u64 = 16;
-/// How many pairs of replicas play side by side: a takeover is mostly waiting.
+/// Number of pairs of replicas that play side by side: a takeover is mostly waiting.
 const LANES: u64 = 8;
-/// How many call for one thing, half of them at each replica.
+/// Number of callers for one thing, half of them at each replica.
 const CALLERS: usize = 50;
 const OWNER: &str = "shop/7";
 const ENDPOINTS: [&str; 4] = ["token", "exchange", "me", "refresh"];
 
-/// Within what time a dead holder is taken over.
+/// Maximum time until a dead holder is taken over.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
-/// Before what time nobody is: a lease lasts 10 seconds from the last write of its holder, a moment before it died.
+/// Minimum time until then: a lease lasts 10 seconds from the last write of its holder, a moment before it died.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(6);
-/// Within what time work is done that nobody has to take over.
+/// Maximum time of work that nobody has to take over.
 const WORKED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is different in each round.
+/// Parameters that differ from round to round.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// Which of the two dies.
+    /// Index of the replica that dies.
     victim: usize,
-    /// At what the clock of its death begins: the first request at this endpoint, or the calls themselves.
+    /// Start of the clock of its death: the first request at this endpoint, or the calls themselves.
     kill_from: Option<&'static str>,
-    /// How long it lives from then on, in milliseconds.
+    /// Time that it lives from then on, in milliseconds.
     kill_after: u64,
-    /// How long Instagram takes for its answers, in milliseconds.
+    /// Time that Instagram takes for its answers, by endpoint, in milliseconds.
     delays: [(&'static str, u64); 4],
     /// Whether Instagram has done the work when it waits with the answer.
     works_first: bool,
@@ -65,7 +65,7 @@ impl Plan {
     }
 }
 
-/// What became of the rounds.
+/// Outcomes of the rounds.
 #[derive(Debug, Default)]
 struct Tally {
     rounds: u64,
@@ -112,7 +112,7 @@ struct Lane {
     linked: BTreeSet<String>,
 }
 
-/// What the callers of one replica were told, and when.
+/// Answers to the callers of each replica, with their moments.
 type Told<T> = [Vec<(Instant, Result<T, Status>)>; 2];
 
 impl Lane {
@@ -254,7 +254,7 @@ impl Lane {
     }
 }
 
-/// What half of the callers hear from each replica.
+/// Answers that half of the callers hear from each replica.
 async fn told<T>(
     replicas: &[Service; 2],
     call: impl AsyncFn(&Service) -> Result<T, Status>,

@@ -15,19 +15,19 @@ use crate::support::{A_DAY_LATER, Service};
 
 const CALLERS: usize = 8;
 
-/// How many accounts each caller can renew.
+/// Number of accounts that each caller can renew.
 const AGED: usize = 8;
 
-/// How often each replica is restarted at least.
+/// Minimum number of restarts of each replica.
 const ROUNDS: usize = 3;
 
-/// How often at most, until calls of each of [`SLOW_RPCS`] were under way at a stop.
+/// Maximum number of restarts, until calls of each of [`SLOW_RPCS`] were under way at a stop.
 const MAX_ROUNDS: usize = 20;
 
-/// What Instagram is asked for while callers wait.
+/// RPCs that ask Instagram while callers wait.
 const SLOW_RPCS: [&str; 2] = ["Link", "Refresh"];
 
-/// How long Instagram takes for each answer, in milliseconds: long enough for links and renewals to be under way
+/// Time that Instagram takes for each answer, in milliseconds: long enough for links and renewals to be under way
 /// at every stop.
 const SLOW: u32 = 300;
 

@@ -23,7 +23,7 @@ use futures_util::future::join_all;
 use self::case::{Case, Section};
 use self::lane::Lane;
 
-/// How many rows each section has, and how many cases. A row that goes missing fails here.
+/// Numbers of rows and of cases of each section. A row that goes missing fails here.
 const COUNTS: [(Section, usize, usize); 5] = [
     (Section::Authorization, 6, 20),
     (Section::CodeExchange, 24, 63),

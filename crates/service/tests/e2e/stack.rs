@@ -1,5 +1,5 @@
-//! What can be said of the stack without an engine: `docker-compose.yml` is what Compose understands and keeps its
-//! promises, and HAProxy takes its configuration.
+//! Checks of the stack without an engine: `docker-compose.yml` is what Compose understands and keeps its promises,
+//! and HAProxy takes its configuration.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -109,7 +109,7 @@ async fn a_hangup_stops_nothing() {
     assert!(status.success(), "{status}");
 }
 
-/// A link whose code is at Instagram, which takes so long to answer.
+/// A link whose code is at Instagram, which answers after `delay`.
 async fn link_under_way(
     stack: &Stack,
     delay: Duration,
@@ -144,7 +144,7 @@ fn open<const N: usize>(asked: [MessageRequest; N]) -> impl Stream<Item = Server
     tokio_stream::iter(asked).chain(tokio_stream::pending())
 }
 
-/// Stops the service as an operator does; how it ended, and how long that took.
+/// Stops the service as an operator does; returns its exit status, and the time that it took.
 async fn stopped(service: &mut Service) -> (ExitStatus, Duration) {
     let begin = Instant::now();
     service.process.signal(Signal::SIGTERM);

@@ -28,7 +28,7 @@ pub(crate) const HOUR: i64 = 60 * 60;
 /// A little more than the age from which on Instagram renews a token, in seconds.
 pub(crate) const A_DAY_LATER: i64 = 25 * HOUR;
 
-/// How long another process may take to do what a test waits for.
+/// Maximum time for another process to do what a test waits for.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Looks again and again until there is something to find, for a minute at most.

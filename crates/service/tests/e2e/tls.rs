@@ -98,7 +98,7 @@ impl Server {
         self.call(arguments, HEALTH).is_ok_and(|answer| answer.contains("\"SERVING\""))
     }
 
-    /// Why health is not told.
+    /// Reason for which health is not told.
     fn refusal(&self, arguments: &[&str]) -> String {
         self.call(arguments, HEALTH).unwrap_err()
     }

@@ -16,7 +16,7 @@ use crate::support::{A_DAY_LATER, On, Stack, reason};
 
 const CALLERS: usize = 50;
 
-/// What `audit` prints, with these arguments.
+/// Output of `audit` with these arguments.
 fn audit(mut command: Command, arguments: &[&str]) -> String {
     let output = command.arg("audit").args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {output:?}");

@@ -5,17 +5,17 @@
 pub(crate) struct Setting {
     /// The environment variable.
     pub(crate) name: &'static str,
-    /// What kind of value it takes, as the help shows it.
+    /// Kind of value, as the help shows it.
     pub(in crate::config) value_name: &'static str,
-    /// What it is for, in one line.
+    /// Purpose of the setting, in one line.
     pub(in crate::config) meaning: &'static str,
-    /// Which value it has where it is not given.
+    /// Value of a setting that is not given.
     pub(in crate::config) default: Default,
     /// A value that would do.
     pub(in crate::config) example: &'static str,
     /// Whether its value must not be shown. Such a setting may also be given as a file.
     pub(in crate::config) secret: bool,
-    /// What an empty value stands for.
+    /// Meaning of an empty value.
     pub(in crate::config) empty: Empty,
     /// The heading of the help that it stands below.
     pub(in crate::config) group: &'static str,
@@ -32,7 +32,7 @@ pub(in crate::config) enum Default {
     Value(&'static str),
 }
 
-/// What an empty value stands for.
+/// Meaning of an empty value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Empty {
     /// As if it were not given. That of settings with a default, which the documents tell, and of those without which
@@ -106,7 +106,7 @@ impl Setting {
         self.name.to_ascii_lowercase().replace('_', "-")
     }
 
-    /// What to do about an empty value that is refused.
+    /// Remedy for an empty value that is refused.
     pub(in crate::config) fn remedy_for_empty(&self) -> &'static str {
         match self.default {
             Default::Required => "give it a value",

@@ -1,4 +1,4 @@
-//! What the help and the README show of the settings.
+//! The settings in the help and in the README.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Where values come from, what comes of empty ones, and that no error shows a secret.
+//! Sources of values and the meaning of empty ones; no error shows a secret.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -22,7 +22,7 @@ struct Connection {
 pub(super) struct Requested(Arc<AtomicBool>);
 
 impl Connections {
-    /// None yet, and at most so many.
+    /// No connection yet, and at most `max`.
     pub(super) fn new(max: usize) -> Self {
         Self { max, open: VecDeque::with_capacity(max) }
     }

@@ -20,7 +20,7 @@ const LONG_ANSWER: usize = 4 << 20;
 /// Size of the sockets' buffers, in bytes.
 const SOCKET_BUFFER: u32 = 64 * 1024;
 
-/// Where a server answers.
+/// Starts a server; returns its address.
 fn served() -> SocketAddr {
     let socket = TcpSocket::new_v4().unwrap();
     // So that little of an answer is sent that nobody reads.
@@ -44,7 +44,7 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Reads until the server has closed this connection; how many bytes.
+/// Reads until the server has closed this connection; returns the number of bytes.
 async fn closed(stream: &mut TcpStream) -> usize {
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer).await {

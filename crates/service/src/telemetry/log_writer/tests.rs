@@ -25,7 +25,7 @@ impl Write for Gate {
     }
 }
 
-/// A writer, what opens its gate, and what it has written.
+/// A writer, a sender that opens its gate, and a receiver of what it has written.
 fn gated() -> (LogWriter, Sender<()>, Receiver<Vec<u8>>) {
     let (open, opened) = channel();
     let (written, lines) = channel();

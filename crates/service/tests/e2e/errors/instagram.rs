@@ -1,4 +1,4 @@
-//! What Instagram says of an account, of the app, or of itself.
+//! Errors of Instagram about an account, about the app, or about itself.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Why a code will never become an account.
+//! Reasons for which a code never becomes an account.
 
 use ig_proto::v1::BeginLinkRequest;
 use serde_json::{Value, json};

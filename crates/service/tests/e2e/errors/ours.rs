@@ -1,4 +1,4 @@
-//! What fails on this side of Instagram.
+//! Failures on this side of Instagram.
 
 use std::process::Command;
 
@@ -67,8 +67,8 @@ async fn deadline(stack: &Stack) -> Printed {
     Printed::of(&status)
 }
 
-/// What the server answers to a caller whose deadline passes. Clients that know of the deadline do not wait
-/// for the answer, so this one does not know.
+/// Answer of the server to a caller whose deadline passes. Clients that know of the deadline do not wait for the
+/// answer, so this one does not know.
 async fn impatient(service: &Service, request: &LinkRequest) -> Status {
     let message = request.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();

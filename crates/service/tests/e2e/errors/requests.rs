@@ -1,4 +1,4 @@
-//! What is wrong with a request, or with what a browser brought.
+//! Faults in a request, or in what a browser brought.
 
 use ig_proto::v1::BeginLinkRequest;
 use serde_json::{Value, json};

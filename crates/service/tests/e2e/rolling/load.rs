@@ -16,19 +16,19 @@ use tonic::{Code, Response, Status};
 use crate::support::sandbox::Decision;
 use crate::support::{REDIRECT_URI, Sandbox, arrival};
 
-/// How often a caller reads what it linked: reads are what callers do most.
+/// Number of times that a caller reads what it linked: reads are what callers do most.
 const READS: usize = 20;
 
-/// What came of the calls of all callers.
+/// Results of the calls of all callers.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) links: Cell<u32>,
     pub(super) renewals: Cell<u32>,
     /// Answers, whatever they were, without those that were followed by a second try.
     pub(super) calls: Cell<u32>,
-    /// What was answered UNAVAILABLE, and tried again.
+    /// Calls that were answered UNAVAILABLE, and tried again.
     pub(super) retries: RefCell<Vec<String>>,
-    /// What a caller was left with.
+    /// Failures that a caller was left with.
     pub(super) failures: RefCell<Vec<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! What Instagram answers where a case says nothing else. Every id and token is invented.
+//! Answers of Instagram where a case says nothing else. Every id and token is invented.
 
 use crate::support::stub::{Endpoint, Reply, Stub};
 
@@ -57,7 +57,7 @@ impl Answers {
     }
 }
 
-/// What the endpoint answers when all is well.
+/// Answer of the endpoint when all is well.
 pub(crate) fn usual(endpoint: Endpoint) -> Reply {
     let body = match endpoint {
         Endpoint::Token => format!(

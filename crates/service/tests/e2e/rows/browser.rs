@@ -1,4 +1,4 @@
-//! What a browser comes back with.
+//! Authorization responses that a browser brings back.
 //!
 //! Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>,
 //! and reports of clients.

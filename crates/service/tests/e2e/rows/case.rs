@@ -10,7 +10,7 @@ use crate::support::stub::{Endpoint, Reply};
 /// The part of Instagram that a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Section {
-    /// 1: what a browser comes back with.
+    /// 1: the response that a browser comes back with.
     Authorization,
     /// 2: a code for a short-lived token.
     CodeExchange,
@@ -22,7 +22,7 @@ pub(crate) enum Section {
     GraphErrors,
 }
 
-/// What is called.
+/// Call of a case.
 pub(crate) enum Call {
     /// `Link` with what a browser brought back.
     Link(Brought),
@@ -32,7 +32,7 @@ pub(crate) enum Call {
     RefreshOld,
 }
 
-/// What a browser brought back; `CODE` and `STATE` stand for the real ones.
+/// Response that a browser brought back; `CODE` and `STATE` stand for the real ones.
 #[derive(Clone, Copy)]
 pub(crate) enum Brought {
     /// The whole URL or its query.
@@ -43,7 +43,7 @@ pub(crate) enum Brought {
     Late,
 }
 
-/// What is true of the link after it was refused.
+/// Condition of a link after it was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
     /// It is refused for good: the same call is answered alike, and Instagram is not asked again.
@@ -78,7 +78,7 @@ impl Call {
 }
 
 impl Brought {
-    /// What browsers usually bring.
+    /// Response that browsers usually bring.
     pub(crate) const USUAL: Self =
         Self::Response("https://example.com/instagram/callback?code=CODE&state=STATE#_");
 
@@ -141,7 +141,7 @@ impl Case {
         self
     }
 
-    /// What must come out.
+    /// Sets the expected outcome.
     pub(crate) fn gives(mut self, expected: Outcome) -> Self {
         self.after = match &expected {
             Outcome::Refused(refusal) if FINAL.contains(&refusal.reason.as_str()) => After::Final,
@@ -151,7 +151,7 @@ impl Case {
         self
     }
 
-    /// What is true of the link afterwards, where the reason does not tell.
+    /// Sets the condition of the link afterwards, where the reason does not tell.
     pub(crate) fn then(mut self, after: After) -> Self {
         self.after = after;
         self
@@ -169,7 +169,7 @@ impl Case {
         self
     }
 
-    /// What a failed case is called.
+    /// Title of a failed case.
     pub(crate) fn title(&self) -> String {
         let call = match self.call {
             Call::Link(_) => "Link",

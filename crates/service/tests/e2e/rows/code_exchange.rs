@@ -186,7 +186,7 @@ fn refusals() -> Vec<Case> {
     cases
 }
 
-/// What refuses in other envelopes, under other statuses, or in none.
+/// Refusals in other envelopes, under other statuses, or in none.
 fn elsewhere_worded() -> Vec<Case> {
     const UNDER_200: &str = "error body under HTTP 200";
     const LEGACY: &str = "legacy envelope, throttled";

@@ -10,7 +10,7 @@ use crate::support::stub::{Endpoint, Reply};
 /// The trace id in every error here.
 const TRACE: &str = "AStubTraceZz-_42";
 
-/// What an error means for us.
+/// Meaning of an error for us.
 #[derive(Clone, Copy)]
 pub(crate) enum Meaning {
     /// The token is refused; said twice, the account needs re-authorisation for this reason.
@@ -79,7 +79,7 @@ impl GraphError {
         }
     }
 
-    /// What comes out where the error says nothing about the token; `dead` is the reason where it does.
+    /// Outcome where the error says nothing about the token; `dead` is the reason where it does.
     fn outcome(&self, dead: &str) -> Outcome {
         match self.meaning {
             Meaning::Dead(_) if dead == "INSTAGRAM_UNAVAILABLE" => {

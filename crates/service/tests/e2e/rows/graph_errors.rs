@@ -242,7 +242,7 @@ fn requests() -> Vec<GraphError> {
     ]
 }
 
-/// What the envelope says besides its code.
+/// Errors whose envelope says something besides its code.
 fn envelope() -> Vec<GraphError> {
     use Meaning::{App, Dead, Throttled, Unavailable};
     const TRANSIENT: &str = "is_transient";

@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use crate::support::Service;
 use crate::support::stub::{Asked, Endpoint, Stub};
 
-/// Whose accounts the cases link.
+/// Owner of the accounts that the cases link.
 pub(crate) const OWNER: &str = "bakery/4";
 
 const HOUR: i64 = 60 * 60;
@@ -21,7 +21,7 @@ pub(crate) struct Lane {
     codes: u32,
 }
 
-/// What went otherwise than it should.
+/// Descriptions of what went otherwise than it should.
 type Troubles = Vec<String>;
 
 impl Lane {
@@ -63,7 +63,7 @@ impl Lane {
         troubles
     }
 
-    /// What must be true of a link that was refused.
+    /// Troubles of a link that was refused.
     async fn after_refusal(
         &mut self,
         case: &Case,

@@ -1,4 +1,4 @@
-//! What comes out over gRPC, in a form that a table can state.
+//! Outcome of a call over gRPC, in a form that a table can state.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tonic_types::StatusExt as _;
 
 use super::answers::{APP_SCOPED_ID, LONG_SECONDS, PROFESSIONAL_ID};
 
-/// What a call came to.
+/// Outcome of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     /// `Link` answered this account.
@@ -30,15 +30,15 @@ pub(crate) struct Account {
     pub(crate) kind: AccountType,
     /// Followers, follows, media.
     pub(crate) counts: [Option<i64>; 3],
-    /// What was granted; `None` where Instagram did not say.
+    /// Permissions that were granted; `None` where Instagram did not say.
     pub(crate) granted: Option<Vec<String>>,
-    /// What was asked for and not granted. Known at `Link` only.
+    /// Permissions that were asked for and not granted. Known at `Link` only.
     pub(crate) missing: Vec<String>,
     /// From the token's issue to its end.
     pub(crate) life_seconds: i64,
 }
 
-/// Why a call was refused.
+/// Refusal of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) reason: String,
@@ -47,7 +47,7 @@ pub(crate) struct Refusal {
     pub(crate) retry: Retry,
 }
 
-/// When the same call may be made again.
+/// Time after which the same call may be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// Nothing is said.

@@ -181,7 +181,7 @@ fn optional_fields() -> Vec<Case> {
     ]
 }
 
-/// What a refresh reads is told as a link would tell it.
+/// A refresh tells what it reads as a link would.
 fn refreshed() -> Vec<Case> {
     const ROW: &str = "read again";
     let renamed = profile().replace("lotte.bakes", "lotte.bakes_2").replace("4821", "4907");

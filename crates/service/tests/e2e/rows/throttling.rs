@@ -1,4 +1,4 @@
-//! How long to stay away, and what is left where nobody sends an envelope.
+//! Throttling: the time to stay away, and the outcome where nobody sends an envelope.
 //!
 //! Source: <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>, and reports of clients.
 

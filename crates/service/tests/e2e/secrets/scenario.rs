@@ -31,11 +31,11 @@ const KEY_BASE64: &str = "cGxhbnRlZC1zZWFsaW5nLWtleS1YcTdadDNMbTlXYjE=";
 /// A service that logs everything, and all that came out of it.
 pub(super) struct Scenario {
     pub(super) service: Service,
-    /// What other commands of the binary printed.
+    /// Output of other commands of the binary.
     pub(super) printed: Vec<String>,
-    /// What callers were told of their failures.
+    /// Errors that callers were told.
     pub(super) errors: Vec<String>,
-    /// What `/metrics` said.
+    /// Texts of `/metrics`.
     pub(super) metrics: Vec<String>,
     pub(super) place: Place,
     pub(super) stub: Stub,
@@ -88,7 +88,7 @@ impl Scenario {
         needles
     }
 
-    /// What goes well: a link, its replay, reads, the account again, and its end.
+    /// Calls that go well: a link, its replay, reads, the account again, and its end.
     pub(super) async fn links(&mut self) {
         let request = self.presented().await;
         let account = self.service.link(request.clone()).await.unwrap().account.unwrap();
@@ -102,7 +102,7 @@ impl Scenario {
         self.unlink(account).await;
     }
 
-    /// What is wrong with what the browser brought, or with the request.
+    /// Calls that are refused: for what the browser brought, or for the request.
     pub(super) async fn refusals(&mut self) {
         let right = self.apart().await;
         let LinkRequest { code, state, .. } = &right;
@@ -146,13 +146,13 @@ impl Scenario {
         self.errors.push(told(&refused.unwrap_err()));
     }
 
-    /// What `/metrics` says of all that.
+    /// Keeps the text of `/metrics` after all that.
     pub(super) async fn numbers(&mut self) {
         let text = Probes::of(&self.service).ask("/metrics").await.1;
         self.metrics.push(text);
     }
 
-    /// What the binary's other commands say, and a start that fails.
+    /// Runs the binary's other commands, and a start that fails.
     pub(super) fn commands(&mut self) {
         let wrong = [
             (
@@ -234,7 +234,7 @@ impl Scenario {
     }
 }
 
-/// What every request to link repeats.
+/// Fields that every request to link repeats.
 fn empty() -> LinkRequest {
     LinkRequest {
         owner: OWNER.to_owned(),

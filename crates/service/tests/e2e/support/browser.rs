@@ -27,7 +27,7 @@ const FLAGS: [&str; 8] = [
 /// A browser's window.
 pub(crate) struct Window(WebDriver);
 
-/// What assistive technology is told of an element.
+/// Request for a property of an element as assistive technology is told it.
 #[derive(Debug)]
 struct Computed<'a> {
     element: &'a WebElement,
@@ -61,7 +61,7 @@ impl Window {
         visited.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Where it is.
+    /// URL of the page.
     pub(crate) async fn url(&self) -> Url {
         self.0.current_url().await.unwrap()
     }
@@ -91,7 +91,7 @@ impl Window {
         keys.key_up(Key::Shift).perform().await.unwrap();
     }
 
-    /// What has the focus, as a screen reader says it: its role and its name.
+    /// Element that has the focus, as a screen reader says it: its role and its name.
     pub(crate) async fn focused(&self) -> (String, String) {
         let element = self.0.active_element().await.unwrap();
         let (role, label) = ("computedrole", "computedlabel");

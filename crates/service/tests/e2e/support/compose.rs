@@ -25,7 +25,7 @@ pub(crate) fn model() -> Value {
     parsed(&[])
 }
 
-/// The same before any variable is put in. What is put in then stays as it is, for it is not parsed again.
+/// The same before any variable is put in. A value that is put in then stays as it is, for it is not parsed again.
 pub(crate) fn template() -> Value {
     parsed(&["-no-interpolation"])
 }
@@ -39,7 +39,7 @@ fn parsed(arguments: &[&str]) -> Value {
     serde_json::from_slice(&read.stdout).unwrap()
 }
 
-/// What a service's container finds in its environment: what the image sets, and over it the stack.
+/// Environment of a service's container: the variables of the image, and over them those of the stack.
 pub(crate) fn environment(model: &Value, service: &str) -> BTreeMap<String, String> {
     let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
     let (_, stage) = dockerfile.rsplit_once(" AS service\n").expect("it is the last stage");
@@ -50,7 +50,7 @@ pub(crate) fn environment(model: &Value, service: &str) -> BTreeMap<String, Stri
     image.chain(stack).collect()
 }
 
-/// What the engine runs in the proxy's container to see whether it is well.
+/// Health check that the engine runs in the proxy's container.
 pub(crate) fn proxy_check(model: &Value, addresses: &Addresses) -> Command {
     let check = model["services"]["proxy"]["healthcheck"]["test"].as_array().unwrap();
     let mut words = check.iter().map(|word| word.as_str().unwrap());
@@ -74,7 +74,7 @@ impl Addresses {
         Self([64 | high >> 2, low.wrapping_add(stack << 4)])
     }
 
-    /// Where the host of this name is.
+    /// Address of the host of this name.
     pub(crate) fn of(&self, host: &str) -> String {
         let hosts = [REPLICAS[0], REPLICAS[1], "proxy", "migrate"];
         let host = hosts.iter().position(|known| *known == host).expect("a host of the stack");
@@ -136,7 +136,7 @@ impl ComposeStack {
     }
 }
 
-/// What is behind the names in the stack's settings.
+/// Addresses and rows behind the names in the stack's settings.
 struct Hosts {
     model: Value,
     place: Place,
@@ -144,7 +144,7 @@ struct Hosts {
 }
 
 impl Hosts {
-    /// What a service's container runs, with addresses in place of host names.
+    /// Program of a service's container, with addresses in place of host names.
     fn program(&self, sandbox: &Sandbox, service: &str, command: &str) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
         program.env_clear().current_dir(self.place.path()).arg(command);

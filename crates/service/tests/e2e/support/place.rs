@@ -1,4 +1,4 @@
-//! Where a service of a test keeps its rows: a database of its own, which goes with the test.
+//! Place of a service's rows in a test: a database of its own, which goes with the test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,7 +36,7 @@ impl Place {
         Self { folder, schema }
     }
 
-    /// Where the service runs, with the file of SQLite in it.
+    /// Folder in which the service runs, with the file of SQLite in it.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

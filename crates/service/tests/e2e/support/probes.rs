@@ -1,15 +1,15 @@
-//! What a probe sees of a service over plain HTTP.
+//! A service as a probe sees it over plain HTTP.
 
 use super::Service;
 use super::process::address_in;
 
-/// Where a service answers probes.
+/// Address at which a service answers probes.
 pub(crate) struct Probes {
     pub(crate) address: String,
 }
 
 impl Probes {
-    /// As the service's log says.
+    /// At the address that the service's log tells.
     pub(crate) fn of(service: &Service) -> Self {
         let line = service.process.line_with("probes are answered");
         Self::at(address_in(&line).expect("the line names the address").to_string())
@@ -21,13 +21,13 @@ impl Probes {
         Self { address }
     }
 
-    /// Asks for this path; the status and the body.
+    /// Asks for this path; returns the status and the body.
     pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// What `/metrics` says now.
+    /// Present text of `/metrics`.
     pub(crate) async fn metrics(&self) -> Metrics {
         let (status, text) = self.ask("/metrics").await;
         assert_eq!(status, 200, "{text}");

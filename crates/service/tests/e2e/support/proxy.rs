@@ -43,14 +43,14 @@ impl Proxy {
         .await;
     }
 
-    /// What it counted of this replica since its own start: calls that it passed on, and calls that it sent to the
-    /// other one because this one could not be connected to.
+    /// Counts of this replica since the proxy's own start: calls that it passed on, and calls that it sent to the other
+    /// one because this one could not be connected to.
     pub(crate) async fn counted(&self, replica: &str) -> String {
         let row = self.row(replica).await;
         format!("{replica}: {} calls, {} of them sent on", row["stot"], row["wredis"])
     }
 
-    /// How often its checks found this replica lost.
+    /// Number of times that its checks found this replica lost.
     pub(crate) async fn times_lost(&self, replica: &str) -> u32 {
         self.row(replica).await["chkdown"].parse().unwrap()
     }

@@ -26,7 +26,7 @@ pub(crate) struct Sandbox {
     client: Client,
 }
 
-/// What a person decides on the consent page.
+/// Decision of a person on the consent page.
 #[derive(Clone, Copy)]
 pub(crate) enum Decision<'a> {
     Allow,
@@ -92,14 +92,14 @@ impl Sandbox {
         self.control(Method::DELETE, "faults", None).await;
     }
 
-    /// What Instagram was asked at this endpoint, oldest first.
+    /// Requests to Instagram at this endpoint, oldest first.
     pub(crate) async fn requests(&self, endpoint: &str) -> Vec<Value> {
         let all = self.control(Method::GET, "requests", None).await;
         let all = all.as_array().expect("a list").iter();
         all.filter(|request| request["endpoint"] == endpoint).cloned().collect()
     }
 
-    /// Waits until Instagram has been asked so often at this endpoint.
+    /// Waits until Instagram has been asked so many times at this endpoint.
     pub(crate) async fn reached(&self, endpoint: &str, times: usize) {
         eventually(&format!("{times} requests at {endpoint}"), async || {
             (self.requests(endpoint).await.len() >= times).then_some(())
@@ -113,7 +113,7 @@ impl Sandbox {
         self.control(Method::POST, "revoke", Some(body)).await;
     }
 
-    /// What Instagram answers to who calls with this token.
+    /// Answer of Instagram to `/me` with this token.
     pub(crate) async fn me(&self, token: &str) -> Value {
         let url = format!("{}/me?fields=user_id", self.url);
         let answer = self.client.get(url).bearer_auth(token).send().await.unwrap();

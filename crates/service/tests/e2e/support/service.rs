@@ -25,7 +25,7 @@ use super::{HOUR, REDIRECT_URI, Sandbox, eventually};
 /// The key that tests seal under.
 pub(crate) const TOKEN_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// How long a state lives where a test sets nothing else.
+/// Lifetime of a state where a test sets nothing else.
 const STATE_TTL_SECONDS: i64 = 15 * 60;
 
 /// A running service and a client of it.
@@ -50,12 +50,12 @@ pub(crate) fn reason<T: Debug>(answer: Result<T, Status>) -> String {
     refusal(answer).reason
 }
 
-/// What to call `Link` with when a browser arrived at this URL.
+/// Request to `Link` for a browser that arrived at this URL.
 pub(crate) fn arrival(url: String, owner: &str) -> LinkRequest {
     LinkRequest { authorization_response: url, owner: owner.to_owned(), ..Default::default() }
 }
 
-/// A request for a token that lives for so many days more.
+/// A request for a token that lives for `days` more days.
 pub(crate) fn fetch(account_id: &str, days: i64) -> FetchAccessTokenRequest {
     FetchAccessTokenRequest {
         account_id: account_id.to_owned(),
@@ -136,7 +136,7 @@ impl Service {
         self.client.clone().begin_link(request).await.unwrap().into_inner()
     }
 
-    /// Begins a link, and lets a person allow it; returns what to call `Link` with.
+    /// Begins a link, and lets a person allow it; returns the request to `Link`.
     pub(crate) async fn consent(
         &self,
         sandbox: &Sandbox,
@@ -190,7 +190,7 @@ impl Service {
         self.client.clone().refresh(request).await.map(Response::into_inner)
     }
 
-    /// Asks for a token that lives for so many days more.
+    /// Asks for a token that lives for `days` more days.
     pub(crate) async fn fetch(
         &self,
         account_id: &str,

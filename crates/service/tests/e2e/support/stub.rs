@@ -11,12 +11,12 @@ use std::{fmt, thread};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// When the stub's clock begins, in seconds since 1970.
+/// Start of the stub's clock, in seconds since 1970.
 const EPOCH: i64 = 1_900_000_000;
-/// More than any request of the service has, in bytes.
+/// Size of the buffer for a request, in bytes. No request of the service has more.
 const MAX_REQUEST_BYTES: usize = 16 * 1024;
 
-/// What the service asks Instagram.
+/// Endpoint of Instagram that the service asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
     /// `POST /oauth/access_token`.
@@ -136,7 +136,7 @@ impl Stub {
         self.shared.plans.lock().unwrap().insert(endpoint, replies);
     }
 
-    /// What was asked since this was last called.
+    /// Takes the requests since this was last called.
     pub(crate) fn take_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.asked.lock().unwrap())
     }

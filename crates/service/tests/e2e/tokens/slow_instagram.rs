@@ -1,4 +1,4 @@
-//! Tokens while Instagram takes its time: whoever has enough does not wait, and whoever waits does so within its
+//! Tokens while Instagram takes its time: a caller with enough does not wait, and one that waits does so within its
 //! own deadline.
 
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::support::sandbox::BAKERY;
 use crate::support::service::fetch;
 use crate::support::{A_DAY_LATER, Service, Stack, refusal};
 
-/// How many tokens are handed out while Instagram takes its time: one that waited would be enough to tell, and a machine
-/// that is busy with other things hands out few in the four seconds of the shorter wait.
+/// Number of tokens that are handed out while Instagram takes its time: one that waited would be enough to tell, and a
+/// machine that is busy with other things hands out few in the four seconds of the shorter wait.
 const HAND_OUTS: usize = 4;
 
 /// A call for a token of 50 days, which waits no longer than this.
