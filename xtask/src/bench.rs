@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
 /// The profile that is measured: what ships, with the names that a profiler shows.
 const PROFILE: &str = "profiling";
 
-/// How long a server may take until it serves.
+/// Maximum time until a server serves.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What `cargo xtask bench` takes.

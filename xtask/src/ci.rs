@@ -8,7 +8,7 @@ use crate::tools::Tools;
 use crate::workspace::Workspace;
 use crate::{console, containers, layers, process, proto, test};
 
-/// What a check does.
+/// Function of a check.
 enum Check {
     Always(fn(&Workspace) -> Result<()>),
     /// Answers `false` where something is missing that no package manager of ours can bring.
@@ -26,7 +26,7 @@ impl Check {
     }
 }
 
-/// The quick ones first.
+/// All checks, the quick ones first.
 const CHECKS: [(&str, Check); 9] = [
     ("format", Check::Always(format)),
     ("layers", Check::Always(layers::run)),

@@ -1,4 +1,4 @@
-//! What a person sees: results on standard output, progress on standard error.
+//! Output for a person: results on standard output, progress on standard error.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -55,7 +55,7 @@ impl Drop for Step {
     }
 }
 
-/// How far many equal pieces of work have come: a bar on a terminal, nothing elsewhere.
+/// Progress of many equal pieces of work: a bar on a terminal, nothing elsewhere.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
@@ -74,7 +74,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many more are done.
+    /// Counts `count` more pieces as done.
     pub(crate) fn advance(&self, count: u64) {
         self.0.inc(count);
     }

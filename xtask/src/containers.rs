@@ -20,13 +20,13 @@ use crate::tools::{ContainerEngine, Tools};
 use crate::up::demo;
 use crate::workspace::Workspace;
 
-/// What keeps running, and what it takes to be healthy is in `docker-compose.yml`.
+/// Services that keep running. `docker-compose.yml` says what it takes to be healthy.
 const RUNNING: [&str; 5] = ["postgres", "sandbox", "accounts-1", "accounts-2", "proxy"];
 
 /// The replicas behind the proxy.
 const REPLICAS: [&str; 2] = ["accounts-1", "accounts-2"];
 
-/// Whose account the play links, and which one.
+/// Owner and username of the account that the play links.
 const DEMO: (&str, &str) = ("demo", "harbour.bakery");
 
 /// The README's commands.
@@ -38,7 +38,7 @@ const RECREATE: &[&str] = &["up", "--detach", "--no-deps", "--force-recreate", "
 /// Number of times that each replica is made anew under load.
 const ROUNDS: usize = 2;
 
-/// How long the engine may take to see that a container is healthy or not.
+/// Maximum time until the engine sees that a container is healthy or not.
 const HEALTH_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What `cargo xtask containers` takes.
@@ -92,7 +92,7 @@ type Scene<'a> = (&'static str, fn(&Play<'a>) -> Result<()>);
 struct Play<'a> {
     compose: &'a Compose<'a>,
     client: Client,
-    /// Where the sandbox answers.
+    /// URL of the sandbox.
     sandbox: String,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// All but PostgreSQL, whose image begins as root.
+    /// Looks inside all but PostgreSQL, whose image begins as root.
     fn look_inside(&self) -> Result<()> {
         for service in RUNNING.into_iter().filter(|service| *service != "postgres") {
             let status = self.compose.exec(service, &["cat", "/proc/1/status"])?;
@@ -161,7 +161,7 @@ impl<'a> Play<'a> {
         tally.check()
     }
 
-    /// What it forgot, PostgreSQL remembers.
+    /// Restarts the sandbox. PostgreSQL remembers what the sandbox forgets.
     fn restart_sandbox(&self) -> Result<()> {
         self.compose.run(&["restart", "sandbox"])?;
         self.becomes("sandbox", "healthy")?;

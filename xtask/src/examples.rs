@@ -1,5 +1,5 @@
-//! The callers in `examples/`, each built by its own language's tools with the versions that it pins. What they need
-//! is fetched once; what is built goes to `target/examples`, but for TypeScript's, which node wants beside its packages.
+//! The callers in `examples/`, each built by its own language's tools with the versions that it pins. Dependencies are
+//! fetched once; builds go to `target/examples`, but for TypeScript's, which node wants beside its packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};

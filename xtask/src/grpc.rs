@@ -11,13 +11,13 @@ use crate::process;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
-/// Where the service listens unless told otherwise.
+/// Address of the service unless told otherwise.
 pub(crate) const ADDRESS: &str = "127.0.0.1:50051";
 
 /// The service whose name a method may leave out.
 pub(crate) const SERVICE: &str = "instagram.accounts.v1.InstagramAccountService";
 
-/// How long a call may take that nobody watches.
+/// Timeout of a call that nobody watches, in seconds.
 const CALL_LIMIT_SECONDS: &str = "60";
 
 /// What `cargo xtask grpc` takes.
@@ -74,12 +74,12 @@ impl Client {
         Self { program: self.program.clone(), address, caller: self.caller.clone() }
     }
 
-    /// What lists the services, as a command.
+    /// Command that lists the services.
     pub(crate) fn list(&self) -> Command {
         self.with_flags(&[], &["list"])
     }
 
-    /// What describes a symbol, as a command.
+    /// Command that describes a symbol.
     pub(crate) fn describe(&self, symbol: &str) -> Command {
         self.with_flags(&[], &["describe", symbol])
     }

@@ -20,7 +20,7 @@ const TOP: &str = "ig-service";
 /// Stands in for Instagram, so it must know nothing of how we see Instagram.
 const SANDBOX: &str = "ig-sandbox";
 
-/// What only tests may name.
+/// Packages that only tests may name.
 const TESTS_ONLY: [&str; 2] = ["ig-test-support", SANDBOX];
 
 /// Fails with every forbidden dependency.
@@ -32,7 +32,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a package's dependencies and features.
+/// Faults of a package's dependencies and features.
 fn troubles(package: &Package) -> Vec<String> {
     let edges = package.dependencies.iter().filter_map(|dependency| trouble(package, dependency));
     let mocked = package.features.iter().filter(|(feature, turns_on)| {
@@ -43,7 +43,7 @@ fn troubles(package: &Package) -> Vec<String> {
     edges.chain(mocked).collect()
 }
 
-/// What is wrong with one edge, if anything.
+/// Fault of one edge, if there is any.
 fn trouble(package: &Package, dependency: &Dependency) -> Option<String> {
     let (from, to) = (package.name.as_str(), dependency.name.as_str());
     let edge = format!("{from} may not depend on {to}");

@@ -20,7 +20,7 @@ pub(crate) const VARIABLE: &str = "TEST_DATABASE_URL";
 /// Nothing here has to survive a power cut.
 const SETTINGS: [&str; 3] = ["max_connections=300", "fsync=off", "full_page_writes=off"];
 
-/// What a throwaway server may be told, so that tests see what its loss does.
+/// Order to a throwaway server, so that tests see what its loss does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// End in order, and keep the data.
@@ -100,12 +100,12 @@ impl Postgres {
         Ok(Self { url, throwaway: Some(throwaway) })
     }
 
-    /// How to reach it. May hold a password.
+    /// URL of the server. May hold a password.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Whether it was there before, and stays.
+    /// Whether the server was there before, and stays.
     pub(crate) fn is_given(&self) -> bool {
         self.throwaway.is_none()
     }

@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// How often a child is looked at.
+/// Interval between two looks at a child.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long a child may take to stop by itself.
+/// Maximum time for a child to stop by itself.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -35,7 +35,7 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     listener.local_addr().context("no port is free")
 }
 
-/// Two of them.
+/// Two such addresses.
 pub(crate) fn free_addresses() -> Result<[SocketAddr; 2]> {
     // Held until both are known, or they might be one.
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free");
@@ -44,7 +44,7 @@ pub(crate) fn free_addresses() -> Result<[SocketAddr; 2]> {
     Ok([address(&one)?, address(&other)?])
 }
 
-/// Waits a moment between two looks at something.
+/// Waits for [`POLL_INTERVAL`], between two looks at something.
 pub(crate) fn pause() {
     sleep(POLL_INTERVAL);
 }
@@ -59,7 +59,7 @@ impl Group {
         Ok(Self(child.with_context(|| format!("cannot start `{}`", line(command)))?))
     }
 
-    /// How the child ended; `None` while it runs.
+    /// Exit status of the child; `None` while it runs.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.0.try_wait().context("cannot look at a child process")
     }

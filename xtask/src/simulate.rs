@@ -22,7 +22,7 @@ const PROFILE: &str = "simulation";
 /// The test that plays the seeds which `SIMULATION_SEEDS` names.
 const TEST: &str = "no_history_breaks_an_invariant";
 
-/// How many histories a process plays before it reports.
+/// Number of histories that a process plays before it reports.
 const BATCH: u64 = 1_000;
 
 /// What `cargo xtask simulate` takes.

@@ -1,5 +1,5 @@
-//! Tools that are not ours. What is missing is fetched at a pinned version, ready built or quick to build, into
-//! `target/tools`; what cannot be had is an error that says what to install.
+//! Tools that are not ours. A missing one is fetched at a pinned version, ready built or quick to build, into
+//! `target/tools`; one that cannot be had is an error that says what to install.
 
 mod browser;
 mod container;
@@ -18,7 +18,7 @@ pub(crate) use self::postgres::PostgresPrograms;
 use crate::workspace::Workspace;
 use crate::{console, process};
 
-/// Calls gRPC services. Whichever version is on `PATH` will do.
+/// Calls gRPC services. Any version on `PATH` will do.
 const GRPCURL: Tool = Tool {
     name: "grpcurl",
     package: "github.com/fullstorydev/grpcurl/cmd/grpcurl",
@@ -130,7 +130,7 @@ enum Source {
 }
 
 impl Tool {
-    /// Where the tool is, after fetching it unless it is there.
+    /// Path of the tool, after fetching it unless it is there.
     fn fetch(&self, folder: &Path) -> Result<PathBuf> {
         let home = folder.join(format!("{}-{}", self.name, self.version));
         let binary = home.join(self.source.place()).join(self.name);
@@ -193,7 +193,7 @@ impl Source {
         }
     }
 
-    /// Where below its folder the manager puts a program.
+    /// Folder of a program, below the one that the manager installs into.
     fn place(self) -> &'static str {
         match self {
             Self::Go => "",
@@ -209,7 +209,7 @@ pub(crate) fn require(program: &str, needed_by: &str, remedy: &str) -> Result<()
     Ok(())
 }
 
-/// Where a program is on `PATH`.
+/// Path of a program on `PATH`.
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())

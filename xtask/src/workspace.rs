@@ -1,4 +1,4 @@
-//! Where things are.
+//! The workspace: its folders, manifests and programs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ impl Workspace {
         Ok(Self { metadata })
     }
 
-    /// What the manifests say.
+    /// Metadata of the manifests.
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.metadata
     }

@@ -1,4 +1,4 @@
-//! What one caller's listings cost another one: the time of its `Get` beside them and without them.
+//! Cost of one caller's listings to another one: the time of its `Get` beside them and without them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ const LISTINGS: u32 = 64;
 /// Number of calls of `Get` that are measured.
 const GETS: u32 = 5_000;
 
-/// How often `/readyz` is asked.
+/// Interval between two probes of `/readyz`.
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// `page_size` 500 of a `ListRequest`, without owner, so that it is about all that the caller may see.
@@ -72,7 +72,7 @@ fn line(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32
     ));
 }
 
-/// What `work` gives while every processor is busy with something else: the floor for what fills a machine.
+/// Runs `work` while every processor is busy with something else: the floor for what fills a machine.
 fn beside_busy_processors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let processors = thread::available_parallelism().context("the processors are not known")?;
     let done = AtomicBool::new(false);
@@ -110,7 +110,7 @@ struct Crowd {
 
 /// A caller that lists all that it may see.
 struct Lister {
-    /// Which owners' accounts those are, in words.
+    /// Owners of those accounts, in words.
     owners: &'static str,
     token: String,
 }

@@ -11,10 +11,10 @@ use super::Target;
 use super::resources::Resources;
 use crate::grpc::SERVICE;
 
-/// How many calls go unmeasured before.
+/// Number of calls that go unmeasured before.
 const WARM_UP: u32 = 2_000;
 
-/// How calls come.
+/// Concurrency of the calls.
 #[derive(Clone, Copy)]
 pub(super) struct Load {
     connections: u32,
@@ -22,7 +22,7 @@ pub(super) struct Load {
     streams: u32,
 }
 
-/// What one measurement found. Times are in microseconds.
+/// Result of one measurement. Times are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sample {
     pub(super) per_second: f64,
@@ -97,7 +97,7 @@ impl fmt::Display for Load {
     }
 }
 
-/// What h2load says.
+/// Report of h2load.
 struct Report {
     per_second: f64,
     /// Bytes of all bodies.
@@ -129,7 +129,7 @@ impl Report {
 }
 
 impl Sample {
-    /// The one in the middle by speed.
+    /// The median of the samples, by speed.
     pub(super) fn median(mut samples: Vec<Self>) -> Result<Self> {
         samples.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
         samples.get(samples.len() / 2).copied().context("nothing was measured")

@@ -1,4 +1,4 @@
-//! What a process has used, as Linux tells it.
+//! Resources that a process has used, as Linux tells them.
 
 use std::fs;
 
@@ -12,14 +12,14 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// Memory and processor time of a process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Resources {
-    /// What it holds in memory, in MiB.
+    /// Memory that the process holds, in MiB.
     pub(super) rss_mib: f64,
-    /// How long processors worked for it, in seconds.
+    /// Time that processors worked for it, in seconds.
     pub(super) cpu_seconds: f64,
 }
 
 impl Resources {
-    /// Those of a running process.
+    /// Resources of a running process.
     pub(super) fn of(process: u32) -> Result<Self> {
         let read = |file| fs::read_to_string(format!("/proc/{process}/{file}"));
         let (status, stat) = (read("status").ok(), read("stat").ok());

@@ -1,4 +1,4 @@
-//! The stack as an engine runs it, in a project of its own: whoever runs the stack already keeps it.
+//! The stack as an engine runs it, in a project of its own: a stack that runs already is left alone.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,10 +15,10 @@ use crate::process;
 use crate::tools::ContainerEngine;
 use crate::workspace::Workspace;
 
-/// What the names of all projects of checks begin with.
+/// Prefix of the names of all projects of checks.
 const PROJECTS: &str = "instagram-accounts-check";
 
-/// Each of its characters but the letters means something in a URL.
+/// Password; each of its characters but the letters means something in a URL.
 const GENERATED_PASSWORD: &str = "a/b#c?d@e:f%g";
 
 /// A container's health where it says so, else how it ended.
@@ -30,11 +30,11 @@ pub(super) struct Compose<'a> {
     root: &'a Path,
     /// The name by which everything that a check of this checkout makes is found, also what an earlier one left.
     project: String,
-    /// Where the proxy is published.
+    /// Address at which the proxy is published.
     grpc: SocketAddr,
-    /// Where the sandbox is published.
+    /// Address at which the sandbox is published.
     sandbox: SocketAddr,
-    /// What is different from `docker-compose.yml`.
+    /// File of the differences from `docker-compose.yml`.
     changes: PathBuf,
 }
 
@@ -64,12 +64,12 @@ impl<'a> Compose<'a> {
         image_of(&self.project, "accounts")
     }
 
-    /// Where the proxy is published.
+    /// Address at which the proxy is published.
     pub(super) fn grpc(&self) -> SocketAddr {
         self.grpc
     }
 
-    /// Where the sandbox is published.
+    /// URL at which the sandbox is published.
     pub(super) fn sandbox_url(&self) -> String {
         format!("http://{}", self.sandbox)
     }
@@ -79,7 +79,7 @@ impl<'a> Compose<'a> {
         process::run(self.command().args(words))
     }
 
-    /// What a program prints in a service's container.
+    /// Output of a program in a service's container.
     pub(super) fn exec(&self, service: &str, words: &[&str]) -> Result<String> {
         process::output(self.command().args(["exec", "-T", service]).args(words))
     }
@@ -139,8 +139,8 @@ impl<'a> Compose<'a> {
     }
 }
 
-/// What is different from `docker-compose.yml`: names of images, so that a check leaves those of a stack as they are,
-/// and where the programs come from.
+/// Differences from `docker-compose.yml`: names of images, so that a check leaves those of a stack as they are, and the
+/// source of the programs.
 fn changed(project: &str, programs: Option<&Path>) -> Value {
     let [accounts, sandbox] = ["accounts", "sandbox"].map(|name| image_of(project, name));
     let built = |image: &str| match programs {

@@ -1,4 +1,4 @@
-//! What a container's first process may do, as the kernel tells it.
+//! Privileges of a container's first process, as the kernel tells them.
 
 use anyhow::{Context, Result, ensure};
 

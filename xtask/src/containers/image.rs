@@ -10,11 +10,11 @@ use crate::grpc::Client;
 use crate::process;
 use crate::up::demo;
 
-/// As README.md says it.
+/// Options of the container, as README.md says them.
 const HARDENED: [&str; 6] =
     ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--volume"];
 
-/// Where the volume is mounted.
+/// Folder at which the volume is mounted.
 const FOLDER: &str = "/var/lib/instagram-accounts";
 
 /// The app that the stack's sandbox knows, and where the image finds the sandbox.
@@ -28,7 +28,7 @@ const SETTINGS: [&str; 7] = [
     "ALLOW_ANONYMOUS=true",
 ];
 
-/// How long the container may take until it is healthy.
+/// Maximum time until the container is healthy.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Links an account, makes the container anew on the same volume, and asks for the token.

@@ -15,10 +15,10 @@ use crate::up::demo;
 /// Number of callers. Each call is a process of grpcurl's, so few of them keep two cores busy.
 const CALLERS: usize = 4;
 
-/// How long Instagram takes for each answer, in milliseconds: so that links are under way whenever a replica stops.
+/// Time that Instagram takes for each answer, in milliseconds: so that links are under way whenever a replica stops.
 const INSTAGRAM_DELAY_MS: u32 = 300;
 
-/// What each caller does in turn. All of them begin with a link of theirs, so they fail where it failed.
+/// Calls that each caller makes in turn. All callers begin with a link of theirs, so they fail where it failed.
 const CALLS: [&str; 3] = ["Get", "FetchAccessToken", "Link"];
 
 /// The account's token, to publish with.
@@ -104,7 +104,7 @@ fn username(caller: usize) -> String {
     format!("caller_{caller}")
 }
 
-/// What came of the calls.
+/// Results of the calls.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     answered: BTreeMap<&'static str, u32>,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::workspace::Workspace;
 use crate::{console, process};
 
-/// What the compile stage leaves for the others.
+/// Programs that the compile stage leaves for the other stages.
 const PROGRAMS: [&str; 2] = ["instagram-accounts", "instagram-sandbox"];
 
 /// The C library of the images' Debian. A program that was linked against a newer one does not run there.

@@ -15,7 +15,7 @@ use crate::tools::ContainerEngine;
 /// Source: <https://hub.docker.com/_/postgres>.
 const IMAGE: &str = "docker.io/library/postgres:17";
 
-/// How long the server may take until it answers, once its image is there.
+/// Maximum time until the server answers, once its image is there.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Removes the container once standard input closes, which it does however its owner ends, even by SIGKILL.

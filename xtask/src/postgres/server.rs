@@ -1,4 +1,4 @@
-//! PostgreSQL's own programs at work: a server, and what watches over it.
+//! PostgreSQL's own programs at work: a server, and its supervisor.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,13 +17,13 @@ use super::{Order, SETTINGS, free_port};
 use crate::process;
 use crate::tools::PostgresPrograms;
 
-/// Only this machine is to reach it.
+/// Settings by which only this machine reaches the server.
 const PLACE: [&str; 2] = ["listen_addresses=127.0.0.1", "unix_socket_directories="];
 
-/// How long the server may take until it answers, and until it has stopped.
+/// Maximum time until the server answers, and until it has stopped.
 const START_OR_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Whom PostgreSQL runs as where we are root, which it refuses: the first of these that there is.
+/// Users that PostgreSQL runs as where we are root, which it refuses: the first of these that there is.
 const ORDINARY_USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// Serves until standard input closes, which it does however its owner ends, even by SIGKILL. Until then it takes
@@ -140,7 +140,7 @@ fn command(program: &Path, folder: &Path, user: Option<&User>) -> Command {
     command
 }
 
-/// Whom to run as; `None` where we are no root.
+/// User to run as; `None` where we are no root.
 fn ordinary_user() -> Result<Option<User>> {
     if !geteuid().is_root() {
         return Ok(None);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{install_debian, on_path};
 
-/// Where Debian keeps it, which is on root's `PATH` only.
+/// Path of Debian's HAProxy, which is on root's `PATH` only.
 const DEBIAN: &str = "/usr/sbin/haproxy";
 
 /// HAProxy on `PATH`, else Debian's; on Debian as root, its package is installed if there is none.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{install_debian, on_path};
 
-/// Where Debian keeps them, in a folder for each version.
+/// Folder in which Debian keeps them, with a folder for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// The folder with `initdb`, `postgres` and `pg_isready` of one version.
@@ -37,7 +37,7 @@ impl PostgresPrograms {
         [self.initdb(), self.postgres(), self.pg_isready()].iter().all(|program| program.is_file())
     }
 
-    /// What makes a server's data.
+    /// Program that makes a server's data.
     pub(crate) fn initdb(&self) -> PathBuf {
         self.0.join("initdb")
     }
@@ -47,7 +47,7 @@ impl PostgresPrograms {
         self.0.join("postgres")
     }
 
-    /// What tells whether a server answers.
+    /// Program that tells whether a server answers.
     pub(crate) fn pg_isready(&self) -> PathBuf {
         self.0.join("pg_isready")
     }

@@ -1,4 +1,4 @@
-//! What checks metrics and alerting rules, a part of Prometheus.
+//! promtool, which checks metrics and alerting rules, a part of Prometheus.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::{apt_get, is_debian_root, on_path, remove_folder};
 use crate::workspace::Workspace;
 use crate::{console, process};
 
-/// Where Debian's package has it.
+/// Path of promtool in Debian's package.
 const IN_PACKAGE: &str = "usr/bin/promtool";
 
 /// promtool on `PATH`; on Debian as root, out of Debian's package, which is not installed: it would start a server.

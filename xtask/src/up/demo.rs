@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 
 use crate::grpc::Client;
 
-/// Whose account the demo is.
+/// Owner of the demo account.
 pub(crate) const OWNER: &str = "demo";
 
-/// How long the sandbox may take for an answer.
+/// Maximum time for an answer of the sandbox.
 const ANSWER_LIMIT_SECONDS: u64 = 10;
 
 /// A linked account, and the way to the next one.
 pub(crate) struct Demo {
     /// As `Link` answered it.
     pub(crate) account: Value,
-    /// Where a person consents; leads to the sandbox's redirect page.
+    /// URL at which a person consents; leads to the sandbox's redirect page.
     pub(crate) consent_url: String,
-    /// Where the browser ends.
+    /// URL at which the browser ends.
     pub(crate) redirect_uri: String,
 }
 

@@ -1,4 +1,4 @@
-//! What `cargo xtask up` prints once everything serves: the account, and lines that work when pasted.
+//! Output of `cargo xtask up` once everything serves: the account, and lines that work when pasted.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -56,7 +56,7 @@ impl Display for Guide<'_> {
 }
 
 impl Guide<'_> {
-    /// What can be asked, in an order in which every line works.
+    /// Calls to make, in an order in which every line works.
     fn calls(&self) -> Vec<(&'static str, String)> {
         let demo = self.demo;
         let call =

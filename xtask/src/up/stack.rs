@@ -12,24 +12,24 @@ use super::demo;
 use crate::console::{self, Step};
 use crate::process::{self, Group};
 
-/// How long a process may take until it serves.
+/// Maximum time until a process serves.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// How much of a dead process's log is shown.
+/// Number of last lines that are shown of a dead process's log.
 const LAST_LINES: usize = 20;
 
 /// The app that sandbox and service agree on.
 pub(crate) const APP_ID: &str = "990000000000017";
 const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 
-/// What of our own environment the children see: nothing that would change their settings.
+/// Variables of our own environment that the children see: none that would change their settings.
 const KEPT: [&str; 7] =
     ["HOME", "PATH", "RUST_BACKTRACE", "RUST_LOG", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR"];
 
 /// Seals the tokens of the sandbox's accounts in PostgreSQL, beside which no key can be made.
 const TOKEN_KEYS: &str = "demo:ZGVtby1rZXktb2YtdGhlLWxvY2FsLXN0YWNrLW9ubHk=";
 
-/// Where the service keeps its accounts.
+/// Store of the service's accounts.
 #[derive(Clone)]
 pub(crate) enum Store {
     /// In a file beside the logs.
@@ -38,7 +38,7 @@ pub(crate) enum Store {
     Postgres(String),
 }
 
-/// Where everything is.
+/// Addresses, store and folders of the stack.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) grpc: SocketAddr,
@@ -54,12 +54,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Where the sandbox answers.
+    /// URL of the sandbox.
     pub(crate) fn sandbox_url(&self) -> String {
         format!("http://{}", self.sandbox)
     }
 
-    /// Where the service says whether it is ready.
+    /// URL at which the service says whether it is ready.
     pub(crate) fn readyz(&self) -> String {
         format!("http://{}/readyz", self.metrics)
     }
@@ -122,7 +122,7 @@ impl Settings {
         variables
     }
 
-    /// Where the accounts are.
+    /// URL of the database with the accounts.
     pub(crate) fn database_url(&self) -> String {
         match &self.store {
             Store::Sqlite => {
@@ -143,7 +143,7 @@ impl Settings {
     }
 }
 
-/// What runs. Dropping it stops the service first, then what the service calls.
+/// Running stack. Dropping it stops the service first, then what the service calls.
 pub(crate) struct Stack {
     service: Part,
     sandbox: Part,
@@ -168,7 +168,7 @@ impl Stack {
         Ok(Self { service, sandbox })
     }
 
-    /// Fails when one has ended, with its last words.
+    /// Fails when a process has ended, with the last lines of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.sandbox.check()?;
         self.service.check()
@@ -179,7 +179,7 @@ impl Stack {
         self.service.group.id()
     }
 
-    /// Waits until a stop is asked or one ends.
+    /// Waits until a stop is asked or a process ends.
     pub(crate) fn serve(mut self) -> Result<()> {
         while !process::stop_asked() {
             self.check()?;
