@@ -30,8 +30,8 @@ pub use account::{
     AccountStatus, AccountView, InstagramAccount, NotRenewable, ReauthorizationReason,
 };
 pub use attempt::{
-    Consent, LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase, REPLAY_WINDOW,
-    SHORT_LIVED_LIFETIME, ShortLivedGrant,
+    CODE_LIFETIME, Consent, LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
+    REPLAY_WINDOW, SHORT_LIVED_LIFETIME, ShortLivedGrant,
 };
 pub use audit::{
     AuditEntry, AuditId, InvalidPurpose, InvalidRequestId, Purpose, Recipient, RequestId,

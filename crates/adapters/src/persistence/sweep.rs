@@ -2,7 +2,7 @@
 
 use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{
-    LINK_RETENTION, LinkOutcome, LinkRefusal, REPLAY_WINDOW, ReauthorizationReason,
+    CODE_LIFETIME, LINK_RETENTION, LinkOutcome, LinkRefusal, ReauthorizationReason,
     SHORT_LIVED_LIFETIME,
 };
 use sea_orm::ActiveValue::Set;
@@ -89,7 +89,7 @@ impl SeaOrmStore {
         limit: u64,
     ) -> Result<u64, StoreError> {
         let received_before = micros(now - SHORT_LIVED_LIFETIME);
-        let created_before = micros(now - REPLAY_WINDOW);
+        let created_before = micros(now - CODE_LIFETIME);
         let stale = Condition::any().add(Column::ReceiveTime.lte(received_before)).add(
             Condition::all()
                 .add(Column::ReceiveTime.is_null())

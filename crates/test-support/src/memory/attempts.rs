@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{CompletedLink, GraphFacts, LEASE, LinkAttempts, PendingLinks, StoreError};
 use ig_domain::{
-    AccountId, CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal,
-    PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
+    AccountId, CODE_LIFETIME, CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome,
+    LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
 };
 use time::OffsetDateTime;
 
@@ -207,10 +207,10 @@ impl LinkAttempts for MemoryStore {
 
 /// Whether nobody holds the attempt and it can no longer succeed.
 fn is_stale(row: &AttemptRow, now: OffsetDateTime, lease_time: Duration) -> bool {
-    let since = match &row.attempt.phase {
-        Phase::Unsent | Phase::Sent => row.attempt.create_time,
-        Phase::Exchanged(grant) => grant.consent.receive_time,
+    let end = match &row.attempt.phase {
+        Phase::Unsent | Phase::Sent => row.attempt.create_time + CODE_LIFETIME,
+        Phase::Exchanged(grant) => grant.consent.receive_time + SHORT_LIVED_LIFETIME,
         Phase::Ended { .. } => return false,
     };
-    !is_held(row.lease, lease_time) && since + SHORT_LIVED_LIFETIME <= now
+    !is_held(row.lease, lease_time) && end <= now
 }
