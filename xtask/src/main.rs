@@ -5,6 +5,8 @@ mod ci;
 mod console;
 mod containers;
 mod db;
+#[cfg(test)]
+mod documents;
 mod examples;
 mod grpc;
 mod layers;
