@@ -29,7 +29,7 @@ const REPLICAS: [&str; 2] = ["accounts-1", "accounts-2"];
 /// Owner and username of the account that the play links.
 const DEMO: (&str, &str) = ("demo", "harbour.bakery");
 
-/// The README's commands.
+/// The commands of docs/CONTAINERS.md.
 const BUILD: &[&str] = &["build"];
 const UP: &[&str] = &["up", "--detach", "--wait"];
 const MIGRATE: &[&str] = &["run", "--rm", "migrate"];
@@ -101,7 +101,7 @@ impl<'a> Play<'a> {
         ("building the images", |play| play.compose.run(BUILD)),
         ("starting the stack", Self::start),
         ("looking at the containers from inside", Self::look_inside),
-        ("calling as the README does", Self::call),
+        ("calling as docs/CONTAINERS.md does", Self::call),
         ("upgrading under load", Self::upgrade),
         ("restarting the sandbox", Self::restart_sandbox),
         ("stopping all replicas", Self::stop_replicas),
@@ -192,18 +192,18 @@ impl<'a> Play<'a> {
 mod tests {
     use super::*;
 
-    const README: &str = include_str!("../../README.md");
+    const PAGE: &str = include_str!("../../docs/CONTAINERS.md");
 
     #[test]
-    fn what_is_played_is_what_the_readme_says() {
+    fn what_is_played_is_what_the_page_says() {
         for replica in REPLICAS {
             let line = format!("docker compose {} {replica}", RECREATE.join(" "));
-            assert!(README.contains(&line), "{line}");
+            assert!(PAGE.contains(&line), "{line}");
         }
         for line in [BUILD, MIGRATE] {
-            assert!(README.contains(&format!("docker compose {}", line.join(" "))), "{line:?}");
+            assert!(PAGE.contains(&format!("docker compose {}", line.join(" "))), "{line:?}");
         }
         let [up, rest @ ..] = UP else { panic!("{UP:?}") };
-        assert!(README.contains(&format!("docker compose {up} --build {}", rest.join(" "))));
+        assert!(PAGE.contains(&format!("docker compose {up} --build {}", rest.join(" "))));
     }
 }

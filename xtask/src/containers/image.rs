@@ -1,4 +1,4 @@
-//! The service's image by itself, as README.md runs it: SQLite and its key on a volume, which outlive the container.
+//! The image by itself, as docs/CONTAINERS.md runs it: SQLite and its key on a volume, which outlive the container.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::grpc::Client;
 use crate::process;
 use crate::up::demo;
 
-/// Options of the container, as README.md says them.
+/// Options of the container, as docs/CONTAINERS.md says them.
 const HARDENED: [&str; 6] =
     ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--volume"];
 
@@ -93,10 +93,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_image_is_run_as_the_readme_says() {
-        let readme = include_str!("../../../README.md");
+    fn the_image_is_run_as_the_page_says() {
+        let page = include_str!("../../../docs/CONTAINERS.md");
         let line = format!("{} accounts:{FOLDER} ", HARDENED.join(" "));
-        assert!(readme.contains(&line), "{line}");
-        assert!(readme.contains("--env ALLOW_ANONYMOUS=true instagram-accounts\n"));
+        assert!(page.contains(&line), "{line}");
+        assert!(page.contains("--env ALLOW_ANONYMOUS=true instagram-accounts\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! A backup of an SQLite file is put back as README.md and docs/OPERATIONS.md say.
+//! A backup of an SQLite file is put back as docs/OPERATIONS.md says.
 
 use std::fs;
 use std::path::Path;

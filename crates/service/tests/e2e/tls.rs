@@ -1,4 +1,4 @@
-//! TLS with the real tools: certificates made by openssl as the README says, callers that are grpcurl.
+//! TLS with the real tools: certificates made by openssl as docs/TLS.md says, callers that are grpcurl.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use rstest::rstest;
 use crate::support::process::Process;
 use crate::support::{Sandbox, Service, eventually, tool};
 
-const README: &str = include_str!("../../../../README.md");
+const PAGE: &str = include_str!("../../../../docs/TLS.md");
 
-/// The settings of TLS as the README gives them.
+/// The settings of TLS as docs/TLS.md gives them.
 const SETTINGS: [(&str, &str); 3] =
     [("GRPC_TLS_CERT", "tls.crt"), ("GRPC_TLS_KEY", "tls.key"), ("GRPC_TLS_CLIENT_CA", "ca.crt")];
 
@@ -45,9 +45,9 @@ struct Server {
     address: String,
 }
 
-/// Makes the certificates of the README in this folder.
+/// Makes the certificates of docs/TLS.md in this folder.
 fn make_certificates(folder: &Path) {
-    let lines: Vec<_> = README.lines().filter(|line| line.starts_with("openssl req ")).collect();
+    let lines: Vec<_> = PAGE.lines().filter(|line| line.starts_with("openssl req ")).collect();
     assert_eq!(lines.len(), 3, "an authority, the server's certificate and a caller's");
     for line in lines {
         let line = line.replacen("openssl", "\"$OPENSSL\"", 1);

@@ -1,4 +1,4 @@
-//! The settings in the help and in the README.
+//! The settings in the help and in docs/SETTINGS.md.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::super::flags::FlagValues;
 use super::*;
 use crate::command_line::CommandLine;
 
-const README: &str = include_str!("../../../../../README.md");
+const PAGE: &str = include_str!("../../../../../docs/SETTINGS.md");
 
 /// A command that does something, by its words.
 type Path = Vec<String>;
@@ -122,13 +122,12 @@ fn an_app_id_is_not_required_where_it_only_narrows() {
     assert!(help.contains("[variable: INSTAGRAM_APP_ID] [example:"), "{help}");
 }
 
-/// The rows of the README's table of settings: variables and defaults.
+/// The rows of the page's table of settings: variables and defaults.
 fn rows() -> Vec<(Vec<&'static str>, &'static str)> {
     fn quoted(cell: &'static str) -> Vec<&'static str> {
         cell.split('`').skip(1).step_by(2).collect()
     }
-    let (_, section) = README.split_once("\n## Settings\n").unwrap();
-    let lines = section.lines().take_while(|line| !line.starts_with("## "));
+    let lines = PAGE.lines().take_while(|line| !line.starts_with("## "));
     let rows = lines.filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let mut cells = row.split('|').skip(1);
@@ -138,7 +137,7 @@ fn rows() -> Vec<(Vec<&'static str>, &'static str)> {
 }
 
 #[test]
-fn the_readme_has_every_setting_with_its_default() {
+fn the_page_has_every_setting_with_its_default() {
     let rows = rows();
     let mut named: Vec<_> = rows.iter().flat_map(|(names, _)| names).copied().collect();
     let mut known: Vec<_> = setting::ALL.iter().map(|setting| setting.name).collect();

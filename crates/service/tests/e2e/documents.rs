@@ -1,18 +1,28 @@
-//! The README shows what a reader gets.
+//! The README and the pages in docs/ show what a reader gets.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Stack, tool};
 
-const README: &str = include_str!("../../../../README.md");
-
-/// The example account of the README, by its user name.
+/// The example account of the documents, by its user name.
 const LINKED: &str = "harbour.bakery";
 
 /// Its id there.
 const LINKED_ID: &str = "01a20cd5-6efc-79c2-9ee9-1841ed238822";
 
-/// A grpcurl line of the README, and the output below it.
+/// The README and every page in docs/.
+fn documents() -> String {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages = fs::read_dir(workspace.join("docs")).unwrap().map(|page| page.unwrap().path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let mut pages: Vec<_> = pages.chain([workspace.join("README.md")]).collect();
+    pages.sort_unstable();
+    pages.iter().map(|page| fs::read_to_string(page).unwrap()).collect()
+}
+
+/// A grpcurl line of a document, and the output below it.
 struct Example {
     arguments: String,
     output: Vec<String>,
@@ -22,7 +32,7 @@ struct Example {
 fn examples() -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut shown = false;
-    for line in README.lines() {
+    for line in documents().lines() {
         if let Some(arguments) = line.strip_prefix("$ grpcurl ") {
             examples.push(Example { arguments: arguments.to_owned(), output: Vec::new() });
             shown = true;
@@ -45,11 +55,11 @@ fn lasting(line: &str) -> &str {
 }
 
 #[tokio::test]
-async fn every_grpcurl_line_of_the_readme_answers_as_shown() {
+async fn every_grpcurl_line_of_the_documents_answers_as_shown() {
     let Stack { sandbox, service, folder: _folder } = &Stack::start().await;
     let account = service.linked(sandbox, "demo", LINKED).await;
     let examples = examples();
-    assert_eq!(examples.len(), 6, "the README shows another number of grpcurl lines");
+    assert_eq!(examples.len(), 6, "the documents show another number of grpcurl lines");
     for Example { arguments, output } in examples {
         let line = format!("\"$GRPCURL\" {arguments}").replace("127.0.0.1:50051", &service.address);
         let line = line.replace(LINKED_ID, &account.account_id);
