@@ -1,7 +1,7 @@
 //! The README and the pages in docs/ show what a reader gets.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Stack, tool};
@@ -12,14 +12,18 @@ const LINKED: &str = "harbour.bakery";
 /// Its id there.
 const LINKED_ID: &str = "01a20cd5-6efc-79c2-9ee9-1841ed238822";
 
-/// The README and every page in docs/.
-fn documents() -> String {
+/// The README and every page in docs/, by path.
+fn pages() -> Vec<(PathBuf, String)> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let pages = fs::read_dir(workspace.join("docs")).unwrap().map(|page| page.unwrap().path());
     let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
     let mut pages: Vec<_> = pages.chain([workspace.join("README.md")]).collect();
     pages.sort_unstable();
-    pages.iter().map(|page| fs::read_to_string(page).unwrap()).collect()
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path, text)
+    };
+    pages.into_iter().map(read).collect()
 }
 
 /// A grpcurl line of a document, and the output below it.
@@ -32,7 +36,8 @@ struct Example {
 fn examples() -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut shown = false;
-    for line in documents().lines() {
+    let pages = pages();
+    for line in pages.iter().flat_map(|(_, page)| page.lines()) {
         if let Some(arguments) = line.strip_prefix("$ grpcurl ") {
             examples.push(Example { arguments: arguments.to_owned(), output: Vec::new() });
             shown = true;
@@ -75,5 +80,33 @@ async fn every_grpcurl_line_of_the_documents_answers_as_shown() {
         let printed: Vec<_> = printed.lines().map(lasting).collect();
         let shown: Vec<_> = output.iter().map(|line| lasting(line)).collect();
         assert_eq!(printed, shown, "{line}");
+    }
+}
+
+/// The anchors of a page: its headings as GitHub names them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    let anchor = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase();
+        text.chars().filter(kept).collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    for (path, page) in pages() {
+        let links = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("https://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let file = path.parent().unwrap().join(file);
+            let target = if link.starts_with('#') { &path } else { &file };
+            assert!(target.exists(), "{}: {link}", path.display());
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(target).unwrap());
+                assert!(anchors.iter().any(|known| known == anchor), "{}: {link}", path.display());
+            }
+        }
     }
 }
