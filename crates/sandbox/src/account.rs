@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::seed::Seed;
 
 /// Maximum number of accounts in the sandbox.
-const CAPACITY: usize = 1_000;
+const MAX_ACCOUNTS: usize = 1_000;
 
 /// An account, in the form in which the control interface shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -134,10 +134,10 @@ impl Accounts {
     fn set(&mut self, place: Option<AccountKey>, account: Account) -> Result<(), String> {
         if let Some(slot) = place.and_then(|AccountKey(index)| self.0.get_mut(index)) {
             *slot = account;
-        } else if self.0.len() < CAPACITY {
+        } else if self.0.len() < MAX_ACCOUNTS {
             self.0.push(account);
         } else {
-            return Err(format!("the sandbox holds {CAPACITY} accounts at most"));
+            return Err(format!("the sandbox holds {MAX_ACCOUNTS} accounts at most"));
         }
         Ok(())
     }

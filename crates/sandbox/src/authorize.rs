@@ -11,7 +11,7 @@ use crate::scope::{Scope, parse_scopes};
 use crate::world::World;
 
 /// Maximum length of a redirect URI, in bytes.
-const REDIRECT_URI_LENGTH: usize = 2_048;
+const MAX_REDIRECT_URI_LENGTH: usize = 2_048;
 
 /// Request of a client, checked.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ fn scopes(list: &str) -> Result<Vec<Scope>, Refusal> {
 
 /// Parses a redirect URI, if it is one that the sandbox takes as registered.
 fn registered(uri: &str) -> Option<Url> {
-    if uri.len() > REDIRECT_URI_LENGTH || !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if uri.len() > MAX_REDIRECT_URI_LENGTH || !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     let url = Url::parse(uri).ok()?;

@@ -16,11 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 /// Maximum number of open connections; more wait to be accepted.
-const CONNECTIONS: usize = 1_024;
+const MAX_CONNECTIONS: usize = 1_024;
 /// Idle timeout of a connection; longer than any planned delay.
-const IDLE_LIMIT: Duration = Duration::from_mins(3);
-/// Pause when the system has no room for another connection.
-const BREATHER: Duration = Duration::from_millis(100);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(3);
+/// Interval between two tries to accept when the system has no room for another connection.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Ends its connection with a TCP reset instead of the next answer.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(listener: TcpListener) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(CONNECTIONS)) }
+        Self { listener, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 }
 
@@ -58,7 +58,7 @@ impl Listener for Lines {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(BREATHER).await;
+                    tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 }
             }
         }
@@ -76,7 +76,7 @@ impl Connected<IncomingStream<'_, Lines>> for KillSwitch {
 }
 
 /// A TCP stream whose writes fail, and whose end is a reset, once its switch is thrown.
-/// After [`IDLE_LIMIT`] without progress it fails by itself.
+/// After [`IDLE_TIMEOUT`] without progress it fails by itself.
 #[derive(Debug)]
 pub(crate) struct Line {
     stream: TcpStream,
@@ -87,18 +87,18 @@ pub(crate) struct Line {
 
 impl Line {
     fn new(stream: TcpStream, permit: Option<OwnedSemaphorePermit>) -> Self {
-        let idle = Box::pin(tokio::time::sleep(IDLE_LIMIT));
+        let idle = Box::pin(tokio::time::sleep(IDLE_TIMEOUT));
         Self { stream, switch: KillSwitch::default(), idle, _permit: permit }
     }
 
-    /// Passes progress on; a connection without any for [`IDLE_LIMIT`] fails.
+    /// Passes progress on; a connection without any for [`IDLE_TIMEOUT`] fails.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
         progress: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if progress.is_ready() {
-            self.idle.as_mut().reset(Instant::now() + IDLE_LIMIT);
+            self.idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
             return progress;
         }
         self.idle.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))

@@ -9,13 +9,13 @@ use crate::bounded_map::BoundedMap;
 use crate::seed::Seed;
 
 /// Maximum number of containers that are remembered, published ones too.
-const CAPACITY: usize = 10_000;
+const MAX_CONTAINERS: usize = 10_000;
 /// Lifetime of a container that is not published.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
 const CONTAINER_LIFETIME: Duration = Duration::DAY;
 /// The span over which an account's posts are counted.
-const LIMIT_SPAN: Duration = Duration::DAY;
+const POSTING_LIMIT_WINDOW: Duration = Duration::DAY;
 
 /// One picture, without the picture: its account and its progress.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(crate) struct Containers(BoundedMap<Container>);
 
 impl Containers {
     pub(crate) fn new() -> Self {
-        Self(BoundedMap::new(CAPACITY))
+        Self(BoundedMap::new(MAX_CONTAINERS))
     }
 
     /// Keeps a container, and answers the id that it has from now on.
@@ -98,6 +98,8 @@ impl Containers {
     /// Number of posts that the account published within the last 24 hours.
     pub(crate) fn published_lately(&self, account: AccountKey, now: OffsetDateTime) -> usize {
         let own = self.0.values().filter(|container| container.account == account);
-        own.filter_map(|container| container.published).filter(|at| now - *at < LIMIT_SPAN).count()
+        own.filter_map(|container| container.published)
+            .filter(|at| now - *at < POSTING_LIMIT_WINDOW)
+            .count()
     }
 }

@@ -12,11 +12,11 @@ use crate::answer::Answer;
 use crate::endpoint::EndpointName;
 
 /// Maximum number of planned faults.
-const CAPACITY: usize = 64;
+const MAX_FAULTS: usize = 64;
 /// Maximum delay of an answer, in milliseconds.
 const MAX_DELAY_MS: u64 = 120_000;
 /// Maximum number of headers that one fault sets.
-const HEADERS: usize = 32;
+const MAX_HEADERS: usize = 32;
 
 /// A planned fault, as the control interface receives and shows it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -138,8 +138,8 @@ impl Fault {
         if self.delay_ms.is_some_and(|delay| delay > MAX_DELAY_MS) {
             return Err(format!("`delay_ms` is {MAX_DELAY_MS} at most"));
         }
-        if self.headers.len() > HEADERS {
-            return Err(format!("`headers` holds {HEADERS} at most"));
+        if self.headers.len() > MAX_HEADERS {
+            return Err(format!("`headers` holds {MAX_HEADERS} at most"));
         }
         match self.headers.iter().find(|(name, value)| header(name, value).is_none()) {
             Some((name, _)) => Err(format!("`headers`: {name:?} cannot be sent")),
@@ -171,8 +171,8 @@ impl Faults {
         if fault.account.as_deref().is_some_and(|username| !known(username)) {
             return Err("`account` is no username of the sandbox".to_owned());
         }
-        if self.0.len() >= CAPACITY {
-            return Err(format!("{CAPACITY} faults are planned already: clear them first"));
+        if self.0.len() >= MAX_FAULTS {
+            return Err(format!("{MAX_FAULTS} faults are planned already: clear them first"));
         }
         self.0.push(fault);
         Ok(())

@@ -9,13 +9,13 @@ use crate::scope::Scope;
 use crate::seed::Seed;
 
 /// Maximum number of codes that are remembered, used ones too.
-const CODES: usize = 20_000;
+const MAX_CODES: usize = 20_000;
 /// Maximum number of tokens that are remembered, dead ones too.
-const TOKENS: usize = 50_000;
+const MAX_TOKENS: usize = 50_000;
 /// Lifetime of a code and of a short-lived token.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
-const SHORT_LIFE: Duration = Duration::HOUR;
+const SHORT_LIVED_LIFETIME: Duration = Duration::HOUR;
 
 /// Permissions that a person granted, and the account.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub(crate) struct Grants {
 
 impl Grants {
     pub(crate) fn new() -> Self {
-        Self { codes: BoundedMap::new(CODES), tokens: BoundedMap::new(TOKENS) }
+        Self { codes: BoundedMap::new(MAX_CODES), tokens: BoundedMap::new(MAX_TOKENS) }
     }
 
     /// Makes a code that lives for an hour and is good for the given redirect URI only.
@@ -81,7 +81,7 @@ impl Grants {
         seed: &mut Seed,
     ) -> String {
         let code = seed.code();
-        let expires = now + SHORT_LIFE;
+        let expires = now + SHORT_LIVED_LIFETIME;
         self.codes.insert(code.clone(), Code { grant, redirect_uri, expires, used: false });
         code
     }
@@ -93,7 +93,7 @@ impl Grants {
         now: OffsetDateTime,
         seed: &mut Seed,
     ) -> String {
-        self.issue(grant, false, now, SHORT_LIFE, seed)
+        self.issue(grant, false, now, SHORT_LIVED_LIFETIME, seed)
     }
 
     /// Makes a token that lives for almost 60 days, and says for how many seconds.

@@ -14,7 +14,7 @@ use crate::world::World;
 /// Minimum age of a token that is to be renewed.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
-const REFRESH_AGE: Duration = Duration::DAY;
+const MIN_REFRESH_AGE: Duration = Duration::DAY;
 
 /// Short-lived to long-lived; the secret is judged before the token.
 pub(crate) fn exchange(world: &mut World, call: &Call) -> Result<Answer, GraphError> {
@@ -34,7 +34,7 @@ pub(crate) fn exchange(world: &mut World, call: &Call) -> Result<Answer, GraphEr
 pub(crate) fn refresh(world: &mut World, call: &Call) -> Result<Answer, GraphError> {
     grant_type(call, "ig_refresh_token")?;
     let token = world.living_token(call)?;
-    if world.clock.now() - token.issued < REFRESH_AGE {
+    if world.clock.now() - token.issued < MIN_REFRESH_AGE {
         let text = "The access token must be at least 24 hours old to be refreshed";
         return Err(GraphError::parameter(text));
     }

@@ -18,11 +18,11 @@ use crate::world::World;
 /// Maximum number of posts of an account within 24 hours; Meta's pages also name 25 and 50.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/content-publishing>.
-const POSTS_A_DAY: usize = 100;
+const MAX_POSTS_PER_DAY: usize = 100;
 /// Maximum number of characters in a caption.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/error-codes>.
-const CAPTION_LENGTH: usize = 2_200;
+const MAX_CAPTION_LENGTH: usize = 2_200;
 /// Maximum processing time that a picture may ask for, in seconds.
 const MAX_PROCESSING_SECONDS: i64 = 86_400;
 
@@ -38,8 +38,8 @@ pub(crate) fn create_container(
         Some(other) => return Err(GraphError::media_type(other)),
     }
     let caption = call.parameter("caption").unwrap_or_default().chars().count();
-    if caption > CAPTION_LENGTH {
-        return Err(GraphError::caption(caption, CAPTION_LENGTH));
+    if caption > MAX_CAPTION_LENGTH {
+        return Err(GraphError::caption(caption, MAX_CAPTION_LENGTH));
     }
     let picture = Picture::parse(required(call, "image_url")?)?;
     let created = world.clock.now();
@@ -77,7 +77,7 @@ pub(crate) fn publish(world: &mut World, call: &Call, node: &Node) -> Result<Ans
         Some(_) => return Err(GraphError::not_ready()),
     }
     let now = world.clock.now();
-    if world.containers.published_lately(account, now) >= POSTS_A_DAY {
+    if world.containers.published_lately(account, now) >= MAX_POSTS_PER_DAY {
         return Err(GraphError::posting_limit());
     }
     world.containers.publish(id, now);

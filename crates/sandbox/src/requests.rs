@@ -10,10 +10,10 @@ use crate::endpoint::{Endpoint, EndpointName};
 use crate::mask::Mask;
 
 /// Maximum number of requests that are kept.
-const CAPACITY: usize = 10_000;
+const MAX_REQUESTS: usize = 10_000;
 /// Maximum number of parameters of a request that are kept, and of characters of each.
-const PARAMS: usize = 32;
-const PARAM_LENGTH: usize = 2_048;
+const MAX_PARAMS: usize = 32;
+const MAX_PARAM_LENGTH: usize = 2_048;
 
 /// One request to the API.
 #[derive(Clone, Debug, Serialize)]
@@ -55,7 +55,7 @@ impl RequestLog {
         account: Option<String>,
         started_ms: u64,
     ) -> RowId {
-        if self.rows.len() >= CAPACITY {
+        if self.rows.len() >= MAX_REQUESTS {
             self.rows.pop_front();
             self.first += 1;
         }
@@ -111,11 +111,11 @@ impl RequestLog {
 
 fn params(call: &Call, mask: &Mask) -> BTreeMap<String, String> {
     let shown = |(name, value)| (cut(&mask.text(name)), cut(&mask.value(name, value)));
-    call.params().take(PARAMS).map(shown).collect()
+    call.params().take(MAX_PARAMS).map(shown).collect()
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(PARAM_LENGTH).collect()
+    text.chars().take(MAX_PARAM_LENGTH).collect()
 }
 
 /// The hash of a presented code: tells requests with the same code apart from others without showing it.

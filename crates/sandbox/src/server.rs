@@ -11,7 +11,7 @@ use crate::connection::{KillSwitch, Lines};
 use crate::world::Sandbox;
 
 /// Maximum time for answers that are still on their way once the sandbox stops.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is done, then lets answers on their way leave, for two seconds at most.
 ///
@@ -31,7 +31,7 @@ pub async fn serve(
     });
     let overdue = async {
         let _ = stopped.await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     tokio::select! {
         result = server => result,
