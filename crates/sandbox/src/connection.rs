@@ -34,27 +34,27 @@ impl KillSwitch {
 
 /// Accepts a bounded number of connections.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct BoundedListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
 }
 
-impl Lines {
+impl BoundedListener {
     pub(crate) fn new(listener: TcpListener) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 }
 
-impl Listener for Lines {
-    type Io = Line;
+impl Listener for BoundedListener {
+    type Io = ResettableStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
+    async fn accept(&mut self) -> (ResettableStream, SocketAddr) {
         let permit = self.room.clone().acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    return (Line::new(stream, permit), peer);
+                    return (ResettableStream::new(stream, permit), peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -69,8 +69,8 @@ impl Listener for Lines {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for KillSwitch {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
+impl Connected<IncomingStream<'_, BoundedListener>> for KillSwitch {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
         stream.io().switch.clone()
     }
 }
@@ -78,14 +78,14 @@ impl Connected<IncomingStream<'_, Lines>> for KillSwitch {
 /// A TCP stream whose writes fail, and whose end is a reset, once its switch is thrown.
 /// After [`IDLE_TIMEOUT`] without progress it fails by itself.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ResettableStream {
     stream: TcpStream,
     switch: KillSwitch,
     idle: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Line {
+impl ResettableStream {
     fn new(stream: TcpStream, permit: Option<OwnedSemaphorePermit>) -> Self {
         let idle = Box::pin(tokio::time::sleep(IDLE_TIMEOUT));
         Self { stream, switch: KillSwitch::default(), idle, _permit: permit }
@@ -105,7 +105,7 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for ResettableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -116,7 +116,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for ResettableStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -148,10 +148,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_stands_still_is_given_up() {
-        let mut lines = Lines::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let silent = TcpStream::connect(lines.local_addr().unwrap()).await.unwrap();
-        let (mut line, _) = lines.accept().await;
-        let error = line.read_u8().await.unwrap_err();
+        let mut listener = BoundedListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut stream, _) = listener.accept().await;
+        let error = stream.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(silent);
     }

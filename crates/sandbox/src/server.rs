@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::app::router;
-use crate::connection::{KillSwitch, Lines};
+use crate::connection::{BoundedListener, KillSwitch};
 use crate::world::Sandbox;
 
 /// Maximum time for answers that are still on their way once the sandbox stops.
@@ -25,10 +25,11 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel::<()>();
     let service = router(sandbox).into_make_service_with_connect_info::<KillSwitch>();
-    let server = axum::serve(Lines::new(listener), service).with_graceful_shutdown(async move {
-        stop.await;
-        drop(stopping);
-    });
+    let server =
+        axum::serve(BoundedListener::new(listener), service).with_graceful_shutdown(async move {
+            stop.await;
+            drop(stopping);
+        });
     let overdue = async {
         let _ = stopped.await;
         tokio::time::sleep(DRAIN_TIMEOUT).await;
