@@ -9,7 +9,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Maximum number of calls under way of a caller without a limit of its own. Ours: enough to keep the store busy, and
 /// few enough for others, who wait behind them at the store, not to notice.
-pub(crate) const USUAL_LIMIT: NonZeroU32 = NonZeroU32::new(64).unwrap();
+pub(crate) const DEFAULT_MAX_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// Maximum number of reads of many accounts (`List`, `BatchGet`) of one caller at a time; its others wait for their
 /// turn. Ours: they pass quickly, and leave processors and store to others' calls.
@@ -37,7 +37,7 @@ pub(crate) struct Place {
 impl InFlight {
     /// A place for one more call, if the caller has not as many under way as it may.
     pub(super) fn enter(&self, caller: &Arc<Caller>) -> Option<Place> {
-        let limit = caller.max_in_flight.unwrap_or(USUAL_LIMIT).get();
+        let limit = caller.max_in_flight.unwrap_or(DEFAULT_MAX_IN_FLIGHT).get();
         let mut calls = self.calls();
         let calls = calls.entry(caller.name.clone()).or_insert_with(|| CallerCalls {
             count: 0,

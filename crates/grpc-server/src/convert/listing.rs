@@ -11,7 +11,7 @@ use super::page_token::PageToken;
 use super::{Listing, account};
 
 /// Default number of accounts on a page.
-const DEFAULT_PAGE: u32 = 50;
+const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// Maximum number of accounts on a page.
 const MAX_PAGE_SIZE: u32 = 500;
@@ -19,7 +19,7 @@ const MAX_PAGE_SIZE: u32 = 500;
 /// Size of the accounts on a page at which it ends, in bytes. Clients take messages of 4 MiB where nothing else is set.
 ///
 /// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
-const FULL_PAGE: usize = 3 * 1024 * 1024;
+const FULL_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Arguments of a `ListRequest`.
 #[derive(Debug)]
@@ -72,13 +72,13 @@ fn status(fields: &mut Fields, raw: i32) -> Result<Option<StatusFilter>, Refused
 
 fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
     match u32::try_from(raw) {
-        Ok(0) => Ok(DEFAULT_PAGE),
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
         Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
         Err(_) => Err(fields.refuse("page_size", "a page size is not negative; 0 means 50")),
     }
 }
 
-/// A page of `listing`, on the wire; it ends early where it is [full](FULL_PAGE).
+/// A page of `listing`, on the wire; it ends early where it is [full](FULL_PAGE_BYTES).
 pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::ListResponse {
     let ListedAccounts { accounts: views, mut next } = listed;
     let (mut accounts, mut size) = (Vec::with_capacity(views.len()), 0);
@@ -88,7 +88,7 @@ pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::L
         let account = account(view);
         size += account.encoded_len();
         accounts.push(account);
-        if size >= FULL_PAGE && views.peek().is_some() {
+        if size >= FULL_PAGE_BYTES && views.peek().is_some() {
             next = Some(position);
             break;
         }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Default maximum size of a message for clients, in bytes.
-    const USUAL_LIMIT: usize = 4 * 1024 * 1024;
+    const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
     #[rstest]
     #[case::unset(0, 50)]
@@ -143,7 +143,11 @@ mod tests {
         let all: Vec<_> = (0..MAX_PAGE_SIZE).map(largest).collect();
         let listing = Listing::of(OwnerScope::everyone().listing_order(), None, None);
         let page = listed_accounts(ListedAccounts { accounts: all.clone(), next: None }, listing);
-        assert!((FULL_PAGE..USUAL_LIMIT).contains(&page.encoded_len()), "{}", page.encoded_len());
+        assert!(
+            (FULL_PAGE_BYTES..DEFAULT_MAX_MESSAGE_BYTES).contains(&page.encoded_len()),
+            "{}",
+            page.encoded_len()
+        );
         let last = &all[page.accounts.len() - 1].account;
         let next = listing.position(page.next_page_token.parse().unwrap());
         assert_eq!(next, Ok(ListingPosition::of(last)));

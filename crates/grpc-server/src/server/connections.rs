@@ -38,10 +38,10 @@ use crate::tls::{CurrentTls, Tls};
 const MAX_CONNECTIONS: usize = 1024;
 
 /// Timeout of handshakes under way at a stop. A client that connects to call makes its own at once.
-const LAST_HANDSHAKES: Duration = Duration::from_millis(500);
+const DRAIN_HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Pause after a connection could not be accepted, mostly for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// Interval between two tries to accept after a connection could not be accepted, mostly for want of file descriptors.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A connection that was accepted.
 struct Accepted {
@@ -101,7 +101,7 @@ impl Connections {
                     Ok((stream, peer)) => self.open(stream, peer, self.place().await),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                     }
                 }
             }
@@ -181,7 +181,7 @@ async fn connection(
     lifetime: ConnectionLifetime,
 ) {
     let peer = accepted.peer;
-    let Some((stream, names)) = welcomed(accepted, &lifetime).await else { return };
+    let Some((stream, names)) = after_handshake(accepted, &lifetime).await else { return };
     let (proved, activity) = (names.is_some(), lifetime.activity.clone());
     let service = MapRequest::new(service, move |request: Request<Incoming>| {
         let mut request = request.map(RequestBody::new);
@@ -214,14 +214,14 @@ async fn connection(
     }
 }
 
-/// Waits for the stop, and then for [`LAST_HANDSHAKES`].
-async fn last_handshakes(closing: &CancellationToken) {
+/// Waits for the stop, and then for [`DRAIN_HANDSHAKE_TIMEOUT`].
+async fn drain_handshakes(closing: &CancellationToken) {
     closing.cancelled().await;
-    tokio::time::sleep(LAST_HANDSHAKES).await;
+    tokio::time::sleep(DRAIN_HANDSHAKE_TIMEOUT).await;
 }
 
 /// The connection after its handshake, and the names of its client; `None` where none comes about.
-async fn welcomed(
+async fn after_handshake(
     accepted: Accepted,
     lifetime: &ConnectionLifetime,
 ) -> Option<(impl AsyncRead + AsyncWrite + Unpin + use<>, Option<PeerNames>)> {
@@ -231,15 +231,15 @@ async fn welcomed(
     }
     tokio::select! {
         () = lifetime.activity.leaving() => None,
-        () = last_handshakes(&lifetime.closing) => None,
-        greeted = handshake(stream, tls) => {
-            greeted.inspect_err(|error| tell(error, peer, &refusals)).ok()
+        () = drain_handshakes(&lifetime.closing) => None,
+        done = handshake(stream, tls) => {
+            done.inspect_err(|error| log_failed_handshake(error, peer, &refusals)).ok()
         }
     }
 }
 
 /// Logs the reason for which a connection did not come about. A refused certificate counts as a refused caller.
-fn tell(error: &io::Error, peer: SocketAddr, refusals: &Refusals) {
+fn log_failed_handshake(error: &io::Error, peer: SocketAddr, refusals: &Refusals) {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     let reason = "CERTIFICATE_REFUSED".to_owned();
     let kind = Kind { peer: Some(peer.ip()), caller: None, reason };

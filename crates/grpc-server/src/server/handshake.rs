@@ -15,7 +15,7 @@ use crate::tls::Tls;
 /// Size of the preface with which an HTTP/2 client begins, in bytes.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>.
-const PREFACE: usize = 24;
+const PREFACE_BYTES: usize = 24;
 
 /// Timeout of the handshake, TLS and preface included. Ours; after it, keepalive takes over.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub(super) async fn handshake(
 ) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin, Option<PeerNames>)> {
     let shaken = async {
         let (mut reader, writer, names) = opened(stream, tls).await?;
-        let mut preface = [0; PREFACE];
+        let mut preface = [0; PREFACE_BYTES];
         reader.read_exact(&mut preface).await?;
         let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
         Ok((Lingering::new(stream), names))

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of bytes discarded at a time.
-const DISCARDED: usize = 1024;
+const MAX_DISCARDED_BYTES: usize = 1024;
 
 /// A stream that, once shut down, discards what its client still sends until that closes as well.
 ///
@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
         }
         let left = left.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
-        let mut discarded = [0; DISCARDED];
+        let mut discarded = [0; MAX_DISCARDED_BYTES];
         while left.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut discarded);
             let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));

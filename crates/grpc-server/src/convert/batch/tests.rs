@@ -13,12 +13,12 @@ use crate::status::ToStatus as _;
 /// Default maximum size of a message for clients, in bytes.
 ///
 /// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
-const USUAL_MESSAGE: usize = 4 * 1024 * 1024;
+const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Default maximum size of metadata for clients, in bytes.
 ///
 /// Source: <https://grpc.github.io/grpc-java/javadoc/io/grpc/netty/NettyChannelBuilder.html>.
-const USUAL_METADATA: usize = 8 * 1024;
+const DEFAULT_MAX_METADATA_BYTES: usize = 8 * 1024;
 
 const UUID: &str = "0199d3a0-7c1e-7000-8000-00000000000a";
 
@@ -90,7 +90,7 @@ fn a_hundred_bad_keys_fit_the_metadata_that_clients_take(
         name.as_str().len() + value.len() + 32
     };
     let size: usize = response.headers().iter().map(size).sum();
-    assert!(size < USUAL_METADATA * 9 / 10, "{size}");
+    assert!(size < DEFAULT_MAX_METADATA_BYTES * 9 / 10, "{size}");
 }
 
 #[test]
@@ -106,5 +106,5 @@ fn a_hundred_of_the_largest_accounts_fit_a_message() {
     let requested = batch_get(&request(&["1"], &[])).unwrap();
     let found = FoundAccounts { accounts: (0..100).map(largest).collect(), not_found: Vec::new() };
     let size = found_accounts(found, &requested).encoded_len();
-    assert!((500_000..USUAL_MESSAGE / 2).contains(&size), "{size}");
+    assert!((500_000..DEFAULT_MAX_MESSAGE_BYTES / 2).contains(&size), "{size}");
 }
