@@ -74,10 +74,10 @@ impl<S> Calls<S> {
 impl<S> Calls<S> {
     /// Begins to time and count a call.
     fn begin<B>(&self, request: &Request<B>) -> Underway {
-        let line = Call::begin(request, &self.request_ids, &self.refusals);
-        let rpc = line.rpc();
+        let call = Call::begin(request, &self.request_ids, &self.refusals);
+        let rpc = call.rpc();
         let tokens = (rpc == Rpc::FetchAccessToken).then(|| self.meters.tokens.clone());
-        Underway { line, metered: self.meters.rpcs.begin(rpc), held: None, tokens }
+        Underway { call, metered: self.meters.rpcs.begin(rpc), held: None, tokens }
     }
 
     /// The answer to a request that is not gRPC. It is logged, at INFO for the first one of its peer between summaries.
@@ -115,16 +115,16 @@ where
             return Box::pin(ready(Ok(response)));
         }
         // The time runs from here on, not from whenever the runtime first polls.
-        let mut call = self.begin(&request);
-        let limit = deadline::limit(request.headers(), call.line.rpc());
+        let mut under_way = self.begin(&request);
+        let limit = deadline::limit(request.headers(), under_way.call.rpc());
         let passed = tokio::time::sleep(limit);
         let is_stream = without_caller::is_stream(request.uri().path());
-        let span = call.line.span();
-        match self.admission.admit(call.line.rpc(), &mut request) {
-            Ok(held) => call.is_admitted(held, &mut request),
+        let span = under_way.call.span();
+        match self.admission.admit(under_way.call.rpc(), &mut request) {
+            Ok(held) => under_way.is_admitted(held, &mut request),
             Err(Refused { caller, status }) => {
-                call.line.is_refused(caller);
-                let response = span.in_scope(|| call.end(status.into_http()));
+                under_way.call.is_refused(caller);
+                let response = span.in_scope(|| under_way.end(status.into_http()));
                 return Box::pin(ready(Ok(response)));
             }
         }
@@ -139,15 +139,15 @@ where
             if !is_stream {
                 answered();
             }
-            Ok(call.end(response))
+            Ok(under_way.end(response))
         };
         Box::pin(answering.instrument(span))
     }
 }
 
-/// A call under way, with its log line and metrics.
+/// A call under way, with its metrics and the places that it holds.
 struct Underway {
-    line: Call,
+    call: Call,
     metered: MeteredCall<Rpc, Ended>,
     /// Places that it holds once it was let in.
     held: Option<Admitted>,
@@ -158,20 +158,20 @@ struct Underway {
 impl Underway {
     fn is_admitted<B>(&mut self, held: Admitted, request: &mut Request<B>) {
         if let Some(place) = &held.place {
-            self.line.is_made_by(Arc::clone(place), request);
+            self.call.is_made_by(Arc::clone(place), request);
         }
         self.held = Some(held);
     }
 
     /// Counts and logs the answer, which holds the places of its call until the client has taken all of it.
     fn end(self, response: Response<Body>) -> Response<Body> {
-        let Self { line, metered, held, tokens } = self;
+        let Self { call, metered, held, tokens } = self;
         let ended = Ended::of(&response);
         metered.end(ended);
-        if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), line.caller()) {
+        if let (Some(tokens), true, Some(caller)) = (tokens, ended.is_ok(), call.caller()) {
             tokens.count(caller);
         }
-        let response = line.end(response);
+        let response = call.end(response);
         match held {
             Some(held) => holding(held, response),
             None => response,

@@ -36,7 +36,7 @@ pub(super) struct Call {
 }
 
 /// Writes a call's line.
-macro_rules! line {
+macro_rules! log_call {
     ($level:ident, $call:expr, $reason:expr, $($rest:tt)+) => {
         tracing::$level!(
             rpc = $call.rpc.name(),
@@ -51,9 +51,9 @@ macro_rules! line {
 }
 
 /// Writes the line of a call that is refused, with its peer and the owner that it asked for.
-macro_rules! refused {
+macro_rules! log_refusal {
     ($level:ident, $call:expr, $reason:expr, $($rest:tt)*) => {
-        line!(
+        log_call!(
             $level,
             $call,
             $reason,
@@ -132,9 +132,9 @@ impl Call {
 
     fn log_success(&self) {
         if self.rpc.writes() {
-            line!(info, self, "OK", "call answered");
+            log_call!(info, self, "OK", "call answered");
         } else {
-            line!(debug, self, "OK", "call answered");
+            log_call!(debug, self, "OK", "call answered");
         }
     }
 
@@ -151,20 +151,20 @@ impl Call {
         match status.code() {
             Code::Internal if cause.is_some() => {
                 let error = cause.map(tracing::field::display);
-                line!(error, self, reason, facts, error, "call failed");
+                log_call!(error, self, reason, facts, error, "call failed");
             }
             // The one refusal that only the operator can mend.
-            _ if app_refused => refused!(warn, self, reason, facts,),
+            _ if app_refused => log_refusal!(warn, self, reason, facts,),
             code if self.is_summed_up(code) && !self.is_first(reason) => {
-                refused!(debug, self, reason, facts, error = cause,);
+                log_refusal!(debug, self, reason, facts, error = cause,);
             }
             Code::Unauthenticated | Code::PermissionDenied => {
-                refused!(warn, self, reason, facts, error = cause,);
+                log_refusal!(warn, self, reason, facts, error = cause,);
             }
             _ if self.rpc.writes() || reason == Reason::Overloaded.as_str() => {
-                refused!(info, self, reason, facts,);
+                log_refusal!(info, self, reason, facts,);
             }
-            _ => refused!(debug, self, reason, error = cause,),
+            _ => log_refusal!(debug, self, reason, error = cause,),
         }
     }
 
@@ -205,7 +205,7 @@ impl Drop for Call {
     /// A call that is dropped before its end was given up by its caller, or cut by a stop.
     fn drop(&mut self) {
         if !self.ended && self.rpc.writes() {
-            line!(info, self, "CANCELLED", "call ended without an answer");
+            log_call!(info, self, "CANCELLED", "call ended without an answer");
         }
     }
 }
