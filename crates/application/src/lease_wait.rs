@@ -50,7 +50,7 @@ mod tests {
     /// Maximum time until a dead holder is replaced, as documented for callers.
     const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
     /// Maximum time of any call to the store.
-    const STORE_CALL_LIMIT: Duration = Duration::from_secs(4);
+    const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
     #[tokio::test]
     async fn a_wait_ends_after_a_minute() {
@@ -64,6 +64,6 @@ mod tests {
 
     #[test]
     fn a_dead_holder_is_replaced_in_time_though_the_claim_takes_as_long_as_it_may() {
-        assert!(LEASE + LEASE_POLL_INTERVAL + STORE_CALL_LIMIT < TAKEN_OVER_WITHIN);
+        assert!(LEASE + LEASE_POLL_INTERVAL + STORE_CALL_TIMEOUT < TAKEN_OVER_WITHIN);
     }
 }

@@ -26,13 +26,13 @@ use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite}
 
 /// Maximum time of a call to the store, from its first wait for a connection or for a turn to write. A bulk read waits
 /// for its turn before that. The diagnosis of a missing connection may take half a second more.
-const CALL_LIMIT: Duration = Duration::from_secs(4);
+const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`CALL_LIMIT`], so that the call ends
+/// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`CALL_TIMEOUT`], so that the call ends
 /// with the true reason.
 const WRITE_TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Maximum wait of a bulk read for its turn, before its [`CALL_LIMIT`] begins. Ours.
+/// Maximum wait of a bulk read for its turn, before its [`CALL_TIMEOUT`] begins. Ours.
 const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database of accounts, and its connections.
@@ -317,7 +317,7 @@ impl Write<'_> {
 pub(super) async fn bounded<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let done = tokio::time::timeout(CALL_LIMIT, work).await;
+    let done = tokio::time::timeout(CALL_TIMEOUT, work).await;
     done.unwrap_or_else(|_| Err(unavailable("no answer within 4 seconds")))
 }
 

@@ -33,8 +33,8 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// Maximum time of an attempt to find out why there is no connection. Ours: a call that failed for want of one ends so
 /// much later.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(500);
-/// Time for which one diagnosis serves all calls that want one.
-const DIAGNOSIS_SHARED_FOR: Duration = Duration::from_secs(1);
+/// Maximum age of a diagnosis that serves further calls.
+const MAX_DIAGNOSIS_AGE: Duration = Duration::from_secs(1);
 /// Minimum time between two log-ins of writes that find out whether new sessions may write again. Ours.
 const MIN_LOG_IN_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time of a ping, which shows that a connection is alive.
@@ -155,7 +155,7 @@ impl Server {
             // The pool asks as well when it takes a connection back, but would wait without end.
             .after_release(move |connection, state| {
                 let current = released.may_use(state.age);
-                Box::pin(async move { Ok(current && may_stay(connection).await) })
+                Box::pin(async move { Ok(current && is_reusable(connection).await) })
             })
             .connect_lazy_with(self.options.clone());
         SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
@@ -243,7 +243,7 @@ impl Server {
     pub(super) async fn diagnose(&self) -> Diagnosis {
         let mut last = self.diagnosis.lock().await;
         if let Some((moment, diagnosis)) = &*last
-            && moment.elapsed() < DIAGNOSIS_SHARED_FOR
+            && moment.elapsed() < MAX_DIAGNOSIS_AGE
         {
             return diagnosis.clone();
         }
@@ -298,7 +298,7 @@ async fn settings(session: &mut PgConnection) -> Result<Settings, sqlx::Error> {
 
 /// Whether a connection answers outside of any transaction, in which the two moments are one. The driver does not know
 /// of a transaction whose begin was given up before the server answered it.
-async fn may_stay(connection: &mut PgConnection) -> bool {
+async fn is_reusable(connection: &mut PgConnection) -> bool {
     let question = sqlx::raw_sql("SELECT now() = statement_timestamp()");
     match timeout(RELEASE_TIMEOUT, question.fetch_one(connection)).await {
         Ok(Ok(answer)) => answer.try_get(0).unwrap_or(false),

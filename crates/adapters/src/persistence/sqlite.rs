@@ -28,7 +28,7 @@ use super::sqlite_log::MAX_IDLE_LOG_BYTES;
 pub(super) const MAX_CONNECTIONS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum time that a statement waits for another process's transaction.
-const BUSY_FOR: Duration = Duration::from_secs(3);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum time that the probe waits for anybody's transaction: shorter than its caller waits.
 const PROBE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum time that migrations wait for another process's.
@@ -90,7 +90,7 @@ impl SqliteFile {
     /// Connections for serving, opened when first needed. They never create the file: one that was taken away
     /// must be missed, not replaced by an empty one.
     pub(super) fn connections(&self) -> DatabaseConnection {
-        self.pool(MAX_CONNECTIONS, BUSY_FOR)
+        self.pool(MAX_CONNECTIONS, BUSY_TIMEOUT)
     }
 
     /// The probe's own connection, like those for serving.
@@ -122,7 +122,7 @@ impl SqliteFile {
         // Without a log nobody else has the file open. A reader would create one, unless it is told that the file
         // does not change.
         let options =
-            self.options(BUSY_FOR).read_only(true).immutable(!self.beside("-wal").exists());
+            self.options(BUSY_TIMEOUT).read_only(true).immutable(!self.beside("-wal").exists());
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_lazy_with(options))
     }
