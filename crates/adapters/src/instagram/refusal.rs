@@ -69,7 +69,7 @@ const CODE_ALREADY_USED: i64 = 36_009;
 const UNKNOWN_APP: i64 = 101;
 
 /// Minimum time of a block for abuse. A guess: "hours" is all that is known.
-const BLOCKED: Duration = Duration::from_hours(1);
+const MIN_BLOCK_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Lets the JSON of an answer through that accepts the request; anything else becomes an error.
 ///
@@ -110,7 +110,7 @@ fn by_code(
     let pause = throttle::retry_after(headers);
     match envelope.facts.code {
         Some(4 | 17 | 32 | 341 | 613 | 80_002) => return RateLimited { retry_after: pause },
-        Some(368) => return RateLimited { retry_after: pause.max(BLOCKED) },
+        Some(368) => return RateLimited { retry_after: pause.max(MIN_BLOCK_RETRY_AFTER) },
         _ if envelope.transient => return Unavailable,
         _ => {}
     }

@@ -12,7 +12,7 @@ const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
 
 /// Pause where Instagram names no time: a guess, short enough to notice soon that access is back, long enough not to
 /// prolong the throttling by asking.
-const UNSTATED: Duration = Duration::from_mins(1);
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Bounds of a pause that is believed. Ours.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// a minute; from one second to 24 hours.
 pub(super) fn retry_after(headers: &HeaderMap) -> Duration {
     let stated = stated_seconds(headers).or_else(|| time_to_regain_access(headers));
-    stated.unwrap_or(UNSTATED).clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER)
+    stated.unwrap_or(DEFAULT_RETRY_AFTER).clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER)
 }
 
 /// `Retry-After`, where it is a number. Its other form, a date, has not been seen from Instagram.

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::{InvalidKeyRing, KEY_BYTES, KeyRing, random};
 
-/// Maximum size: more than a thousand keys; ours.
-const MAXIMUM_BYTES: u64 = 64 * 1024;
+/// Maximum size of the file in bytes: more than a thousand keys; ours.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// The bits of a mode that are about others than the owner.
 const FOR_OTHERS: u32 = 0o077;
@@ -85,7 +85,7 @@ fn read(path: &Path) -> Result<Option<KeyRing>, KeyFileError> {
         return Err(KeyFileError::Exposed(path.to_owned(), mode));
     }
     let mut text = Zeroizing::new(String::new());
-    file.take(MAXIMUM_BYTES).read_to_string(&mut text).map_err(io)?;
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(io)?;
     let ring = text.parse().map_err(|error| KeyFileError::Malformed(path.to_owned(), error))?;
     Ok(Some(ring))
 }
