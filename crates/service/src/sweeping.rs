@@ -21,7 +21,7 @@ pub(crate) async fn sweep_forever(sweep: Sweep) -> ! {
     let mut failed_before = false;
     loop {
         minutes.tick().await;
-        let done = sweep_rounds(&sweep).await;
+        let done = sweep_until_done(&sweep).await;
         match &done {
             Ok(0) => {}
             Ok(touched) => debug!(touched, "the store was swept"),
@@ -51,7 +51,7 @@ pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
     }
 }
 
-async fn sweep_rounds(sweep: &Sweep) -> Result<u64, StoreError> {
+async fn sweep_until_done(sweep: &Sweep) -> Result<u64, StoreError> {
     let mut total = 0;
     loop {
         let touched = sweep.execute().await?;
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rounds_go_on_while_there_is_something_to_tidy() {
-        assert_eq!(sweep_rounds(&sweep(vec![Ok(1500), Ok(3), Ok(0)])).await.unwrap(), 1503);
+    async fn rounds_go_on_while_there_is_something_to_sweep() {
+        assert_eq!(sweep_until_done(&sweep(vec![Ok(1500), Ok(3), Ok(0)])).await.unwrap(), 1503);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_round_is_the_last_one_of_its_minute() {
         let away = StoreError::Unavailable(Cause::new("away"));
-        let tidied = sweep_rounds(&sweep(vec![Ok(500), Err(away)])).await;
-        assert!(matches!(tidied, Err(StoreError::Unavailable(_))));
+        let swept = sweep_until_done(&sweep(vec![Ok(500), Err(away)])).await;
+        assert!(matches!(swept, Err(StoreError::Unavailable(_))));
     }
 }
