@@ -1,7 +1,7 @@
 //! Use cases of the service: one a file, over the ports of the domain.
 //!
 //! A use case that must outlive its caller comes in two halves: the work itself, a plain future that may be dropped
-//! between any two port calls without harm, and the door that runs it in a task of its own, once for all concurrent
+//! between any two port calls without harm, and the entry that runs it in a task of its own, once for all concurrent
 //! callers that ask for the same.
 
 mod begin_link;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ig_domain::ports::{Accounts, Clock, LinkAttempts, StoreError};
 
 /// Maximum number of rows of each kind that one round touches, so that it never holds the store for long.
-const ROUND: u64 = 500;
+const MAX_ROUND_ROWS: u64 = 500;
 
 /// Sweeps the store.
 pub struct Sweep {
@@ -26,8 +26,8 @@ impl Sweep {
     pub async fn execute(&self) -> Result<u64, StoreError> {
         let now = self.clock.now();
         // Neither is left undone because the other fails.
-        let marked = self.accounts.mark_expired(now, ROUND).await;
-        let swept = self.attempts.sweep(now, ROUND).await;
+        let marked = self.accounts.mark_expired(now, MAX_ROUND_ROWS).await;
+        let swept = self.attempts.sweep(now, MAX_ROUND_ROWS).await;
         Ok(marked? + swept?)
     }
 }

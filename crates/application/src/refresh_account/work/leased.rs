@@ -71,7 +71,7 @@ impl LeasedRefresh<'_> {
         }
         let (account, read) = match account.refused {
             None => (account, false),
-            Some(_) => (self.heal(account, &token).await?, true),
+            Some(_) => (self.recheck_marked(account, &token).await?, true),
         };
         match account.renewable(self.work.clock.now()) {
             Ok(()) => self.renew(account, &token).await,
@@ -98,7 +98,7 @@ impl LeasedRefresh<'_> {
     }
 
     /// Asks `/me` whether a token that was refused works again.
-    async fn heal(
+    async fn recheck_marked(
         &self,
         account: InstagramAccount,
         token: &LongLivedToken,
@@ -107,11 +107,11 @@ impl LeasedRefresh<'_> {
             TokenCheck::Dead(refusal) => self.mark_dead(account, refusal).await,
             TokenCheck::Alive(profile) => {
                 let now = self.work.clock.now();
-                let healed = self.store(MAX_TRIES, (&account, token), None, |account| {
+                let unmarked = self.store(MAX_TRIES, (&account, token), None, |account| {
                     account.refused = None;
                     account.read_profile(profile.clone(), now);
                 });
-                match healed.await? {
+                match unmarked.await? {
                     Stored::Done(account) => Ok(account),
                     Stored::Superseded(_) => Err(Setback::LookAgain),
                 }
