@@ -72,7 +72,7 @@ fn play(workspace: &Workspace, engine: &ContainerEngine, arguments: &Arguments) 
     let grpcurl = Tools::of(workspace).grpcurl()?;
     let programs = programs::compiled_here(workspace, arguments.full)?;
     let compose = Compose::new(engine, workspace, programs.as_deref())?;
-    // What an earlier check left that was killed.
+    // Leftovers of an earlier check that was killed.
     image::remove(&compose).and_then(|()| compose.down())?;
     let client = Client::new(grpcurl, compose.grpc());
     let played = Play { sandbox: compose.sandbox_url(), compose: &compose, client }.run();

@@ -67,7 +67,7 @@ where
         let entry = Entry { running: Arc::clone(&self.running), key };
         let task = async move {
             let value = work.await;
-            // Whoever asks from here on asks anew; a failure must not answer a later retry.
+            // Callers that come from here on ask anew; a failure must not answer a later retry.
             drop(entry);
             drop(permit);
             if let Err(unheard) = sender.send(Some(value)) {

@@ -54,7 +54,7 @@ impl ServerReflection for Reflection {
     ) -> Result<Response<Self::ServerReflectionInfoStream>, Status> {
         let state = (request.into_inner(), Arc::clone(&self.files), self.stop.clone());
         let answers = unfold(state, async |(mut requests, files, stop)| {
-            // What was asked before the stop is still answered.
+            // Questions asked before the stop are still answered.
             let next = tokio::select! {
                 biased;
                 next = tokio::time::timeout(IDLE_TIMEOUT, requests.next()) => next.ok().flatten(),

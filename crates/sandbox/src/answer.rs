@@ -58,7 +58,7 @@ impl Answer {
         let half = self.body.slice(..self.body.len() / 2);
         let promised = HeaderValue::from(self.body.len().max(1));
         let broken = stream::once(async {
-            // What was written so far leaves only when the body has nothing to give for a moment.
+            // Bytes written so far leave only when the body has nothing to give for a moment.
             tokio::task::yield_now().await;
             Err(io::Error::from(io::ErrorKind::ConnectionAborted))
         });

@@ -104,7 +104,7 @@ fn execute<C: Config>(
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(command(config));
-    // What a stop had to leave behind must not hold the process.
+    // Work that a stop had to leave behind must not hold the process.
     runtime.shutdown_background();
     ended.map_err(|error| flags.located(error, &variables))
 }

@@ -25,7 +25,7 @@ pub(crate) async fn sweep_forever(sweep: Sweep) -> ! {
         match &done {
             Ok(0) => {}
             Ok(touched) => debug!(touched, "the store was swept"),
-            // Whoever watches over the store says so.
+            // The watch over the store says so.
             Err(StoreError::Unavailable(_) | StoreError::Overloaded(_)) => {
                 debug!("the store is away or has too much to do: nothing is swept");
             }

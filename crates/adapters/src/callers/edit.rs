@@ -103,7 +103,7 @@ impl Edit {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(CallersFileError::Unreadable(error.kind()).into()),
         };
-        // Where it is a link, what it points to is replaced.
+        // The target of a link is replaced, not the link.
         let file = match known {
             Some(_) => fs::canonicalize(path).map_err(EditError::Io)?,
             None => path.to_owned(),

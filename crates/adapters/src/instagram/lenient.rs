@@ -79,7 +79,7 @@ fn mend_escape(characters: &mut Chars<'_>, mended: &mut String) {
         }
         (_, Some(0xDC00..=0xDFFF)) => (false, 5),
         (_, Some(_)) => (true, 5),
-        // What stands there instead is text.
+        // The value there instead is text.
         (_, None) => (false, 0),
     };
     let escape = characters.by_ref().take(length);

@@ -78,7 +78,7 @@ impl LinkWork {
     pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
         let wait = LeaseWait::new(&*self.timer);
         loop {
-            // Whoever lost the lease takes it anew as somebody else: a late write of the former one finds no holder.
+            // A lost lease is taken anew as somebody else: a late write of the former holder finds none.
             let holder = self.ids.lease_holder();
             let attempt = match self.take_up(presented, holder).await? {
                 TakenUp::Ended(outcome) => return self.answer(outcome).await,

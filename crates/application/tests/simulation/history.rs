@@ -89,7 +89,7 @@ impl History {
     }
 
     fn checked(&mut self) -> bool {
-        // What is stored changes by calls to the store only.
+        // Stored data changes by calls to the store only.
         if std::mem::take(&mut self.world.state().unchecked) {
             self.invariants.check(&self.world);
         }

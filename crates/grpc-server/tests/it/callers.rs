@@ -112,7 +112,7 @@ async fn a_caller_without_room_is_told_to_wait_and_others_are_not() {
         async move { client.get(by("a", get)).await }
     });
     stuck.entered.notified().await;
-    // What is wrong with a call shows only once it is let in.
+    // A problem of a call shows only once it is let in.
     let bad = v1::GetRequest::default;
     let status = client.clone().get(by("a", bad())).await.unwrap_err();
     let details = assert_refused(&status, Code::ResourceExhausted, "OVERLOADED", &[]);

@@ -114,7 +114,7 @@ async fn streams_that_need_no_caller_are_bounded_per_connection_and_in_all() {
         open.extend(streams);
     }
     assert_eq!(counts, [vec![32; 32], vec![0]].concat());
-    // What is answered at once has room all the same, and so have calls of callers.
+    // Calls that are answered at once have room all the same, and so have calls of callers.
     let channel = server.channel().await;
     HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
     let list = v1::ListRequest::default();

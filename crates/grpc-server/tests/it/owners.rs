@@ -101,7 +101,7 @@ async fn a_page_token_of_another_caller_opens_nothing() {
     let all = town.list("root", behind.clone()).await.unwrap();
     assert_eq!(all.accounts, [town.cafe.clone(), town.shop.clone()]);
 
-    // What the clerk may see is listed by owner, where a place in the order of everybody's means nothing.
+    // The clerk's accounts are listed by owner, where a place in the order of everybody's means nothing.
     let named = v1::ListRequest { owner: Some(SHOP.to_owned()), ..behind.clone() };
     for request in [behind, named] {
         let refused = town.list("clerk", request).await.unwrap_err();

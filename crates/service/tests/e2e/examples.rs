@@ -83,7 +83,7 @@ async fn an_example_links_fetches_the_token_and_publishes_with_it(
     let id = &account.professional_account_id;
     for (request, path) in [(&created, "media"), (&published, "media_publish")] {
         assert_eq!(request["path"], format!("/{id}/{path}"));
-        // Whose token it was, and that it went in no URL.
+        // The request had this account's token, and in no URL.
         assert_eq!(request["account"], CREATOR);
         assert_eq!(request["params"].get("access_token"), None);
         assert_eq!(request["status"], 200);

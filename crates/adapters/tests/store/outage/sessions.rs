@@ -115,7 +115,7 @@ async fn a_statement_that_fails_for_good_does_not_make_every_call_log_in() {
         let pending = pending_link(&format!("state-{number}"), "", START);
         ports.pending_links.insert(&pending).await.unwrap();
     }
-    // What is open leaves at most once a second.
+    // Open sessions leave at most once a second.
     let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
     let most = POOL * (2 + seconds);
     assert!(proxy.accepted() <= most, "{} log-ins in {seconds} s", proxy.accepted());

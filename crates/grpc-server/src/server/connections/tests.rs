@@ -59,7 +59,7 @@ async fn an_idle_connection_makes_room_for_one_beyond_the_limit() {
     let served = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
     served.expect("it need not wait until the first one is given up").unwrap();
     assert_eq!(open.get(), 1);
-    // What was sent to it before, and then its end.
+    // Frames sent to it before, and then its end.
     first.read_to_end(&mut Vec::new()).await.unwrap();
 }
 

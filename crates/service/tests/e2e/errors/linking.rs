@@ -11,7 +11,7 @@ pub(super) async fn refused() -> Refusals {
     let stack = &Stack::start().await;
     let Stack { sandbox, service, .. } = stack;
     let mut refusals = Refusals::default();
-    // What is final is replayed, so each is called twice.
+    // Final outcomes are replayed, so each is called twice.
     let mut refused = |reason: &str, request: Value| {
         for _ in 0..2 {
             assert_eq!(refusals.call(service, "Link", &request).reason(), reason);

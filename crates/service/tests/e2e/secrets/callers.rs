@@ -43,7 +43,7 @@ impl Scenario {
         request.metadata_mut().insert("authorization", right.parse().unwrap());
         let refused = service.client.clone().fetch_access_token(request).await;
         self.errors.push(told(&refused.unwrap_err()));
-        // Whoever writes the token itself in place of its hash.
+        // The token itself in place of its hash.
         std::fs::write(
             &file,
             format!("[[caller]]\nname = \"{CALLER_TOKEN}\"\ntoken_sha256 = [\"{CALLER_TOKEN}\"]\n"),
