@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_domain::ports::{AccountKey, Accounts, Clock, Ids, Instagram, PendingLinks, StoreError};
+use ig_domain::ports::{
+    AccountKey, AccountReader, Clock, Ids, Instagram, PendingLinks, StoreError,
+};
 use ig_domain::{
     AccountId, GrantedScopes, InstagramAccount, Owner, PendingLink, RedirectUri, RequestedScopes,
     SessionBinding, StateToken,
@@ -14,7 +16,7 @@ use time::OffsetDateTime;
 /// Begins links.
 pub struct BeginLink {
     /// Store of the account to be re-authorised.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
     /// Store of the state.
     pub pending_links: Arc<dyn PendingLinks>,
     /// Instagram, to which the person is sent.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_domain::ports::{Accounts, AuditLog, Clock, GraphFacts, Ids, InstagramError, StoreError};
+use ig_domain::ports::{
+    AccountReader, AuditLog, Clock, GraphFacts, Ids, InstagramError, StoreError,
+};
 use ig_domain::{
     AccountId, AccountStatus, AuditEntry, InstagramAccount, LongLivedToken, MINIMUM_RENEWAL_AGE,
     NotRenewable, OwnerScope, Recipient,
@@ -15,7 +17,7 @@ use crate::{DeadToken, RefreshAccount, RefreshAccountError, RefreshedAccount};
 /// Hands out tokens.
 pub struct FetchAccessToken {
     /// Store of accounts and tokens.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
     /// Log of the tokens that were handed out, with their recipients.
     pub audit: Arc<dyn AuditLog>,
     /// Use case that renews a token whose remaining lifetime is too short.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, Accounts, Clock, StoreError};
+use ig_domain::ports::{AccountKey, AccountReader, Clock, StoreError};
 use ig_domain::{AccountView, OwnerScope};
 
 /// Reads accounts.
 pub struct GetAccount {
     /// Store of accounts.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
     /// Business time, by which the status is judged.
     pub clock: Arc<dyn Clock>,
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, Accounts, Clock, StoreError};
+use ig_domain::ports::{AccountKey, AccountReader, Clock, StoreError};
 use ig_domain::{AccountView, OwnerScope};
 
 /// Reads many accounts.
 pub struct GetAccounts {
     /// Store of accounts.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
     /// Business time, by which the status is judged.
     pub clock: Arc<dyn Clock>,
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountPage, Accounts, Clock, StatusFilter, StoreError};
+use ig_domain::ports::{AccountPage, AccountReader, Clock, StatusFilter, StoreError};
 use ig_domain::{AccountView, ListingPosition, OwnerScope};
 
 /// Lists accounts.
 pub struct ListAccounts {
     /// Store of accounts.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
     /// Business time, by which the shown status is judged.
     pub clock: Arc<dyn Clock>,
 }

@@ -4,7 +4,7 @@ mod work;
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, Accounts, GraphFacts, InstagramError, StoreError};
+use ig_domain::ports::{AccountKey, AccountReader, GraphFacts, InstagramError, StoreError};
 use ig_domain::{AccountId, AccountView, OwnerScope};
 use tokio_util::task::TaskTracker;
 
@@ -60,7 +60,7 @@ pub enum RefreshAccountError {
 
 /// Refreshes accounts.
 pub struct RefreshAccount {
-    accounts: Arc<dyn Accounts>,
+    accounts: Arc<dyn AccountReader>,
     work: Arc<RefreshWork>,
     flights: SingleFlight<AccountId, RefreshedAccount, RefreshAccountError>,
 }

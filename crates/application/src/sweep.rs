@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{Accounts, Clock, LinkAttempts, StoreError};
+use ig_domain::ports::{AccountWriter, Clock, LinkAttempts, StoreError};
 
 /// Maximum number of rows of each kind that one round touches, so that it never holds the store for long.
 const MAX_ROUND_ROWS: u64 = 500;
@@ -10,7 +10,7 @@ const MAX_ROUND_ROWS: u64 = 500;
 /// Sweeps the store.
 pub struct Sweep {
     /// Store of the accounts to mark.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountWriter>,
     /// Store of the attempts to end and delete.
     pub attempts: Arc<dyn LinkAttempts>,
     /// Business time.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, Accounts, StoreError};
+use ig_domain::ports::{AccountKey, AccountReader, AccountWriter, StoreError};
 use ig_domain::{AccountId, OwnerScope};
 
 /// Unlinks accounts.
 pub struct UnlinkAccount {
-    /// Store of accounts.
-    pub accounts: Arc<dyn Accounts>,
+    /// Reads the account to delete.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Deletes it.
+    pub account_writer: Arc<dyn AccountWriter>,
 }
 
 /// Reason for which an account is not unlinked.
@@ -37,7 +39,7 @@ impl UnlinkAccount {
             let found = self.accounts.find(&AccountKey::Id(id)).await?;
             let found = found.filter(|account| owners.contains(&account.owner));
             let account = found.ok_or(UnlinkAccountError::NotFound)?;
-            match self.accounts.remove(id, account.revision).await {
+            match self.account_writer.remove(id, account.revision).await {
                 Err(StoreError::Conflict) => {}
                 removed => return Ok(removed?),
             }

@@ -16,8 +16,9 @@ pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, Instagr
 pub use key_checks::KeyChecks;
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
-    AccountKey, AccountPage, Accounts, Cause, CompletedLink, LEASE, LinkAttempts, MAX_LEASE_LEFT,
-    PendingLinks, RenewalLeases, StatusFilter, StoreError, StoreProbe,
+    AccountKey, AccountPage, AccountReader, AccountWriter, Cause, CompletedLink, LEASE,
+    LinkAttempts, MAX_LEASE_LEFT, PendingLinks, RenewalLeases, StatusFilter, StoreError,
+    StoreProbe,
 };
 pub use system::{Clock, Ids, Timer};
 
@@ -31,7 +32,8 @@ pub use key_checks::MockKeyChecks;
 pub use sealing::MockTokenCipher;
 #[cfg(feature = "mocks")]
 pub use store::{
-    MockAccounts, MockLinkAttempts, MockPendingLinks, MockRenewalLeases, MockStoreProbe,
+    MockAccountReader, MockAccountWriter, MockLinkAttempts, MockPendingLinks, MockRenewalLeases,
+    MockStoreProbe,
 };
 #[cfg(feature = "mocks")]
 pub use system::{MockClock, MockIds, MockTimer};

@@ -92,7 +92,10 @@ impl Adapters {
             list: ListAccounts { accounts: self.store.clone(), clock: self.clock.clone() },
             fetch_access_token: self.fetch_access_token(Arc::clone(&refresh)),
             refresh,
-            unlink: UnlinkAccount { accounts: self.store.clone() },
+            unlink: UnlinkAccount {
+                accounts: self.store.clone(),
+                account_writer: self.store.clone(),
+            },
         }
     }
 
@@ -131,10 +134,12 @@ impl Adapters {
     }
 
     fn refresh_work(&self) -> RefreshWork {
-        let accounts = CountedAccounts::new(self.store.clone(), self.renewals.clone());
+        let (accounts, renewals) = (self.store.clone(), self.renewals.clone());
+        let account_writer = CountedAccounts::new(accounts.clone(), self.store.clone(), renewals);
         let instagram = CountedInstagram::new(self.instagram.clone(), self.renewals.clone());
         RefreshWork {
-            accounts: Arc::new(accounts),
+            accounts,
+            account_writer: Arc::new(account_writer),
             leases: self.store.clone(),
             instagram: Arc::new(instagram),
             clock: self.clock.clone(),

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ig_domain::AppId;
 use ig_domain::ports::{
-    Accounts, AuditLog, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases, StoreProbe,
+    AccountReader, AccountWriter, AuditLog, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases,
+    StoreProbe,
 };
 
 use crate::builders::parsed;
@@ -32,7 +33,8 @@ pub mod sweep;
 #[derive(Clone)]
 #[expect(missing_docs, reason = "each field is the port of its name")]
 pub struct Ports {
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
+    pub account_writer: Arc<dyn AccountWriter>,
     pub pending_links: Arc<dyn PendingLinks>,
     pub link_attempts: Arc<dyn LinkAttempts>,
     pub renewal_leases: Arc<dyn RenewalLeases>,

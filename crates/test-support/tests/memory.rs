@@ -17,6 +17,7 @@ impl StoreUnderTest for Memory {
         let store = std::sync::Arc::new(self.0.of_app(app));
         Ports {
             accounts: store.clone(),
+            account_writer: store.clone(),
             pending_links: store.clone(),
             link_attempts: store.clone(),
             renewal_leases: store.clone(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, CodeExchange, Instagram, InstagramError, InstagramErrorKind,
-    StoreError,
+    AccountKey, AccountReader, AccountWriter, CodeExchange, Instagram, InstagramError,
+    InstagramErrorKind, StoreError,
 };
 use ig_domain::{
     AccountId, AuthorizationCode, InstagramAccount, LeaseHolder, LongLivedToken, Profile,
@@ -102,15 +102,20 @@ impl RenewalCounts {
 
 /// Accounts whose renewed tokens and whose refusals are counted.
 pub struct CountedAccounts {
-    inner: Arc<dyn Accounts>,
+    accounts: Arc<dyn AccountReader>,
+    inner: Arc<dyn AccountWriter>,
     counts: RenewalCounts,
 }
 
 impl CountedAccounts {
-    /// The accounts of `inner`, for those who renew.
+    /// The writes to `inner`, for those who renew; its accounts are read from `accounts`.
     #[must_use]
-    pub fn new(inner: Arc<dyn Accounts>, counts: RenewalCounts) -> Self {
-        Self { inner, counts }
+    pub fn new(
+        accounts: Arc<dyn AccountReader>,
+        inner: Arc<dyn AccountWriter>,
+        counts: RenewalCounts,
+    ) -> Self {
+        Self { accounts, inner, counts }
     }
 
     /// Reason for which Instagram refuses the account's token, unless the stored account is refused already. Another
@@ -118,36 +123,14 @@ impl CountedAccounts {
     async fn newly_refused(&self, account: &InstagramAccount) -> Option<ReauthorizationReason> {
         let reason = account.refused?;
         // A look that fails costs the count, not the update.
-        let stored = self.inner.find(&AccountKey::Id(account.id)).await.ok()?;
+        let stored = self.accounts.find(&AccountKey::Id(account.id)).await.ok()?;
         let known = stored.is_some_and(|stored| stored.refused.is_some());
         (!known).then_some(reason)
     }
 }
 
 #[async_trait]
-impl Accounts for CountedAccounts {
-    async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        self.inner.find(key).await
-    }
-
-    async fn find_many(
-        &self,
-        keys: &[AccountKey],
-    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        self.inner.find_many(keys).await
-    }
-
-    async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
-        self.inner.list(page).await
-    }
-
-    async fn find_with_token(
-        &self,
-        id: AccountId,
-    ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
-        self.inner.find_with_token(id).await
-    }
-
+impl AccountWriter for CountedAccounts {
     async fn update(
         &self,
         account: &InstagramAccount,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    Accounts as _, CompletedLink, LinkAttempts as _, PendingLinks as _, RenewalLeases,
+    AccountWriter as _, CompletedLink, LinkAttempts as _, PendingLinks as _, RenewalLeases,
 };
 use ig_domain::{
     InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
@@ -37,7 +37,11 @@ impl World {
         let renewals = RenewalCounts::register(&mut registry);
         Self {
             attempts: CountedAttempts::new(Arc::new(store.clone()), links),
-            accounts: CountedAccounts::new(Arc::new(store.clone()), renewals),
+            accounts: CountedAccounts::new(
+                Arc::new(store.clone()),
+                Arc::new(store.clone()),
+                renewals,
+            ),
             store,
             registry,
         }

@@ -1,7 +1,7 @@
 //! Linked accounts, and their tokens apart from them.
 
 use async_trait::async_trait;
-use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
+use ig_domain::ports::{AccountKey, AccountPage, AccountReader, AccountWriter, StoreError};
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken};
 use sea_orm::sea_query::{
     Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
@@ -24,7 +24,7 @@ use super::tokens::{open_long_lived, seal_long_lived};
 use super::unreadable::{Table, readable_page};
 
 #[async_trait]
-impl Accounts for SeaOrmStore {
+impl AccountReader for SeaOrmStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.call(Operation::FindAccount, async {
             let lookup = first_found(self.lookups(key));
@@ -69,7 +69,10 @@ impl Accounts for SeaOrmStore {
         })
         .await
     }
+}
 
+#[async_trait]
+impl AccountWriter for SeaOrmStore {
     async fn update(
         &self,
         account: &InstagramAccount,

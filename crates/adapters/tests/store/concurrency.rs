@@ -38,7 +38,7 @@ async fn bump(ports: Ports, account: InstagramAccount) {
         let former = read.revision;
         let next = InstagramAccount { revision: former + 1, ..read };
         let token = long_lived(&next.revision.to_string());
-        match ports.accounts.update(&next, former, Some(token)).await {
+        match ports.account_writer.update(&next, former, Some(token)).await {
             Ok(()) => return,
             Err(StoreError::Conflict | StoreError::Overloaded(_)) => {}
             Err(error) => panic!("{error:?}"),

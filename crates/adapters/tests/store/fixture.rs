@@ -94,6 +94,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
     let store = Arc::new(SeaOrmStore::new(database, app, Arc::new(cipher), meter));
     Ports {
         accounts: store.clone(),
+        account_writer: store.clone(),
         pending_links: store.clone(),
         link_attempts: store.clone(),
         renewal_leases: store.clone(),

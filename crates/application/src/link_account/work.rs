@@ -5,8 +5,8 @@ mod commit;
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountKey, Accounts, Clock, Ids, Instagram, InstagramError, InstagramErrorKind, LinkAttempts,
-    PendingLinks, StoreError, Timer,
+    AccountKey, AccountReader, Clock, Ids, Instagram, InstagramError, InstagramErrorKind,
+    LinkAttempts, PendingLinks, StoreError, Timer,
 };
 use ig_domain::{
     Consent, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Presentation, Profile,
@@ -22,7 +22,7 @@ use crate::retry::retry;
 /// port; the same presentation then goes on from what is stored.
 pub struct LinkWork {
     /// Store of accounts.
-    pub accounts: Arc<dyn Accounts>,
+    pub accounts: Arc<dyn AccountReader>,
     /// Store of states.
     pub pending_links: Arc<dyn PendingLinks>,
     /// Store of attempts.

@@ -4,7 +4,9 @@ mod leased;
 
 use std::sync::Arc;
 
-use ig_domain::ports::{Accounts, Clock, Ids, Instagram, RenewalLeases, StoreError, Timer};
+use ig_domain::ports::{
+    AccountReader, AccountWriter, Clock, Ids, Instagram, RenewalLeases, StoreError, Timer,
+};
 use ig_domain::{AccountId, LeaseHolder};
 
 use self::leased::LeasedRefresh;
@@ -14,8 +16,10 @@ use crate::lease_wait::LeaseWait;
 /// The work of [`RefreshAccount`](super::RefreshAccount): a future that may be dropped between any two calls
 /// to a port.
 pub struct RefreshWork {
-    /// Store of accounts and tokens.
-    pub accounts: Arc<dyn Accounts>,
+    /// Reads accounts and tokens.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Stores changed accounts and renewed tokens.
+    pub account_writer: Arc<dyn AccountWriter>,
     /// Leases, which make the work one holder's at a time.
     pub leases: Arc<dyn RenewalLeases>,
     /// Instagram.

@@ -9,8 +9,8 @@ use ig_application::{
     NotRenewed, RefreshAccount, RefreshWork,
 };
 use ig_domain::ports::{
-    Accounts, AuditLog, AuditPage, Cause, Ids as _, InstagramErrorKind, MockInstagram,
-    RenewalLeases as _, StoreError,
+    AuditLog, AuditPage, Cause, Ids as _, InstagramErrorKind, MockInstagram, RenewalLeases as _,
+    StoreError,
 };
 use ig_domain::{
     AccountStatus, AuditEntry, InstagramAccount, OwnerScope, ReauthorizationReason, Recipient,
@@ -42,9 +42,10 @@ fn use_case_of(
     let clock = FakeClock::at(START);
     clock.advance(age);
     let (clock, ids) = (Arc::new(clock), Arc::new(SequentialIds::default()));
-    let accounts: Arc<dyn Accounts> = Arc::new(store.clone());
+    let accounts = Arc::new(store.clone());
     let work = RefreshWork {
         accounts: accounts.clone(),
+        account_writer: accounts.clone(),
         leases: Arc::new(store.clone()),
         instagram: Arc::new(instagram),
         clock: clock.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ig_application::{
     GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, Sweep, UnlinkAccount,
 };
-use ig_domain::ports::{AccountKey, MockAccounts, MockLinkAttempts, StatusFilter, StoreError};
+use ig_domain::ports::{AccountKey, MockAccountWriter, MockLinkAttempts, StatusFilter, StoreError};
 use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope, ReauthorizationReason};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
@@ -64,7 +64,7 @@ async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
 
 #[tokio::test]
 async fn links_are_swept_though_no_account_can_be_marked() {
-    let mut accounts = MockAccounts::new();
+    let mut accounts = MockAccountWriter::new();
     accounts.expect_mark_expired().returning(|_, _| Err(StoreError::Conflict));
     let mut attempts = MockLinkAttempts::new();
     attempts.expect_sweep().once().returning(|_, _| Ok(1));
@@ -100,7 +100,8 @@ async fn an_owner_is_a_fence_for_reading_and_forgetting() {
     let key = AccountKey::Id(before.id);
     let hidden = get.execute(&key, &OwnerScope::only(parsed("shop/8"))).await;
     assert!(matches!(hidden, Err(GetAccountError::NotFound)), "{hidden:?}");
-    let unlink = UnlinkAccount { accounts: Arc::new(store.clone()) };
+    let accounts = Arc::new(store.clone());
+    let unlink = UnlinkAccount { accounts: accounts.clone(), account_writer: accounts };
     assert!(unlink.execute(before.id, &OwnerScope::only(parsed("shop/8"))).await.is_err());
     assert_eq!(store.accounts().len(), 1);
     unlink.execute(before.id, &OwnerScope::only(parsed("shop/7"))).await.unwrap();

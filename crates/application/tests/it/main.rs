@@ -13,7 +13,7 @@ mod refresh_outages;
 mod slow_instagram;
 
 use ig_domain::ports::Ids as _;
-use ig_domain::ports::{Accounts, CompletedLink, LinkAttempts, PendingLinks};
+use ig_domain::ports::{AccountReader as _, CompletedLink, LinkAttempts, PendingLinks};
 use ig_domain::{InstagramAccount, LinkAttempt};
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, presentation};
 use ig_test_support::{MemoryStore, SequentialIds};

@@ -24,6 +24,7 @@ fn use_case(store: &MemoryStore, instagram: MockInstagram, age: Duration) -> Ref
     clock.advance(age);
     let work = RefreshWork {
         accounts: Arc::new(store.clone()),
+        account_writer: Arc::new(store.clone()),
         leases: Arc::new(store.clone()),
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use ig_application::{RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome};
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, Cause, MockInstagram, MockRenewalLeases, RenewalLeases,
-    StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, Cause, MockInstagram, MockRenewalLeases,
+    RenewalLeases, StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
@@ -69,9 +69,9 @@ impl Flaky {
 }
 
 #[async_trait]
-impl Accounts for Flaky {
+impl AccountReader for Flaky {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        self.call("find", Accounts::find(&self.store, key)).await
+        self.call("find", AccountReader::find(&self.store, key)).await
     }
 
     async fn find_many(
@@ -91,7 +91,10 @@ impl Accounts for Flaky {
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.call("find_with_token", self.store.find_with_token(id)).await
     }
+}
 
+#[async_trait]
+impl AccountWriter for Flaky {
     async fn update(
         &self,
         account: &InstagramAccount,
@@ -144,6 +147,7 @@ async fn refresh(
     let flaky = Arc::new(Flaky { store: store.clone(), faults, calls: Mutex::default() });
     let work = RefreshWork {
         accounts: flaky.clone(),
+        account_writer: flaky.clone(),
         leases: flaky,
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),
@@ -251,8 +255,10 @@ async fn a_minute_of_slow_looks_is_a_minute(#[case] is_had: fn(usize) -> bool) {
     leases.expect_release().returning(|_, _| Ok(()));
     let mut instagram = MockInstagram::new();
     instagram.expect_renew_token().returning(|_| Err(refusal()));
+    let store = store_with(&linked()).await;
     let work = RefreshWork {
-        accounts: Arc::new(store_with(&linked()).await),
+        accounts: Arc::new(store.clone()),
+        account_writer: Arc::new(store),
         leases: Arc::new(leases),
         instagram: Arc::new(instagram),
         clock: Arc::new(clock),

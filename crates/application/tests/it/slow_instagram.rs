@@ -97,6 +97,7 @@ async fn a_refresh_keeps_its_lease() {
     reads(&mut answers, vec![Ok(profile(1))]);
     let work = RefreshWork {
         accounts: Arc::new(store.clone()),
+        account_writer: Arc::new(store.clone()),
         leases: Arc::new(store.clone()),
         instagram: Arc::new(Slow { answers, store }),
         clock: Arc::new(clock),

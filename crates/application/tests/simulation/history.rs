@@ -11,7 +11,9 @@ use ig_application::{
     LinkAccountError, LinkWork, LinkedAccount, RefreshAccount, RefreshAccountError, RefreshWork,
     RefreshedAccount,
 };
-use ig_domain::ports::{Accounts as _, Clock as _, LEASE, LinkAttempts as _, PendingLinks as _};
+use ig_domain::ports::{
+    AccountWriter as _, Clock as _, LEASE, LinkAttempts as _, PendingLinks as _,
+};
 use ig_domain::{AccountId, OwnerScope, Phase, Presentation, Recipient, RequestId};
 use ig_test_support::Guard;
 use ig_test_support::builders::{parsed, pending_link, presentation};
@@ -195,6 +197,7 @@ impl History {
         let ports = Arc::new(Ports(Arc::clone(&self.world)));
         RefreshWork {
             accounts: ports.clone(),
+            account_writer: ports.clone(),
             leases: ports.clone(),
             instagram: ports.clone(),
             clock: ports.clone(),

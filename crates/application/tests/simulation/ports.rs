@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, AuditLog, AuditPage, Cause, Clock, CompletedLink, Ids,
-    LinkAttempts, PendingLinks, RenewalLeases, StoreError, Timer,
+    AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, AuditPage, Cause, Clock,
+    CompletedLink, Ids, LinkAttempts, PendingLinks, RenewalLeases, StoreError, Timer,
 };
 use ig_domain::{
     AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
@@ -48,9 +48,9 @@ impl Ports {
 }
 
 #[async_trait]
-impl Accounts for Ports {
+impl AccountReader for Ports {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        self.store("find account", Accounts::find(&self.0.store, key)).await
+        self.store("find account", AccountReader::find(&self.0.store, key)).await
     }
 
     async fn find_many(
@@ -70,7 +70,10 @@ impl Accounts for Ports {
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.store("find account and token", self.0.store.find_with_token(id)).await
     }
+}
 
+#[async_trait]
+impl AccountWriter for Ports {
     async fn update(
         &self,
         account: &InstagramAccount,

@@ -119,10 +119,10 @@ pub struct AccountPage {
     pub limit: u64,
 }
 
-/// Stores linked accounts and, apart from them, their tokens.
+/// Reads linked accounts and, apart from them, their tokens.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
-pub trait Accounts: Send + Sync {
+pub trait AccountReader: Send + Sync {
     /// The account with this key. Reads no token.
     ///
     /// # Errors
@@ -159,7 +159,12 @@ pub trait Accounts: Send + Sync {
         &self,
         id: AccountId,
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError>;
+}
 
+/// Changes and deletes linked accounts and their tokens. A link stores an account by [`LinkAttempts::complete`].
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait AccountWriter: Send + Sync {
     /// Stores a changed account, and its new token where there is one, if the stored revision is still
     /// `former_revision`.
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ig_domain::ports::{
-    Cause, GraphFacts, InstagramError, InstagramErrorKind, MockAccounts, MockInstagram,
+    Cause, GraphFacts, InstagramError, InstagramErrorKind, MockAccountReader, MockInstagram,
     PendingLinks as _, StoreError,
 };
 use ig_domain::{AccountType, PendingLink, Profile, ReauthorizationReason, Scope};
@@ -382,7 +382,7 @@ async fn a_failing_store_is_told_without_its_words(
     #[case] reason: &str,
     #[case] retry_seconds: Option<u64>,
 ) {
-    let mut accounts = MockAccounts::new();
+    let mut accounts = MockAccountReader::new();
     accounts.expect_find().returning(move |_| Err(error.clone()));
     let world = World { accounts: Arc::new(accounts), ..World::new() };
     let status = world.client().await.get(get_request()).await.unwrap_err();

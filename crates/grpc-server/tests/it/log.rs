@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, Once};
 
 use http::Method;
-use ig_domain::ports::{Cause, MockAccounts, StoreError};
+use ig_domain::ports::{Cause, MockAccountReader, StoreError};
 use ig_domain::{Caller, Role};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
@@ -181,7 +181,7 @@ async fn a_call_given_up_by_its_caller_leaves_its_line() {
 
 #[tokio::test]
 async fn a_fault_of_ours_is_told_once_with_its_chain() {
-    let mut accounts = MockAccounts::new();
+    let mut accounts = MockAccountReader::new();
     let error = StoreError::Corrupt(Cause::new("no such key"));
     accounts.expect_find().returning(move |_| Err(error.clone()));
     let world = World { accounts: Arc::new(accounts), ..World::new() };

@@ -15,12 +15,12 @@ use ig_application::{
     RefreshAccount, RefreshWork, UnlinkAccount,
 };
 use ig_domain::ports::{
-    AccountKey, AccountPage, Accounts, Callers, CodeExchange, Instagram, MockInstagram, StoreError,
-    StoreProbe,
+    AccountKey, AccountPage, AccountReader, Callers, CodeExchange, Instagram, MockInstagram,
+    StoreError, StoreProbe,
 };
 use ig_domain::{
-    AccountId, GrantedScopes, InstagramAccount, LeaseHolder, LongLivedToken, Profile, RedirectUri,
-    Scope, ShortLivedToken, TokenLifetime,
+    AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
+    ShortLivedToken, TokenLifetime,
 };
 use ig_grpc_server::{
     CurrentTls, Readiness, ServeError, ServerMeters, ServerSettings, UseCases, serve,
@@ -30,7 +30,6 @@ use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClien
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::callers::Everybody;
 use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
-use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -50,7 +49,7 @@ pub(crate) type PatientClient = InstagramAccountServiceClient<Client<HttpConnect
 /// Parts of which a server is built.
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
-    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) accounts: Arc<dyn AccountReader>,
     pub(crate) probe: Arc<dyn StoreProbe>,
     pub(crate) instagram: Arc<dyn Instagram>,
     pub(crate) clock: FakeClock,
@@ -118,6 +117,7 @@ impl World {
         };
         let refresh = RefreshWork {
             accounts: self.accounts.clone(),
+            account_writer: store.clone(),
             leases: store.clone(),
             instagram: self.instagram.clone(),
             clock: clock.clone(),
@@ -141,13 +141,13 @@ impl World {
             list: ListAccounts { accounts: self.accounts.clone(), clock: clock.clone() },
             fetch_access_token: FetchAccessToken {
                 accounts: self.accounts.clone(),
-                audit: store,
+                audit: store.clone(),
                 refresh: refresh.clone(),
                 clock,
                 ids,
             },
             refresh,
-            unlink: UnlinkAccount { accounts: self.accounts.clone() },
+            unlink: UnlinkAccount { accounts: self.accounts.clone(), account_writer: store },
         }
     }
 
@@ -248,7 +248,7 @@ impl Default for BulkReads {
 }
 
 #[async_trait]
-impl Accounts for Stuck {
+impl AccountReader for Stuck {
     async fn find(&self, _key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.entered.notify_one();
         self.released.notified().await;
@@ -273,32 +273,6 @@ impl Accounts for Stuck {
         _id: AccountId,
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         Ok(None)
-    }
-
-    async fn update(
-        &self,
-        _account: &InstagramAccount,
-        _former_revision: i64,
-        _token: Option<LongLivedToken>,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn mark_refused(
-        &self,
-        _account: &InstagramAccount,
-        _former_revision: i64,
-        _holder: LeaseHolder,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn remove(&self, _id: AccountId, _revision: i64) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn mark_expired(&self, _now: OffsetDateTime, _limit: u64) -> Result<u64, StoreError> {
-        Ok(0)
     }
 }
 

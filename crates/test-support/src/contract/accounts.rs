@@ -187,10 +187,10 @@ pub async fn an_update_stores_everything(store: &dyn StoreUnderTest) {
         revision: 2,
         ..full_account(1)
     };
-    ports.accounts.update(&changed, 1, Some(long_lived("newer"))).await.unwrap();
+    ports.account_writer.update(&changed, 1, Some(long_lived("newer"))).await.unwrap();
     assert_eq!(ports.stored(former.id).await, Some((changed, "newer".to_owned())));
     let bare = InstagramAccount { revision: 3, ..former };
-    ports.accounts.update(&bare, 2, Some(long_lived("newest"))).await.unwrap();
+    ports.account_writer.update(&bare, 2, Some(long_lived("newest"))).await.unwrap();
     assert_eq!(ports.stored(bare.id).await, Some((bare, "newest".to_owned())));
 }
 
@@ -200,7 +200,7 @@ pub async fn an_update_without_a_token_keeps_the_stored_one(store: &dyn StoreUnd
     let account = builders::account(1, "", START);
     ports.link(1, &account, "token").await;
     let changed = InstagramAccount { name: None, revision: 2, ..account };
-    ports.accounts.update(&changed, 1, None).await.unwrap();
+    ports.account_writer.update(&changed, 1, None).await.unwrap();
     assert_eq!(ports.stored(changed.id).await, Some((changed, "token".to_owned())));
 }
 
@@ -210,7 +210,7 @@ pub async fn a_newer_reading_alone_is_stored_under_the_same_revision(store: &dyn
     let account = builders::account(1, "", START);
     ports.link(1, &account, "token").await;
     let read = InstagramAccount { profile_time: START + Duration::from_hours(1), ..account };
-    ports.accounts.update(&read, 1, None).await.unwrap();
+    ports.account_writer.update(&read, 1, None).await.unwrap();
     assert_eq!(ports.stored(read.id).await.unwrap().0, read);
 }
 
@@ -221,7 +221,8 @@ pub async fn a_stale_update_changes_nothing(store: &dyn StoreUnderTest) {
     ports.link(1, &account, "token").await;
     let changed = InstagramAccount { name: None, revision: 7, ..account.clone() };
     for former in [6, 8] {
-        let written = ports.accounts.update(&changed, former, Some(long_lived("stale"))).await;
+        let written =
+            ports.account_writer.update(&changed, former, Some(long_lived("stale"))).await;
         assert_conflict(written);
     }
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
@@ -231,9 +232,9 @@ pub async fn a_stale_update_changes_nothing(store: &dyn StoreUnderTest) {
 pub async fn an_account_that_is_gone_cannot_be_updated_or_removed(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);
-    let updated = ports.accounts.update(&account, 1, Some(long_lived("token"))).await;
+    let updated = ports.account_writer.update(&account, 1, Some(long_lived("token"))).await;
     assert_conflict(updated);
-    assert_conflict(ports.accounts.remove(account.id, 1).await);
+    assert_conflict(ports.account_writer.remove(account.id, 1).await);
     assert_eq!(ports.stored(account.id).await, None);
 }
 
@@ -242,7 +243,7 @@ pub async fn a_removed_account_is_gone_with_its_token(store: &dyn StoreUnderTest
     let ports = store.ports();
     let account = builders::account(1, "", START);
     ports.link(1, &account, "token").await;
-    ports.accounts.remove(account.id, 1).await.unwrap();
+    ports.account_writer.remove(account.id, 1).await.unwrap();
     assert_eq!(ports.stored(account.id).await, None);
     let again = InstagramAccount { id: id(2), ..account };
     ports.link(2, &again, "another").await;
@@ -255,7 +256,7 @@ pub async fn a_stale_removal_removes_nothing(store: &dyn StoreUnderTest) {
     let account = InstagramAccount { revision: 7, ..builders::account(1, "", START) };
     ports.link(1, &account, "token").await;
     for revision in [6, 8] {
-        assert_conflict(ports.accounts.remove(account.id, revision).await);
+        assert_conflict(ports.account_writer.remove(account.id, revision).await);
     }
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
 }
@@ -266,12 +267,12 @@ pub async fn of_many_updates_of_one_revision_one_is_stored(store: &dyn StoreUnde
     let account = builders::account(1, "", START);
     ports.link(1, &account, "token").await;
     let stored = count_at_once(|number| {
-        let accounts = ports.accounts.clone();
+        let account_writer = ports.account_writer.clone();
         let name = Some(number.to_string());
         let changed = InstagramAccount { name, revision: 2, ..account.clone() };
         async move {
             let token = long_lived(&number.to_string());
-            match accounts.update(&changed, 1, Some(token)).await {
+            match account_writer.update(&changed, 1, Some(token)).await {
                 Ok(()) => true,
                 Err(StoreError::Conflict) => false,
                 Err(error) => panic!("{error:?}"),

@@ -108,7 +108,7 @@ pub async fn an_entry_outlives_its_account(store: &dyn StoreUnderTest) {
     ports.link(1, &account, "token").await;
     let entry = builders::audit_entry(&account, 1);
     record(&ports, std::slice::from_ref(&entry)).await;
-    ports.accounts.remove(account.id, 1).await.unwrap();
+    ports.account_writer.remove(account.id, 1).await.unwrap();
     assert_eq!(ports.stored(account.id).await, None);
     assert_eq!(found(&ports, all()).await, [entry]);
 }

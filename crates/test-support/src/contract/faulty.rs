@@ -97,6 +97,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             Arc::new(FaultyPorts { ports, fault: self.fault, holders: Arc::clone(&self.holders) });
         Ports {
             accounts: faulty.clone(),
+            account_writer: faulty.clone(),
             pending_links: faulty.clone(),
             link_attempts: faulty.clone(),
             renewal_leases: faulty.clone(),

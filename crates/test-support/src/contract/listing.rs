@@ -71,7 +71,7 @@ pub async fn a_page_goes_on_where_it_was_though_others_come_and_go(store: &dyn S
     let first = ports.accounts.list(&AccountPage { limit: 2, ..all() }).await.unwrap();
     let after = first.last().map(ListingPosition::of);
     link_at(&ports, &[(4, 4)]).await;
-    ports.accounts.remove(id(2), 1).await.unwrap();
+    ports.account_writer.remove(id(2), 1).await.unwrap();
     assert_eq!(ids(&ports, AccountPage { after, ..all() }).await, [id(1)]);
 }
 
@@ -128,7 +128,7 @@ pub async fn pages_cross_owners_and_prefixes(store: &dyn StoreUnderTest) {
         revision: 2,
         ..ports.stored(id(4)).await.unwrap().0
     };
-    ports.accounts.update(&marked, 1, None).await.unwrap();
+    ports.account_writer.update(&marked, 1, None).await.unwrap();
     let dead = StatusFilter::ReauthorizationRequired;
     let dead = AccountPage { status: Some(dead), ..listing.clone() };
     assert_eq!(joined(&ports, &dead, 1).await, [id(4)]);
@@ -145,7 +145,7 @@ pub async fn a_page_goes_on_behind_an_owner_who_is_gone(store: &dyn StoreUnderTe
     }
     let after = ports.accounts.list(&of(&["a/2"])).await.unwrap();
     let after = after.last().map(ListingPosition::of);
-    ports.accounts.remove(id(2), 1).await.unwrap();
+    ports.account_writer.remove(id(2), 1).await.unwrap();
     let behind = |patterns| AccountPage { after: after.clone(), ..of(patterns) };
     assert_eq!(ids(&ports, behind(&["a/*", "c"])).await, [id(4)]);
     assert_eq!(ids(&ports, behind(&["a/1", "b", "c"])).await, [3, 4].map(id));
@@ -168,7 +168,7 @@ pub async fn the_status_filter_goes_by_the_stored_mark(store: &dyn StoreUnderTes
         assert_eq!(ids(&ports, page(StatusFilter::Active)).await, [3, 1].map(id));
         assert_eq!(ids(&ports, page(StatusFilter::ReauthorizationRequired)).await, [id(2)]);
     }
-    assert_eq!(ports.accounts.mark_expired(START, 9).await.unwrap(), 1);
+    assert_eq!(ports.account_writer.mark_expired(START, 9).await.unwrap(), 1);
     for owners in [all(), of(&[""]), of(&["", "shop/*"])] {
         let page = |status| AccountPage { status: Some(status), ..owners.clone() };
         assert_eq!(ids(&ports, page(StatusFilter::Active)).await, [id(1)]);

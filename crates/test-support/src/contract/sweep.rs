@@ -138,7 +138,7 @@ pub async fn an_expired_account_is_marked_once(store: &dyn StoreUnderTest) {
     for (number, account) in (1_u8..).zip([&living(1), &dead, &later]) {
         ports.link(number, account, "token").await;
     }
-    let mark = async |now| ports.accounts.mark_expired(now, 9).await.unwrap();
+    let mark = async |now| ports.account_writer.mark_expired(now, 9).await.unwrap();
     assert_eq!(mark(expiry - MICROSECOND).await, 0);
     assert_eq!(mark(expiry).await, 1);
     assert_eq!(mark(expiry).await, 0);
@@ -151,7 +151,7 @@ pub async fn an_expired_account_is_marked_once(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(id(1)).await, Some((marked, "token".to_owned())));
     assert_eq!(ports.stored(id(2)).await, Some((dead, "token".to_owned())));
     assert_eq!(ports.stored(id(3)).await, Some((later, "token".to_owned())));
-    assert_conflict(ports.accounts.update(&living(1), 1, None).await);
+    assert_conflict(ports.account_writer.update(&living(1), 1, None).await);
 }
 
 /// However many have expired.
@@ -163,6 +163,6 @@ pub async fn at_most_the_limit_is_marked(store: &dyn StoreUnderTest) {
         ports.link(number, &account, "token").await;
     }
     for marked in [2, 1, 0] {
-        assert_eq!(ports.accounts.mark_expired(START, 2).await.unwrap(), marked);
+        assert_eq!(ports.account_writer.mark_expired(START, 2).await.unwrap(), marked);
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ig_domain::ports::{AccountKey, AccountPage, Accounts, StatusFilter, StoreError};
+use ig_domain::ports::{
+    AccountKey, AccountPage, AccountReader, AccountWriter, StatusFilter, StoreError,
+};
 use ig_domain::{
     AccountId, AppScopedUserId, InstagramAccount, LeaseHolder, ListingPosition, LongLivedToken,
 };
@@ -15,7 +17,7 @@ use super::{Guard, MemoryStore};
 type AccountRows = BTreeMap<AccountId, (InstagramAccount, Option<LongLivedToken>)>;
 
 #[async_trait]
-impl Accounts for MemoryStore {
+impl AccountReader for MemoryStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.transact(|rows, _| Ok(find(&rows.accounts, key)))
     }
@@ -57,7 +59,10 @@ impl Accounts for MemoryStore {
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.transact(|rows, _| Ok(rows.accounts.get(&id).cloned()))
     }
+}
 
+#[async_trait]
+impl AccountWriter for MemoryStore {
     async fn update(
         &self,
         account: &InstagramAccount,

@@ -4,7 +4,7 @@ use std::future::{pending, ready};
 use std::pin::pin;
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, Accounts as _};
+use ig_domain::ports::{AccountKey, AccountReader as _};
 use sea_orm::sqlx;
 use tokio::task::JoinSet;
 

@@ -1,7 +1,7 @@
 //! Counts of calls.
 
 use ig_domain::OwnerScope;
-use ig_domain::ports::{AccountPage, Accounts as _};
+use ig_domain::ports::{AccountPage, AccountReader as _};
 use ig_metrics::TextFormat;
 
 use super::*;

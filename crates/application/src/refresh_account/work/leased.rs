@@ -251,7 +251,7 @@ impl LeasedRefresh<'_> {
         let marked = InstagramAccount { refused: Some(reason), ..account.clone() };
         let marked = marked.succeeding(&account, self.work.clock.now());
         let mark = retry_up_to(MAX_TRIES, &*self.work.timer, || {
-            self.work.accounts.mark_refused(&marked, account.revision, self.holder)
+            self.work.account_writer.mark_refused(&marked, account.revision, self.holder)
         });
         match mark.await {
             Ok(()) => Err(self.reauthorization(marked, facts)),
@@ -294,7 +294,7 @@ impl LeasedRefresh<'_> {
             let next = next.succeeding(&former, self.work.clock.now());
             let write = retry_up_to(tries, &*self.work.timer, || {
                 let renewed = grant.map(|grant| grant.token.clone());
-                self.work.accounts.update(&next, former.revision, renewed)
+                self.work.account_writer.update(&next, former.revision, renewed)
             });
             match write.await {
                 Ok(()) => return Ok(Stored::Done(next)),

@@ -1,7 +1,7 @@
 //! Accounts, with faults.
 
 use async_trait::async_trait;
-use ig_domain::ports::{AccountKey, AccountPage, Accounts, StoreError};
+use ig_domain::ports::{AccountKey, AccountPage, AccountReader, AccountWriter, StoreError};
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, OwnerScope};
 use time::OffsetDateTime;
 
@@ -23,7 +23,7 @@ impl FaultyPorts {
 }
 
 #[async_trait]
-impl Accounts for FaultyPorts {
+impl AccountReader for FaultyPorts {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.ports.accounts.find(key).await
     }
@@ -54,7 +54,10 @@ impl Accounts for FaultyPorts {
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
         self.ports.accounts.find_with_token(id).await
     }
+}
 
+#[async_trait]
+impl AccountWriter for FaultyPorts {
     async fn update(
         &self,
         account: &InstagramAccount,
@@ -63,7 +66,8 @@ impl Accounts for FaultyPorts {
     ) -> Result<(), StoreError> {
         let token = token.filter(|_| !self.has(Fault::LostTokens));
         loop {
-            let updated = self.ports.accounts.update(account, former_revision, token.clone()).await;
+            let updated =
+                self.ports.account_writer.update(account, former_revision, token.clone()).await;
             if !matches!(updated, Err(StoreError::Conflict)) || !self.has(Fault::StaleWrites) {
                 return self.told(updated);
             }
@@ -78,9 +82,9 @@ impl Accounts for FaultyPorts {
         holder: LeaseHolder,
     ) -> Result<(), StoreError> {
         if self.has(Fault::UnfencedMarks) {
-            return self.ports.accounts.update(account, former_revision, None).await;
+            return self.ports.account_writer.update(account, former_revision, None).await;
         }
-        self.told(self.ports.accounts.mark_refused(account, former_revision, holder).await)
+        self.told(self.ports.account_writer.mark_refused(account, former_revision, holder).await)
     }
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
@@ -89,14 +93,14 @@ impl Accounts for FaultyPorts {
         }
         let stale = self.has(Fault::StaleWrites);
         let revision = if stale { self.stored_revision(id).await? } else { revision };
-        self.told(self.ports.accounts.remove(id, revision).await)
+        self.told(self.ports.account_writer.remove(id, revision).await)
     }
 
     async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
         match self.fault {
             Fault::NoSweep => Ok(0),
-            Fault::BoundlessSweep => self.ports.accounts.mark_expired(now, 1_000).await,
-            _ => self.ports.accounts.mark_expired(now, limit).await,
+            Fault::BoundlessSweep => self.ports.account_writer.mark_expired(now, 1_000).await,
+            _ => self.ports.account_writer.mark_expired(now, limit).await,
         }
     }
 }
