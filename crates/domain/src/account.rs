@@ -173,17 +173,29 @@ impl InstagramAccount {
     /// Takes over a reading of the profile that was made at `now`. A former app-scoped id that differs becomes an
     /// alias.
     pub fn read_profile(&mut self, profile: Profile, now: OffsetDateTime) {
-        if let Some(id) = profile.app_scoped_user_id {
+        // Everything is taken apart, so that a forgotten field does not compile.
+        let Profile {
+            professional_account_id: _, // By it the account was found.
+            app_scoped_user_id,
+            username,
+            name,
+            profile_picture_url,
+            account_type,
+            followers_count,
+            follows_count,
+            media_count,
+        } = profile;
+        if let Some(id) = app_scoped_user_id {
             let former = self.app_scoped_user_id.replace(id);
             self.learn_exchange_id(former);
         }
-        self.username = profile.username;
-        self.name = profile.name;
-        self.profile_picture_url = profile.profile_picture_url;
-        self.account_type = profile.account_type;
-        self.followers_count = profile.followers_count;
-        self.follows_count = profile.follows_count;
-        self.media_count = profile.media_count;
+        self.username = username;
+        self.name = name;
+        self.profile_picture_url = profile_picture_url;
+        self.account_type = account_type;
+        self.followers_count = followers_count;
+        self.follows_count = follows_count;
+        self.media_count = media_count;
         self.profile_time = now;
     }
 

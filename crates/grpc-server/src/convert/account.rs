@@ -1,43 +1,70 @@
 //! Accounts on the wire.
 
-use ig_domain::{AccountStatus, AccountType, AccountView, ReauthorizationReason};
+use ig_domain::{AccountStatus, AccountType, AccountView, InstagramAccount, ReauthorizationReason};
 use ig_proto::v1;
 use prost_types::Timestamp;
 use time::OffsetDateTime;
 
-/// An account as callers see it.
+/// An account as callers see it. It is taken apart, so that a forgotten field does not compile.
 pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
     let AccountView { account, status } = view;
-    let (status, reason) = match status {
+    let (status, reason) = account_status(status);
+    let InstagramAccount {
+        id,
+        professional_account_id,
+        app_scoped_user_id,
+        exchange_user_id: _, // An alias to find the account by.
+        owner,
+        username,
+        name,
+        profile_picture_url,
+        account_type: kind,
+        followers_count,
+        follows_count,
+        media_count,
+        granted_scopes,
+        refused: _,      // Told by the status.
+        consent_time: _, // Orders consents; the moments of the token are told.
+        token_issue_time,
+        token_expire_time,
+        link_time,
+        profile_time,
+        update_time,
+        revision,
+    } = account;
+    v1::InstagramAccount {
+        account_id: id.to_string(),
+        professional_account_id: professional_account_id.to_string(),
+        app_scoped_user_id: app_scoped_user_id.map(|id| id.to_string()).unwrap_or_default(),
+        owner: owner.to_string(),
+        username: username.to_string(),
+        name,
+        profile_picture_url,
+        account_type: account_type(kind).into(),
+        followers_count,
+        follows_count,
+        media_count,
+        granted_scopes: granted_scopes.iter().map(ToString::to_string).collect(),
+        granted_scopes_known: granted_scopes.are_known(),
+        status: status.into(),
+        reauthorization_reason: reason.into(),
+        token_issue_time: Some(timestamp(token_issue_time)),
+        token_expire_time: Some(timestamp(token_expire_time)),
+        link_time: Some(timestamp(link_time)),
+        profile_time: Some(timestamp(profile_time)),
+        update_time: Some(timestamp(update_time)),
+        revision,
+    }
+}
+
+fn account_status(status: AccountStatus) -> (v1::AccountStatus, v1::ReauthorizationReason) {
+    match status {
         AccountStatus::Active => {
             (v1::AccountStatus::Active, v1::ReauthorizationReason::Unspecified)
         }
         AccountStatus::ReauthorizationRequired(reason) => {
             (v1::AccountStatus::ReauthorizationRequired, reauthorization_reason(reason))
         }
-    };
-    v1::InstagramAccount {
-        account_id: account.id.to_string(),
-        professional_account_id: account.professional_account_id.to_string(),
-        app_scoped_user_id: account.app_scoped_user_id.map(|id| id.to_string()).unwrap_or_default(),
-        owner: account.owner.to_string(),
-        username: account.username.to_string(),
-        name: account.name,
-        profile_picture_url: account.profile_picture_url,
-        account_type: account_type(account.account_type).into(),
-        followers_count: account.followers_count,
-        follows_count: account.follows_count,
-        media_count: account.media_count,
-        granted_scopes: account.granted_scopes.iter().map(ToString::to_string).collect(),
-        granted_scopes_known: account.granted_scopes.are_known(),
-        status: status.into(),
-        reauthorization_reason: reason.into(),
-        token_issue_time: Some(timestamp(account.token_issue_time)),
-        token_expire_time: Some(timestamp(account.token_expire_time)),
-        link_time: Some(timestamp(account.link_time)),
-        profile_time: Some(timestamp(account.profile_time)),
-        update_time: Some(timestamp(account.update_time)),
-        revision: account.revision,
     }
 }
 
