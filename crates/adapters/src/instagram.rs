@@ -34,12 +34,6 @@ pub use self::meter::InstagramMeter;
 pub use self::proxy_url::{InvalidProxyUrl, ProxyUrl};
 pub use self::transport::HttpClientError;
 
-/// Fields of a profile that are read. `id` comes unasked, too; `user_id` does not.
-///
-/// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>.
-const PROFILE_FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url,\
-    followers_count,follows_count,media_count";
-
 /// The Meta app that speaks, and the URLs of Instagram.
 #[derive(Clone, Debug)]
 pub struct GraphApiSettings {
@@ -156,7 +150,7 @@ impl Instagram for GraphApi {
     }
 
     async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
-        let query = [("fields", PROFILE_FIELDS)];
+        let query = [("fields", wire::ProfileAnswer::FIELDS)];
         let request = || self.get("/me", &query).bearer_auth(token.expose());
         let answer = self.transport.repeat(Endpoint::Profile, request).await?;
         wire::ProfileAnswer::read(answer)

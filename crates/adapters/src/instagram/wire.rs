@@ -94,21 +94,40 @@ impl Readable for LongLivedAnswer {
     }
 }
 
-/// `/me`. `user_id` is never replaced by `id`: they are different numbers of the same person.
-///
-/// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ProfileAnswer {
-    id: Value,
-    user_id: Value,
-    username: Value,
-    name: Value,
-    account_type: Value,
-    profile_picture_url: Value,
-    followers_count: Value,
-    follows_count: Value,
-    media_count: Value,
+/// Declares the answer to a request that names the fields it asks for: each field is read and asked for by one name.
+macro_rules! answer_with_fields {
+    ($(#[$meta:meta])* $answer:ident { $first:ident, $($field:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        pub(super) struct $answer {
+            $first: Value,
+            $($field: Value),+
+        }
+
+        impl $answer {
+            /// Names of the fields, separated by commas, as the request asks for them.
+            pub(super) const FIELDS: &str = concat!(stringify!($first) $(, ",", stringify!($field))+);
+        }
+    };
+}
+
+answer_with_fields! {
+    /// `/me`. `user_id` is never replaced by `id`: they are different numbers of the same person. `id` comes unasked,
+    /// too; `user_id` does not.
+    ///
+    /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>.
+    ProfileAnswer {
+        id,
+        user_id,
+        username,
+        name,
+        account_type,
+        profile_picture_url,
+        followers_count,
+        follows_count,
+        media_count,
+    }
 }
 
 impl Readable for ProfileAnswer {
