@@ -41,45 +41,51 @@ impl fmt::Display for CallerName {
     }
 }
 
-/// Something that a caller may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Read the stored data of accounts.
-    Read,
-    /// Link accounts and refresh them.
-    Link,
-    /// Receive tokens, and refresh accounts.
-    Token,
-    /// Everything.
-    Admin,
+/// Declares the roles, each by a row with its name in settings and messages.
+macro_rules! roles {
+    ($($(#[$doc:meta])+ $role:ident = $name:literal;)+) => {
+        /// Something that a caller may do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Role {
+            $($(#[$doc])+ $role,)+
+        }
+
+        impl Role {
+            /// Every role.
+            pub const ALL: &[Self] = &[$(Self::$role),+];
+
+            /// The name in settings and messages.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$role => $name,)+
+                }
+            }
+        }
+    };
 }
 
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Link, Self::Token, Self::Admin];
-
-    /// The name in settings and messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Link => "link",
-            Self::Token => "token",
-            Self::Admin => "admin",
-        }
-    }
+roles! {
+    /// Read the stored data of accounts.
+    Read = "read";
+    /// Link accounts and refresh them.
+    Link = "link";
+    /// Receive tokens, and refresh accounts.
+    Token = "token";
+    /// Everything.
+    Admin = "admin";
 }
 
 /// The text names no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a role is one of read, link, token, admin")]
+#[error("a role is one of {}", Role::ALL.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", "))]
 pub struct InvalidRole;
 
 impl FromStr for Role {
     type Err = InvalidRole;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|role| role.as_str() == raw).ok_or(InvalidRole)
+        Self::ALL.iter().copied().find(|role| role.as_str() == raw).ok_or(InvalidRole)
     }
 }
 
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn roles_are_read_as_they_are_shown() {
-        for role in Role::ALL {
+        for &role in Role::ALL {
             assert_eq!(role.to_string().parse(), Ok(role));
         }
         assert_eq!("Admin".parse::<Role>(), Err(InvalidRole));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Command, CommandFactory as _, Parser as _};
+use ig_domain::Role;
 
 use super::super::flags::FlagValues;
 use super::*;
@@ -120,6 +121,16 @@ fn the_help_of_serve_shows_all_settings_in_groups_with_type_default_and_example(
 fn an_app_id_is_not_required_where_it_only_narrows() {
     let help = on_one_line(&help(&["audit".to_owned()]));
     assert!(help.contains("[variable: INSTAGRAM_APP_ID] [example:"), "{help}");
+}
+
+#[test]
+fn the_help_of_a_new_caller_names_every_role() {
+    let help = on_one_line(&help(&["caller".to_owned(), "add".to_owned()]));
+    let (_, roles) = help.split_once("What it may do: ").unwrap();
+    let (roles, _) = roles.split_once(';').unwrap();
+    let words: BTreeSet<_> = roles.split(|letter: char| !letter.is_ascii_lowercase()).collect();
+    let missing = Role::ALL.iter().find(|role| !words.contains(role.as_str()));
+    assert_eq!(missing, None, "{roles}");
 }
 
 /// The rows of the page's table of settings: variables and defaults.
