@@ -1,4 +1,4 @@
-//! Generates the messages, the service and the descriptor set with protox: no `protoc` needed.
+//! Generates the messages, the service, the descriptor set and the list of RPCs with protox: no `protoc` needed.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,8 +14,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true).open_files(files)?;
     let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
     fs::write(Path::new(&out).join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    let descriptors = compiler.file_descriptor_set();
+    let services = descriptors.file.iter().flat_map(|file| &file.service);
+    let rpcs: Vec<_> = services.flat_map(|service| &service.method).map(|rpc| rpc.name()).collect();
+    fs::write(Path::new(&out).join("rpcs.rs"), format!("&{rpcs:?}"))?;
     tonic_prost_build::configure()
         .skip_debug([".instagram.accounts.v1.FetchAccessTokenResponse"])
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds(descriptors)?;
     Ok(())
 }

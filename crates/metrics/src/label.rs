@@ -19,7 +19,7 @@ pub trait Label: Copy + 'static {
 /// The enum must not number its variants itself. To forget one does not compile.
 #[macro_export]
 macro_rules! label {
-    ($type:ty, $name:literal, { $($variant:ident => $value:literal),+ $(,)? }) => {
+    ($type:ty, $name:literal, { $($variant:ident => $value:expr),+ $(,)? }) => {
         impl $crate::Label for $type {
             const NAME: &'static str = $name;
             const ALL: &'static [Self] = &[$(Self::$variant),+];

@@ -10,6 +10,9 @@ pub mod v1 {
 /// The encoded descriptors of the whole package, comments included: what reflection serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// Names of the service's RPCs, from the descriptors.
+pub const RPCS: &[&str] = include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
+
 impl fmt::Debug for v1::FetchAccessTokenResponse {
     /// Shows everything but the token.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,97 +4,108 @@ use ig_domain::Role;
 use ig_metrics::Label as _;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 
-/// An RPC, as far as roles, log and metrics tell them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rpc {
-    BeginLink,
-    Link,
-    Get,
-    BatchGet,
-    List,
-    Refresh,
-    FetchAccessToken,
-    Unlink,
-    /// Health, reflection, and paths that nobody serves.
-    Other,
+/// Declares the RPCs, each by a row: its name, the roles of which a caller needs one, and whether it writes.
+macro_rules! rpcs {
+    ($($rpc:ident { roles: $roles:expr, writes: $writes:literal })+) => {
+        /// An RPC, as far as roles, log and metrics tell them apart.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Rpc {
+            $($rpc,)+
+            /// Health, reflection, and paths that nobody serves.
+            Other,
+        }
+
+        ig_metrics::label!(Rpc, "method", {
+            $($rpc => stringify!($rpc),)+
+            Other => "other",
+        });
+
+        impl Rpc {
+            /// The roles of which a caller needs one. `None` where no caller is needed: nothing of ours answers there.
+            pub(crate) fn roles(self) -> Option<&'static [Role]> {
+                match self {
+                    $(Self::$rpc => Some(&$roles),)+
+                    Self::Other => None,
+                }
+            }
+
+            /// Whether each call is worth a line, however it ends.
+            pub(crate) fn writes(self) -> bool {
+                match self {
+                    $(Self::$rpc => $writes,)+
+                    Self::Other => false,
+                }
+            }
+        }
+    };
 }
 
-ig_metrics::label!(Rpc, "method", {
-    BeginLink => "BeginLink",
-    Link => "Link",
-    Get => "Get",
-    BatchGet => "BatchGet",
-    List => "List",
-    Refresh => "Refresh",
-    FetchAccessToken => "FetchAccessToken",
-    Unlink => "Unlink",
-    Other => "other",
-});
+rpcs! {
+    BeginLink { roles: [Role::Link], writes: true }
+    Link { roles: [Role::Link], writes: true }
+    Get { roles: [Role::Read], writes: false }
+    BatchGet { roles: [Role::Read], writes: false }
+    List { roles: [Role::Read], writes: false }
+    Refresh { roles: [Role::Link, Role::Token], writes: true }
+    FetchAccessToken { roles: [Role::Token], writes: true }
+    Unlink { roles: [Role::Admin], writes: true }
+}
 
 impl Rpc {
     /// The RPC that a request's path names.
     pub(crate) fn of_path(path: &str) -> Self {
-        let ours = path.strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE_NAME));
-        match ours {
-            Some("/BeginLink") => Self::BeginLink,
-            Some("/Link") => Self::Link,
-            Some("/Get") => Self::Get,
-            Some("/BatchGet") => Self::BatchGet,
-            Some("/List") => Self::List,
-            Some("/Refresh") => Self::Refresh,
-            Some("/FetchAccessToken") => Self::FetchAccessToken,
-            Some("/Unlink") => Self::Unlink,
-            _ => Self::Other,
-        }
+        let path = path.strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE_NAME));
+        let name = path.and_then(|path| path.strip_prefix('/'));
+        let named = Self::ALL.iter().find(|rpc| Some(rpc.name()) == name);
+        named.copied().unwrap_or(Self::Other)
     }
 
     /// The name in the log.
     pub(crate) fn name(self) -> &'static str {
         self.value()
     }
-
-    /// The roles of which a caller needs one. `None` where no caller is needed: nothing of ours answers there.
-    pub(crate) fn roles(self) -> Option<&'static [Role]> {
-        match self {
-            Self::BeginLink | Self::Link => Some(&[Role::Link]),
-            Self::Get | Self::BatchGet | Self::List => Some(&[Role::Read]),
-            Self::Refresh => Some(&[Role::Link, Role::Token]),
-            Self::FetchAccessToken => Some(&[Role::Token]),
-            Self::Unlink => Some(&[Role::Admin]),
-            Self::Other => None,
-        }
-    }
-
-    /// Whether each call is worth a line, however it ends.
-    pub(crate) fn writes(self) -> bool {
-        match self {
-            Self::BeginLink
-            | Self::Link
-            | Self::Refresh
-            | Self::FetchAccessToken
-            | Self::Unlink => true,
-            Self::Get | Self::BatchGet | Self::List | Self::Other => false,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use ig_metrics::Label;
-    use prost::Message as _;
-    use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
     use super::*;
 
+    const PAGE: &str = include_str!("../../../../docs/CALLERS.md");
+
     #[test]
-    fn every_rpc_that_is_served_has_a_name_of_its_own() {
-        let served = FileDescriptorSet::decode(ig_proto::FILE_DESCRIPTOR_SET).unwrap();
-        let services = served.file.iter().flat_map(|file| &file.service);
-        let methods: Vec<_> =
-            services.flat_map(|service| &service.method).map(MethodDescriptorProto::name).collect();
-        for method in &methods {
-            assert_eq!(Rpc::of_path(&format!("/{SERVICE_NAME}/{method}")).name(), *method);
+    fn the_rpcs_are_those_of_the_descriptors() {
+        let rpcs: Vec<_> = Rpc::ALL.iter().map(|rpc| rpc.name()).collect();
+        assert_eq!(rpcs, [ig_proto::RPCS, &["other"]].concat());
+    }
+
+    #[test]
+    fn a_path_names_an_rpc_of_ours_or_is_none() {
+        for rpc in Rpc::ALL {
+            assert_eq!(Rpc::of_path(&format!("/{SERVICE_NAME}/{}", rpc.name())), *rpc);
         }
-        assert_eq!(Rpc::ALL.len(), methods.len() + 1, "all but `other` are served");
+        for path in ["", "/", "/Get", "/nobody.Home/Get", &format!("/{SERVICE_NAME}Get")] {
+            assert_eq!(Rpc::of_path(path), Rpc::Other, "{path}");
+        }
+    }
+
+    /// The RPCs that a role's row of the page names.
+    fn documented(role: Role) -> BTreeSet<&'static str> {
+        let row = PAGE.lines().find_map(|line| line.strip_prefix(&format!("| `{role}` |")));
+        row.unwrap_or_default().split('`').skip(1).step_by(2).collect()
+    }
+
+    /// The row of `admin` names those that no other role opens.
+    #[test]
+    fn the_page_names_the_rpcs_that_each_role_opens() {
+        for &role in Role::ALL {
+            let opened =
+                Rpc::ALL.iter().filter(|rpc| rpc.roles().is_some_and(|all| all.contains(&role)));
+            let opened: BTreeSet<_> = opened.map(|rpc| rpc.name()).collect();
+            assert_eq!(documented(role), opened, "docs/CALLERS.md differs in {role}");
+        }
     }
 }
