@@ -39,6 +39,25 @@ const REASONS: [(&str, &str, &[&str]); 20] = [
     ("INTERNAL", "Internal", &[]),
 ];
 
+/// Reasons for which callers are turned away, which `callers.rs` brings about.
+const OF_CALLERS: [&str; 3] = ["UNAUTHENTICATED", "PERMISSION_DENIED", "OVERLOADED"];
+
+/// The page that lists every reason, as a test beside the reasons sees to.
+const PAGE: &str = include_str!("../../../../docs/ERRORS.md");
+
+/// The reasons of the page's table, sorted.
+fn documented() -> Vec<&'static str> {
+    let (_, table) = PAGE.split_once("## What your service does with each reason").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let cells = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|row| row.split('|').nth(1));
+    let mut reasons: Vec<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    reasons.sort_unstable();
+    reasons
+}
+
 /// Calls that must be refused, and the reasons that they were refused for.
 #[derive(Default)]
 struct Refusals(BTreeMap<String, Printed>);
@@ -86,4 +105,7 @@ async fn every_reason_of_the_contract_is_printed_with_its_details() {
     let mut expected = REASONS.map(|(reason, ..)| reason);
     expected.sort_unstable();
     assert_eq!(brought, expected);
+    let mut listed = [&expected[..], &OF_CALLERS].concat();
+    listed.sort_unstable();
+    assert_eq!(listed, documented());
 }
