@@ -1,18 +1,31 @@
 //! The sandbox's own time: the real one plus an offset that the control interface moves.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::watch;
 
 /// The earliest and latest time the clock can be set to: far from the ends of what the type holds.
 const RANGE: (OffsetDateTime, OffsetDateTime) =
     (datetime!(2000-01-01 0:00 UTC), datetime!(2900-01-01 0:00 UTC));
 
+/// Maximum time for which a reader waits for a change: less than a client waits for an answer.
+const MAX_CHANGE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Real time plus an offset.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset: Duration,
+    changes: watch::Sender<u64>,
+}
+
+/// The clock as the control interface shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClockReading {
+    now: String,
+    /// Number of changes since the start.
+    changes: u64,
 }
 
 /// Change of the clock by the control interface: exactly one of the two.
@@ -29,6 +42,15 @@ impl Clock {
         real_now().saturating_add(self.offset)
     }
 
+    pub(crate) fn reading(&self) -> ClockReading {
+        ClockReading { now: rfc3339(self.now()), changes: *self.changes.borrow() }
+    }
+
+    /// Follows the number of changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// Sets or advances the clock; a refusal leaves it as it was and says what is wrong.
     pub(crate) fn change(&mut self, change: &ClockChange) -> Result<(), String> {
         let target = match (&change.now, change.advance_seconds) {
@@ -41,8 +63,15 @@ impl Clock {
             return Err("the clock can be set to the years 2000 to 2899".to_owned());
         }
         self.offset = target - real_now();
+        self.changes.send_modify(|changes| *changes += 1);
         Ok(())
     }
+}
+
+/// Waits until the number of changes is another than `seen`, for a second at most.
+pub(crate) async fn wait_for_change(mut changes: watch::Receiver<u64>, seen: u64) {
+    let changed = changes.wait_for(|changes| *changes != seen);
+    let _ = tokio::time::timeout(MAX_CHANGE_WAIT, changed).await;
 }
 
 /// A time as RFC 3339 in UTC, always with six sub-second digits.
@@ -91,6 +120,21 @@ mod tests {
     #[case::too_early(r#"{"advance_seconds":-9223372036854775808}"#, "2000")]
     fn a_senseless_change_is_refused(#[case] json: &str, #[case] text: &str) {
         assert!(change(json).unwrap_err().contains(text));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_a_change_ends_with_it_or_after_a_second() {
+        let mut clock = Clock::default();
+        let begun = tokio::time::Instant::now();
+        wait_for_change(clock.changes(), 0).await;
+        assert_eq!(begun.elapsed(), MAX_CHANGE_WAIT);
+        wait_for_change(clock.changes(), 7).await;
+        let waiting = tokio::spawn(wait_for_change(clock.changes(), 0));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        clock.change(&serde_json::from_str(r#"{"advance_seconds":1}"#).unwrap()).unwrap();
+        waiting.await.unwrap();
+        assert_eq!(begun.elapsed(), MAX_CHANGE_WAIT);
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account::NewAccount;
-use crate::clock::{ClockChange, rfc3339};
+use crate::clock::{ClockChange, ClockReading, wait_for_change};
 use crate::faults::Fault;
 use crate::grants::RevokeReason;
 use crate::requests::Row;
@@ -53,6 +54,18 @@ impl<T: DeserializeOwned> FromRequest<Sandbox> for Input<T> {
     }
 }
 
+/// The parameters of a query.
+pub(crate) struct Asked<T>(T);
+
+impl<T: DeserializeOwned> FromRequestParts<Sandbox> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Sandbox) -> Result<Self, Refusal> {
+        let query = Query::try_from_uri(&parts.uri);
+        query.map(|Query(query)| Self(query)).map_err(|error| Refusal(error.body_text()))
+    }
+}
+
 type Answered<T = Value> = Result<Json<T>, Refusal>;
 
 /// The app and the accounts.
@@ -78,19 +91,33 @@ fn accounts_of(world: &World) -> Json<Value> {
     }))
 }
 
-/// The time.
-pub(crate) async fn clock(State(sandbox): State<Sandbox>) -> Json<Value> {
-    Json(json!({ "now": rfc3339(sandbox.world().clock.now()) }))
+/// The number of changes that the caller knows of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeenChanges {
+    after: Option<u64>,
+}
+
+/// The time, at once; with `after`, once the clock has been changed another number of times, or after a second.
+pub(crate) async fn clock(
+    State(sandbox): State<Sandbox>,
+    Asked(SeenChanges { after }): Asked<SeenChanges>,
+) -> Json<ClockReading> {
+    if let Some(seen) = after {
+        let changes = sandbox.world().clock.changes();
+        wait_for_change(changes, seen).await;
+    }
+    Json(sandbox.world().clock.reading())
 }
 
 /// Sets or advances the time.
 pub(crate) async fn change_clock(
     State(sandbox): State<Sandbox>,
     Input(change): Input<ClockChange>,
-) -> Answered {
+) -> Answered<ClockReading> {
     let mut world = sandbox.world();
     world.clock.change(&change)?;
-    Ok(Json(json!({ "now": rfc3339(world.clock.now()) })))
+    Ok(Json(world.clock.reading()))
 }
 
 /// The answer shapes.

@@ -6,27 +6,47 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_domain::ports::{Clock, Timer};
 use time::OffsetDateTime;
+use tokio::sync::watch;
 
 /// A clock that stands still until it is moved. Clones share the time.
 #[derive(Clone)]
-pub struct FakeClock(Arc<Mutex<OffsetDateTime>>);
+pub struct FakeClock(Arc<watch::Sender<Shown>>);
+
+/// Time of a [`FakeClock`], and how often it was moved.
+struct Shown {
+    now: OffsetDateTime,
+    jumps: u64,
+}
 
 impl FakeClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn at(now: OffsetDateTime) -> Self {
-        Self(Arc::new(Mutex::new(now)))
+        Self(Arc::new(watch::Sender::new(Shown { now, jumps: 0 })))
     }
 
-    /// Moves the clock on.
+    /// Moves the clock on, and wakes whoever waits for a jump.
     pub fn advance(&self, span: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += span;
+        self.0.send_modify(|shown| {
+            shown.now += span;
+            shown.jumps += 1;
+        });
     }
 }
 
+#[async_trait]
 impl Clock for FakeClock {
     fn now(&self) -> OffsetDateTime {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.borrow().now
+    }
+
+    fn jumps(&self) -> u64 {
+        self.0.borrow().jumps
+    }
+
+    async fn jumped(&self, seen: u64) {
+        let mut shown = self.0.subscribe();
+        let _ = shown.wait_for(|shown| shown.jumps != seen).await;
     }
 }
 
@@ -57,5 +77,27 @@ impl Timer for FakeTimer {
     async fn sleep(&self, span: Duration) {
         self.advance(span);
         tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_jump_is_woken_by_it() {
+        let clock = FakeClock::at(datetime!(2026-11-24 8:00 UTC));
+        let waiting = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.jumped(0).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        clock.advance(Duration::from_secs(1));
+        waiting.await.unwrap();
+        assert_eq!(clock.jumps(), 1);
+        clock.jumped(0).await;
     }
 }

@@ -9,9 +9,22 @@ use crate::{AccountId, AuditId, LeaseHolder, StateToken};
 
 /// Business clock: the time by which tokens, states and codes are judged.
 #[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
 pub trait Clock: Send + Sync {
     /// The present moment in UTC, in whole microseconds. Never waits.
     fn now(&self) -> OffsetDateTime;
+
+    /// Number of times that somebody set the clock: 0 where it only runs, as outside of tests. Never waits.
+    fn jumps(&self) -> u64 {
+        0
+    }
+
+    /// Returns once [`jumps`](Self::jumps) is another number than `seen`: never where the clock only runs. Whoever
+    /// reads `jumps`, looks at what is due, and waits here then, misses no jump.
+    async fn jumped(&self, seen: u64) {
+        let _ = seen;
+        std::future::pending().await
+    }
 }
 
 /// Waiting, and measuring of spans: real time, which nobody sets.

@@ -49,6 +49,21 @@ async fn the_clock_is_read_set_and_advanced() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_change_of_the_clock_is_answered_with_it() {
+    let sandbox = start().await;
+    let clock = sandbox.control(Method::GET, "clock", json!(null)).await;
+    assert_eq!(clock["changes"], 0);
+    let waiting = sandbox.control(Method::GET, "clock?after=0", json!(null));
+    let (told, set) =
+        tokio::join!(waiting, sandbox.post("clock", json!({ "now": "2031-01-01T00:00:00Z" })));
+    assert!(told["now"].as_str().unwrap().starts_with("2031-01-01T00:00:0"), "{told}");
+    assert_eq!((&told["changes"], &set["changes"]), (&json!(1), &json!(1)));
+    // The number says that this caller missed a change, so there is nothing to wait for.
+    let told = sandbox.control(Method::GET, "clock?after=0", json!(null)).await;
+    assert_eq!(told["changes"], 1);
+}
+
+#[tokio::test]
 async fn shapes_change_one_by_one_and_go_back_together() {
     let sandbox = start().await;
     let first = json!({ "token": "flat", "me": "flat", "usage": "documented" });
@@ -135,6 +150,17 @@ async fn a_code_is_logged_by_its_hash() {
     // The SHA-256 test vector of FIPS 180-2 for `abc`.
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(log[0]["code_sha256"], hash);
+}
+
+#[rstest]
+#[case::no_number("clock?after=now")]
+#[case::unknown_member("clock?since=0")]
+#[tokio::test]
+async fn a_senseless_control_query_gets_a_reason(#[case] path: &str) {
+    let sandbox = start().await;
+    let (status, body) = sandbox.get(&format!("/sandbox/{path}")).await;
+    assert_eq!(status, 400);
+    assert!(!parse(&body)["error"].as_str().unwrap().is_empty());
 }
 
 #[rstest]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use time::Duration as Span;
 use wiremock::matchers::path;
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::*;
 
@@ -59,6 +59,57 @@ async fn time_follows_the_sandbox_forwards_and_back_and_outlives_its_failures() 
         tokio::task::yield_now().await;
     }
     assert!(is_ahead_by(&clock, Span::days(1)));
+    assert_eq!(clock.jumps(), 2);
+}
+
+/// A sandbox whose clock is set by a day whenever somebody waits for it, `jumps` times at most.
+async fn restless(jumps: u64) -> (MockServer, String) {
+    let (server, url) = sandbox().await;
+    let respond = move |request: &Request| {
+        let seen = request.url.query_pairs().find(|(name, _)| name == "after");
+        let seen = seen.map(|(_, seen)| seen.parse::<u64>().unwrap());
+        let changes = seen.map_or(0, |seen| jumps.min(seen + 1));
+        let now = SystemClock.now() + Span::days(changes.try_into().unwrap());
+        let now = now.format(&Rfc3339).unwrap();
+        ResponseTemplate::new(200)
+            .set_body_json(serde_json::json!({ "now": now, "changes": changes }))
+    };
+    Mock::given(path("/sandbox/clock")).respond_with(respond).mount(&server).await;
+    (server, url)
+}
+
+#[tokio::test]
+async fn jumps_that_the_sandbox_tells_are_seen_at_once() {
+    const JUMPS: u64 = 100;
+    let (_server, url) = restless(JUMPS).await;
+    let clock = SandboxClock::connect(&url).await.unwrap();
+    let followed = async {
+        while clock.jumps() < JUMPS {
+            clock.jumped(clock.jumps()).await;
+        }
+    };
+    let far_less_than_polling = POLL_INTERVAL * u32::try_from(JUMPS / 2).unwrap();
+    tokio::time::timeout(far_less_than_polling, followed).await.unwrap();
+    assert!(is_ahead_by(&clock, Span::days(100)));
+    clock.jumped(JUMPS - 1).await;
+    assert!(tokio::time::timeout(Duration::ZERO, clock.jumped(JUMPS)).await.is_err());
+}
+
+#[rstest]
+#[case::late(5_000_000, None, 5_500_000, 0)]
+#[case::prompt(6_000_000, None, 6_000_000, 0)]
+#[case::set_on(6_500_001, None, 6_500_001, 1)]
+#[case::set_back(4_499_999, None, 4_499_999, 1)]
+#[case::told_and_late(5_000_000, Some(1), 5_000_000, 1)]
+fn a_late_answer_is_no_jump(
+    #[case] offset: i64,
+    #[case] changes: Option<u64>,
+    #[case] expected: i64,
+    #[case] jumps: u64,
+) {
+    let mut shown = Shown { offset: 5_500_000, jumps: 0 };
+    shown.update(Reading { offset, changes }, changes.is_some());
+    assert_eq!((shown.offset, shown.jumps), (expected, jumps));
 }
 
 #[rstest]
