@@ -51,7 +51,7 @@ hash!(
     SessionBindingHash
 );
 hash!(
-    /// SHA-256 of a caller's bearer token: the only form in which one is kept. Compare its bytes in constant time.
+    /// SHA-256 of a caller's bearer token: the only form in which one is kept.
     BearerHash
 );
 

@@ -57,7 +57,6 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("sha2", &["ig-domain", "ig-grpc-server", "ig-sandbox"]),
     ("shlex", &["xtask"]),
     ("strsim", &["ig-service"]),
-    ("subtle", &["ig-adapters"]),
     ("tempfile", &["ig-adapters", "xtask"]),
     (
         "thiserror",

@@ -1,12 +1,11 @@
 //! All callers of a file, checked.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use ig_domain::ports::{Authorization, Credentials, NotAuthenticated};
 use ig_domain::{BearerHash, Caller, CallerName, OwnerScope, Role};
-use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use toml::value::Datetime;
@@ -25,12 +24,14 @@ const MAX_OWNER_PATTERNS: usize = 100;
 
 /// The callers of one file.
 #[derive(Debug, Default)]
-pub(super) struct Table(Vec<Entry>);
+pub(super) struct Table {
+    by_name: HashMap<String, Entry>,
+    by_token: HashMap<BearerHash, Entry>,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     caller: Arc<Caller>,
-    tokens: Vec<BearerHash>,
     expire_time: Option<OffsetDateTime>,
 }
 
@@ -53,37 +54,40 @@ impl InvalidCallers {
 impl Table {
     /// Reads and checks a file's text.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidCallers> {
-        let stanzas = stanza::read(text)?;
-        let (mut names, mut tokens) = (HashSet::new(), HashSet::new());
-        let mut entries = Vec::with_capacity(stanzas.len());
-        for (line, stanza) in stanzas {
-            let refuse = |problem| InvalidCallers { line, problem };
-            let entry = Entry::of(stanza).map_err(refuse)?;
-            let name = &entry.caller.name;
-            if !names.insert(name.clone()) {
-                return Err(refuse(format!("caller {name}: there is one of this name already")));
-            }
-            if !entry.tokens.iter().all(|token| tokens.insert(*token)) {
-                return Err(refuse(format!(
-                    "caller {name}: one of its token_sha256 is there already"
-                )));
-            }
-            if entries.len() == MAX_CALLERS {
-                return Err(refuse(format!("there are more than {MAX_CALLERS} callers")));
-            }
-            entries.push(entry);
+        let mut table = Self::default();
+        for (line, stanza) in stanza::read(text)? {
+            table.insert(stanza).map_err(|problem| InvalidCallers { line, problem })?;
         }
-        Ok(Self(entries))
+        Ok(table)
+    }
+
+    /// Adds a caller and its tokens, none of which may be there already.
+    fn insert(&mut self, stanza: Stanza) -> Result<(), String> {
+        let (entry, tokens) = Entry::of(stanza)?;
+        let name = entry.caller.name.as_str().to_owned();
+        if self.has(&name) {
+            return Err(format!("caller {name}: there is one of this name already"));
+        }
+        for token in tokens {
+            if self.by_token.insert(token, entry.clone()).is_some() {
+                return Err(format!("caller {name}: one of its token_sha256 is there already"));
+            }
+        }
+        if self.len() == MAX_CALLERS {
+            return Err(format!("there are more than {MAX_CALLERS} callers"));
+        }
+        self.by_name.insert(name, entry);
+        Ok(())
     }
 
     /// Number of callers.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 
     /// Whether there is a caller of this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|entry| entry.caller.name.as_str() == name)
+        self.by_name.contains_key(name)
     }
 
     /// The caller that these credentials prove at the moment `now`.
@@ -93,7 +97,9 @@ impl Table {
         now: OffsetDateTime,
     ) -> Result<Arc<Caller>, NotAuthenticated> {
         let entry = match (credentials.authorization, credentials.certificate_names) {
-            (Authorization::Bearer(token), _) => self.by_token(&token.hash()),
+            // A time that tells of hashes tells nothing of tokens, which are long and random: none is compared in
+            // constant time.
+            (Authorization::Bearer(token), _) => self.by_token.get(&token.hash()),
             (Authorization::Malformed, _) => return Err(NotAuthenticated::Malformed),
             (Authorization::Absent, []) => return Err(NotAuthenticated::Missing),
             (Authorization::Absent, names) => self.by_certificate(names)?,
@@ -105,29 +111,18 @@ impl Table {
         Ok(Arc::clone(&entry.caller))
     }
 
-    /// Looks at every token of every caller, so that the time it takes tells nothing about any.
-    fn by_token(&self, presented: &BearerHash) -> Option<&Entry> {
-        let tokens =
-            self.0.iter().flat_map(|entry| entry.tokens.iter().map(move |token| (entry, token)));
-        tokens.fold(None, |found, (entry, token)| {
-            let same = token.as_bytes().ct_eq(presented.as_bytes());
-            if bool::from(same) { Some(entry) } else { found }
-        })
-    }
-
-    /// The one caller that a certificate names.
+    /// The one caller that a certificate names, perhaps more than once.
     fn by_certificate(&self, names: &[String]) -> Result<Option<&Entry>, NotAuthenticated> {
-        let is_named = |entry: &&Entry| names.iter().any(|name| name == entry.caller.name.as_str());
-        let mut found = self.0.iter().filter(is_named);
-        match (found.next(), found.next()) {
-            (_, Some(_)) => Err(NotAuthenticated::Ambiguous),
-            (found, None) => Ok(found),
-        }
+        let mut found = names.iter().filter_map(|name| self.by_name.get(name));
+        let Some(first) = found.next() else { return Ok(None) };
+        let is_same = |other: &Entry| Arc::ptr_eq(&other.caller, &first.caller);
+        if found.all(is_same) { Ok(Some(first)) } else { Err(NotAuthenticated::Ambiguous) }
     }
 }
 
 impl Entry {
-    fn of(stanza: Stanza) -> Result<Self, String> {
+    /// The caller of a stanza, and its tokens.
+    fn of(stanza: Stanza) -> Result<(Self, Vec<BearerHash>), String> {
         let Stanza { name, token_sha256, roles, owners, expire_time, max_in_flight } = stanza;
         // A name that is none is not repeated.
         let name: CallerName = name.parse().map_err(|error| format!("name: {error}"))?;
@@ -142,7 +137,7 @@ impl Entry {
         let max_in_flight = max_in_flight.map(at_least_one).transpose().map_err(refuse)?;
         let owners = OwnerScope::of(owners);
         let caller = Arc::new(Caller { name, roles, owners, max_in_flight });
-        Ok(Self { caller, tokens, expire_time })
+        Ok((Self { caller, expire_time }, tokens))
     }
 }
 

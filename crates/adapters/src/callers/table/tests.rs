@@ -72,6 +72,7 @@ fn a_caller_is_read_with_all_that_it_may() {
 #[case::certificate_only(None, &["c"], Ok("c"))]
 #[case::unknown_certificate(None, &["x.internal", "A"], Err(NotAuthenticated::Unknown))]
 #[case::two_callers_in_one_certificate(None, &["a", "b"], Err(NotAuthenticated::Ambiguous))]
+#[case::a_name_twice_in_one_certificate(None, &["a", "x.internal", "a"], Ok("a"))]
 #[case::the_token_counts(Some("b1"), &["a"], Ok("b"))]
 #[case::a_wrong_token_beside_a_right_certificate(Some("x"), &["a"], Err(NotAuthenticated::Unknown))]
 fn credentials_prove_a_caller(
