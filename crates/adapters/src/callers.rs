@@ -8,6 +8,6 @@ mod table;
 
 pub use self::anonymous::AnonymousCallers;
 pub use self::edit::{Edit, EditError};
-pub use self::file::{CallersFile, CallersFileError, Look, stanzas};
+pub use self::file::{CallersFile, CallersFileError, stanzas};
 pub use self::stanza::Stanza;
 pub use self::table::InvalidCallers;

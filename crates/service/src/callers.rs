@@ -1,27 +1,24 @@
 //! Callers that are admitted: those in `CALLERS_FILE`, or everybody.
 
-use std::convert::Infallible;
+use std::future::pending;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ig_adapters::callers::{AnonymousCallers, CallersFile, CallersFileError, Look};
+use ig_adapters::callers::{AnonymousCallers, CallersFile, CallersFileError};
 use ig_domain::ports::{Callers, Clock};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::config::InvalidSettings;
-
-/// Interval between two looks at the file. A change counts at the second look that finds it.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+use crate::file_following::{Files, FollowedFiles};
 
 /// The callers of this process.
 pub(crate) enum Admitted {
     /// Everybody; nobody is told apart.
     Everybody(Arc<AnonymousCallers>),
     /// Those in a file.
-    Listed(Arc<CallersFile>),
+    Listed(FollowedFiles<Arc<CallersFile>>),
 }
 
 impl Admitted {
@@ -35,62 +32,155 @@ impl Admitted {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InvalidSettings> {
         let Some(path) = file else { return Ok(Self::Everybody(Arc::default())) };
-        let file = CallersFile::open(path.to_owned(), clock);
-        let file = file.map_err(|error| InvalidSettings::callers_file(path, &error))?;
+        let file = CallersFile::new(path.to_owned(), clock);
+        let text = file.read().and_then(|text| file.apply(&text).map(|()| text));
+        let text = text.map_err(|error| InvalidSettings::callers_file(path, &error))?;
         info!(callers = file.count(), "CALLERS_FILE says who may call");
-        Ok(Self::Listed(Arc::new(file)))
+        Ok(Self::Listed(FollowedFiles::new(Arc::new(file), text)))
     }
 
     /// The callers as a port.
     pub(crate) fn port(&self) -> Arc<dyn Callers> {
         match self {
             Self::Everybody(callers) => callers.clone(),
-            Self::Listed(file) => file.clone(),
+            Self::Listed(file) => file.files().clone(),
         }
     }
 
     /// Follows the changes of the file, until dropped.
-    pub(crate) async fn follow(&self) -> Infallible {
+    pub(crate) async fn follow(self) -> ! {
         match self {
-            Self::Everybody(_) => std::future::pending().await,
-            Self::Listed(file) => follow(file).await,
+            Self::Everybody(_) => pending().await,
+            Self::Listed(file) => file.follow().await,
         }
     }
 }
 
-async fn follow(file: &Arc<CallersFile>) -> Infallible {
-    let mut seconds = interval(RELOAD_INTERVAL);
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
-    loop {
-        seconds.tick().await;
-        let looked = Arc::clone(file);
-        // A look that panics has told so itself; the next one follows.
-        let Ok(look) = spawn_blocking(move || looked.look()).await else { continue };
-        tell(file, look, &mut trouble);
-    }
-}
+impl Files for Arc<CallersFile> {
+    type Contents = String;
+    type Error = CallersFileError;
 
-/// Logs the result of a look, where it is new.
-fn tell(
-    file: &CallersFile,
-    look: Result<Look, CallersFileError>,
-    trouble: &mut Option<CallersFileError>,
-) {
-    match look {
-        Ok(Look::Unsettled) => {}
-        Ok(Look::Known) if trouble.is_none() => {}
-        Ok(Look::Known | Look::New) => {
-            *trouble = None;
-            match file.count() {
-                0 => warn!("CALLERS_FILE was read again and names nobody: every call is refused"),
-                callers => info!(callers, "CALLERS_FILE was read again"),
+    async fn read(&self) -> Result<String, CallersFileError> {
+        let file = Self::clone(self);
+        blocking(move || CallersFile::read(&file)).await
+    }
+
+    async fn apply(&self, text: &String) -> Result<(), CallersFileError> {
+        let (file, text) = (Self::clone(self), text.clone());
+        blocking(move || CallersFile::apply(&file, &text)).await
+    }
+
+    fn log(&self, applied: Result<(), CallersFileError>) {
+        match applied.map(|()| self.count()) {
+            Ok(0) => warn!("CALLERS_FILE was read again and names nobody: every call is refused"),
+            Ok(callers) => info!(callers, "CALLERS_FILE was read again"),
+            Err(error) => {
+                warn!(%error, "CALLERS_FILE cannot be used; those it named before may still call");
             }
         }
-        Err(error) if trouble.as_ref() == Some(&error) => {}
-        Err(error) => {
-            warn!(%error, "CALLERS_FILE cannot be used; those it named before may still call");
-            *trouble = Some(error);
+    }
+}
+
+/// Runs `work` where it may block. Work that panics has told so itself, and is no reason to stop following.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CallersFileError> + Send + 'static,
+) -> Result<T, CallersFileError> {
+    let done = spawn_blocking(work).await;
+    done.unwrap_or(Err(CallersFileError::Unreadable(io::ErrorKind::Other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use ig_adapters::callers::Stanza;
+    use ig_domain::BearerToken;
+    use ig_domain::ports::{Authorization, Credentials};
+    use ig_test_support::FakeClock;
+    use ig_test_support::builders::START;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Setting {
+        _folder: TempDir,
+        path: PathBuf,
+        callers: FollowedFiles<Arc<CallersFile>>,
+    }
+
+    fn stanza(name: &str) -> String {
+        let token: BearerToken = name.parse().unwrap();
+        let stanza = Stanza {
+            name: name.to_owned(),
+            roles: vec!["read".to_owned()],
+            owners: vec!["*".to_owned()],
+            ..Stanza::default()
+        };
+        stanza.with_token(&token.hash()).to_toml().unwrap()
+    }
+
+    impl Setting {
+        fn new(text: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("callers.toml");
+            fs::write(&path, text).unwrap();
+            let admitted = Admitted::read(Some(&path), Arc::new(FakeClock::at(START))).unwrap();
+            let Admitted::Listed(callers) = admitted else { panic!("everybody is admitted") };
+            Self { _folder: folder, path, callers }
         }
+
+        fn write(&self, text: &str) {
+            fs::write(&self.path, text).unwrap();
+        }
+
+        async fn look(&mut self) -> Option<Result<(), CallersFileError>> {
+            self.callers.look().await
+        }
+
+        /// Whether a caller's token, which is its name, is good.
+        fn knows(&self, name: &str) -> bool {
+            let token: BearerToken = name.parse().unwrap();
+            let authorization = Authorization::Bearer(&token);
+            let credentials = Credentials { authorization, certificate_names: &[] };
+            self.callers.files().authenticate(credentials).is_ok()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_counts_once_it_was_seen_twice() {
+        let mut setting = Setting::new(&stanza("a"));
+        assert_eq!((setting.look().await, setting.look().await), (None, None));
+        // An editor empties the file first.
+        setting.write("");
+        assert_eq!(setting.look().await, None);
+        assert!(setting.knows("a"), "nobody is lost while the file is written");
+        setting.write(&stanza("b"));
+        assert_eq!(setting.look().await, None);
+        assert!(setting.knows("a") && !setting.knows("b"));
+        assert_eq!(setting.look().await, Some(Ok(())));
+        assert!(!setting.knows("a") && setting.knows("b"));
+        assert_eq!((setting.look().await, setting.callers.files().count()), (None, 1));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_stays_broken_is_told_once_and_its_callers_stay() {
+        let mut setting = Setting::new(&stanza("a"));
+        setting.write("[[caller]]\nname = ");
+        assert_eq!(setting.look().await, None);
+        let broken = setting.look().await.unwrap().unwrap_err();
+        assert!(matches!(broken, CallersFileError::Invalid(_)), "{broken}");
+        assert_eq!(setting.look().await, None);
+        fs::remove_file(&setting.path).unwrap();
+        assert_eq!(setting.look().await, None);
+        let gone = setting.look().await.unwrap().unwrap_err();
+        assert_eq!(gone.to_string(), "it cannot be read (entity not found)");
+        assert!(setting.knows("a"));
+        setting.write(&stanza("a"));
+        assert_eq!(
+            (setting.look().await, setting.look().await),
+            (None, Some(Ok(()))),
+            "well again"
+        );
     }
 }

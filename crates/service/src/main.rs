@@ -7,6 +7,7 @@ mod columns;
 mod command_line;
 mod config;
 mod doctor;
+mod file_following;
 mod healthcheck;
 mod keys;
 mod meters;

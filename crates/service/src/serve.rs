@@ -1,5 +1,6 @@
 //! Serves until told to stop, and then ends what is under way.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::sweeping::{shrink_log_forever, sweep_forever};
-use crate::tls::{self, FollowedTls, TlsFiles};
+use crate::tls::{FollowedTls, TlsFiles};
 use crate::wiring::{self, Adapters};
 
 /// Serves until SIGTERM or SIGINT. `FAILURE` when something under way had to be given up.
@@ -80,12 +81,20 @@ pub(crate) async fn run(
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
         unusable = background(rest, &database, tasks) => return Err(unusable),
-        never = callers.follow() => match never {},
-        never = tls::follow(tls) => never,
+        never = callers.follow() => never,
+        never = follow(tls) => never,
         signal = signals.next() => info!(signal, "stopping"),
     }
     stop.cancel();
     Ok(end(serving, &tracker, &database, config.shutdown_timeout, &mut signals).await?)
+}
+
+/// Follows the files of TLS, where there are any, until dropped.
+async fn follow(tls: Option<FollowedTls>) -> ! {
+    match tls {
+        Some(tls) => tls.follow().await,
+        None => pending().await,
+    }
 }
 
 /// The database of the settings, which is connected to when it is first needed.

@@ -10,7 +10,7 @@ use secrecy::zeroize::Zeroizing;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-pub(crate) use self::following::{FollowedTls, follow};
+pub(crate) use self::following::FollowedTls;
 use crate::config;
 
 /// Maximum size of one file, in bytes; ours. A bundle of all public authorities is a quarter of it.
@@ -39,7 +39,7 @@ pub(crate) struct TlsFileError {
 
 /// Contents of the files.
 #[derive(Clone, PartialEq, Eq)]
-struct Contents {
+pub(crate) struct Contents {
     certificate: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
     client_ca: Option<Zeroizing<Vec<u8>>>,

@@ -1,9 +1,9 @@
-//! The file of callers, read again whenever it changes.
+//! The file of callers.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ig_domain::Caller;
@@ -19,25 +19,7 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 pub struct CallersFile {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    read: ArcSwap<Read>,
-    last_look: Mutex<Option<Result<String, CallersFileError>>>,
-}
-
-/// The last text that made sense, and its callers.
-struct Read {
-    text: String,
-    table: Table,
-}
-
-/// Result of a look at the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Another result than that of the look before, so somebody may be writing the file.
-    Unsettled,
-    /// The callers that are known.
-    Known,
-    /// New callers, who count from now on.
-    New,
+    table: ArcSwap<Table>,
 }
 
 /// The file cannot be used. The text repeats nothing of what stands there.
@@ -61,49 +43,35 @@ pub enum CallersFileError {
 }
 
 impl CallersFile {
-    /// Reads the file; `clock` judges who has expired. Blocks, for the start.
-    ///
-    /// # Errors
-    ///
-    /// All of [`CallersFileError`].
-    pub fn open(path: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, CallersFileError> {
-        let text = read(&path)?;
-        let table = Table::parse(&text)?;
-        let read = ArcSwap::from_pointee(Read { text, table });
-        Ok(Self { path, clock, read, last_look: Mutex::default() })
-    }
-
-    /// Looks at the file again. Only what two looks in a row have found counts, since an editor may empty the file
-    /// before it writes it. The callers read before stay where the file cannot be used. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// All of [`CallersFileError`].
-    pub fn look(&self) -> Result<Look, CallersFileError> {
-        let look = read(&self.path);
-        let mut last = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.replace(look.clone()).as_ref() != Some(&look) {
-            return Ok(Look::Unsettled);
-        }
-        let text = look?;
-        if text == self.read.load().text {
-            return Ok(Look::Known);
-        }
-        let table = Table::parse(&text)?;
-        self.read.store(Arc::new(Read { text, table }));
-        Ok(Look::New)
-    }
-
-    /// Path of the file.
+    /// The file at `path`. Nobody is known until its text is [applied](Self::apply); `clock` judges who has expired.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn new(path: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { path, clock, table: ArcSwap::default() }
+    }
+
+    /// Reads the text of the file as it is now. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// All of [`CallersFileError`] but [`Invalid`](CallersFileError::Invalid).
+    pub fn read(&self) -> Result<String, CallersFileError> {
+        read(&self.path)
+    }
+
+    /// Replaces the known callers by those of `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`CallersFileError::Invalid`]; the callers known before stay then.
+    pub fn apply(&self, text: &str) -> Result<(), CallersFileError> {
+        self.table.store(Arc::new(Table::parse(text)?));
+        Ok(())
     }
 
     /// Number of callers.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.read.load().table.len()
+        self.table.load().len()
     }
 }
 
@@ -121,7 +89,7 @@ pub fn stanzas(path: &Path) -> Result<Vec<Stanza>, CallersFileError> {
 
 impl Callers for CallersFile {
     fn authenticate(&self, credentials: Credentials<'_>) -> Result<Arc<Caller>, NotAuthenticated> {
-        self.read.load().table.authenticate(credentials, self.clock.now())
+        self.table.load().authenticate(credentials, self.clock.now())
     }
 }
 

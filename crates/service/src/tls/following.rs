@@ -1,26 +1,20 @@
 //! Follows the files of TLS, so that a renewed certificate needs no restart and ends no connection.
 
-use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ig_grpc_server::{CurrentTls, Tls};
 use tokio::sync::watch;
-use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::{Contents, TlsFileError, TlsFiles};
-
-/// Interval between two looks at the files.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+use crate::file_following::{Files, FollowedFiles};
 
 /// TLS that follows its files.
-pub(crate) struct FollowedTls {
+pub(crate) type FollowedTls = FollowedFiles<TlsInUse>;
+
+/// TLS of some files, as they were when they were last applied.
+pub(crate) struct TlsInUse {
     files: TlsFiles,
-    /// Result of the last look.
-    last_look: Option<Result<Contents, TlsFileError>>,
-    /// Result that two looks in a row found last, and that was used or told.
-    settled: Result<Contents, TlsFileError>,
     current: watch::Sender<Tls>,
 }
 
@@ -34,44 +28,33 @@ impl FollowedTls {
         let Some(files) = files else { return Ok(None) };
         let contents = files.read().await?;
         let current = watch::Sender::new(files.tls_of(&contents)?);
-        Ok(Some(Self { files, last_look: None, settled: Ok(contents), current }))
+        Ok(Some(Self::new(TlsInUse { files, current }, contents)))
     }
 
     /// TLS for new connections, as of the latest look.
     pub(crate) fn current(&self) -> CurrentTls {
-        let current = self.current.subscribe();
+        let current = self.files().current.subscribe();
         Arc::new(move || current.borrow().clone())
-    }
-
-    /// Looks at the files again. `Some` when there is something to tell: new ones are used, or cannot be.
-    ///
-    /// A result counts once two looks in a row have found it, as with the file of callers: half a chain of certificates
-    /// or half a list of authorities reads as a whole one, and files are seldom replaced all at once.
-    async fn look(&mut self) -> Option<Result<(), TlsFileError>> {
-        let found = self.files.read().await;
-        let is_settled = self.last_look.as_ref() == Some(&found);
-        self.last_look = Some(found.clone());
-        if !is_settled || found == self.settled {
-            return None;
-        }
-        self.settled = found;
-        let contents = self.settled.as_ref().map_err(Clone::clone);
-        let made = contents.and_then(|contents| self.files.tls_of(contents));
-        Some(made.map(|tls| {
-            self.current.send_replace(tls);
-        }))
     }
 }
 
-/// Looks at the files each second, until dropped.
-pub(crate) async fn follow(tls: Option<FollowedTls>) -> ! {
-    let Some(mut tls) = tls else { pending().await };
-    loop {
-        sleep(RELOAD_INTERVAL).await;
-        match tls.look().await {
-            None => {}
-            Some(Ok(())) => info!("the files of TLS changed: new connections use them"),
-            Some(Err(error)) => {
+impl Files for TlsInUse {
+    type Contents = Contents;
+    type Error = TlsFileError;
+
+    async fn read(&self) -> Result<Contents, TlsFileError> {
+        self.files.read().await
+    }
+
+    async fn apply(&self, contents: &Contents) -> Result<(), TlsFileError> {
+        self.current.send_replace(self.files.tls_of(contents)?);
+        Ok(())
+    }
+
+    fn log(&self, applied: Result<(), TlsFileError>) {
+        match applied {
+            Ok(()) => info!("the files of TLS changed: new connections use them"),
+            Err(error) => {
                 warn!(%error, "the files of TLS cannot be used; the former ones still are");
             }
         }
@@ -163,7 +146,7 @@ mod tests {
     async fn new_files_are_taken_once_certificate_and_key_fit() {
         let folder = Folder::new();
         let mut tls = folder.follow().await;
-        let current = tls.current.subscribe();
+        let current = tls.files().current.subscribe();
         assert_eq!(tls.look().await, None);
         let Issued { pem, key, .. } = localhost();
         folder.put("certificate", &pem);
@@ -186,7 +169,7 @@ mod tests {
         let whole = format!("{half}{}", Authority::new().pem);
         folder.put(name, &whole);
         let mut tls = folder.follow().await;
-        let current = tls.current.subscribe();
+        let current = tls.files().current.subscribe();
         // The file is written anew while looks are taken: its first half is as good a list as the whole.
         folder.put(name, &half);
         assert_eq!(tls.look().await, None);
@@ -209,7 +192,7 @@ mod tests {
     async fn files_that_stay_broken_are_told_once_and_the_former_stay() {
         let folder = Folder::new();
         let mut tls = folder.follow().await;
-        let current = tls.current.subscribe();
+        let current = tls.files().current.subscribe();
         let told = async |tls: &mut FollowedTls| {
             assert_eq!(tls.look().await, None);
             let error = tls.look().await.unwrap().unwrap_err();
