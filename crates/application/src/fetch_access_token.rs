@@ -12,20 +12,20 @@ use ig_domain::{
 };
 use time::OffsetDateTime;
 
-use crate::{DeadToken, RefreshAccount, RefreshAccountError, RefreshedAccount};
+use crate::{DeadToken, Ports, RefreshAccount, RefreshAccountError, RefreshedAccount};
 
 /// Hands out tokens.
 pub struct FetchAccessToken {
     /// Store of accounts and tokens.
-    pub accounts: Arc<dyn AccountReader>,
+    accounts: Arc<dyn AccountReader>,
     /// Log of the tokens that were handed out, with their recipients.
-    pub audit: Arc<dyn AuditLog>,
+    audit: Arc<dyn AuditLog>,
     /// Use case that renews a token whose remaining lifetime is too short.
-    pub refresh: Arc<RefreshAccount>,
+    refresh: Arc<RefreshAccount>,
     /// Business time.
-    pub clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
     /// Source of the ids of audit entries.
-    pub ids: Arc<dyn Ids>,
+    ids: Arc<dyn Ids>,
 }
 
 /// Arguments of [`FetchAccessToken::execute`].
@@ -94,6 +94,18 @@ pub enum NotRenewed {
 type Living = (InstagramAccount, LongLivedToken);
 
 impl FetchAccessToken {
+    /// Hands out tokens over `ports`, and renews them by `refresh`.
+    #[must_use]
+    pub fn new(ports: &Ports, refresh: Arc<RefreshAccount>) -> Self {
+        Self {
+            accounts: ports.store.accounts.clone(),
+            audit: ports.store.audit.clone(),
+            refresh,
+            clock: ports.clock.clone(),
+            ids: ports.ids.clone(),
+        }
+    }
+
     /// Hands out the account's token. One that lives long enough is handed out at once, without a call to Instagram and
     /// without a wait for another's renewal; any other one is renewed first, where it can be.
     ///

@@ -12,6 +12,7 @@ mod lease_extension;
 mod lease_wait;
 mod link_account;
 mod list_accounts;
+mod ports;
 mod refresh_account;
 mod retry;
 mod single_flight;
@@ -27,6 +28,7 @@ pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
+pub use ports::{Ports, StorePorts};
 pub use refresh_account::{
     DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::error::LinkAccountError;
 pub use self::work::LinkWork;
+use crate::Ports;
 use crate::single_flight::SingleFlight;
 
 /// A linked account, as answered to the caller.
@@ -39,10 +40,10 @@ struct Call {
 }
 
 impl LinkAccount {
-    /// Runs `work` in tasks that `tracker` waits for.
+    /// Links over `ports`, in tasks that `tracker` waits for.
     #[must_use]
-    pub fn new(work: LinkWork, tracker: TaskTracker) -> Self {
-        Self { work: Arc::new(work), flights: SingleFlight::new(tracker) }
+    pub fn new(ports: &Ports, tracker: TaskTracker) -> Self {
+        Self { work: Arc::new(LinkWork::new(ports)), flights: SingleFlight::new(tracker) }
     }
 
     /// Finishes the link, or joins the call that is finishing it. Dropping the future ends the waiting, not the work:

@@ -9,6 +9,7 @@ use ig_domain::{AccountId, AccountView, OwnerScope};
 use tokio_util::task::TaskTracker;
 
 pub use self::work::RefreshWork;
+use crate::Ports;
 use crate::single_flight::SingleFlight;
 
 /// Outcome of a refresh for a token that lives.
@@ -66,11 +67,14 @@ pub struct RefreshAccount {
 }
 
 impl RefreshAccount {
-    /// Runs `work` in tasks that `tracker` waits for.
+    /// Refreshes over `ports`, in tasks that `tracker` waits for.
     #[must_use]
-    pub fn new(work: RefreshWork, tracker: TaskTracker) -> Self {
-        let accounts = Arc::clone(&work.accounts);
-        Self { accounts, work: Arc::new(work), flights: SingleFlight::new(tracker) }
+    pub fn new(ports: &Ports, tracker: TaskTracker) -> Self {
+        Self {
+            accounts: ports.store.accounts.clone(),
+            work: Arc::new(RefreshWork::new(ports)),
+            flights: SingleFlight::new(tracker),
+        }
     }
 
     /// Refreshes the account, if its owner is one of `owners`, or joins the call that does. Dropping the future ends

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use ig_domain::ports::{AccountWriter, Clock, LinkAttempts, StoreError};
 
+use crate::Ports;
+
 /// Maximum number of rows of each kind that one round touches, so that it never holds the store for long.
 const MAX_ROUND_ROWS: u64 = 500;
 
@@ -18,6 +20,16 @@ pub struct Sweep {
 }
 
 impl Sweep {
+    /// Sweeps over `ports`.
+    #[must_use]
+    pub fn new(ports: &Ports) -> Self {
+        Self {
+            accounts: ports.store.account_writer.clone(),
+            attempts: ports.store.link_attempts.clone(),
+            clock: ports.clock.clone(),
+        }
+    }
+
     /// Runs one round; returns the number of rows touched.
     ///
     /// # Errors

@@ -1,13 +1,16 @@
 //! The RPCs: parse, execute, convert.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ig_application::{
-    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, ListAccounts,
+    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, ListAccounts, Ports,
     RefreshAccount, UnlinkAccount, UnlinkAccountError,
 };
+use ig_domain::RedirectUri;
 use ig_proto::v1;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountService;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use crate::calls::Context;
@@ -17,21 +20,57 @@ use crate::status::ToStatus as _;
 /// Use cases behind the RPCs.
 pub struct UseCases {
     /// `BeginLink`.
-    pub begin_link: BeginLink,
+    begin_link: BeginLink,
     /// `Link`.
-    pub link: LinkAccount,
+    link: LinkAccount,
     /// `Get`.
-    pub get: GetAccount,
+    get: GetAccount,
     /// `BatchGet`.
-    pub batch_get: GetAccounts,
+    batch_get: GetAccounts,
     /// `List`.
-    pub list: ListAccounts,
+    list: ListAccounts,
     /// `Refresh`.
-    pub refresh: Arc<RefreshAccount>,
+    refresh: Arc<RefreshAccount>,
     /// `FetchAccessToken`.
-    pub fetch_access_token: FetchAccessToken,
+    fetch_access_token: FetchAccessToken,
     /// `Unlink`.
-    pub unlink: UnlinkAccount,
+    unlink: UnlinkAccount,
+}
+
+impl UseCases {
+    /// All use cases over `ports`. A link goes to one of `redirect_uris`, or to any where there are none, and its state
+    /// lives for `state_ttl`. `tracker` waits for work that outlives its caller.
+    #[must_use]
+    pub fn new(
+        ports: &Ports,
+        redirect_uris: Vec<RedirectUri>,
+        state_ttl: Duration,
+        tracker: &TaskTracker,
+    ) -> Self {
+        let (accounts, clock) = (&ports.store.accounts, &ports.clock);
+        let refresh = Arc::new(RefreshAccount::new(ports, tracker.clone()));
+        Self {
+            begin_link: BeginLink {
+                accounts: accounts.clone(),
+                pending_links: ports.store.pending_links.clone(),
+                instagram: ports.instagram.clone(),
+                clock: clock.clone(),
+                ids: ports.ids.clone(),
+                redirect_uris,
+                state_ttl,
+            },
+            link: LinkAccount::new(ports, tracker.clone()),
+            get: GetAccount { accounts: accounts.clone(), clock: clock.clone() },
+            batch_get: GetAccounts { accounts: accounts.clone(), clock: clock.clone() },
+            list: ListAccounts { accounts: accounts.clone(), clock: clock.clone() },
+            fetch_access_token: FetchAccessToken::new(ports, refresh.clone()),
+            refresh,
+            unlink: UnlinkAccount {
+                accounts: accounts.clone(),
+                account_writer: ports.store.account_writer.clone(),
+            },
+        }
+    }
 }
 
 #[tonic::async_trait]

@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
-use ig_application::Sweep;
-use ig_domain::ports::Clock;
-use ig_grpc_server::{ServeError, ServerSettings};
+use ig_application::{Ports, Sweep};
+use ig_domain::ports::{Clock, StoreProbe};
+use ig_grpc_server::{ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -30,7 +30,7 @@ use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::sweeping::{shrink_log_forever, sweep_forever};
 use crate::tls::{FollowedTls, TlsFiles};
-use crate::wiring::{self, Adapters};
+use crate::wiring;
 
 /// Serves until SIGTERM or SIGINT. `FAILURE` when something under way had to be given up.
 ///
@@ -51,10 +51,10 @@ pub(crate) async fn run(
     let meters = Meters::new(lost_log_lines);
     Probes::of(&meters).start(config.metrics_listen).await?;
 
-    let (preparation, adapters) = wire(&mut config, &database, clock, &meters)?;
+    let Wired { preparation, ports, probe } = wire(&mut config, &database, clock, &meters)?;
     let rest = preparation.begin().await?;
     let tasks = Tasks {
-        sweep: adapters.sweep(),
+        sweep: Sweep::new(&ports),
         missing_keys: MissingKeys {
             keys: Arc::clone(&preparation.keys),
             store: Arc::clone(&preparation.key_checks),
@@ -65,7 +65,7 @@ pub(crate) async fn run(
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut serving = Box::pin(ig_grpc_server::serve(
         listener,
-        adapters.use_cases(config.redirect_uris, config.state_ttl, &tracker),
+        UseCases::new(&ports, config.redirect_uris, config.state_ttl, &tracker),
         ServerSettings {
             reflection: config.reflection,
             callers: callers.port(),
@@ -75,7 +75,7 @@ pub(crate) async fn run(
             meters: meters.server,
             tls: tls.as_ref().map(FollowedTls::current),
         },
-        adapters.probe(),
+        probe,
         stop.clone().cancelled_owned(),
     ));
     tokio::select! {
@@ -120,13 +120,20 @@ fn with_place_for_keys(
     if has_keys { Ok(database) } else { Err(InvalidSettings::no_keys()) }
 }
 
-/// Makes the preparation of the database, and the adapters of the use cases.
+/// The parts of a process that stand on its store.
+struct Wired {
+    preparation: Preparation,
+    ports: Ports,
+    probe: Arc<dyn StoreProbe>,
+}
+
+/// Makes the preparation of the database, and the ports of the use cases.
 fn wire(
     config: &mut ServeConfig,
     database: &Arc<Database>,
     clock: Arc<dyn Clock>,
     meters: &Meters,
-) -> anyhow::Result<(Preparation, Adapters)> {
+) -> anyhow::Result<Wired> {
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let (app_id, meter) = (config.instagram.app_id.clone(), meters.store.clone());
     let store = SeaOrmStore::new(Arc::clone(database), app_id, keys.clone(), meter);
@@ -138,7 +145,8 @@ fn wire(
         key_checks: store.clone(),
     };
     let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
-    Ok((preparation, Adapters::new(store, instagram, clock, meters)))
+    let ports = wiring::ports(store.clone(), instagram, clock, meters);
+    Ok(Wired { preparation, ports, probe: store })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

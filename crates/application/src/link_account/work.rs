@@ -14,6 +14,7 @@ use ig_domain::{
 };
 
 use super::{LinkAccountError, LinkedAccount};
+use crate::Ports;
 use crate::lease_extension::while_extending;
 use crate::lease_wait::LeaseWait;
 use crate::retry::retry;
@@ -22,19 +23,19 @@ use crate::retry::retry;
 /// port; the same presentation then goes on from what is stored.
 pub struct LinkWork {
     /// Store of accounts.
-    pub accounts: Arc<dyn AccountReader>,
+    accounts: Arc<dyn AccountReader>,
     /// Store of states.
-    pub pending_links: Arc<dyn PendingLinks>,
+    pending_links: Arc<dyn PendingLinks>,
     /// Store of attempts.
-    pub attempts: Arc<dyn LinkAttempts>,
+    attempts: Arc<dyn LinkAttempts>,
     /// Instagram.
-    pub instagram: Arc<dyn Instagram>,
+    instagram: Arc<dyn Instagram>,
     /// Business time.
-    pub clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
     /// Real time, for waiting.
-    pub timer: Arc<dyn Timer>,
+    timer: Arc<dyn Timer>,
     /// Source of lease holders and account ids.
-    pub ids: Arc<dyn Ids>,
+    ids: Arc<dyn Ids>,
 }
 
 /// Result of taking up an attempt.
@@ -69,6 +70,20 @@ impl Setback {
 }
 
 impl LinkWork {
+    /// The work over `ports`.
+    #[must_use]
+    pub fn new(ports: &Ports) -> Self {
+        Self {
+            accounts: ports.store.accounts.clone(),
+            pending_links: ports.store.pending_links.clone(),
+            attempts: ports.store.link_attempts.clone(),
+            instagram: ports.instagram.clone(),
+            clock: ports.clock.clone(),
+            timer: ports.timer.clone(),
+            ids: ports.ids.clone(),
+        }
+    }
+
     /// Carries the presentation's attempt to its end, or waits for the holder that does.
     ///
     /// # Errors

@@ -11,25 +11,26 @@ use ig_domain::{AccountId, LeaseHolder};
 
 use self::leased::LeasedRefresh;
 use super::{RefreshAccountError, RefreshedAccount};
+use crate::Ports;
 use crate::lease_wait::LeaseWait;
 
 /// The work of [`RefreshAccount`](super::RefreshAccount): a future that may be dropped between any two calls
 /// to a port.
 pub struct RefreshWork {
     /// Reads accounts and tokens.
-    pub accounts: Arc<dyn AccountReader>,
+    accounts: Arc<dyn AccountReader>,
     /// Stores changed accounts and renewed tokens.
-    pub account_writer: Arc<dyn AccountWriter>,
+    account_writer: Arc<dyn AccountWriter>,
     /// Leases, which make the work one holder's at a time.
-    pub leases: Arc<dyn RenewalLeases>,
+    leases: Arc<dyn RenewalLeases>,
     /// Instagram.
-    pub instagram: Arc<dyn Instagram>,
+    instagram: Arc<dyn Instagram>,
     /// Business time.
-    pub clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
     /// Real time, for waiting.
-    pub timer: Arc<dyn Timer>,
+    timer: Arc<dyn Timer>,
     /// Source of lease holders.
-    pub ids: Arc<dyn Ids>,
+    ids: Arc<dyn Ids>,
 }
 
 /// Reason for which held work did not come to an answer.
@@ -47,6 +48,20 @@ impl<E: Into<RefreshAccountError>> From<E> for Setback {
 }
 
 impl RefreshWork {
+    /// The work over `ports`.
+    #[must_use]
+    pub fn new(ports: &Ports) -> Self {
+        Self {
+            accounts: ports.store.accounts.clone(),
+            account_writer: ports.store.account_writer.clone(),
+            leases: ports.store.renewal_leases.clone(),
+            instagram: ports.instagram.clone(),
+            clock: ports.clock.clone(),
+            timer: ports.timer.clone(),
+            ids: ports.ids.clone(),
+        }
+    }
+
     /// Refreshes the account, or waits for the holder that does and answers its result.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_application::{
     FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
-    NotRenewed, RefreshAccount, RefreshWork,
+    NotRenewed, Ports, RefreshAccount, StorePorts,
 };
 use ig_domain::ports::{
     AuditLog, AuditPage, Cause, Ids as _, InstagramErrorKind, MockInstagram, RenewalLeases as _,
@@ -16,12 +16,12 @@ use ig_domain::{
     AccountStatus, AuditEntry, InstagramAccount, OwnerScope, ReauthorizationReason, Recipient,
 };
 use ig_test_support::builders::{START, account, parsed, profile};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
+use ig_test_support::{MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
 use crate::instagram_script::{Readings, failure, reads, refusal, renews, throttled};
-use crate::{store_with, stored};
+use crate::{ports, store_with, stored};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -30,30 +30,12 @@ fn linked() -> InstagramAccount {
 }
 
 fn use_case(store: &MemoryStore, instagram: MockInstagram, age: Duration) -> FetchAccessToken {
-    use_case_of(store, Arc::new(store.clone()), instagram, age)
+    use_case_over(&ports(store, instagram, age))
 }
 
-fn use_case_of(
-    store: &MemoryStore,
-    audit: Arc<dyn AuditLog>,
-    instagram: MockInstagram,
-    age: Duration,
-) -> FetchAccessToken {
-    let clock = FakeClock::at(START);
-    clock.advance(age);
-    let (clock, ids) = (Arc::new(clock), Arc::new(SequentialIds::default()));
-    let accounts = Arc::new(store.clone());
-    let work = RefreshWork {
-        accounts: accounts.clone(),
-        account_writer: accounts.clone(),
-        leases: Arc::new(store.clone()),
-        instagram: Arc::new(instagram),
-        clock: clock.clone(),
-        timer: Arc::new(FakeTimer::new()),
-        ids: ids.clone(),
-    };
-    let refresh = Arc::new(RefreshAccount::new(work, TaskTracker::new()));
-    FetchAccessToken { accounts, audit, refresh, clock, ids }
+fn use_case_over(ports: &Ports) -> FetchAccessToken {
+    let refresh = RefreshAccount::new(ports, TaskTracker::new());
+    FetchAccessToken::new(ports, Arc::new(refresh))
 }
 
 fn asks_for(min_ttl: Duration) -> FetchAccessTokenCommand {
@@ -251,7 +233,9 @@ impl AuditLog for Full {
 #[tokio::test]
 async fn no_token_leaves_that_is_not_written_down() {
     let store = store_with(&linked()).await;
-    let use_case = use_case_of(&store, Arc::new(Full), MockInstagram::new(), DAY);
+    let ports = ports(&store, MockInstagram::new(), DAY);
+    let full = StorePorts { audit: Arc::new(Full), ..ports.store.clone() };
+    let use_case = use_case_over(&Ports { store: full, ..ports });
     let refused = use_case.execute(asks_for(Duration::ZERO), ()).await;
     let Err(FetchAccessTokenError::Store(error)) = refused else { panic!("{refused:?}") };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");

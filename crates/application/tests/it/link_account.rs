@@ -1,9 +1,8 @@
 //! Tests of finishing a link: the account that it becomes, and the reasons that refuse it for good.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
+use ig_application::{LinkAccount, LinkAccountError, LinkedAccount};
 use ig_domain::ports::{
     InstagramErrorKind, LinkAttempts as _, MockInstagram, PendingLinks as _, StoreError,
 };
@@ -11,30 +10,19 @@ use ig_domain::{
     AccountType, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkRefusal,
     PendingLink, Profile, ReauthorizationReason, RequestedScopes, Scope, StateRejection,
 };
+use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, account, grant, pending_link, presentation, profile};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
 use crate::instagram_script::{exchanges, extends, failure, reads, refusal, throttled};
-use crate::{empty_store, store_with, stored};
+use crate::{empty_store, ports, store_with, stored};
 
 /// A minute after everything that a test has stored before.
 const LATER: Duration = Duration::from_mins(1);
 
 fn use_case(store: &MemoryStore, instagram: MockInstagram, after: Duration) -> LinkAccount {
-    let clock = FakeClock::at(START);
-    clock.advance(after);
-    let work = LinkWork {
-        accounts: Arc::new(store.clone()),
-        pending_links: Arc::new(store.clone()),
-        attempts: Arc::new(store.clone()),
-        instagram: Arc::new(instagram),
-        clock: Arc::new(clock),
-        timer: Arc::new(FakeTimer::new()),
-        ids: Arc::new(SequentialIds::default()),
-    };
-    LinkAccount::new(work, TaskTracker::new())
+    LinkAccount::new(&ports(store, instagram, after), TaskTracker::new())
 }
 
 /// Links `code` under a state that was made as `pending` says.

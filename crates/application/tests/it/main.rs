@@ -12,11 +12,28 @@ mod refresh_account;
 mod refresh_outages;
 mod slow_instagram;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_application::{Ports, StorePorts};
 use ig_domain::ports::Ids as _;
-use ig_domain::ports::{AccountReader as _, CompletedLink, LinkAttempts, PendingLinks};
+use ig_domain::ports::{AccountReader as _, CompletedLink, Instagram, LinkAttempts, PendingLinks};
 use ig_domain::{InstagramAccount, LinkAttempt};
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, presentation};
-use ig_test_support::{MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
+
+/// The ports of this store and this Instagram, so long after the start.
+fn ports(store: &MemoryStore, instagram: impl Instagram + 'static, after: Duration) -> Ports {
+    let clock = FakeClock::at(START);
+    clock.advance(after);
+    Ports {
+        store: StorePorts::of(Arc::new(store.clone())),
+        instagram: Arc::new(instagram),
+        clock: Arc::new(clock),
+        timer: Arc::new(FakeTimer::new()),
+        ids: Arc::new(SequentialIds::default()),
+    }
+}
 
 /// A store that keeps this account under the token `IGAA-first`.
 async fn store_with(account: &InstagramAccount) -> MemoryStore {

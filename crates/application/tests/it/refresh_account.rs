@@ -1,37 +1,25 @@
 //! Tests of refreshing an account: its token is renewed, is dead, or stays as it is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use ig_application::{RefreshAccount, RefreshAccountError, RefreshWork, TokenOutcome};
+use ig_application::{RefreshAccount, RefreshAccountError, TokenOutcome};
 use ig_domain::ports::{InstagramErrorKind, LEASE, MockInstagram, RenewalLeases as _};
 use ig_domain::{
     AccountStatus, InstagramAccount, LeaseHolder, OwnerScope, Profile, ReauthorizationReason,
 };
+use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, account, profile};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
 use crate::instagram_script::{Readings, failure, reads, refusal, renews, throttled};
-use crate::{store_with, stored};
+use crate::{ports, store_with, stored};
 
 const DAY: Duration = Duration::from_hours(24);
 
 fn use_case(store: &MemoryStore, instagram: MockInstagram, age: Duration) -> RefreshAccount {
-    let clock = FakeClock::at(START);
-    clock.advance(age);
-    let work = RefreshWork {
-        accounts: Arc::new(store.clone()),
-        account_writer: Arc::new(store.clone()),
-        leases: Arc::new(store.clone()),
-        instagram: Arc::new(instagram),
-        clock: Arc::new(clock),
-        timer: Arc::new(FakeTimer::new()),
-        ids: Arc::new(SequentialIds::default()),
-    };
-    RefreshAccount::new(work, TaskTracker::new())
+    RefreshAccount::new(&ports(store, instagram, age), TaskTracker::new())
 }
 
 fn linked() -> InstagramAccount {

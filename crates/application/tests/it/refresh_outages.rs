@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use ig_application::{RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome};
+use ig_application::{
+    Ports, RefreshAccountError, RefreshWork, RefreshedAccount, StorePorts, TokenOutcome,
+};
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, Cause, MockInstagram, MockRenewalLeases,
     RenewalLeases, StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore};
 use rstest::rstest;
 use time::OffsetDateTime;
 
 use crate::instagram_script::{reads, refusal, renews};
-use crate::{store_with, stored};
+use crate::{ports, store_with, stored};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -142,19 +144,15 @@ async fn refresh(
     faults: Faults,
     instagram: MockInstagram,
 ) -> Result<RefreshedAccount, RefreshAccountError> {
-    let clock = FakeClock::at(START);
-    clock.advance(DAY);
     let flaky = Arc::new(Flaky { store: store.clone(), faults, calls: Mutex::default() });
-    let work = RefreshWork {
+    let ports = ports(store, instagram, DAY);
+    let store = StorePorts {
         accounts: flaky.clone(),
         account_writer: flaky.clone(),
-        leases: flaky,
-        instagram: Arc::new(instagram),
-        clock: Arc::new(clock),
-        timer: Arc::new(FakeTimer::new()),
-        ids: Arc::new(SequentialIds::default()),
+        renewal_leases: flaky,
+        ..ports.store.clone()
     };
-    work.run(linked().id).await
+    RefreshWork::new(&Ports { store, ..ports }).run(linked().id).await
 }
 
 #[rstest]
@@ -255,16 +253,10 @@ async fn a_minute_of_slow_looks_is_a_minute(#[case] is_had: fn(usize) -> bool) {
     leases.expect_release().returning(|_, _| Ok(()));
     let mut instagram = MockInstagram::new();
     instagram.expect_renew_token().returning(|_| Err(refusal()));
-    let store = store_with(&linked()).await;
-    let work = RefreshWork {
-        accounts: Arc::new(store.clone()),
-        account_writer: Arc::new(store),
-        leases: Arc::new(leases),
-        instagram: Arc::new(instagram),
-        clock: Arc::new(clock),
-        timer: Arc::new(timer),
-        ids: Arc::new(SequentialIds::default()),
-    };
+    let ports = ports(&store_with(&linked()).await, instagram, DAY);
+    let store = StorePorts { renewal_leases: Arc::new(leases), ..ports.store.clone() };
+    let (clock, timer) = (Arc::new(clock), Arc::new(timer));
+    let work = RefreshWork::new(&Ports { store, clock, timer, ..ports });
     let refused = work.run(linked().id).await;
     assert!(matches!(refused, Err(RefreshAccountError::Store(StoreError::Unavailable(_)))));
     assert_eq!(looks.load(Ordering::Relaxed), 15);

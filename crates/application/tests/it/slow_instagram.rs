@@ -1,6 +1,5 @@
 //! An Instagram that takes longer than a lease lasts: the holder that waits for it keeps the lease.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,11 +12,11 @@ use ig_domain::{
     AuthorizationCode, GrantedScopes, LeaseHolder, LongLivedToken, Profile, RedirectUri,
     RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
 };
+use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, account, pending_link, presentation, profile};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
 
 use crate::instagram_script::{exchanges, extends, reads, renews};
-use crate::{empty_store, store_with};
+use crate::{empty_store, ports, store_with};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -90,20 +89,10 @@ impl Instagram for Slow {
 #[tokio::test]
 async fn a_refresh_keeps_its_lease() {
     let store = store_with(&account(1, "", START)).await;
-    let clock = FakeClock::at(START);
-    clock.advance(DAY);
     let mut answers = MockInstagram::new();
     renews(&mut answers, Ok(()));
     reads(&mut answers, vec![Ok(profile(1))]);
-    let work = RefreshWork {
-        accounts: Arc::new(store.clone()),
-        account_writer: Arc::new(store.clone()),
-        leases: Arc::new(store.clone()),
-        instagram: Arc::new(Slow { answers, store }),
-        clock: Arc::new(clock),
-        timer: Arc::new(FakeTimer::new()),
-        ids: Arc::new(SequentialIds::default()),
-    };
+    let work = RefreshWork::new(&ports(&store, Slow { answers, store: store.clone() }, DAY));
     let refreshed = work.run(account(1, "", START).id).await.unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
 }
@@ -116,15 +105,8 @@ async fn a_link_keeps_its_lease() {
     exchanges(&mut answers, GrantedScopes::Unknown);
     extends(&mut answers);
     reads(&mut answers, vec![Ok(profile(1))]);
-    let work = LinkWork {
-        accounts: Arc::new(store.clone()),
-        pending_links: Arc::new(store.clone()),
-        attempts: Arc::new(store.clone()),
-        instagram: Arc::new(Slow { answers, store }),
-        clock: Arc::new(FakeClock::at(START)),
-        timer: Arc::new(FakeTimer::new()),
-        ids: Arc::new(SequentialIds::default()),
-    };
+    let slow = Slow { answers, store: store.clone() };
+    let work = LinkWork::new(&ports(&store, slow, Duration::ZERO));
     let linked = work.run(&presentation("code", "state", "")).await.unwrap();
     assert!(linked.created);
 }

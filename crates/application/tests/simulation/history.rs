@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use crate::invariants::Invariants;
-use crate::ports::Ports;
+use crate::ports::Replica;
 use crate::world::World;
 
 const REPLICAS: usize = 3;
@@ -175,16 +175,7 @@ impl History {
     }
 
     fn link(&self, presented: Presentation) -> Task {
-        let ports = Arc::new(Ports(Arc::clone(&self.world)));
-        let work = LinkWork {
-            accounts: ports.clone(),
-            pending_links: ports.clone(),
-            attempts: ports.clone(),
-            instagram: ports.clone(),
-            clock: ports.clone(),
-            timer: ports.clone(),
-            ids: ports,
-        };
+        let work = LinkWork::new(&Replica::ports(&self.world));
         Box::pin(async move { Answer::Linked(name(&presented), work.run(&presented).await) })
     }
 
@@ -194,27 +185,13 @@ impl History {
     }
 
     fn refresh_work(&self) -> RefreshWork {
-        let ports = Arc::new(Ports(Arc::clone(&self.world)));
-        RefreshWork {
-            accounts: ports.clone(),
-            account_writer: ports.clone(),
-            leases: ports.clone(),
-            instagram: ports.clone(),
-            clock: ports.clone(),
-            timer: ports.clone(),
-            ids: ports,
-        }
+        RefreshWork::new(&Replica::ports(&self.world))
     }
 
     fn fetch(&mut self, id: AccountId) -> Task {
-        let ports = Arc::new(Ports(Arc::clone(&self.world)));
-        let fetch = FetchAccessToken {
-            accounts: ports.clone(),
-            audit: ports.clone(),
-            refresh: Arc::new(RefreshAccount::new(self.refresh_work(), TaskTracker::new())),
-            clock: ports.clone(),
-            ids: ports,
-        };
+        let ports = Replica::ports(&self.world);
+        let refresh = Arc::new(RefreshAccount::new(&ports, TaskTracker::new()));
+        let fetch = FetchAccessToken::new(&ports, refresh);
         self.fetches += 1;
         let request_id: RequestId = parsed(&format!("req-{}", self.fetches));
         let recipient = Recipient {

@@ -14,7 +14,7 @@ use ig_domain::{
 use ig_test_support::builders::{long_lived, parsed, profile};
 use time::OffsetDateTime;
 
-use crate::ports::Ports;
+use crate::ports::Replica;
 use crate::world::point;
 
 /// State of the simulated Instagram.
@@ -137,7 +137,7 @@ enum Way {
     Gibberish,
 }
 
-impl Ports {
+impl Replica {
     fn way(&self) -> Way {
         if !self.0.trouble(3) {
             return Way::Well;
@@ -214,7 +214,7 @@ impl Ports {
 }
 
 #[async_trait]
-impl Instagram for Ports {
+impl Instagram for Replica {
     fn authorization_url(
         &self,
         _redirect_uri: &RedirectUri,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, AuditPage, Cause, Clock,
     CompletedLink, Ids, LinkAttempts, PendingLinks, RenewalLeases, StoreError, Timer,
@@ -17,15 +18,26 @@ use time::OffsetDateTime;
 
 use crate::world::{Fate, World, point};
 
-/// All ports of one replica.
-#[derive(Clone)]
-pub(crate) struct Ports(pub(crate) Arc<World>);
+/// One replica, as each of its ports.
+pub(crate) struct Replica(pub(crate) Arc<World>);
 
 fn unavailable() -> StoreError {
     StoreError::Unavailable(Cause::new("lost on the way"))
 }
 
-impl Ports {
+impl Replica {
+    /// The ports of a replica in this world.
+    pub(crate) fn ports(world: &Arc<World>) -> Ports {
+        let replica = Arc::new(Self(Arc::clone(world)));
+        Ports {
+            store: StorePorts::of(replica.clone()),
+            instagram: replica.clone(),
+            clock: replica.clone(),
+            timer: replica.clone(),
+            ids: replica,
+        }
+    }
+
     async fn store<T: Send>(
         &self,
         name: &str,
@@ -48,7 +60,7 @@ impl Ports {
 }
 
 #[async_trait]
-impl AccountReader for Ports {
+impl AccountReader for Replica {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
         self.store("find account", AccountReader::find(&self.0.store, key)).await
     }
@@ -73,7 +85,7 @@ impl AccountReader for Ports {
 }
 
 #[async_trait]
-impl AccountWriter for Ports {
+impl AccountWriter for Replica {
     async fn update(
         &self,
         account: &InstagramAccount,
@@ -103,7 +115,7 @@ impl AccountWriter for Ports {
 }
 
 #[async_trait]
-impl PendingLinks for Ports {
+impl PendingLinks for Replica {
     async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError> {
         self.store("insert state", self.0.store.insert(pending)).await
     }
@@ -114,7 +126,7 @@ impl PendingLinks for Ports {
 }
 
 #[async_trait]
-impl LinkAttempts for Ports {
+impl LinkAttempts for Replica {
     async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
         self.store("find attempt", LinkAttempts::find(&self.0.store, code)).await
     }
@@ -165,7 +177,7 @@ impl LinkAttempts for Ports {
 }
 
 #[async_trait]
-impl RenewalLeases for Ports {
+impl RenewalLeases for Replica {
     async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
         self.store("claim renewal", RenewalLeases::claim(&self.0.store, account, holder)).await
     }
@@ -180,7 +192,7 @@ impl RenewalLeases for Ports {
 }
 
 #[async_trait]
-impl AuditLog for Ports {
+impl AuditLog for Replica {
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         self.store("record", self.0.store.record(entry)).await
     }
@@ -190,14 +202,14 @@ impl AuditLog for Ports {
     }
 }
 
-impl Clock for Ports {
+impl Clock for Replica {
     fn now(&self) -> OffsetDateTime {
         self.0.clock.now()
     }
 }
 
 #[async_trait]
-impl Timer for Ports {
+impl Timer for Replica {
     fn now(&self) -> Instant {
         let passed = self.0.clock.now() - START;
         self.0.begin + Duration::try_from(passed).unwrap_or_default()
@@ -208,7 +220,7 @@ impl Timer for Ports {
     }
 }
 
-impl Ids for Ports {
+impl Ids for Replica {
     fn account_id(&self, now: OffsetDateTime) -> AccountId {
         self.0.ids.account_id(now)
     }

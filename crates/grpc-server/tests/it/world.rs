@@ -10,10 +10,7 @@ use async_trait::async_trait;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use ig_application::{
-    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, LinkWork, ListAccounts,
-    RefreshAccount, RefreshWork, UnlinkAccount,
-};
+use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, Callers, CodeExchange, Instagram, MockInstagram,
     StoreError, StoreProbe,
@@ -102,53 +99,16 @@ impl World {
     }
 
     fn use_cases(&self) -> UseCases {
-        let ids = Arc::new(SequentialIds::default());
-        let clock = Arc::new(self.clock.clone());
-        let store = Arc::new(self.store.clone());
-        let tracker = TaskTracker::new();
-        let link = LinkWork {
-            accounts: self.accounts.clone(),
-            pending_links: store.clone(),
-            attempts: store.clone(),
+        let store = StorePorts::of(Arc::new(self.store.clone()));
+        let ports = Ports {
+            store: StorePorts { accounts: self.accounts.clone(), ..store },
             instagram: self.instagram.clone(),
-            clock: clock.clone(),
+            clock: Arc::new(self.clock.clone()),
             timer: Arc::new(FakeTimer::new()),
-            ids: ids.clone(),
+            ids: Arc::new(SequentialIds::default()),
         };
-        let refresh = RefreshWork {
-            accounts: self.accounts.clone(),
-            account_writer: store.clone(),
-            leases: store.clone(),
-            instagram: self.instagram.clone(),
-            clock: clock.clone(),
-            timer: Arc::new(FakeTimer::new()),
-            ids: ids.clone(),
-        };
-        let refresh = Arc::new(RefreshAccount::new(refresh, tracker.clone()));
-        UseCases {
-            begin_link: BeginLink {
-                accounts: self.accounts.clone(),
-                pending_links: store.clone(),
-                instagram: self.instagram.clone(),
-                clock: clock.clone(),
-                ids: ids.clone(),
-                redirect_uris: self.redirect_uris.clone(),
-                state_ttl: Duration::from_mins(15),
-            },
-            link: LinkAccount::new(link, tracker),
-            get: GetAccount { accounts: self.accounts.clone(), clock: clock.clone() },
-            batch_get: GetAccounts { accounts: self.accounts.clone(), clock: clock.clone() },
-            list: ListAccounts { accounts: self.accounts.clone(), clock: clock.clone() },
-            fetch_access_token: FetchAccessToken {
-                accounts: self.accounts.clone(),
-                audit: store.clone(),
-                refresh: refresh.clone(),
-                clock,
-                ids,
-            },
-            refresh,
-            unlink: UnlinkAccount { accounts: self.accounts.clone(), account_writer: store },
-        }
+        let state_ttl = Duration::from_mins(15);
+        UseCases::new(&ports, self.redirect_uris.clone(), state_ttl, &TaskTracker::new())
     }
 
     /// Serves on a free port.

@@ -1,0 +1,64 @@
+//! The ports of one process, as the use cases take them.
+
+use std::sync::Arc;
+
+use ig_domain::ports::{
+    AccountReader, AccountWriter, AuditLog, Clock, Ids, Instagram, LinkAttempts, PendingLinks,
+    RenewalLeases, Timer,
+};
+
+/// All ports of the use cases. Each use case keeps those that it needs.
+#[derive(Clone)]
+pub struct Ports {
+    /// The store.
+    pub store: StorePorts,
+    /// Instagram.
+    pub instagram: Arc<dyn Instagram>,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Real time, for waiting.
+    pub timer: Arc<dyn Timer>,
+    /// Ids and randomness.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// The ports of the store, which one store may fill or several.
+#[derive(Clone)]
+pub struct StorePorts {
+    /// Accounts and tokens, to read.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Accounts and tokens, to change.
+    pub account_writer: Arc<dyn AccountWriter>,
+    /// States of links that have begun.
+    pub pending_links: Arc<dyn PendingLinks>,
+    /// Attempts to link.
+    pub link_attempts: Arc<dyn LinkAttempts>,
+    /// Leases on the renewal of accounts' tokens.
+    pub renewal_leases: Arc<dyn RenewalLeases>,
+    /// Log of the tokens that were handed out.
+    pub audit: Arc<dyn AuditLog>,
+}
+
+impl StorePorts {
+    /// The ports of one store.
+    #[must_use]
+    pub fn of<S>(store: Arc<S>) -> Self
+    where
+        S: AccountReader
+            + AccountWriter
+            + PendingLinks
+            + LinkAttempts
+            + RenewalLeases
+            + AuditLog
+            + 'static,
+    {
+        Self {
+            accounts: store.clone(),
+            account_writer: store.clone(),
+            pending_links: store.clone(),
+            link_attempts: store.clone(),
+            renewal_leases: store.clone(),
+            audit: store,
+        }
+    }
+}
