@@ -1,16 +1,18 @@
 //! The README and the pages in docs/ show what a reader gets.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Stack, tool};
 
-/// The example account of the documents, by its user name.
+/// The example account of the README, by its user name.
 const LINKED: &str = "harbour.bakery";
 
-/// Its id there.
-const LINKED_ID: &str = "01a20cd5-6efc-79c2-9ee9-1841ed238822";
+/// Ends of the names in answers whose values differ at every run.
+const CHANGING: [&str; 6] =
+    ["accessToken", "accountId", "Time", "state", "authorizationUrl", "requestId"];
 
 /// The README and every page in docs/, by path.
 fn pages() -> Vec<(PathBuf, String)> {
@@ -26,20 +28,20 @@ fn pages() -> Vec<(PathBuf, String)> {
     pages.into_iter().map(read).collect()
 }
 
-/// A grpcurl line of a document, and the output below it.
+/// A call of a document, by a command, and the output below it.
 struct Example {
-    arguments: String,
+    command: String,
     output: Vec<String>,
 }
 
-/// The examples that show an output.
+/// The calls in the documents, in the order in which a reader makes them.
 fn examples() -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut shown = false;
     let pages = pages();
     for line in pages.iter().flat_map(|(_, page)| page.lines()) {
-        if let Some(arguments) = line.strip_prefix("$ grpcurl ") {
-            examples.push(Example { arguments: arguments.to_owned(), output: Vec::new() });
+        if line.starts_with("$ grpcurl ") || line.starts_with("$ curl ") {
+            examples.push(Example { command: line[2..].to_owned(), output: Vec::new() });
             shown = true;
         } else if line.starts_with("```") {
             shown = false;
@@ -50,36 +52,69 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-/// A line without what differs at every run: ids of ours, times, states, request ids.
-fn lasting(line: &str) -> &str {
-    let changing = ["accessToken", "accountId", "Time", "state", "authorizationUrl", "requestId"];
-    match line.split_once("\": ") {
-        Some((name, _)) if changing.iter().any(|changes| name.ends_with(changes)) => name,
-        _ => line,
+/// Values of a run by those that the documents show in their place, so that a call has what former ones answered.
+struct Values(HashMap<String, String>);
+
+impl Values {
+    /// A command of the documents with the values of this run.
+    fn put_into(&self, command: &str) -> String {
+        let put = |command: String, (shown, ours): (&String, &String)| command.replace(shown, ours);
+        self.0.iter().fold(command.to_owned(), put)
+    }
+
+    /// Learns the words that differ between two lines; only values may.
+    fn learn(&mut self, shown: &str, printed: &str) {
+        let words = |line: &str| line.split(['"', '?', '&', '=', '#']).map(str::to_owned).collect();
+        let (shown, printed): (Vec<String>, Vec<String>) = (words(shown), words(printed));
+        assert_eq!(shown.len(), printed.len(), "{shown:?}\n{printed:?}");
+        for (shown, printed) in shown.into_iter().zip(printed).filter(|(one, other)| one != other) {
+            let value = shown.contains(|letter: char| letter.is_ascii_digit() || letter == '…');
+            assert!(value, "{shown} is printed as {printed}");
+            self.0.insert(shown, printed);
+        }
     }
 }
 
+/// Whether a line has what differs at every run: ids of ours, times, states, codes, tokens.
+fn changes(line: &str) -> bool {
+    let name = line.split_once("\": ").map_or("", |(name, _)| name);
+    let whole = ["location: ", "{\"id\":"].iter().any(|begin| line.starts_with(begin));
+    whole || CHANGING.iter().any(|end| name.ends_with(end))
+}
+
+/// Output of a command in a shell, errors included.
+fn print(command: &str) -> String {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("grpcurl() {{ \"$GRPCURL\" \"$@\"; }}; {command}"));
+    shell.env("GRPCURL", tool("GRPCURL")).env("NO_PROXY", "127.0.0.1");
+    let printed = shell.output().unwrap();
+    String::from_utf8([printed.stdout, printed.stderr].concat()).unwrap()
+}
+
 #[tokio::test]
-async fn every_grpcurl_line_of_the_documents_answers_as_shown() {
+async fn every_call_of_the_documents_answers_as_shown() {
     let Stack { sandbox, service, folder: _folder } = &Stack::start().await;
-    let account = service.linked(sandbox, "demo", LINKED).await;
+    service.linked(sandbox, "demo", LINKED).await;
+    let at = sandbox.url.trim_start_matches("http://");
+    let addresses = [
+        ("127.0.0.1:50051", service.address.clone()),
+        ("127.0.0.1:8090", at.to_owned()),
+        ("127.0.0.1%3A8090", at.replace(':', "%3A")),
+    ];
+    let mut values = Values(addresses.map(|(shown, ours)| (shown.to_owned(), ours)).into());
     let examples = examples();
-    assert_eq!(examples.len(), 6, "the documents show another number of grpcurl lines");
-    for Example { arguments, output } in examples {
-        let line = format!("\"$GRPCURL\" {arguments}").replace("127.0.0.1:50051", &service.address);
-        let line = line.replace(LINKED_ID, &account.account_id);
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(&line).env("GRPCURL", tool("GRPCURL"));
-        let printed = shell.output().unwrap();
-        let printed = [printed.stdout, printed.stderr].concat();
-        let printed = String::from_utf8(printed).unwrap();
-        if output.is_empty() {
-            assert!(printed.contains("rpc BeginLink"), "{line}\n{printed}");
-            continue;
+    assert_eq!(examples.len(), 9, "the documents show another number of calls");
+    for Example { command, output } in examples {
+        let command = values.put_into(&command);
+        let printed = print(&command);
+        assert_eq!(printed.lines().count(), output.len(), "{command}\n{printed}");
+        for (printed, shown) in printed.lines().zip(&output) {
+            if changes(shown) {
+                values.learn(shown, printed);
+            } else {
+                assert_eq!(printed, shown, "{command}");
+            }
         }
-        let printed: Vec<_> = printed.lines().map(lasting).collect();
-        let shown: Vec<_> = output.iter().map(|line| lasting(line)).collect();
-        assert_eq!(printed, shown, "{line}");
     }
 }
 
