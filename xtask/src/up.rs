@@ -37,9 +37,11 @@ pub(crate) struct Arguments {
 
 /// Builds, starts, links, prints, and serves until a stop is asked.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    check_free("--grpc", arguments.grpc)?;
-    check_free("--sandbox", arguments.sandbox)?;
-    check_free("--metrics", arguments.metrics)?;
+    check_free(&[
+        ("--grpc", arguments.grpc),
+        ("--sandbox", arguments.sandbox),
+        ("--metrics", arguments.metrics),
+    ])?;
     let grpcurl = Tools::of(workspace).grpcurl_to_type()?;
     let postgres = if arguments.postgres { Some(Postgres::obtain()?) } else { None };
     build(workspace)?;
@@ -70,13 +72,22 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     stack.serve()
 }
 
-/// Refuses an address that others could reach, or that something else listens on.
-fn check_free(flag: &str, address: SocketAddr) -> Result<()> {
-    let loopback = address.ip().is_loopback();
-    ensure!(loopback, "{flag} {address}: a demo that asks nobody who they are stays on loopback");
-    TcpListener::bind(address).with_context(|| {
-        format!("cannot listen on {address}: stop what listens there, or choose another by {flag} ADDRESS")
-    })?;
+/// Refuses an address that others could reach, and names all that cannot be listened on, by their flags.
+fn check_free(addresses: &[(&str, SocketAddr)]) -> Result<()> {
+    let (mut listeners, mut taken) = (Vec::new(), String::new());
+    for (flag, address) in addresses {
+        let loopback = address.ip().is_loopback();
+        ensure!(
+            loopback,
+            "{flag} {address}: a demo that asks nobody who they are stays on loopback"
+        );
+        match TcpListener::bind(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => taken += &format!("\n  {flag} {address}: {error}"),
+        }
+    }
+    let remedy = "stop what listens there, or choose others by these flags";
+    ensure!(taken.is_empty(), "some addresses cannot be had: {remedy}{taken}");
     Ok(())
 }
 
@@ -91,17 +102,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_named_with_its_remedy() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let error = check_free("--grpc", address).unwrap_err().to_string();
-        let remedy = "stop what listens there, or choose another by --grpc ADDRESS";
-        assert_eq!(error, format!("cannot listen on {address}: {remedy}"));
+    fn all_taken_ports_are_named_with_their_flags() {
+        let listeners = [0; 2].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [grpc, metrics] = listeners.each_ref().map(|taken| taken.local_addr().unwrap());
+        let addresses = [
+            ("--grpc", grpc),
+            ("--sandbox", "127.0.0.1:0".parse().unwrap()),
+            ("--metrics", metrics),
+        ];
+        let error = check_free(&addresses).unwrap_err().to_string();
+        for expected in [format!("\n  --grpc {grpc}: "), format!("\n  --metrics {metrics}: ")] {
+            assert!(error.contains(&expected), "{error}");
+        }
+        assert!(!error.contains("--sandbox"), "{error}");
     }
 
     #[test]
     fn an_address_that_others_reach_is_refused() {
-        let error = check_free("--sandbox", "0.0.0.0:0".parse().unwrap()).unwrap_err().to_string();
+        let addresses = [("--sandbox", "0.0.0.0:0".parse().unwrap())];
+        let error = check_free(&addresses).unwrap_err().to_string();
         assert!(error.contains("stays on loopback"), "{error}");
     }
 }

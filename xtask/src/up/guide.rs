@@ -9,6 +9,9 @@ use super::stack::Settings;
 use crate::grpc::{Client, SERVICE};
 use crate::process::{line, quote};
 
+/// A picture for the sandbox, which fetches none.
+const PICTURE: &str = "https://shop.example/bread.jpg";
+
 /// A day and a bit: from then on Instagram renews a token.
 const A_DAY_SECONDS: u32 = 25 * 60 * 60;
 
@@ -56,7 +59,7 @@ impl Display for Guide<'_> {
 }
 
 impl Guide<'_> {
-    /// Calls to make, in an order in which every line works.
+    /// Calls to make, in an order in which every line works; `TOKEN` and `CONTAINER` stand for what a call answered.
     fn calls(&self) -> Vec<(&'static str, String)> {
         let demo = self.demo;
         let call =
@@ -76,11 +79,27 @@ impl Guide<'_> {
             ("all accounts of an owner", call("List", json!({ "owner": demo::OWNER }))),
             ("renew its token: too young on the first day", call("Refresh", account_id.clone())),
             ("get its token, to publish with", call("FetchAccessToken", token)),
+            (
+                "give Instagram a picture; put the token in place of TOKEN",
+                self.publishing("media", &[&format!("image_url={PICTURE}"), "caption=Fresh."]),
+            ),
+            (
+                "publish it; put the id that was answered in place of CONTAINER",
+                self.publishing("media_publish", &["creation_id=CONTAINER"]),
+            ),
             ("let a day pass in the sandbox", self.let_a_day_pass()),
             ("renew its token, two seconds later", call("Refresh", account_id.clone())),
             ("begin another link (JSON writes an & as \\u0026)", call("BeginLink", begin)),
             ("forget the account", call("Unlink", account_id)),
         ]
+    }
+
+    /// A call to Instagram with a form, by the account's token.
+    fn publishing(&self, path: &str, form: &[&str]) -> String {
+        let form: Vec<_> = form.iter().map(|field| format!("-d {}", quote(field))).collect();
+        let account = self.demo.field("professionalAccountId");
+        let url = format!("{}/{account}/{path}", self.settings.sandbox_url());
+        format!("curl --silent -H 'Authorization: Bearer TOKEN' {} {url}", form.join(" "))
     }
 
     fn let_a_day_pass(&self) -> String {
@@ -128,6 +147,7 @@ mod tests {
             "export PATH='/work tree':\"$PATH\"",
             r#"'{"account_id":"0193"}'"#,
             r#"'{"instagram_id":"9007"}'"#,
+            "-d 'creation_id=CONTAINER' http://127.0.0.1:8090/17841/media_publish",
         ] {
             assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
         }
