@@ -35,7 +35,7 @@ impl Sweep {
     /// # Errors
     ///
     /// When the store failed.
-    pub async fn execute(&self) -> Result<u64, StoreError> {
+    pub async fn execute_round(&self) -> Result<u64, StoreError> {
         let now = self.clock.now();
         // Neither is left undone because the other fails.
         let marked = self.accounts.mark_expired(now, MAX_ROUND_ROWS).await;

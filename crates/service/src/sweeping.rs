@@ -54,7 +54,7 @@ pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
 async fn sweep_until_done(sweep: &Sweep) -> Result<u64, StoreError> {
     let mut total = 0;
     loop {
-        let touched = sweep.execute().await?;
+        let touched = sweep.execute_round().await?;
         total += touched;
         if touched == 0 {
             return Ok(total);

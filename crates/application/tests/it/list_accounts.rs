@@ -56,7 +56,7 @@ async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let expired = ReauthorizationReason::TokenExpired;
     assert_eq!(active[0].status, AccountStatus::ReauthorizationRequired(expired));
     let sweep = Sweep { accounts, attempts: Arc::new(store), clock };
-    sweep.execute().await.unwrap();
+    sweep.execute_round().await.unwrap();
     assert!(listed(StatusFilter::Active).await.is_empty());
     let marked = listed(StatusFilter::ReauthorizationRequired).await;
     assert_eq!((marked[0].account.refused, marked[0].account.revision), (Some(expired), 2));
@@ -70,7 +70,7 @@ async fn links_are_swept_though_no_account_can_be_marked() {
     attempts.expect_sweep().once().returning(|_, _| Ok(1));
     let clock = Arc::new(FakeClock::at(START));
     let sweep = Sweep { accounts: Arc::new(accounts), attempts: Arc::new(attempts), clock };
-    assert!(matches!(sweep.execute().await, Err(StoreError::Conflict)));
+    assert!(matches!(sweep.execute_round().await, Err(StoreError::Conflict)));
 }
 
 #[tokio::test]

@@ -66,7 +66,8 @@ pub enum InstagramErrorKind {
     /// The request was sent, and no whole answer came back.
     #[error("Instagram did not answer")]
     NoAnswer,
-    /// Instagram answered that it is itself unavailable.
+    /// Instagram answered that it is itself unavailable. The transient kind: calls that only read are retried, and
+    /// callers are asked to come again.
     #[error("Instagram is unavailable")]
     Unavailable,
     /// Instagram refused the token once, and did not when it was asked again.

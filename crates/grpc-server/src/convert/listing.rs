@@ -74,7 +74,10 @@ fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
     match u32::try_from(raw) {
         Ok(0) => Ok(DEFAULT_PAGE_SIZE),
         Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(fields.refuse("page_size", "a page size is not negative; 0 means 50")),
+        Err(_) => {
+            let text = format!("a page size is not negative; 0 means {DEFAULT_PAGE_SIZE}");
+            Err(fields.refuse("page_size", &text))
+        }
     }
 }
 
