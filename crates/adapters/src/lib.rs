@@ -2,7 +2,7 @@
 
 pub mod callers;
 pub mod instagram;
-pub mod outcomes;
+pub mod metrics;
 pub mod persistence;
 pub mod sealing;
 pub mod system;

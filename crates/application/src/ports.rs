@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountReader, AccountWriter, AuditLog, Clock, Ids, Instagram, LinkAttempts, PendingLinks,
-    RenewalLeases, Timer,
+    AccountReader, AccountWriter, AuditLog, Clock, Ids, Instagram, LinkAttempts, Metrics,
+    PendingLinks, RenewalLeases, Timer,
 };
 
 /// All ports of the use cases. Each use case keeps those that it needs.
@@ -20,6 +20,8 @@ pub struct Ports {
     pub timer: Arc<dyn Timer>,
     /// Ids and randomness.
     pub ids: Arc<dyn Ids>,
+    /// Counts of what becomes of links and renewals.
+    pub metrics: Arc<dyn Metrics>,
 }
 
 /// The ports of the store, which one store may fill or several.

@@ -6,6 +6,7 @@ mod audit;
 mod callers;
 mod instagram;
 mod key_checks;
+mod metrics;
 mod sealing;
 mod store;
 mod system;
@@ -14,6 +15,7 @@ pub use audit::{AuditLog, AuditPage};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
 pub use key_checks::KeyChecks;
+pub use metrics::{CountedEvent, Metrics};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
     AccountKey, AccountPage, AccountReader, AccountWriter, Cause, CompletedLink, LEASE,

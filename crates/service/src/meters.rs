@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ig_adapters::instagram::InstagramMeter;
-use ig_adapters::outcomes::{LinkCounts, RenewalCounts};
+use ig_adapters::metrics::PrometheusMetrics;
 use ig_adapters::persistence::StoreMeter;
 use ig_grpc_server::{Readiness, ServerMeters};
 use ig_metrics::{Counter, Gauge, Registry};
@@ -27,10 +27,8 @@ pub(crate) struct Meters {
     pub(crate) missing_keys: Gauge,
     /// Requests to Instagram.
     pub(crate) instagram: InstagramMeter,
-    /// Links.
-    pub(crate) links: LinkCounts,
-    /// Renewals.
-    pub(crate) renewals: RenewalCounts,
+    /// What becomes of links and renewals.
+    pub(crate) use_cases: Arc<PrometheusMetrics>,
 }
 
 impl Meters {
@@ -45,8 +43,7 @@ impl Meters {
             store: StoreMeter::register(&mut registry),
             missing_keys: missing_keys::register(&mut registry),
             instagram: InstagramMeter::register(&mut registry),
-            links: LinkCounts::register(&mut registry),
-            renewals: RenewalCounts::register(&mut registry),
+            use_cases: Arc::new(PrometheusMetrics::register(&mut registry)),
             registry: Arc::new(registry),
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
-use ig_adapters::outcomes::{CountedAccounts, CountedAttempts, CountedInstagram};
 use ig_adapters::persistence::SeaOrmStore;
 use ig_adapters::system::{RandomIds, SandboxClock, SystemClock, TokioTimer};
 use ig_application::{Ports, StorePorts};
@@ -30,19 +29,12 @@ pub(crate) fn ports(
     clock: Arc<dyn Clock>,
     meters: &Meters,
 ) -> Ports {
-    let (links, renewals) = (meters.links.clone(), meters.renewals.clone());
-    let attempts = CountedAttempts::new(store.clone(), links);
-    let accounts = CountedAccounts::new(store.clone(), store.clone(), renewals.clone());
-    let instagram = CountedInstagram::new(Arc::new(instagram), renewals);
     Ports {
-        store: StorePorts {
-            link_attempts: Arc::new(attempts),
-            account_writer: Arc::new(accounts),
-            ..StorePorts::of(store)
-        },
+        store: StorePorts::of(store),
         instagram: Arc::new(instagram),
         clock,
         timer: Arc::new(TokioTimer),
         ids: Arc::new(RandomIds),
+        metrics: meters.use_cases.clone(),
     }
 }

@@ -9,9 +9,11 @@ mod clock;
 pub mod contract;
 mod ids;
 mod memory;
+mod metrics;
 mod needles;
 
 pub use clock::{FakeClock, FakeTimer};
 pub use ids::SequentialIds;
 pub use memory::{Guard, MemoryStore};
+pub use metrics::RecordedMetrics;
 pub use needles::Needles;

@@ -5,8 +5,8 @@ mod commit;
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountKey, AccountReader, Clock, Ids, Instagram, InstagramError, InstagramErrorKind,
-    LinkAttempts, PendingLinks, StoreError, Timer,
+    AccountKey, AccountReader, Clock, CountedEvent, Ids, Instagram, InstagramError,
+    InstagramErrorKind, LinkAttempts, Metrics, PendingLinks, StoreError, Timer,
 };
 use ig_domain::{
     Consent, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Presentation, Profile,
@@ -36,6 +36,8 @@ pub struct LinkWork {
     timer: Arc<dyn Timer>,
     /// Source of lease holders and account ids.
     ids: Arc<dyn Ids>,
+    /// Counts.
+    metrics: Arc<dyn Metrics>,
 }
 
 /// Result of taking up an attempt.
@@ -81,6 +83,7 @@ impl LinkWork {
             clock: ports.clock.clone(),
             timer: ports.timer.clone(),
             ids: ports.ids.clone(),
+            metrics: ports.metrics.clone(),
         }
     }
 
@@ -104,7 +107,10 @@ impl LinkWork {
                 }
             };
             match self.carry_on(&attempt, holder, presented).await {
-                Ok(outcome) => return self.answer(outcome).await,
+                Ok(outcome) => {
+                    self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
+                    return self.answer(outcome).await;
+                }
                 Err(Setback::LeaseLost) => wait.pause().await?,
                 Err(Setback::Failed { phase, error }) => {
                     self.give_back(&attempt, holder, &phase).await?;
@@ -259,10 +265,12 @@ impl LinkWork {
     ) -> Result<(), StoreError> {
         let released = retry(&*self.timer, || self.attempts.release(&attempt.code, holder, phase));
         match released.await {
+            Ok(()) => self.metrics.count(CountedEvent::LinkPostponed(attempt.code)),
             // Somebody took over, or a release whose answer was lost has done it.
-            Err(StoreError::LeaseLost) => Ok(()),
-            released => released,
+            Err(StoreError::LeaseLost) => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     async fn answer(&self, outcome: LinkOutcome) -> Result<LinkedAccount, LinkAccountError> {

@@ -5,7 +5,7 @@ mod leased;
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountReader, AccountWriter, Clock, Ids, Instagram, RenewalLeases, StoreError, Timer,
+    AccountReader, AccountWriter, Clock, Ids, Instagram, Metrics, RenewalLeases, StoreError, Timer,
 };
 use ig_domain::{AccountId, LeaseHolder};
 
@@ -31,6 +31,8 @@ pub struct RefreshWork {
     timer: Arc<dyn Timer>,
     /// Source of lease holders.
     ids: Arc<dyn Ids>,
+    /// Counts.
+    metrics: Arc<dyn Metrics>,
 }
 
 /// Reason for which held work did not come to an answer.
@@ -59,6 +61,7 @@ impl RefreshWork {
             clock: ports.clock.clone(),
             timer: ports.timer.clone(),
             ids: ports.ids.clone(),
+            metrics: ports.metrics.clone(),
         }
     }
 

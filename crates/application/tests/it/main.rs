@@ -8,6 +8,7 @@ mod get_accounts;
 mod instagram_script;
 mod link_account;
 mod list_accounts;
+mod metrics;
 mod refresh_account;
 mod refresh_outages;
 mod slow_instagram;
@@ -20,7 +21,7 @@ use ig_domain::ports::Ids as _;
 use ig_domain::ports::{AccountReader as _, CompletedLink, Instagram, LinkAttempts, PendingLinks};
 use ig_domain::{InstagramAccount, LinkAttempt};
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, presentation};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, RecordedMetrics, SequentialIds};
 
 /// The ports of this store and this Instagram, so long after the start.
 fn ports(store: &MemoryStore, instagram: impl Instagram + 'static, after: Duration) -> Ports {
@@ -32,6 +33,7 @@ fn ports(store: &MemoryStore, instagram: impl Instagram + 'static, after: Durati
         clock: Arc::new(clock),
         timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
+        metrics: Arc::new(RecordedMetrics::default()),
     }
 }
 

@@ -26,7 +26,7 @@ use ig_metrics::Registry;
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_test_support::builders::{START, long_lived, parsed, pending_link, profile};
 use ig_test_support::callers::Everybody;
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, SequentialIds};
+use ig_test_support::{FakeClock, FakeTimer, MemoryStore, RecordedMetrics, SequentialIds};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -106,6 +106,7 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             timer: Arc::new(FakeTimer::new()),
             ids: Arc::new(SequentialIds::default()),
+            metrics: Arc::new(RecordedMetrics::default()),
         };
         let state_ttl = Duration::from_mins(15);
         UseCases::new(&ports, self.redirect_uris.clone(), state_ttl, &TaskTracker::new())

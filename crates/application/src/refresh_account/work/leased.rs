@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ig_domain::ports::{GraphFacts, InstagramError, InstagramErrorKind, StoreError};
+use ig_domain::ports::{CountedEvent, GraphFacts, InstagramError, InstagramErrorKind, StoreError};
 use ig_domain::{
     AccountId, AccountStatus, InstagramAccount, LeaseHolder, LineLimit, LongLivedToken,
     NotRenewable, Profile, ReauthorizationReason, TokenGrant,
@@ -140,7 +140,8 @@ impl LeasedRefresh<'_> {
     ) -> Result<RefreshedAccount, Setback> {
         self.extend_lease().await?;
         let renewal = self.keeping_lease(self.work.instagram.renew_token(token)).await;
-        let grant = match renewal {
+        let failed = |error: &InstagramError| self.count(CountedEvent::RenewalFailed(error.kind));
+        let grant = match renewal.inspect_err(failed) {
             Ok((token, lifetime)) => TokenGrant::received(token, lifetime, self.work.clock.now()),
             Err(refusal) if refusal.rejects_token() => {
                 let confirmed = self.confirm(&account, token, refusal).await?;
@@ -154,6 +155,7 @@ impl LeasedRefresh<'_> {
         match renewed.await? {
             Stored::Superseded(account) => Ok(self.answer(account, TokenOutcome::Renewed)),
             Stored::Done(account) => {
+                self.count(CountedEvent::TokenRenewed);
                 let read = self.read_renewed(&account, &grant.token).await;
                 Ok(read.unwrap_or_else(|setback| {
                     // The renewal is stored, and stands whatever came of the reading.
@@ -254,7 +256,12 @@ impl LeasedRefresh<'_> {
             self.work.account_writer.mark_refused(&marked, account.revision, self.holder)
         });
         match mark.await {
-            Ok(()) => Err(self.reauthorization(marked, facts)),
+            Ok(()) => {
+                if account.refused.is_none() {
+                    self.count(CountedEvent::AccountRefused(reason));
+                }
+                Err(self.reauthorization(marked, facts))
+            }
             // Somebody linked it anew meanwhile, or held the lease and may have heard better.
             Err(StoreError::Conflict | StoreError::LeaseLost) => Err(Setback::LookAgain),
             Err(error) => Err(error.into()),
@@ -326,6 +333,10 @@ impl LeasedRefresh<'_> {
     async fn keeping_lease<T>(&self, call: impl Future<Output = T>) -> T {
         let Self { work, id, holder, .. } = self;
         while_extending(&*work.timer, call, || work.leases.extend(*id, *holder)).await
+    }
+
+    fn count(&self, event: CountedEvent) {
+        self.work.metrics.count(event);
     }
 
     fn answer(&self, account: InstagramAccount, token_outcome: TokenOutcome) -> RefreshedAccount {

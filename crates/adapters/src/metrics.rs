@@ -1,0 +1,178 @@
+//! Counts of what the use cases decide, in a registry for Prometheus.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics};
+use ig_domain::{CodeHash, LinkOutcome, LinkRefusal, ReauthorizationReason};
+use ig_metrics::{Counts, Registry};
+
+/// Maximum number of postponed links that are remembered. The oldest is forgotten first, and may count again.
+const MAX_REMEMBERED: usize = 4096;
+
+/// Outcome of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Created,
+    Relinked,
+    Postponed,
+    CodeRejected,
+    PersonalAccount,
+    ScopeMissing,
+    WrongAccount,
+    OwnedByAnother,
+    Interrupted,
+    Unreadable,
+}
+
+ig_metrics::label!(Link, "outcome", {
+    Created => "created",
+    Relinked => "relinked",
+    Postponed => "postponed",
+    CodeRejected => "code_rejected",
+    PersonalAccount => "personal_account",
+    ScopeMissing => "scope_missing",
+    WrongAccount => "wrong_account",
+    OwnedByAnother => "owned_by_another",
+    Interrupted => "interrupted",
+    Unreadable => "unreadable",
+});
+
+impl From<&LinkOutcome> for Link {
+    fn from(outcome: &LinkOutcome) -> Self {
+        let refusal = match outcome {
+            LinkOutcome::Linked { created: true, .. } => return Self::Created,
+            LinkOutcome::Linked { created: false, .. } => return Self::Relinked,
+            LinkOutcome::Refused(refusal) => refusal,
+        };
+        match refusal {
+            LinkRefusal::CodeRejected(_) => Self::CodeRejected,
+            LinkRefusal::PersonalAccount => Self::PersonalAccount,
+            LinkRefusal::ScopeMissing { .. } => Self::ScopeMissing,
+            LinkRefusal::WrongAccount => Self::WrongAccount,
+            LinkRefusal::OwnedByAnother => Self::OwnedByAnother,
+            LinkRefusal::Interrupted => Self::Interrupted,
+            LinkRefusal::Unreadable(_) => Self::Unreadable,
+        }
+    }
+}
+
+/// Outcome of a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Renewal {
+    Renewed,
+    Rejected,
+    RateLimited,
+    Unavailable,
+    AppMisconfigured,
+    Unexpected,
+}
+
+ig_metrics::label!(Renewal, "outcome", {
+    Renewed => "renewed",
+    Rejected => "rejected",
+    RateLimited => "rate_limited",
+    Unavailable => "unavailable",
+    AppMisconfigured => "app_misconfigured",
+    Unexpected => "unexpected",
+});
+
+impl From<InstagramErrorKind> for Renewal {
+    fn from(kind: InstagramErrorKind) -> Self {
+        match kind {
+            InstagramErrorKind::TokenRejected(_) => Self::Rejected,
+            InstagramErrorKind::RateLimited { .. } => Self::RateLimited,
+            InstagramErrorKind::NotSent
+            | InstagramErrorKind::NoAnswer
+            | InstagramErrorKind::Unavailable
+            | InstagramErrorKind::Unconfirmed => Self::Unavailable,
+            InstagramErrorKind::AppMisconfigured => Self::AppMisconfigured,
+            InstagramErrorKind::SessionUnknown
+            | InstagramErrorKind::CodeRejected
+            | InstagramErrorKind::RedirectUriRejected
+            | InstagramErrorKind::Unreadable
+            | InstagramErrorKind::Unexpected => Self::Unexpected,
+        }
+    }
+}
+
+/// Reason for which an account needs the person again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    TokenExpired,
+    PasswordChanged,
+    Checkpoint,
+    TokenRevoked,
+}
+
+ig_metrics::label!(Reason, "reason", {
+    TokenExpired => "token_expired",
+    PasswordChanged => "password_changed",
+    Checkpoint => "checkpoint",
+    TokenRevoked => "token_revoked",
+});
+
+impl From<ReauthorizationReason> for Reason {
+    fn from(reason: ReauthorizationReason) -> Self {
+        match reason {
+            ReauthorizationReason::TokenExpired => Self::TokenExpired,
+            ReauthorizationReason::PasswordChanged => Self::PasswordChanged,
+            ReauthorizationReason::Checkpoint => Self::Checkpoint,
+            ReauthorizationReason::TokenRevoked => Self::TokenRevoked,
+        }
+    }
+}
+
+/// Links, renewals and refused accounts, each counted by one label.
+pub struct PrometheusMetrics {
+    links: Counts<Link>,
+    renewals: Counts<Renewal>,
+    refused_accounts: Counts<Reason>,
+    postponed: Mutex<VecDeque<CodeHash>>,
+}
+
+impl PrometheusMetrics {
+    /// Registers all at zero.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let refused = "Accounts that were marked because Instagram refused their token twice";
+        Self {
+            links: Counts::register(registry, "links", "Links by what became of them"),
+            renewals: Counts::register(registry, "renewals", "Renewals by what became of them"),
+            refused_accounts: Counts::register(registry, "refused_accounts", refused),
+            postponed: Mutex::default(),
+        }
+    }
+
+    /// Whether the link is postponed for the first time, as far as is remembered.
+    fn is_newly_postponed(&self, code: CodeHash) -> bool {
+        let mut postponed = self.postponed.lock().unwrap_or_else(PoisonError::into_inner);
+        if postponed.contains(&code) {
+            return false;
+        }
+        if postponed.len() == MAX_REMEMBERED {
+            postponed.pop_front();
+        }
+        postponed.push_back(code);
+        true
+    }
+}
+
+impl Metrics for PrometheusMetrics {
+    fn count(&self, event: CountedEvent) {
+        match event {
+            CountedEvent::LinkEnded(outcome) => self.links.count((&outcome).into()),
+            CountedEvent::LinkPostponed(code) => {
+                if self.is_newly_postponed(code) {
+                    self.links.count(Link::Postponed);
+                }
+            }
+            CountedEvent::TokenRenewed => self.renewals.count(Renewal::Renewed),
+            CountedEvent::RenewalFailed(kind) => self.renewals.count(kind.into()),
+            CountedEvent::AccountRefused(reason) => self.refused_accounts.count(reason.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
