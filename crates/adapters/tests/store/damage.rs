@@ -14,6 +14,10 @@ use uuid::Uuid;
 
 use super::fixture::{On, Sqlite, TestDatabase};
 
+/// Columns of an account that a copy takes over; those that it leaves out may be null.
+const COPIED: &str = "owner, username, name, profile_picture_url, account_type, consent_time, token_issue_time, \
+    token_expire_time, link_time, profile_time, update_time, revision";
+
 /// An attempt that goes on and one that has ended with an account.
 async fn fill(ports: &Ports) -> (StateHash, [CodeHash; 2]) {
     let holder = LeaseHolder::from_uuid(Uuid::from_u128(1));
@@ -74,15 +78,16 @@ async fn a_damaged_row_is_left_out_of_lists_and_batches(
     let store = on.migrated().await;
     let ports = store.ports();
     fill(&ports).await;
-    let copies = "INSERT INTO instagram_account SELECT {id}, app_id, professional_account_id || n, NULL, NULL, owner, \
-        username, name, profile_picture_url, account_type, NULL, NULL, NULL, NULL, NULL, consent_time, \
-        token_issue_time, token_expire_time, link_time, profile_time, update_time, revision \
-        FROM instagram_account, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers";
     let id = match on {
         On::Sqlite => "randomblob(16)",
         On::Postgres => "gen_random_uuid()",
     };
-    assert_eq!(store.run(&copies.replace("{id}", id)).await, 4);
+    let copies = format!(
+        "INSERT INTO instagram_account (id, app_id, professional_account_id, {COPIED}) \
+         SELECT {id}, app_id, professional_account_id || n, {COPIED} FROM instagram_account, \
+         (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers"
+    );
+    assert_eq!(store.run(&copies).await, 4);
     let ids = "professional_account_id";
     store
         .run(&format!("UPDATE instagram_account SET username = 'Planted Ü' WHERE {ids} LIKE '%1' OR {ids} LIKE '%2'"))
@@ -177,10 +182,11 @@ async fn a_value_of_another_type_costs_lists_and_batches_its_own_row_only() {
     let store = On::Sqlite.migrated().await;
     let ports = store.ports();
     fill(&ports).await;
-    let copy = "INSERT INTO instagram_account SELECT randomblob(16), app_id, professional_account_id || '1', NULL, \
-        NULL, owner, username, name, profile_picture_url, account_type, NULL, NULL, NULL, NULL, NULL, consent_time, \
-        token_issue_time, token_expire_time, link_time, profile_time, update_time, revision FROM instagram_account";
-    assert_eq!(store.run(copy).await, 1);
+    let copy = format!(
+        "INSERT INTO instagram_account (id, app_id, professional_account_id, {COPIED}) \
+         SELECT randomblob(16), app_id, professional_account_id || '1', {COPIED} FROM instagram_account"
+    );
+    assert_eq!(store.run(&copy).await, 1);
     let account = builders::account(1, "", START);
     let copied = parsed(&format!("{}1", account.professional_account_id));
     let id = account.id.as_uuid().simple();
