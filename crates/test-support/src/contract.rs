@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ig_domain::AppId;
 use ig_domain::ports::{
-    AccountReader, AccountWriter, AuditLog, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases,
-    StoreProbe,
+    AccountReader, AccountWriter, AuditLog, AuditPage, KeyChecks, LinkAttempts, PendingLinks,
+    RenewalLeases, StoreError, StoreProbe,
 };
+use ig_domain::{AppId, AuditEntry};
 
 use crate::builders::parsed;
 
@@ -39,8 +39,16 @@ pub struct Ports {
     pub link_attempts: Arc<dyn LinkAttempts>,
     pub renewal_leases: Arc<dyn RenewalLeases>,
     pub audit: Arc<dyn AuditLog>,
+    pub audit_reader: Arc<dyn AuditReader>,
     pub key_checks: Arc<dyn KeyChecks>,
     pub probe: Arc<dyn StoreProbe>,
+}
+
+/// Reads the audit. No use case does; a store has its own way to show it.
+#[async_trait]
+pub trait AuditReader: Send + Sync {
+    /// One page of the app's entries. An entry that cannot be read is left out.
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
 /// A store that begins empty, with the powers that only a test has.

@@ -22,6 +22,7 @@ impl StoreUnderTest for Memory {
             link_attempts: store.clone(),
             renewal_leases: store.clone(),
             audit: store.clone(),
+            audit_reader: store.clone(),
             key_checks: store.clone(),
             probe: store,
         }

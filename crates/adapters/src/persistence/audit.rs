@@ -15,7 +15,7 @@ use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
 use super::paging::behind;
 use super::store_meter::Operation;
-use super::unreadable::{Row, Table, UnreadableRow, readable_page};
+use super::unreadable::{Table, UnreadableRow, readable_page};
 use super::{Database, SeaOrmStore};
 
 #[async_trait]
@@ -30,11 +30,6 @@ impl AuditLog for SeaOrmStore {
         })
         .await
     }
-
-    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = self.database.audit_page(Some(&self.app), page).await?;
-        Ok(self.meter.unreadable.leave_out(rows))
-    }
 }
 
 impl Database {
@@ -48,21 +43,13 @@ impl Database {
         app: Option<&AppId>,
         page: &AuditPage,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = self.audit_page(app, page).await?;
-        Ok(rows.into_iter().filter_map(|row| row.inspect_err(UnreadableRow::log).ok()).collect())
-    }
-
-    async fn audit_page(
-        &self,
-        app: Option<&AppId>,
-        page: &AuditPage,
-    ) -> Result<Vec<Row<AuditEntry>>, StoreError> {
         let read = async |limit| {
             let query = select(app, &AuditPage { limit, ..page.clone() }).into_query();
             self.read_rows(Table::Audit, &query, to_domain).await
         };
         let rows = bounded(readable_page(Table::Audit, page.limit, read));
-        self.explained(rows.await).await
+        let rows = self.explained(rows.await).await?;
+        Ok(rows.into_iter().filter_map(|row| row.inspect_err(UnreadableRow::log).ok()).collect())
     }
 }
 

@@ -212,7 +212,7 @@ async fn a_damaged_audit_entry_is_left_out_of_its_page(#[case] damage: &str, #[c
             ports.audit.record(&builders::audit_entry(&account, number)).await.unwrap();
         }
         let page = |limit| AuditPage { limit, ..AuditPage::default() };
-        let whole = ports.audit.entries(&page(9)).await.unwrap();
+        let whole = ports.audit_reader.entries(&page(9)).await.unwrap();
         let newline = if let On::Sqlite = on { "char(10)" } else { "chr(10)" };
         let damage = damage.replace("{newline}", newline);
         let [lost, ..] = whole.as_slice() else { panic!("{whole:?}") };
@@ -222,7 +222,7 @@ async fn a_damaged_audit_entry_is_left_out_of_its_page(#[case] damage: &str, #[c
         };
         assert_eq!(store.run(&format!("UPDATE token_audit SET {damage} WHERE id = {id}")).await, 1);
         for limit in 1..=4 {
-            let listed = ports.audit.entries(&page(limit)).await.unwrap();
+            let listed = ports.audit_reader.entries(&page(limit)).await.unwrap();
             assert_eq!(listed, whole[1..=usize::try_from(limit).unwrap()]);
             let shown = store.database().audit_entries(None, &page(limit)).await.unwrap();
             assert_eq!(shown, listed);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ig_adapters::persistence::{Database, DatabaseSettings, SeaOrmStore, StoreMeter};
 use ig_adapters::sealing::KeyRing;
-use ig_domain::AppId;
-use ig_domain::ports::StoreError;
+use ig_domain::ports::{AuditPage, StoreError};
+use ig_domain::{AppId, AuditEntry};
 use ig_metrics::Registry;
-use ig_test_support::contract::{Ports, StoreUnderTest};
+use ig_test_support::contract::{AuditReader, Ports, StoreUnderTest};
 
 pub(crate) use self::postgres::Postgres;
 pub(crate) use self::sqlite::Sqlite;
@@ -91,6 +91,7 @@ pub(crate) fn key(number: u8) -> String {
 pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
     let cipher: KeyRing = keys.parse().unwrap();
     let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+    let audit = ShownAudit { database: database.clone(), app: app.clone() };
     let store = Arc::new(SeaOrmStore::new(database, app, Arc::new(cipher), meter));
     Ports {
         accounts: store.clone(),
@@ -99,8 +100,22 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         link_attempts: store.clone(),
         renewal_leases: store.clone(),
         audit: store.clone(),
+        audit_reader: Arc::new(audit),
         key_checks: store.clone(),
         probe: store,
+    }
+}
+
+/// The audit of one app, as the command `audit` shows it.
+struct ShownAudit {
+    database: Arc<Database>,
+    app: AppId,
+}
+
+#[async_trait]
+impl AuditReader for ShownAudit {
+    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
+        self.database.audit_entries(Some(&self.app), page).await
     }
 }
 

@@ -9,8 +9,7 @@ use ig_application::{
     NotRenewed, Ports, RefreshAccount, StorePorts,
 };
 use ig_domain::ports::{
-    AuditLog, AuditPage, Cause, Ids as _, InstagramErrorKind, MockInstagram, RenewalLeases as _,
-    StoreError,
+    AuditLog, Cause, Ids as _, InstagramErrorKind, MockInstagram, RenewalLeases as _, StoreError,
 };
 use ig_domain::{
     AccountStatus, AuditEntry, InstagramAccount, OwnerScope, ReauthorizationReason, Recipient,
@@ -223,10 +222,6 @@ struct Full;
 impl AuditLog for Full {
     async fn record(&self, _entry: &AuditEntry) -> Result<(), StoreError> {
         Err(StoreError::Unavailable(Cause::new("the disk is full")))
-    }
-
-    async fn entries(&self, _page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
-        Ok(Vec::new())
     }
 }
 

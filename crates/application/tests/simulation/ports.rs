@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, AuditPage, Cause, Clock,
-    CompletedLink, CountedEvent, Ids, LinkAttempts, Metrics, PendingLinks, RenewalLeases,
-    StoreError, Timer,
+    AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, Cause, Clock, CompletedLink,
+    CountedEvent, Ids, LinkAttempts, Metrics, PendingLinks, RenewalLeases, StoreError, Timer,
 };
 use ig_domain::{
     AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
@@ -197,10 +196,6 @@ impl RenewalLeases for Replica {
 impl AuditLog for Replica {
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         self.store("record", self.0.store.record(entry)).await
-    }
-
-    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
-        self.store("find audit entries", self.0.store.entries(page)).await
     }
 }
 

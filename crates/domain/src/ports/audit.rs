@@ -34,11 +34,4 @@ pub trait AuditLog: Send + Sync {
     /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may
     /// have been stored all the same.
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError>;
-
-    /// One page of entries. An entry that cannot be read is left out.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError>;
 }

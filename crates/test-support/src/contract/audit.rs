@@ -27,7 +27,7 @@ async fn record(ports: &Ports, entries: &[AuditEntry]) {
 }
 
 async fn found(ports: &Ports, page: AuditPage) -> Vec<AuditEntry> {
-    ports.audit.entries(&page).await.unwrap()
+    ports.audit_reader.entries(&page).await.unwrap()
 }
 
 fn all() -> AuditPage {

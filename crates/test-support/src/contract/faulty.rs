@@ -102,6 +102,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             link_attempts: faulty.clone(),
             renewal_leases: faulty.clone(),
             audit: faulty.clone(),
+            audit_reader: faulty.clone(),
             key_checks: faulty,
             probe,
         }

@@ -83,8 +83,8 @@ pub async fn the_audit_of_another_app_is_invisible(store: &dyn StoreUnderTest) {
     let entry = builders::audit_entry(&full_account(1), 1);
     ports.audit.record(&entry).await.unwrap();
     let page = AuditPage { limit: 9, ..AuditPage::default() };
-    assert_eq!(other.audit.entries(&page).await.unwrap(), []);
-    assert_eq!(ports.audit.entries(&page).await.unwrap(), [entry]);
+    assert_eq!(other.audit_reader.entries(&page).await.unwrap(), []);
+    assert_eq!(ports.audit_reader.entries(&page).await.unwrap(), [entry]);
 }
 
 /// Two apps may have two keys of one id.

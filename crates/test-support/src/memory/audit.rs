@@ -7,6 +7,7 @@ use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
 
 use super::{Guard, MemoryStore};
+use crate::contract::AuditReader;
 
 #[async_trait]
 impl AuditLog for MemoryStore {
@@ -26,7 +27,10 @@ impl AuditLog for MemoryStore {
             Ok(())
         })
     }
+}
 
+#[async_trait]
+impl AuditReader for MemoryStore {
     async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
         self.transact(|rows, _| {
             let place = |entry: &AuditEntry| (entry.time, entry.id);

@@ -5,6 +5,7 @@ use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
 
 use super::{Fault, FaultyPorts};
+use crate::contract::AuditReader;
 
 #[async_trait]
 impl AuditLog for FaultyPorts {
@@ -14,14 +15,17 @@ impl AuditLog for FaultyPorts {
         }
         self.told(self.ports.audit.record(entry).await)
     }
+}
 
+#[async_trait]
+impl AuditReader for FaultyPorts {
     async fn entries(&self, page: &AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
         if !self.has(Fault::LooseAudits) {
-            return self.ports.audit.entries(page).await;
+            return self.ports.audit_reader.entries(page).await;
         }
         let AuditPage { after, limit, .. } = *page;
         let loose = AuditPage { after, limit, ..AuditPage::default() };
-        let mut entries = self.ports.audit.entries(&loose).await?;
+        let mut entries = self.ports.audit_reader.entries(&loose).await?;
         entries.reverse();
         Ok(entries)
     }
