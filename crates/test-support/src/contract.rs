@@ -57,7 +57,7 @@ pub trait StoreUnderTest: Send + Sync {
     /// The store as `app` sees it.
     fn of_app(&self, app: AppId) -> Ports;
 
-    /// Lets every lease that is held now end, as if [`LEASE`](ig_domain::ports::LEASE) had passed by the store's clock.
+    /// Lets every lease that is held now end, as if its lifetime had passed by the store's clock.
     async fn end_leases(&self);
 
     /// Sets the store's clock back by a day, as far as leases that are held now can tell.

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{Cause, MAX_LEASE_LEFT, StoreError, StoreProbe};
+use ig_domain::ports::{
+    ATTEMPT_LEASE, Cause, RENEWAL_LEASE, StoreError, StoreProbe, max_lease_left,
+};
 use ig_domain::{
     AccountId, AppId, AuditEntry, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
     LongLivedToken, PendingLink, StateHash,
@@ -66,9 +68,9 @@ struct Lease {
     end: Duration,
 }
 
-/// Whether somebody holds the lease at `now`.
-fn is_held(lease: Option<Lease>, now: Duration) -> bool {
-    lease.is_some_and(|lease| lease.end > now && lease.end <= now + MAX_LEASE_LEFT)
+/// Whether somebody holds the lease of this lifetime at `now`.
+fn is_held(lease: Option<Lease>, lifetime: Duration, now: Duration) -> bool {
+    lease.is_some_and(|lease| lease.end > now && lease.end <= now + max_lease_left(lifetime))
 }
 
 impl MemoryStore {
@@ -93,6 +95,11 @@ impl MemoryStore {
     /// Lets the store's own clock, by which leases end, go on.
     pub fn pass_lease_time(&self, span: Duration) {
         self.lock().lease_time += span;
+    }
+
+    /// Lets every lease that is held now end.
+    pub fn end_leases(&self) {
+        self.pass_lease_time(ATTEMPT_LEASE.max(RENEWAL_LEASE));
     }
 
     /// Sets the store's own clock back: leases end later by `span`.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::AppId;
-use ig_domain::ports::LEASE;
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::parsed;
 use ig_test_support::contract::{Ports, StoreUnderTest};
@@ -29,7 +28,7 @@ impl StoreUnderTest for Memory {
     }
 
     async fn end_leases(&self) {
-        self.0.pass_lease_time(LEASE);
+        self.0.end_leases();
     }
 
     async fn set_clock_back(&self) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{LEASE, MAX_LEASE_LEFT};
+use ig_domain::ports::max_lease_left;
 use sea_orm::DbBackend;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoColumnRef, SimpleExpr};
 
@@ -15,16 +15,20 @@ pub(super) fn now(backend: DbBackend) -> SimpleExpr {
     })
 }
 
-/// End of a lease that is taken or extended now.
-pub(super) fn end(backend: DbBackend) -> SimpleExpr {
-    later(backend, LEASE)
+/// End of a lease of this lifetime that is taken or extended now.
+pub(super) fn end(lifetime: Duration, backend: DbBackend) -> SimpleExpr {
+    later(backend, lifetime)
 }
 
-/// Whether a lease that ends at `end` has ended, or comes from a clock that was set back since.
-pub(super) fn has_ended(end: impl IntoColumnRef + Copy, backend: DbBackend) -> Condition {
+/// Whether a lease of this lifetime that ends at `end` has ended, or comes from a clock that was set back since.
+pub(super) fn has_ended(
+    end: impl IntoColumnRef + Copy,
+    lifetime: Duration,
+    backend: DbBackend,
+) -> Condition {
     Condition::any()
         .add(Expr::col(end).lte(now(backend)))
-        .add(Expr::col(end).gt(later(backend, MAX_LEASE_LEFT)))
+        .add(Expr::col(end).gt(later(backend, max_lease_left(lifetime))))
 }
 
 fn later(backend: DbBackend, span: Duration) -> SimpleExpr {

@@ -1,7 +1,7 @@
 //! Attempts to link, and the lease on each.
 
 use async_trait::async_trait;
-use ig_domain::ports::{Cause, CompletedLink, LinkAttempts, StoreError};
+use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, StoreError};
 use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, LockBehavior, LockType};
@@ -156,7 +156,7 @@ impl SeaOrmStore {
         let lease_holder = Set(Some(*holder.as_uuid()));
         Entity::update_many()
             .set(ActiveModel { lease_holder, ..Default::default() })
-            .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+            .col_expr(Column::LeaseEnd, lease::end(ATTEMPT_LEASE, self.backend()))
             .filter(self.key(code))
     }
 
@@ -202,9 +202,11 @@ impl SeaOrmStore {
 
     /// Whether nobody holds an attempt.
     pub(super) fn is_free(&self) -> Condition {
-        Condition::any()
-            .add(Column::LeaseHolder.is_null())
-            .add(lease::has_ended(Column::LeaseEnd, self.backend()))
+        Condition::any().add(Column::LeaseHolder.is_null()).add(lease::has_ended(
+            Column::LeaseEnd,
+            ATTEMPT_LEASE,
+            self.backend(),
+        ))
     }
 
     pub(super) fn backend(&self) -> sea_orm::DbBackend {

@@ -1,7 +1,7 @@
 //! The lease on renewing an account's token.
 
 use async_trait::async_trait;
-use ig_domain::ports::{RenewalLeases, StoreError};
+use ig_domain::ports::{RENEWAL_LEASE, RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
 use sea_orm::sea_query::{
     Condition, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query,
@@ -64,7 +64,7 @@ impl SeaOrmStore {
         holder: LeaseHolder,
     ) -> Result<(), StoreError> {
         let held = Entity::update_many()
-            .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+            .col_expr(Column::LeaseEnd, lease::end(RENEWAL_LEASE, self.backend()))
             .filter(self.lease_on(account))
             .filter(Column::LeaseHolder.eq(*holder.as_uuid()));
         let extended = held.exec(on).await.map_err(|error| translate(&error))?;
@@ -80,7 +80,8 @@ impl SeaOrmStore {
     /// A lease where there is none; nothing where there is one, whoever holds it.
     fn first_claim(&self, account: AccountId, holder: LeaseHolder) -> InsertStatement {
         let (app, account) = (Expr::value(self.app.as_str()), Expr::value(*account.as_uuid()));
-        let (holder, end) = (Expr::value(*holder.as_uuid()), lease::end(self.backend()));
+        let (holder, end) =
+            (Expr::value(*holder.as_uuid()), lease::end(RENEWAL_LEASE, self.backend()));
         let leased =
             OnConflict::columns([Column::AppId, Column::AccountId]).do_nothing().to_owned();
         Query::insert()
@@ -98,12 +99,12 @@ impl SeaOrmStore {
             .select_only()
             .column(Column::AccountId)
             .filter(self.lease_on(account))
-            .filter(lease::has_ended(Column::LeaseEnd, self.backend()))
+            .filter(lease::has_ended(Column::LeaseEnd, RENEWAL_LEASE, self.backend()))
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .into_query();
         Entity::update_many()
             .col_expr(Column::LeaseHolder, Expr::value(*holder.as_uuid()))
-            .col_expr(Column::LeaseEnd, lease::end(self.backend()))
+            .col_expr(Column::LeaseEnd, lease::end(RENEWAL_LEASE, self.backend()))
             .filter(Column::AppId.eq(self.app.as_str()))
             .filter(Column::AccountId.in_subquery(claimable))
     }

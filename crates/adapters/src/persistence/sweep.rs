@@ -1,6 +1,6 @@
 //! Marking what has expired, ending what nobody will finish, and forgetting what nobody will ask for.
 
-use ig_domain::ports::{GraphFacts, StoreError};
+use ig_domain::ports::{GraphFacts, RENEWAL_LEASE, StoreError};
 use ig_domain::{
     CODE_LIFETIME, LINK_RETENTION, LinkOutcome, LinkRefusal, ReauthorizationReason,
     SHORT_LIVED_LIFETIME,
@@ -171,7 +171,7 @@ impl SeaOrmStore {
             .select_only()
             .column(AccountId)
             .filter(AppId.eq(self.app.as_str()))
-            .filter(lease::has_ended(LeaseEnd, self.backend()))
+            .filter(lease::has_ended(LeaseEnd, RENEWAL_LEASE, self.backend()))
             .filter(Expr::exists(account).not())
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

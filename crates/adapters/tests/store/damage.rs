@@ -1,8 +1,11 @@
 //! Rows that nobody here wrote are reported, not shown, and nothing panics.
 
 use std::error::Error;
+use std::time::Duration;
 
-use ig_domain::ports::{AccountKey, AccountPage, AuditPage, CompletedLink, StoreError};
+use ig_domain::ports::{
+    ATTEMPT_LEASE, AccountKey, AccountPage, AuditPage, CompletedLink, RENEWAL_LEASE, StoreError,
+};
 use ig_domain::{
     AccountType, CodeHash, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, OwnerScope, Phase, ReauthorizationReason, Scope, StateHash,
@@ -258,15 +261,19 @@ async fn assert_corrupt(store: &dyn TestDatabase, damage: &str) {
 #[case::sqlite(On::Sqlite, "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")]
 #[case::postgres(On::Postgres, "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")]
 #[tokio::test]
-async fn a_lease_lasts_ten_seconds_by_the_databases_clock(#[case] on: On, #[case] now: &str) {
+async fn a_lease_lasts_its_lifetime_by_the_databases_clock(#[case] on: On, #[case] now: &str) {
     let store = on.migrated().await;
     let ports = store.ports();
     fill(&ports).await;
     let account = builders::account(1, "", START).id;
     let holder = LeaseHolder::from_uuid(Uuid::from_u128(1));
     assert!(ports.renewal_leases.claim(account, holder).await.unwrap());
-    for table in ["renewal_lease", "link_attempt"] {
+    for (table, lifetime) in [("renewal_lease", RENEWAL_LEASE), ("link_attempt", ATTEMPT_LEASE)] {
         let left = store.number(&format!("SELECT max(lease_end) - {now} FROM {table}")).await;
-        assert!((6_000_000..=10_000_000).contains(&left), "{table}: {left}");
+        let left = Duration::from_micros(left.try_into().unwrap());
+        assert!(
+            (lifetime - Duration::from_secs(4)..=lifetime).contains(&left),
+            "{table}: {left:?}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use ig_application::{RefreshAccount, RefreshAccountError, TokenOutcome};
-use ig_domain::ports::{InstagramErrorKind, LEASE, MockInstagram, RenewalLeases as _};
+use ig_domain::ports::{InstagramErrorKind, MockInstagram, RenewalLeases as _};
 use ig_domain::{
     AccountStatus, InstagramAccount, LeaseHolder, OwnerScope, Profile, ReauthorizationReason,
 };
@@ -106,7 +106,7 @@ async fn a_token_is_dead_once_instagram_has_said_so_twice(
 
 /// Another replica takes the lease once it has ended, and releases it: its reading succeeded.
 fn somebody_else_works(store: &MemoryStore) {
-    store.pass_lease_time(LEASE);
+    store.end_leases();
     let successor = LeaseHolder::from_uuid(*linked().id.as_uuid());
     let claimed = store.claim(linked().id, successor).now_or_never().unwrap();
     assert!(claimed.unwrap());

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_application::{LinkWork, RefreshWork, TokenOutcome};
 use ig_domain::ports::{
-    CodeExchange, Instagram, InstagramError, LEASE, LinkAttempts, MockInstagram, PendingLinks as _,
-    RenewalLeases,
+    ATTEMPT_LEASE, CodeExchange, Instagram, InstagramError, LinkAttempts, MockInstagram,
+    PendingLinks as _, RENEWAL_LEASE, RenewalLeases,
 };
 use ig_domain::{
     AuthorizationCode, GrantedScopes, LeaseHolder, LongLivedToken, Profile, RedirectUri,
@@ -30,7 +30,7 @@ impl Slow {
     async fn take_time(&self) {
         let another = LeaseHolder::from_uuid(*account(9, "", START).id.as_uuid());
         let code = presentation("code", "state", "").code.hash();
-        for _ in 0..4 * LEASE.as_secs() {
+        for _ in 0..4 * ATTEMPT_LEASE.max(RENEWAL_LEASE).as_secs() {
             self.store.pass_lease_time(Duration::from_millis(500));
             tokio::task::yield_now().await;
             let renewal = RenewalLeases::claim(&self.store, account(1, "", START).id, another);

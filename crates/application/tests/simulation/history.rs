@@ -11,9 +11,7 @@ use ig_application::{
     LinkAccountError, LinkWork, LinkedAccount, RefreshAccount, RefreshAccountError, RefreshWork,
     RefreshedAccount,
 };
-use ig_domain::ports::{
-    AccountWriter as _, Clock as _, LEASE, LinkAttempts as _, PendingLinks as _,
-};
+use ig_domain::ports::{AccountWriter as _, Clock as _, LinkAttempts as _, PendingLinks as _};
 use ig_domain::{AccountId, OwnerScope, Phase, Presentation, Recipient, RequestId};
 use ig_test_support::Guard;
 use ig_test_support::builders::{parsed, pending_link, presentation};
@@ -103,7 +101,7 @@ impl History {
             0..800 => self.poll_any(),
             800..920 => self.call(),
             920..930 => self.stop_replica(),
-            930..940 => self.world.store.pass_lease_time(LEASE),
+            930..940 => self.world.store.end_leases(),
             940..980 => self.pass(Duration::from_secs(1 + self.world.roll(60) as u64)),
             980..984 => self.pass(Duration::from_hours(25)),
             984..986 => {

@@ -16,16 +16,14 @@ use crate::{
     LongLivedToken, OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
 };
 
-/// Lifetime of a lease. Ours: the maximum time between two writes of a holder where the store answers within 3 seconds,
-/// which is a second between two extensions and three calls (an extension, a look-up, and the write of Instagram's
-/// answer). A dead holder is to be replaced within 15 seconds: 5 are left for its last write, which may arrive after
-/// its death, for the look of the one that waits, and for that one's claim.
-pub const LEASE: Duration = Duration::from_secs(10);
-
-/// Maximum time that a lease is believed to have left; by a clock that only goes on, none has that much. A lease with
-/// more comes from a store whose clock was set back: it counts as ended, else nobody could take it before that clock
-/// has caught up. Twice a lease, so that a clock that is set right by some seconds takes nobody's lease away.
-pub const MAX_LEASE_LEFT: Duration = LEASE.saturating_mul(2);
+/// Maximum time that a lease of this lifetime is believed to have left; by a clock that only goes on, none has that
+/// much. A lease with more comes from a store whose clock was set back: it counts as ended, else nobody could take it
+/// before that clock has caught up. Twice the lifetime, so that a clock that is set right by some seconds takes nobody's
+/// lease away.
+#[must_use]
+pub const fn max_lease_left(lifetime: Duration) -> Duration {
+    lifetime.saturating_mul(2)
+}
 
 /// An error of the layer below, kept for the log.
 #[derive(Clone)]
@@ -246,11 +244,17 @@ pub struct CompletedLink {
     pub end_time: OffsetDateTime,
 }
 
+/// Lifetime of the lease of an attempt. Ours: the maximum time between two writes of a holder where the store answers
+/// within 3 seconds, which is a second between two extensions and three calls (an extension, a look-up, and the write of
+/// Instagram's answer). A dead holder is to be replaced within 15 seconds: 5 are left for its last write, which may
+/// arrive after its death, for the look of the one that waits, and for that one's claim.
+pub const ATTEMPT_LEASE: Duration = Duration::from_secs(10);
+
 /// Stores attempts to link, and the lease that makes each the work of one holder at a time.
 ///
-/// A lease lasts for [`LEASE`] from each write of its holder. Then, and only then, another may take over. A holder that
-/// was replaced stays replaced, also when its successor has released the lease: it may only claim anew, as a holder
-/// with an id of its own, and begin anew with the rows stored by then.
+/// A lease lasts for [`ATTEMPT_LEASE`] from each write of its holder. Then, and only then, another may take over. A
+/// holder that was replaced stays replaced, also when its successor has released the lease: it may only claim anew, as a
+/// holder with an id of its own, and begin anew with the rows stored by then.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait LinkAttempts: Send + Sync {
@@ -329,10 +333,13 @@ pub trait LinkAttempts: Send + Sync {
     async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError>;
 }
 
+/// Lifetime of the lease of a renewal. Ours, for the same reasons as [`ATTEMPT_LEASE`].
+pub const RENEWAL_LEASE: Duration = Duration::from_secs(10);
+
 /// Makes the renewal of an account's token the work of one holder at a time.
 ///
-/// A lease lasts for [`LEASE`] from its claim and from each extension. A holder that was replaced stays replaced, as
-/// with [`LinkAttempts`].
+/// A lease lasts for [`RENEWAL_LEASE`] from its claim and from each extension. A holder that was replaced stays
+/// replaced, as with [`LinkAttempts`].
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait RenewalLeases: Send + Sync {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{CompletedLink, GraphFacts, LEASE, LinkAttempts, PendingLinks, StoreError};
+use ig_domain::ports::{
+    ATTEMPT_LEASE, CompletedLink, GraphFacts, LinkAttempts, PendingLinks, RENEWAL_LEASE, StoreError,
+};
 use ig_domain::{
     AccountId, CODE_LIFETIME, CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
@@ -68,7 +70,7 @@ impl LinkAttempts for MemoryStore {
                 return Err(StoreError::Conflict);
             }
             pending.spent_by = Some(attempt.code);
-            let lease = Some(Lease { holder, end: now + LEASE });
+            let lease = Some(Lease { holder, end: now + ATTEMPT_LEASE });
             rows.attempts.insert(attempt.code, AttemptRow { attempt: attempt.clone(), lease });
             Ok(())
         })
@@ -83,10 +85,10 @@ impl LinkAttempts for MemoryStore {
         self.transact(|rows, now| {
             let Some(row) = rows.attempts.get_mut(code) else { return Ok(None) };
             let ended = matches!(row.attempt.phase, Phase::Ended { .. });
-            if ended || (guarded && is_held(row.lease, now)) {
+            if ended || (guarded && is_held(row.lease, ATTEMPT_LEASE, now)) {
                 return Ok(None);
             }
-            row.lease = Some(Lease { holder, end: now + LEASE });
+            row.lease = Some(Lease { holder, end: now + ATTEMPT_LEASE });
             Ok(Some(row.attempt.clone()))
         })
     }
@@ -101,7 +103,7 @@ impl LinkAttempts for MemoryStore {
             let row = self.held(rows, code, holder)?;
             self.move_to(row, phase);
             let ended = matches!(phase, Phase::Ended { .. });
-            row.lease = (!ended).then_some(Lease { holder, end: now + LEASE });
+            row.lease = (!ended).then_some(Lease { holder, end: now + ATTEMPT_LEASE });
             Ok(())
         })
     }
@@ -193,7 +195,8 @@ impl LinkAttempts for MemoryStore {
             }
             let accounts = &rows.accounts;
             let gone = |(account, lease): &(&AccountId, &Lease)| {
-                !is_held(Some(**lease), lease_time) && !accounts.contains_key(account)
+                !is_held(Some(**lease), RENEWAL_LEASE, lease_time)
+                    && !accounts.contains_key(account)
             };
             let leases = rows.renewals.iter().filter(gone).map(|(account, _)| *account);
             for account in leases.take(limit).collect::<Vec<_>>() {
@@ -212,5 +215,5 @@ fn is_stale(row: &AttemptRow, now: OffsetDateTime, lease_time: Duration) -> bool
         Phase::Exchanged(grant) => grant.consent.receive_time + SHORT_LIVED_LIFETIME,
         Phase::Ended { .. } => return false,
     };
-    !is_held(row.lease, lease_time) && end <= now
+    !is_held(row.lease, ATTEMPT_LEASE, lease_time) && end <= now
 }

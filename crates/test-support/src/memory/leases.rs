@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{LEASE, RenewalLeases, StoreError};
+use ig_domain::ports::{RENEWAL_LEASE, RenewalLeases, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
 
 use super::{Guard, Lease, MemoryStore, is_held};
@@ -15,10 +15,10 @@ impl RenewalLeases for MemoryStore {
         let guarded = !self.lacks(Guard::Lease);
         self.transact(|rows, now| {
             let lease = rows.renewals.get(&account).copied();
-            if guarded && is_held(lease, now) {
+            if guarded && is_held(lease, RENEWAL_LEASE, now) {
                 return Ok(false);
             }
-            rows.renewals.insert(account, Lease { holder, end: now + LEASE });
+            rows.renewals.insert(account, Lease { holder, end: now + RENEWAL_LEASE });
             Ok(true)
         })
     }
@@ -49,6 +49,6 @@ pub(super) fn extend(
     if guarded && lease.is_none_or(|lease| lease.holder != holder) {
         return Err(StoreError::LeaseLost);
     }
-    renewals.insert(account, Lease { holder, end: now + LEASE });
+    renewals.insert(account, Lease { holder, end: now + RENEWAL_LEASE });
     Ok(())
 }
