@@ -20,6 +20,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit
 
 use super::entity::{account_token, link_attempt};
 use super::error::{overloaded, stale_session, translate, unavailable};
+use super::sessions::Sessions;
 use super::sqlite::SqliteFile;
 use super::store_meter::Operation;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
@@ -39,6 +40,7 @@ const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Database {
     pub(super) engine: Engine,
+    pub(super) sessions: Sessions,
     connections: DatabaseConnection,
     /// The probe's own, so that it waits behind no call.
     probe_connection: DatabaseConnection,
@@ -77,22 +79,23 @@ impl Database {
     ///
     /// [`InvalidDatabaseUrl`] when the settings name none.
     pub fn open_read_only(settings: &DatabaseSettings) -> Result<Self, InvalidDatabaseUrl> {
-        Self::open_with(settings, SqliteFile::read_only_connections)
+        Self::open_with(settings, |file, _| file.read_only_connections())
     }
 
     fn open_with(
         settings: &DatabaseSettings,
-        connections: impl FnOnce(&SqliteFile) -> DatabaseConnection,
+        connections: impl FnOnce(&SqliteFile, &Sessions) -> DatabaseConnection,
     ) -> Result<Self, InvalidDatabaseUrl> {
         let DatabaseSettings { url, password } = settings;
-        let url = url.expose_secret();
+        let (url, sessions) = (url.expose_secret(), Sessions::default());
         if postgres::is_meant(url) {
-            let server = postgres::Server::new(url, password.as_ref())?;
+            let server = postgres::Server::new(url, password.as_ref(), sessions.clone())?;
             let number = postgres::MAX_CONNECTIONS;
             let (connections, probe_connection) =
                 (server.connections(number), server.connections(1));
             return Ok(Self::with(
                 Engine::Postgres(Box::new(server)),
+                sessions,
                 connections,
                 probe_connection,
                 number,
@@ -102,21 +105,29 @@ impl Database {
             return Err(InvalidDatabaseUrl::PasswordForFile);
         }
         let file: SqliteFile = url.parse()?;
-        let connections = connections(&file);
+        let connections = connections(&file, &sessions);
         // Opened when the probe first asks, which it does of a database that serves.
-        let probe_connection = file.probe_connection();
+        let probe_connection = file.probe_connection(&sessions);
         let engine = Engine::Sqlite { file, turn: Semaphore::new(1) };
-        Ok(Self::with(engine, connections, probe_connection, sqlite::MAX_CONNECTIONS))
+        Ok(Self::with(engine, sessions, connections, probe_connection, sqlite::MAX_CONNECTIONS))
     }
 
     fn with(
         engine: Engine,
+        sessions: Sessions,
         connections: DatabaseConnection,
         probe_connection: DatabaseConnection,
         number: u32,
     ) -> Self {
         let bulk_reads = Arc::new(Semaphore::new(number as usize / 2));
-        Self { engine, connections, probe_connection, bulk_reads, commits: AtomicU64::new(0) }
+        Self {
+            engine,
+            sessions,
+            connections,
+            probe_connection,
+            bulk_reads,
+            commits: AtomicU64::new(0),
+        }
     }
 
     /// Kind of the database, as a log calls it.

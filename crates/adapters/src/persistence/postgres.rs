@@ -117,14 +117,15 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// The server that `url` names.
+    /// The server that `url` names, whose sessions are these.
     pub(super) fn new(
         url: &str,
         password: Option<&SecretString>,
+        sessions: Sessions,
     ) -> Result<Self, InvalidDatabaseUrl> {
         Ok(Self {
             options: options(url, password)?,
-            sessions: Sessions::default(),
+            sessions,
             last_log_in: Mutex::default(),
             diagnosis: Mutex::default(),
         })
@@ -159,12 +160,6 @@ impl Server {
             })
             .connect_lazy_with(self.options.clone());
         SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
-    }
-
-    /// Lets all sessions leave the pools before they are used again, since a statement failed for what its session
-    /// remembers; seldom, where statements fail again and again.
-    pub(super) fn session_failed(&self) {
-        self.sessions.failed();
     }
 
     /// Begins to write. A statement first locks what it changes, so guards hold without any further lock.

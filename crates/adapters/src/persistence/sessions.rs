@@ -1,5 +1,5 @@
-//! Sessions of PostgreSQL remember things: that they may only read, in which schema and role they are, how a table was
-//! when a statement was prepared. Those that are older than a change of that leave the pools.
+//! Sessions remember things: that they may only read, and in PostgreSQL in which schema and role they are, and how a
+//! table was when a statement was prepared. Those that are older than a change of that leave the pools.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -50,7 +50,8 @@ impl Sessions {
         }
     }
 
-    /// Lets the sessions that are open now leave, since a statement failed for what its session remembers.
+    /// Lets the sessions that are open now leave the pools before they are used again, since one failed for what it
+    /// remembers; seldom, where they fail again and again.
     pub(super) fn failed(&self) {
         let mut state = self.state();
         if has_passed(state.last_failure) {

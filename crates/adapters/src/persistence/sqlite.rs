@@ -40,8 +40,6 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) struct SqliteFile {
     path: PathBuf,
     create: bool,
-    /// Whether a connection may write is settled when it is opened.
-    sessions: Sessions,
 }
 
 impl FromStr for SqliteFile {
@@ -61,11 +59,7 @@ impl FromStr for SqliteFile {
         let options: SqliteConnectOptions = file.parse().map_err(|_| InvalidDatabaseUrl::File)?;
         let path = options.get_filename().to_owned();
         let named = path.file_name().is_some() && !path.as_os_str().as_encoded_bytes().contains(&0);
-        if named {
-            Ok(Self { path, create, sessions: Sessions::default() })
-        } else {
-            Err(InvalidDatabaseUrl::File)
-        }
+        if named { Ok(Self { path, create }) } else { Err(InvalidDatabaseUrl::File) }
     }
 }
 
@@ -81,26 +75,20 @@ impl SqliteFile {
         path.display().to_string()
     }
 
-    /// Lets all open connections leave before they are used again, since one could not do its work: the file may
-    /// have been not to be written when they were opened.
-    pub(super) fn connection_failed(&self) {
-        self.sessions.failed();
-    }
-
     /// Connections for serving, opened when first needed. They never create the file: one that was taken away
     /// must be missed, not replaced by an empty one.
-    pub(super) fn connections(&self) -> DatabaseConnection {
-        self.pool(MAX_CONNECTIONS, BUSY_TIMEOUT)
+    pub(super) fn connections(&self, sessions: &Sessions) -> DatabaseConnection {
+        self.pool(MAX_CONNECTIONS, BUSY_TIMEOUT, sessions)
     }
 
     /// The probe's own connection, like those for serving.
-    pub(super) fn probe_connection(&self) -> DatabaseConnection {
-        self.pool(1, PROBE_BUSY_TIMEOUT)
+    pub(super) fn probe_connection(&self, sessions: &Sessions) -> DatabaseConnection {
+        self.pool(1, PROBE_BUSY_TIMEOUT, sessions)
     }
 
-    fn pool(&self, number: u32, busy_timeout: Duration) -> DatabaseConnection {
+    fn pool(&self, number: u32, busy_timeout: Duration, sessions: &Sessions) -> DatabaseConnection {
         let watch = Arc::new(FileWatch::new(self.path.clone()));
-        let (opened, sessions) = (Arc::clone(&watch), self.sessions.clone());
+        let (opened, sessions) = (Arc::clone(&watch), sessions.clone());
         let pool = SqlitePoolOptions::new()
             .max_connections(number)
             .acquire_timeout(ACQUIRE_TIMEOUT)

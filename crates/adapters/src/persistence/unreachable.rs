@@ -42,10 +42,8 @@ impl Database {
     /// session that was at fault leaves, and others that are as old.
     pub(super) async fn explained<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         let Err(StoreError::Unavailable(cause)) = &done else { return done };
-        if let Engine::Postgres(server) = &self.engine
-            && cause.downcast_ref::<StaleSession>().is_some()
-        {
-            server.session_failed();
+        if cause.downcast_ref::<StaleSession>().is_some() {
+            self.sessions.failed();
         }
         let Some(lack) = cause.downcast_ref::<NoConnection>() else { return done };
         let (timed_out, lack) = (matches!(lack, NoConnection::TimedOut), lack.to_string());
@@ -58,7 +56,8 @@ impl Database {
             // A file that cannot be opened fails at once.
             Engine::Sqlite { .. } if timed_out => return Err(overloaded(ALL_IN_USE)),
             Engine::Sqlite { file, .. } => {
-                file.connection_failed();
+                // The file may have been not to be written when the connections were opened.
+                self.sessions.failed();
                 (file.absolute_path(), lack)
             }
         };
