@@ -7,7 +7,7 @@ use ig_domain::ports::{
     AccountReader, AuditLog, Clock, GraphFacts, Ids, InstagramError, StoreError,
 };
 use ig_domain::{
-    AccountId, AccountStatus, AuditEntry, InstagramAccount, LongLivedToken, MINIMUM_RENEWAL_AGE,
+    AccountId, AccountStatus, AuditEntry, InstagramAccount, LongLivedToken, MIN_RENEWAL_AGE,
     NotRenewable, OwnerScope, Recipient,
 };
 use time::OffsetDateTime;
@@ -79,7 +79,7 @@ pub enum FetchAccessTokenError {
 /// Reason for which a living token was not renewed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotRenewed {
-    /// Instagram renews no token younger than [`MINIMUM_RENEWAL_AGE`].
+    /// Instagram renews no token younger than [`MIN_RENEWAL_AGE`].
     #[error("the token is too young")]
     TooYoung {
         /// Time until it is old enough.
@@ -186,7 +186,7 @@ impl FetchAccessToken {
     fn too_young(&self, account: &InstagramAccount) -> Option<FetchAccessTokenError> {
         let now = self.clock.now();
         let young = account.renewable(now) == Err(NotRenewable::TooYoung);
-        let wait = account.token_issue_time + MINIMUM_RENEWAL_AGE - now;
+        let wait = account.token_issue_time + MIN_RENEWAL_AGE - now;
         let cause = NotRenewed::TooYoung { wait: wait.unsigned_abs() };
         young.then(|| unmet(account, cause))
     }

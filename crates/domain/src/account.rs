@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::{
-    AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MINIMUM_RENEWAL_AGE, Owner,
+    AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MIN_RENEWAL_AGE, Owner,
     ProfessionalAccountId, Profile, TokenGrant, Username,
 };
 
@@ -32,7 +32,7 @@ pub enum AccountStatus {
 /// Reason for which a token is not renewed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRenewable {
-    /// Instagram renews no token younger than [`MINIMUM_RENEWAL_AGE`].
+    /// Instagram renews no token younger than [`MIN_RENEWAL_AGE`].
     #[error("the token is less than 24 hours old")]
     TooYoung,
     /// The token is past its expiry.
@@ -166,7 +166,7 @@ impl InstagramAccount {
         if self.is_expired(now) {
             return Err(NotRenewable::Expired);
         }
-        let ripe = self.token_issue_time + MINIMUM_RENEWAL_AGE <= now;
+        let ripe = self.token_issue_time + MIN_RENEWAL_AGE <= now;
         if ripe { Ok(()) } else { Err(NotRenewable::TooYoung) }
     }
 

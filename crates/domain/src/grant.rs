@@ -9,7 +9,7 @@ use crate::LongLivedToken;
 /// Minimum age of a token that Instagram renews.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>.
-pub const MINIMUM_RENEWAL_AGE: Duration = Duration::from_hours(24);
+pub const MIN_RENEWAL_AGE: Duration = Duration::from_hours(24);
 
 /// A token's whole life as Instagram stated it (`expires_in`): one second to ten years.
 ///

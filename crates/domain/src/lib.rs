@@ -42,7 +42,7 @@ pub use authorization_response::{
 pub use bearer_token::{BearerToken, InvalidBearerToken};
 pub use caller::{Caller, CallerName, InvalidCallerName, InvalidRole, Role};
 pub use code::{AuthorizationCode, InvalidAuthorizationCode};
-pub use grant::{MINIMUM_RENEWAL_AGE, TokenGrant, TokenLifetime};
+pub use grant::{MIN_RENEWAL_AGE, TokenGrant, TokenLifetime};
 pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash};
 pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
 pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
