@@ -48,7 +48,7 @@ pub enum InvalidKeyRing {
     #[error("the id of key {0} is not 1 to 32 of a-z, 0-9, '_' and '-'")]
     Id(usize),
     /// The text behind the colon is not base64 of 32 bytes.
-    #[error("key {0} is not base64 of exactly 32 bytes")]
+    #[error("key {0} is not base64 of exactly {bytes} bytes", bytes = KEY_BYTES)]
     Key(usize),
     /// Two items have one id.
     #[error("key {0} has the id of a key before it")]

@@ -33,7 +33,7 @@ pub enum AccountStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRenewable {
     /// Instagram renews no token younger than [`MIN_RENEWAL_AGE`].
-    #[error("the token is less than 24 hours old")]
+    #[error("the token is less than {} hours old", MIN_RENEWAL_AGE.as_secs() / 3600)]
     TooYoung,
     /// The token is past its expiry.
     #[error("the token has expired")]

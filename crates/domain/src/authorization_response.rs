@@ -38,8 +38,11 @@ pub struct ConsentDenial {
 /// Reason for which a text is not an authorization response; the text itself is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAuthorizationResponse {
-    /// Longer than 8 KiB, or with control characters.
-    #[error("an authorization response is at most 8 KiB, without control characters")]
+    /// Too long, or with control characters.
+    #[error(
+        "an authorization response is at most {} KiB, without control characters",
+        MAX_BYTES / 1024
+    )]
     Malformed,
     /// `code`, `state` or an error parameter comes more than once.
     #[error("the authorization response repeats code, state or error")]

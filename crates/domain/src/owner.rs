@@ -12,7 +12,7 @@ pub struct Owner(String);
 
 /// The text is too long or holds control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an owner is at most 128 characters, without control characters")]
+#[error("an owner is at most {} characters, without control characters", Owner::MAX_LENGTH)]
 pub struct InvalidOwner;
 
 impl Owner {

@@ -27,7 +27,7 @@ use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite}
 
 /// Maximum time of a call to the store, from its first wait for a connection or for a turn to write. A bulk read waits
 /// for its turn before that. The diagnosis of a missing connection may take half a second more.
-const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`CALL_TIMEOUT`], so that the call ends
 /// with the true reason.
@@ -329,7 +329,10 @@ pub(super) async fn bounded<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let done = tokio::time::timeout(CALL_TIMEOUT, work).await;
-    done.unwrap_or_else(|_| Err(unavailable("no answer within 4 seconds")))
+    done.unwrap_or_else(|_| {
+        let seconds = CALL_TIMEOUT.as_secs();
+        Err(unavailable(format_args!("no answer within {seconds} seconds")))
+    })
 }
 
 #[async_trait]

@@ -350,6 +350,20 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::persistence::database::CALL_TIMEOUT;
+
+    #[rstest]
+    #[case::read(READ)]
+    #[case::write(WRITE)]
+    fn the_server_ends_what_a_call_has_given_up(#[case] settings: &str) {
+        let seconds = CALL_TIMEOUT.as_secs();
+        for timeout in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+            assert!(
+                settings.contains(&format!("SET LOCAL {timeout} = '{seconds}s'")),
+                "{settings}"
+            );
+        }
+    }
 
     #[rstest]
     #[case::with_everything(

@@ -59,7 +59,12 @@ pub(crate) fn fetch_access_token(
 
 fn min_ttl(fields: &mut Fields, raw: prost_types::Duration) -> Result<Duration, Refused> {
     let span = Duration::try_from(raw).ok().filter(|span| *span <= MAX_MIN_TTL);
-    span.ok_or_else(|| fields.refuse("min_ttl", "a min_ttl is from 0 to 50 days (4320000 seconds)"))
+    span.ok_or_else(|| {
+        let seconds = MAX_MIN_TTL.as_secs();
+        let days = seconds / (24 * 60 * 60);
+        let range = format!("a min_ttl is from 0 to {days} days ({seconds} seconds)");
+        fields.refuse("min_ttl", &range)
+    })
 }
 
 /// A token on its way out, on the wire.
