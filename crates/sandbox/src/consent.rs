@@ -30,7 +30,7 @@ fn answer_query(query: &Params, world: &mut World) -> Result<Response, Refusal> 
     }
     let repeated = REPEATED.iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
     let chosen = query.text("sandbox_account");
-    let accounts = world.accounts.list();
+    let accounts = &world.accounts;
     let page = ConsentPage::new(&world.app.id, repeated, accounts, chosen, &authorization.scopes);
     Ok(html(StatusCode::OK, &page))
 }

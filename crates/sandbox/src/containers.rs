@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::account::AccountKey;
+use crate::accounts::AccountKey;
 use crate::bounded_map::BoundedMap;
 use crate::seed::Seed;
 

@@ -1,5 +1,7 @@
 //! The control interface under `/sandbox`: JSON in, the new state as JSON out.
 
+pub(crate) mod accounts;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
@@ -8,9 +10,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::account::NewAccount;
 use crate::clock::{ClockChange, ClockReading, wait_for_change};
 use crate::faults::Fault;
 use crate::grants::RevokeReason;
@@ -47,11 +48,12 @@ impl<T: DeserializeOwned> FromRequest<Sandbox> for Input<T> {
     async fn from_request(request: Request, sandbox: &Sandbox) -> Result<Self, Refusal> {
         let body = Bytes::from_request(request, sandbox).await;
         let body = body.map_err(|error| Refusal(error.body_text()))?;
-        let input = serde_json::from_slice(&body);
-        input
-            .map(Self)
-            .map_err(|error| Refusal(format!("the body is not what is expected: {error}")))
+        understood(serde_json::from_slice(&body)).map(Self)
     }
+}
+
+fn understood<T>(body: serde_json::Result<T>) -> Result<T, Refusal> {
+    body.map_err(|error| Refusal(format!("the body is not what is expected: {error}")))
 }
 
 /// The parameters of a query.
@@ -66,30 +68,7 @@ impl<T: DeserializeOwned> FromRequestParts<Sandbox> for Asked<T> {
     }
 }
 
-type Answered<T = Value> = Result<Json<T>, Refusal>;
-
-/// The app and the accounts.
-pub(crate) async fn accounts(State(sandbox): State<Sandbox>) -> Json<Value> {
-    accounts_of(&sandbox.world())
-}
-
-/// Adds or replaces an account.
-pub(crate) async fn put_account(
-    State(sandbox): State<Sandbox>,
-    Input(account): Input<NewAccount>,
-) -> Answered {
-    let mut world = sandbox.world();
-    let World { accounts, seed, .. } = &mut *world;
-    accounts.put(account, seed)?;
-    Ok(accounts_of(&world))
-}
-
-fn accounts_of(world: &World) -> Json<Value> {
-    Json(json!({
-        "app": { "id": world.app.id, "secret": world.app.secret },
-        "accounts": world.accounts.list(),
-    }))
-}
+type Answered<T> = Result<Json<T>, Refusal>;
 
 /// The number of changes that the caller knows of.
 #[derive(Debug, Deserialize)]

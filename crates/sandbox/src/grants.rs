@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::account::AccountKey;
+use crate::accounts::AccountKey;
 use crate::bounded_map::BoundedMap;
 use crate::scope::Scope;
 use crate::seed::Seed;

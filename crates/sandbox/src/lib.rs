@@ -2,6 +2,7 @@
 //! `/sandbox` that turns the clock and plays faults. Everything lives in memory and follows from a seed.
 
 mod account;
+mod accounts;
 mod answer;
 mod api;
 mod app;

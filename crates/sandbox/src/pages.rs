@@ -5,7 +5,11 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::account::Account;
+use crate::accounts::Accounts;
 use crate::scope::Scope;
+
+/// Maximum number of accounts that the consent page shows beside the chosen one.
+const MAX_ACCOUNTS_SHOWN: usize = 100;
 
 /// Asks the person for consent.
 #[derive(Template)]
@@ -14,6 +18,8 @@ pub(crate) struct ConsentPage<'a> {
     app_id: &'a str,
     repeated: Vec<(&'static str, &'a str)>,
     accounts: Vec<AccountChoice<'a>>,
+    /// Number of accounts that are not shown.
+    hidden: usize,
     scopes: &'a [Scope],
 }
 
@@ -24,24 +30,31 @@ struct AccountChoice<'a> {
 }
 
 impl<'a> ConsentPage<'a> {
-    /// A page that offers every account, with the chosen one, or else the first, ticked.
+    /// A page that offers the chosen account, ticked, and the first of the others; without a choice the first is
+    /// ticked.
     pub(crate) fn new(
         app_id: &'a str,
         repeated: Vec<(&'static str, &'a str)>,
-        accounts: &'a [Account],
+        accounts: &'a Accounts,
         chosen: &str,
         scopes: &'a [Scope],
     ) -> Self {
-        let known = accounts.iter().position(|account| account.username == chosen).unwrap_or(0);
-        let choice = |(index, account): (usize, &'a Account)| AccountChoice {
+        let first = accounts.page(0, MAX_ACCOUNTS_SHOWN);
+        let is_chosen = |account: &Account| account.username.eq_ignore_ascii_case(chosen);
+        let elsewhere = accounts.find(chosen).map(|(_, account)| account);
+        let elsewhere = elsewhere.filter(|_| !first.iter().any(is_chosen));
+        let offered: Vec<&Account> = elsewhere.into_iter().chain(first).collect();
+        let ticked = offered.iter().position(|account| is_chosen(account)).unwrap_or(0);
+        let choice = |(index, account): (usize, &&'a Account)| AccountChoice {
             username: &account.username,
             detail: detail(account),
-            chosen: index == known,
+            chosen: index == ticked,
         };
         Self {
             app_id,
             repeated,
-            accounts: accounts.iter().enumerate().map(choice).collect(),
+            hidden: accounts.count().saturating_sub(offered.len()),
+            accounts: offered.iter().enumerate().map(choice).collect(),
             scopes,
         }
     }

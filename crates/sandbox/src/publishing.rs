@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::Duration;
 use url::Url;
 
-use crate::account::AccountKey;
+use crate::accounts::AccountKey;
 use crate::answer::{Answer, Fields};
 use crate::call::Call;
 use crate::containers::{Container, ContainerStatus};

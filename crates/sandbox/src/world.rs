@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::account::{AccountKey, Accounts};
+use serde::Serialize;
+
+use crate::accounts::{AccountKey, Accounts};
 use crate::clock::Clock;
 use crate::containers::Containers;
 use crate::faults::Faults;
@@ -36,10 +38,12 @@ pub(crate) struct World {
     pub(crate) requests: RequestLog,
 }
 
-/// The one app that the sandbox knows.
+/// The one app that the sandbox knows, in the form in which the control interface shows it.
+#[derive(Clone, Serialize)]
 pub(crate) struct App {
     pub(crate) id: String,
     pub(crate) secret: String,
+    #[serde(skip)]
     pub(crate) restricted: bool,
 }
 

@@ -46,6 +46,29 @@ async fn the_page_offers_every_account_and_every_asked_permission() {
 }
 
 #[tokio::test]
+async fn the_page_shows_some_of_many_accounts_and_the_chosen_one() {
+    let sandbox = start().await;
+    let batch: Vec<_> =
+        (0..150).map(|number| json!({ "username": format!("user_{number}") })).collect();
+    sandbox.post("accounts", json!(batch)).await;
+    let page = async |chosen: &str| {
+        let request = sandbox.request(Method::GET, "/oauth/authorize").query(&FORM);
+        let response = request.query(&[("sandbox_account", chosen)]).send().await.unwrap();
+        read(response).await.1
+    };
+    let ticked = |page: &str, username: &str| {
+        page.contains(&format!(r#"name="account" value="{username}" checked"#))
+    };
+    let first = page("").await;
+    assert!(ticked(&first, "harbour.bakery") && first.contains("54 more are not shown"), "{first}");
+    assert_eq!(first.matches(r#"name="account""#).count(), 100);
+    let chosen = page("user_149").await;
+    assert!(ticked(&chosen, "user_149") && chosen.contains("53 more are not shown"), "{chosen}");
+    let shown = page("user_7").await;
+    assert!(ticked(&shown, "user_7") && shown.contains("54 more are not shown"), "{shown}");
+}
+
+#[tokio::test]
 async fn hostile_text_stays_text() {
     let sandbox = start().await;
     let hostile = r#""><script>alert(1)</script>"#;

@@ -1,5 +1,7 @@
 //! The control interface: accounts, clock, shapes, the request log, and what it refuses.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
@@ -18,6 +20,47 @@ async fn accounts_are_listed_with_the_app_and_exact_text_ids() {
         assert!(id > 1 << 53 && id.to_string().len() == 17);
         assert!(account["user_id"].as_str().unwrap().starts_with("17841"));
     }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_accounts_are_added_and_listed_by_pages() {
+    let sandbox = start().await;
+    for thousand in 0..100 {
+        let name = |number| json!({ "username": format!("user_{thousand}_{number}") });
+        let batch: Vec<_> = (0..1_000).map(name).collect();
+        let put = sandbox.post("accounts", json!(batch)).await;
+        assert_eq!(put["accounts"].as_array().unwrap().len(), 1_000);
+    }
+    let (mut ids, mut next) = (HashSet::new(), json!("0"));
+    for _ in 0..=100 {
+        let path = format!("accounts?after={}", next.as_str().unwrap());
+        let page = sandbox.control(Method::GET, &path, json!(null)).await;
+        ids.extend(page["accounts"].as_array().unwrap().iter().map(|it| it["id"].to_string()));
+        next = page["next"].clone();
+    }
+    assert_eq!((ids.len(), next), (100_004, json!(null)));
+    let first = sandbox.control(Method::GET, "accounts", json!(null)).await;
+    assert_eq!(
+        (first["accounts"].as_array().unwrap().len(), &first["next"]),
+        (1_000, &json!("1000"))
+    );
+    let token = sandbox.long("user_99_999").await;
+    let (status, body) = sandbox.get(&me_path(&token)).await;
+    assert_eq!((status, &parse(&body)["username"]), (200, &json!("user_99_999")));
+    let request = sandbox.request(Method::POST, "/sandbox/accounts");
+    let one_more = request.json(&json!({ "username": "one_more" })).send().await.unwrap();
+    assert_eq!(one_more.status(), 400);
+}
+
+#[tokio::test]
+async fn a_page_is_as_long_as_is_asked_for() {
+    let sandbox = start().await;
+    let page = sandbox.control(Method::GET, "accounts?limit=3", json!(null)).await;
+    assert_eq!((page["accounts"].as_array().unwrap().len(), &page["next"]), (3, &json!("3")));
+    let page = sandbox.control(Method::GET, "accounts?limit=3&after=3", json!(null)).await;
+    assert_eq!((&page["accounts"][0]["username"], page.get("next")), (&json!("plain_shop"), None));
+    let page = sandbox.control(Method::GET, "accounts?limit=4", json!(null)).await;
+    assert_eq!(page.get("next"), None);
 }
 
 #[tokio::test]
@@ -155,6 +198,9 @@ async fn a_code_is_logged_by_its_hash() {
 #[rstest]
 #[case::no_number("clock?after=now")]
 #[case::unknown_member("clock?since=0")]
+#[case::no_limit("accounts?limit=0")]
+#[case::no_cursor("accounts?after=plain_shop")]
+#[case::more_than_a_page("accounts?limit=1001")]
 #[tokio::test]
 async fn a_senseless_control_query_gets_a_reason(#[case] path: &str) {
     let sandbox = start().await;
@@ -170,6 +216,8 @@ async fn a_senseless_control_query_gets_a_reason(#[case] path: &str) {
 #[case::unknown_shape("shapes", r#"{"token":"round"}"#, 400)]
 #[case::numeric_id("accounts", r#"{"username":"a","id":31000000000000003}"#, 400)]
 #[case::no_username("accounts", "{}", 400)]
+#[case::no_username_in_a_list("accounts", "[{}]", 400)]
+#[case::no_account("accounts", "7", 400)]
 #[case::unknown_user("revoke", r#"{"username":"nobody","reason":"checkpoint"}"#, 400)]
 #[case::unknown_reason("revoke", r#"{"username":"mira.paints","reason":"mood"}"#, 400)]
 #[case::unknown_state("app", r#"{"state":"gone"}"#, 400)]
