@@ -9,7 +9,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::api::serve_api;
 use crate::consent::{ask_consent, take_consent};
-use crate::control::{self, accounts};
+use crate::control::{self, accounts, tokens};
 use crate::redirect_page::show_response;
 use crate::world::Sandbox;
 
@@ -37,6 +37,7 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
 fn control_router() -> Router<Sandbox> {
     Router::new()
         .route("/accounts", get(accounts::list).post(accounts::put))
+        .route("/tokens", post(tokens::make))
         .route("/clock", get(control::clock).post(control::change_clock))
         .route(
             "/shapes",

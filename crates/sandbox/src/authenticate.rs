@@ -12,7 +12,7 @@ impl World {
     pub(crate) fn living_token(&self, call: &Call) -> Result<&Token, GraphError> {
         let token = self.grants.token(call.token()).ok_or_else(GraphError::unreadable_token)?;
         let now = self.clock.now();
-        match token.trouble {
+        match self.grants.trouble(token) {
             Some(Trouble::Checkpoint) | None if token.expires <= now => {
                 Err(GraphError::expired(token.expires, now))
             }

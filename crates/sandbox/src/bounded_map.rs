@@ -1,12 +1,13 @@
 //! A bounded map: when it is full, the oldest entry makes room.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Keeps the newest `capacity` entries by text key.
 pub(crate) struct BoundedMap<V> {
     capacity: usize,
-    order: VecDeque<String>,
-    entries: HashMap<String, V>,
+    order: VecDeque<Arc<str>>,
+    entries: HashMap<Arc<str>, V>,
 }
 
 impl<V> BoundedMap<V> {
@@ -15,13 +16,14 @@ impl<V> BoundedMap<V> {
     }
 
     /// Adds an entry under a key that is not in use.
-    pub(crate) fn insert(&mut self, key: String, value: V) {
+    pub(crate) fn insert(&mut self, key: &str, value: V) {
         if self.order.len() >= self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
             self.entries.remove(&oldest);
         }
-        self.order.push_back(key.clone());
+        let key = Arc::<str>::from(key);
+        self.order.push_back(Arc::clone(&key));
         self.entries.insert(key, value);
     }
 
@@ -36,10 +38,6 @@ impl<V> BoundedMap<V> {
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.values()
     }
-
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.values_mut()
-    }
 }
 
 #[cfg(test)]
@@ -50,7 +48,7 @@ mod tests {
     fn the_oldest_entry_makes_room() {
         let mut newest = BoundedMap::new(2);
         for key in ["a", "b", "c"] {
-            newest.insert(key.to_owned(), key);
+            newest.insert(key, key);
         }
         assert_eq!(
             [newest.get("a"), newest.get("b"), newest.get("c")],

@@ -80,7 +80,7 @@ impl Containers {
     /// Keeps a container, and answers the id that it has from now on.
     pub(crate) fn add(&mut self, container: Container, seed: &mut Seed) -> String {
         let id = seed.container_id().to_string();
-        self.0.insert(id.clone(), container);
+        self.0.insert(&id, container);
         id
     }
 

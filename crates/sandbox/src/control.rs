@@ -1,6 +1,7 @@
 //! The control interface under `/sandbox`: JSON in, the new state as JSON out.
 
 pub(crate) mod accounts;
+pub(crate) mod tokens;
 
 use axum::Json;
 use axum::body::Bytes;

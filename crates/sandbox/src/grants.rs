@@ -1,5 +1,8 @@
 //! Codes and tokens: what was issued, to whom, until when, and what ended it early.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
@@ -10,8 +13,8 @@ use crate::seed::Seed;
 
 /// Maximum number of codes that are remembered, used ones too.
 const MAX_CODES: usize = 20_000;
-/// Maximum number of tokens that are remembered, dead ones too.
-const MAX_TOKENS: usize = 50_000;
+/// Maximum number of tokens that are remembered, dead ones too: some for each account.
+const MAX_TOKENS: usize = 500_000;
 /// Lifetime of a code and of a short-lived token.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
@@ -21,7 +24,7 @@ const SHORT_LIVED_LIFETIME: Duration = Duration::HOUR;
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) account: AccountKey,
-    pub(crate) scopes: Vec<Scope>,
+    pub(crate) scopes: Arc<[Scope]>,
 }
 
 /// An authorization code that was handed to a browser.
@@ -40,7 +43,8 @@ pub(crate) struct Token {
     pub(crate) long_lived: bool,
     pub(crate) issued: OffsetDateTime,
     pub(crate) expires: OffsetDateTime,
-    pub(crate) trouble: Option<Trouble>,
+    /// Number of tokens that were issued before.
+    number: u64,
 }
 
 /// Reason for which an unexpired token is refused.
@@ -61,15 +65,30 @@ pub(crate) enum RevokeReason {
     CheckpointCleared,
 }
 
+/// Revocations of an account's tokens: each meets those below the number that the next token had then.
+#[derive(Debug, Default)]
+struct Revocations {
+    /// The last that cannot be undone.
+    ended: Option<(u64, Trouble)>,
+    checkpoint: u64,
+}
+
 /// Every code and token that the sandbox remembers.
 pub(crate) struct Grants {
     codes: BoundedMap<Code>,
     tokens: BoundedMap<Token>,
+    issued: u64,
+    revocations: HashMap<AccountKey, Revocations>,
 }
 
 impl Grants {
     pub(crate) fn new() -> Self {
-        Self { codes: BoundedMap::new(MAX_CODES), tokens: BoundedMap::new(MAX_TOKENS) }
+        Self {
+            codes: BoundedMap::new(MAX_CODES),
+            tokens: BoundedMap::new(MAX_TOKENS),
+            issued: 0,
+            revocations: HashMap::new(),
+        }
     }
 
     /// Makes a code that lives for an hour and is good for the given redirect URI only.
@@ -82,7 +101,7 @@ impl Grants {
     ) -> String {
         let code = seed.code();
         let expires = now + SHORT_LIVED_LIFETIME;
-        self.codes.insert(code.clone(), Code { grant, redirect_uri, expires, used: false });
+        self.codes.insert(&code, Code { grant, redirect_uri, expires, used: false });
         code
     }
 
@@ -96,28 +115,30 @@ impl Grants {
         self.issue(grant, false, now, SHORT_LIVED_LIFETIME, seed)
     }
 
-    /// Makes a token that lives for almost 60 days, and says for how many seconds.
+    /// Makes a token that lives for almost 60 days from `issued` on, and says for how many seconds.
     pub(crate) fn issue_long(
         &mut self,
         grant: Grant,
-        now: OffsetDateTime,
+        issued: OffsetDateTime,
         seed: &mut Seed,
     ) -> (String, i64) {
         let seconds = seed.long_life_seconds();
-        (self.issue(grant, true, now, Duration::seconds(seconds), seed), seconds)
+        (self.issue(grant, true, issued, Duration::seconds(seconds), seed), seconds)
     }
 
     fn issue(
         &mut self,
         grant: Grant,
         long_lived: bool,
-        now: OffsetDateTime,
+        issued: OffsetDateTime,
         life: Duration,
         seed: &mut Seed,
     ) -> String {
         let text = seed.token();
-        let token = Token { grant, long_lived, issued: now, expires: now + life, trouble: None };
-        self.tokens.insert(text.clone(), token);
+        let number = self.issued;
+        self.issued += 1;
+        let token = Token { grant, long_lived, issued, expires: issued + life, number };
+        self.tokens.insert(&text, token);
         text
     }
 
@@ -136,16 +157,26 @@ impl Grants {
         self.tokens.get(token)
     }
 
+    /// Reason for which a token is refused, though it may be unexpired.
+    pub(crate) fn trouble(&self, token: &Token) -> Option<Trouble> {
+        let revocations = self.revocations.get(&token.grant.account)?;
+        match revocations.ended {
+            Some((end, trouble)) if token.number < end => Some(trouble),
+            _ => (token.number < revocations.checkpoint).then_some(Trouble::Checkpoint),
+        }
+    }
+
     /// Ends, blocks or unblocks every token that the account has now.
     pub(crate) fn revoke(&mut self, account: AccountKey, reason: RevokeReason) {
-        for token in self.tokens.values_mut().filter(|token| token.grant.account == account) {
-            token.trouble = match (reason, token.trouble) {
-                (RevokeReason::PasswordChanged, _) => Some(Trouble::PasswordChanged),
-                (RevokeReason::AppRemoved, _) => Some(Trouble::AppRemoved),
-                (RevokeReason::Checkpoint, None) => Some(Trouble::Checkpoint),
-                (RevokeReason::CheckpointCleared, Some(Trouble::Checkpoint)) => None,
-                (RevokeReason::Checkpoint | RevokeReason::CheckpointCleared, trouble) => trouble,
-            };
+        let end = self.issued;
+        let revocations = self.revocations.entry(account).or_default();
+        match reason {
+            RevokeReason::PasswordChanged => {
+                revocations.ended = Some((end, Trouble::PasswordChanged));
+            }
+            RevokeReason::AppRemoved => revocations.ended = Some((end, Trouble::AppRemoved)),
+            RevokeReason::Checkpoint => revocations.checkpoint = end,
+            RevokeReason::CheckpointCleared => revocations.checkpoint = 0,
         }
     }
 }

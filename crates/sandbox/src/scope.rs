@@ -20,7 +20,7 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Basic,
         Self::ContentPublish,
         Self::ManageMessages,

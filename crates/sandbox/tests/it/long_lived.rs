@@ -167,3 +167,53 @@ async fn a_cleared_checkpoint_heals_and_nothing_else_does() {
     let (_, body) = sandbox.get(&me_path(&shop)).await;
     assert_eq!(parse(&body)["error"]["error_subcode"], 460);
 }
+
+#[tokio::test]
+async fn a_token_of_the_dashboard_needs_no_consent_and_is_renewed_when_it_is_old_enough() {
+    let sandbox = start().await;
+    let made = sandbox.post("tokens", json!({ "username": "mira.paints" })).await;
+    let (token, life) = (made["access_token"].as_str().unwrap(), made["expires_in"].as_i64());
+    assert!((5_183_944..=5_183_999).contains(&life.unwrap()), "{made}");
+    assert_eq!(parse(&sandbox.get(&me_path(token)).await.1)["username"], "mira.paints");
+    assert_eq!(sandbox.get(&refresh_path(token)).await.0, 400);
+    let (_, body) = sandbox.get(&exchange_path(token)).await;
+    assert_eq!(parse(&body)["error"]["code"], 452);
+    let old = json!({ "username": "mira.paints", "age_seconds": DAY });
+    let old = sandbox.post("tokens", old).await;
+    let (token, rest) = (old["access_token"].as_str().unwrap(), old["expires_in"].as_i64());
+    assert!((5_183_944 - DAY..=5_183_999 - DAY).contains(&rest.unwrap()), "{old}");
+    assert_eq!(sandbox.get(&refresh_path(token)).await.0, 200);
+    sandbox.advance(rest.unwrap()).await;
+    assert_eq!(parse(&sandbox.get(&me_path(token)).await.1)["error"]["error_subcode"], 463);
+}
+
+#[tokio::test]
+async fn a_token_may_be_made_so_old_that_it_is_expired() {
+    let sandbox = start().await;
+    let dead = json!({ "username": "mira.paints", "age_seconds": 60 * DAY });
+    let dead = sandbox.post("tokens", dead).await;
+    assert_eq!(dead["expires_in"], 0);
+    let (_, body) = sandbox.get(&refresh_path(dead["access_token"].as_str().unwrap())).await;
+    assert_eq!(parse(&body)["error"]["error_subcode"], 463);
+}
+
+#[tokio::test]
+async fn a_later_revocation_outranks_a_checkpoint_and_meets_no_later_token() {
+    let sandbox = start().await;
+    let revoke = async |reason: &str| {
+        sandbox.post("revoke", json!({ "username": "mira.paints", "reason": reason })).await;
+    };
+    let subcode = async |token: &str| {
+        parse(&sandbox.get(&me_path(token)).await.1)["error"]["error_subcode"].clone()
+    };
+    let first = sandbox.long("mira.paints").await;
+    revoke("password_changed").await;
+    let second = sandbox.long("mira.paints").await;
+    revoke("checkpoint").await;
+    assert_eq!([subcode(&first).await, subcode(&second).await], [460, 459]);
+    revoke("app_removed").await;
+    let third = sandbox.long("mira.paints").await;
+    revoke("checkpoint_cleared").await;
+    assert_eq!([subcode(&first).await, subcode(&second).await], [458, 458]);
+    assert_eq!(sandbox.get(&me_path(&third)).await.0, 200);
+}
