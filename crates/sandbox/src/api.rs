@@ -1,5 +1,6 @@
 //! The way of a request through the API: read, logged, met by a fault or answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -63,13 +64,14 @@ async fn play(sandbox: Sandbox, call: Call, started_ms: u64) -> (Answer, Option<
     (answer, connection)
 }
 
-fn begin(sandbox: &Sandbox, call: &Call, started_ms: u64) -> (RowId, Option<Fault>) {
+fn begin(sandbox: &Sandbox, call: &Call, started_ms: u64) -> (RowId, Option<Arc<Fault>>) {
     let mask = Mask::of(call, &sandbox.settings().app_secret);
     let mut world = sandbox.world();
-    let account = world.account_meant(call).map(|account| account.username.clone());
-    let fault = world.faults.take(call.endpoint.name(), account.as_deref());
+    let account = world.account_meant(call);
+    let fault = world.faults.take(call.endpoint.name(), account);
+    let username = account.and_then(|key| world.accounts.get(key)).map(|it| it.username.clone());
     let time = rfc3339(world.clock.now());
-    (world.requests.begin(call, &mask, time, account, started_ms), fault)
+    (world.requests.begin(call, &mask, time, username, started_ms), fault)
 }
 
 async fn play_fault(sandbox: &Sandbox, call: &Call, fault: &Fault) -> Answer {
@@ -90,9 +92,9 @@ fn work(world: &mut World, call: &Call) -> Answer {
         Err(error) => error.into_answer(&world.seed.trace()),
     };
     if matches!(call.endpoint, Endpoint::Profile(_)) {
-        let account = world.account_meant(call);
+        let account = world.account_meant(call).and_then(|key| world.accounts.get(key));
         let user_id = account.map(|account| account.user_id.as_str());
-        answer.headers.extend(usage_headers(world.shapes.usage, user_id));
+        answer.headers.extend(usage_headers(world.shapes, user_id));
     }
     answer
 }

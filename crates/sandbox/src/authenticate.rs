@@ -1,6 +1,7 @@
 //! Token and account of a call, and whether the token still counts.
 
 use crate::account::Account;
+use crate::accounts::AccountKey;
 use crate::call::Call;
 use crate::endpoint::{Endpoint, Node};
 use crate::grants::{Grant, Token, Trouble};
@@ -39,11 +40,11 @@ impl World {
     }
 
     /// The account that the call is about, however its code or token stands.
-    pub(crate) fn account_meant(&self, call: &Call) -> Option<&Account> {
+    pub(crate) fn account_meant(&self, call: &Call) -> Option<AccountKey> {
         let grant: &Grant = match call.endpoint {
             Endpoint::Token => &self.grants.code(call.form.text("code"))?.grant,
             _ => &self.grants.token(call.token())?.grant,
         };
-        self.accounts.get(grant.account)
+        Some(grant.account)
     }
 }

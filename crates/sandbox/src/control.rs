@@ -124,7 +124,7 @@ pub(crate) async fn reset_shapes(State(sandbox): State<Sandbox>) -> Json<Shapes>
 
 /// The planned faults.
 pub(crate) async fn faults(State(sandbox): State<Sandbox>) -> Json<Vec<Fault>> {
-    Json(sandbox.world().faults.list().to_vec())
+    Json(sandbox.world().faults.list())
 }
 
 /// Plans a fault.
@@ -134,8 +134,8 @@ pub(crate) async fn plan_fault(
 ) -> Answered<Vec<Fault>> {
     let mut world = sandbox.world();
     let World { faults, accounts, .. } = &mut *world;
-    faults.plan(fault, |username| accounts.find(username).is_some())?;
-    Ok(Json(faults.list().to_vec()))
+    faults.plan(fault, |username| accounts.find(username).map(|(key, _)| key))?;
+    Ok(Json(faults.list()))
 }
 
 /// Forgets all faults.

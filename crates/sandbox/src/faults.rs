@@ -1,6 +1,7 @@
 //! Faults that the control interface plans: another answer, a late one, or none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -8,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::accounts::AccountKey;
 use crate::answer::Answer;
 use crate::endpoint::EndpointName;
 
@@ -27,6 +29,8 @@ pub(crate) struct Fault {
     times: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -107,18 +111,30 @@ impl Fault {
         self.status.is_some() || self.body.is_some() || self.connection.is_some()
     }
 
-    fn meets(&self, endpoint: EndpointName, account: Option<&str>) -> bool {
-        let here = match self.endpoint {
+    fn meets(&self, endpoint: EndpointName) -> bool {
+        match self.endpoint {
             Target::All => true,
             Target::Token => endpoint == EndpointName::Token,
             Target::Exchange => endpoint == EndpointName::Exchange,
             Target::Refresh => endpoint == EndpointName::Refresh,
             Target::Me => matches!(endpoint, EndpointName::Me | EndpointName::Id),
             Target::SubscribedApps => endpoint == EndpointName::SubscribedApps,
-        };
-        let wanted = self.account.as_deref();
-        here && wanted
-            .is_none_or(|wanted| account.is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
+        }
+    }
+
+    /// The accounts whose calls it meets; `None` for all calls, those of nobody too.
+    fn accounts_met(
+        &self,
+        find: impl Fn(&str) -> Option<AccountKey>,
+    ) -> Result<Option<HashSet<AccountKey>>, String> {
+        if self.account.is_none() && self.accounts.is_none() {
+            return Ok(None);
+        }
+        let named = self.account.iter().chain(self.accounts.iter().flatten());
+        let found: Option<HashSet<_>> = named.map(|username| find(username)).collect();
+        let found = found.filter(|found| !found.is_empty());
+        let refusal = "`account` and `accounts` name usernames of the sandbox, one at least";
+        found.map(Some).ok_or_else(|| refusal.to_owned())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -148,43 +164,64 @@ impl Fault {
     }
 }
 
+/// A fault that waits for calls.
+#[derive(Debug)]
+struct Planned {
+    fault: Arc<Fault>,
+    /// Number of calls that it still meets; `None` for all.
+    left: Option<u32>,
+    /// `None` for everybody's calls.
+    accounts: Option<HashSet<AccountKey>>,
+}
+
+impl Planned {
+    fn meets(&self, endpoint: EndpointName, account: Option<AccountKey>) -> bool {
+        let is_met = |accounts: &HashSet<_>| account.is_some_and(|key| accounts.contains(&key));
+        self.fault.meets(endpoint) && self.accounts.as_ref().is_none_or(is_met)
+    }
+}
+
 /// The faults that are planned, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Planned>);
 
 impl Faults {
-    pub(crate) fn list(&self) -> &[Fault] {
-        &self.0
+    /// The faults, with the number of calls that each still meets.
+    pub(crate) fn list(&self) -> Vec<Fault> {
+        let fault = |planned: &Planned| Fault { times: planned.left, ..(*planned.fault).clone() };
+        self.0.iter().map(fault).collect()
     }
 
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Plans a fault; `known` tells the usernames that exist.
+    /// Plans a fault; `find` knows the accounts by their usernames.
     pub(crate) fn plan(
         &mut self,
         fault: Fault,
-        known: impl Fn(&str) -> bool,
+        find: impl Fn(&str) -> Option<AccountKey>,
     ) -> Result<(), String> {
         fault.check()?;
-        if fault.account.as_deref().is_some_and(|username| !known(username)) {
-            return Err("`account` is no username of the sandbox".to_owned());
-        }
+        let accounts = fault.accounts_met(find)?;
         if self.0.len() >= MAX_FAULTS {
             return Err(format!("{MAX_FAULTS} faults are planned already: clear them first"));
         }
-        self.0.push(fault);
+        self.0.push(Planned { left: fault.times, accounts, fault: Arc::new(fault) });
         Ok(())
     }
 
     /// The first fault that meets a call; it counts down and goes when it is used up.
-    pub(crate) fn take(&mut self, endpoint: EndpointName, account: Option<&str>) -> Option<Fault> {
-        let index = self.0.iter().position(|fault| fault.meets(endpoint, account))?;
+    pub(crate) fn take(
+        &mut self,
+        endpoint: EndpointName,
+        account: Option<AccountKey>,
+    ) -> Option<Arc<Fault>> {
+        let index = self.0.iter().position(|planned| planned.meets(endpoint, account))?;
         let planned = self.0.get_mut(index)?;
-        let fault = planned.clone();
-        planned.times = planned.times.map(|times| times - 1);
-        if planned.times == Some(0) {
+        let fault = Arc::clone(&planned.fault);
+        planned.left = planned.left.map(|left| left - 1);
+        if planned.left == Some(0) {
             self.0.remove(index);
         }
         Some(fault)
@@ -225,6 +262,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::accounts::Accounts;
+    use crate::seed::Seed;
 
     fn fault(json: &str) -> Result<Fault, String> {
         serde_json::from_str::<Fault>(json).map_err(|error| error.to_string())
@@ -232,7 +271,12 @@ mod tests {
 
     fn plan(json: &str) -> Result<Faults, String> {
         let mut faults = Faults::default();
-        faults.plan(fault(json)?, |username| username == "mira.paints").map(|()| faults)
+        faults.plan(fault(json)?, |username| key(username)).map(|()| faults)
+    }
+
+    fn key(username: &str) -> Option<AccountKey> {
+        let accounts = Accounts::seeded(&mut Seed::new(1));
+        accounts.find(username).map(|(key, _)| key)
     }
 
     #[rstest]
@@ -247,6 +291,11 @@ mod tests {
     #[case::framing(r#"{"endpoint":"me","headers":{"Content-Length":"1"}}"#, "`headers`")]
     #[case::connection(r#"{"endpoint":"me","connection":"lost"}"#, "unknown variant")]
     #[case::account(r#"{"endpoint":"me","status":500,"account":"nobody"}"#, "`account`")]
+    #[case::no_accounts(r#"{"endpoint":"me","status":500,"accounts":[]}"#, "`accounts`")]
+    #[case::one_unknown(
+        r#"{"endpoint":"me","status":500,"accounts":["plain_shop","nobody"]}"#,
+        "`accounts`"
+    )]
     fn a_senseless_fault_is_refused(#[case] json: &str, #[case] text: &str) {
         let refusal = plan(json).unwrap_err();
         assert!(refusal.contains(text), "{refusal}");
@@ -255,7 +304,7 @@ mod tests {
     #[test]
     fn the_first_that_meets_is_played_until_it_is_used_up() {
         let mut faults = plan(r#"{"endpoint":"me","status":500,"times":2}"#).unwrap();
-        faults.plan(fault(r#"{"endpoint":"all","status":400}"#).unwrap(), |_| true).unwrap();
+        faults.plan(fault(r#"{"endpoint":"all","status":400}"#).unwrap(), |_| None).unwrap();
         let mut statuses =
             |endpoint| faults.take(endpoint, None).and_then(|fault| fault.status).unwrap();
         assert_eq!(statuses(EndpointName::Token), 400);
@@ -267,8 +316,18 @@ mod tests {
         let json = r#"{"endpoint":"refresh","status":500,"account":"mira.paints"}"#;
         let mut faults = plan(json).unwrap();
         assert!(faults.take(EndpointName::Refresh, None).is_none());
-        assert!(faults.take(EndpointName::Refresh, Some("plain_shop")).is_none());
-        assert!(faults.take(EndpointName::Me, Some("mira.paints")).is_none());
-        assert!(faults.take(EndpointName::Refresh, Some("mira.paints")).is_some());
+        assert!(faults.take(EndpointName::Refresh, key("plain_shop")).is_none());
+        assert!(faults.take(EndpointName::Me, key("mira.paints")).is_none());
+        assert!(faults.take(EndpointName::Refresh, key("mira.paints")).is_some());
+    }
+
+    #[test]
+    fn a_fault_for_some_accounts_counts_the_calls_of_all_of_them() {
+        let json =
+            r#"{"endpoint":"me","status":400,"times":2,"accounts":["Mira.Paints","plain_shop"]}"#;
+        let mut faults = plan(json).unwrap();
+        let mut met = |username| faults.take(EndpointName::Me, key(username)).is_some();
+        assert!(!met("harbour.bakery"));
+        assert_eq!([met("mira.paints"), met("plain_shop"), met("plain_shop")], [true, true, false]);
     }
 }

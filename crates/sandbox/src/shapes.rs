@@ -8,6 +8,9 @@ pub(crate) struct Shapes {
     pub(crate) token: TokenShape,
     pub(crate) me: MeShape,
     pub(crate) usage: UsageShape,
+    /// Share of the calls' limit that the usage headers tell; of the other limits they tell next to nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usage_percent: Option<u16>,
 }
 
 /// The answer to a code.
@@ -60,6 +63,7 @@ pub(crate) struct ShapesChange {
     token: Option<TokenShape>,
     me: Option<MeShape>,
     usage: Option<UsageShape>,
+    usage_percent: Option<u16>,
 }
 
 impl Shapes {
@@ -67,5 +71,6 @@ impl Shapes {
         self.token = change.token.unwrap_or(self.token);
         self.me = change.me.unwrap_or(self.me);
         self.usage = change.usage.unwrap_or(self.usage);
+        self.usage_percent = change.usage_percent.or(self.usage_percent);
     }
 }

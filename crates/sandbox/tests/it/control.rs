@@ -114,6 +114,9 @@ async fn shapes_change_one_by_one_and_go_back_together() {
     sandbox.post("shapes", json!({ "me": "wrapped" })).await;
     let second = sandbox.post("shapes", json!({ "usage": "none" })).await;
     assert_eq!(second, json!({ "token": "flat", "me": "wrapped", "usage": "none" }));
+    let third = sandbox.post("shapes", json!({ "usage_percent": 80 })).await;
+    let all = json!({ "token": "flat", "me": "wrapped", "usage": "none", "usage_percent": 80 });
+    assert_eq!(third, all);
     assert_eq!(sandbox.control(Method::DELETE, "shapes", json!(null)).await, first);
 }
 

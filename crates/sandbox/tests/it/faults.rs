@@ -184,6 +184,19 @@ async fn a_fault_for_one_account_leaves_the_others_alone() {
 }
 
 #[tokio::test]
+async fn a_fault_for_some_accounts_follows_them_through_a_rename() {
+    let sandbox = start().await;
+    let (mira, shop) = (sandbox.short("mira.paints").await, sandbox.short("plain_shop").await);
+    let fault =
+        json!({ "endpoint": "me", "accounts": ["mira.paints", "harbour.bakery"], "status": 503 });
+    sandbox.post("faults", fault).await;
+    let user_id = sandbox.account("mira.paints").await["user_id"].clone();
+    sandbox.post("accounts", json!({ "username": "mira.draws", "user_id": user_id })).await;
+    assert_eq!(sandbox.get(&me_path(&mira)).await.0, 503);
+    assert_eq!(sandbox.get(&me_path(&shop)).await.0, 200);
+}
+
+#[tokio::test]
 async fn an_answer_may_be_larger_than_clients_accept() {
     let sandbox = start().await;
     let fault = json!({ "endpoint": "all", "status": 200, "body": "x".repeat(2 << 20) });

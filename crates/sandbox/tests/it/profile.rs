@@ -72,6 +72,10 @@ async fn usage_headers_come_in_the_wanted_shape(
     let value = response.headers()[header].to_str().unwrap();
     assert!(value.contains(content), "{value}");
     serde_json::from_str::<serde_json::Value>(value).unwrap();
+    sandbox.post("shapes", json!({ "usage_percent": 83 })).await;
+    let response = sandbox.request(Method::GET, &me_path(&token)).send().await.unwrap();
+    let value = response.headers()[header].to_str().unwrap();
+    assert!(value.contains("\":83,"), "{value}");
     sandbox.post("shapes", json!({ "usage": "none" })).await;
     let response = sandbox.request(Method::GET, &me_path(&token)).send().await.unwrap();
     assert!(!response.headers().keys().any(|name| name.as_str().contains("usage")));
