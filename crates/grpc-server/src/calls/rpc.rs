@@ -75,6 +75,8 @@ mod tests {
     use super::*;
 
     const PAGE: &str = include_str!("../../../../docs/CALLERS.md");
+    const PROTO: &str =
+        include_str!("../../../../proto/instagram/accounts/v1/instagram_account_service.proto");
 
     #[test]
     fn the_rpcs_are_those_of_the_descriptors() {
@@ -89,6 +91,16 @@ mod tests {
         }
         for path in ["", "/", "/Get", "/nobody.Home/Get", &format!("/{SERVICE_NAME}Get")] {
             assert_eq!(Rpc::of_path(path), Rpc::Other, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_comment_of_each_rpc_names_the_roles_that_open_it() {
+        for rpc in Rpc::ALL {
+            let Some(roles) = rpc.roles() else { continue };
+            let roles: Vec<_> = roles.iter().map(|role| format!("`{role}`")).collect();
+            let end = format!("// Role: {}.\n  rpc {}(", roles.join(" or "), rpc.name());
+            assert!(PROTO.contains(&end), "the proto lacks {end:?}");
         }
     }
 
