@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use ig_domain::ports::{Cause, StoreError, Timer};
 
+/// Maximum time until a dead holder of a lease is replaced, as operators are told.
+pub const MAX_TAKEOVER_TIME: Duration = Duration::from_secs(15);
+
 /// Interval between two looks at the lease of another holder.
 const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -47,8 +50,6 @@ mod tests {
 
     use super::*;
 
-    /// Maximum time until a dead holder is replaced, as documented for callers.
-    const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
     /// Maximum time of any call to the store.
     const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -65,7 +66,7 @@ mod tests {
     #[test]
     fn a_dead_holder_is_replaced_in_time_though_the_claim_takes_as_long_as_it_may() {
         for lease in [ATTEMPT_LEASE, RENEWAL_LEASE] {
-            assert!(lease + LEASE_POLL_INTERVAL + STORE_CALL_TIMEOUT < TAKEN_OVER_WITHIN);
+            assert!(lease + LEASE_POLL_INTERVAL + STORE_CALL_TIMEOUT < MAX_TAKEOVER_TIME);
         }
     }
 }

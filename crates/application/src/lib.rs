@@ -26,6 +26,7 @@ pub use fetch_access_token::{
 };
 pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};
+pub use lease_wait::MAX_TAKEOVER_TIME;
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use ports::{Ports, StorePorts};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ig_application::MAX_TAKEOVER_TIME;
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::{LinkRequest, LinkResponse, ListRequest, ListResponse, TokenOutcome};
 use nix::sys::signal::Signal;
@@ -11,9 +12,6 @@ use tonic::{Request, Response, Status};
 
 use crate::support::sandbox::BAKERY;
 use crate::support::{A_DAY_LATER, Service, Stack, reason};
-
-/// Maximum time until a dead holder is taken over.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Longer than any test waits with the answer of a call that is not to finish.
 const NEVER_MS: u64 = 120_000;
@@ -32,7 +30,7 @@ async fn killed_after_the_exchange_a_link_goes_on_from_there() {
     restart_after_kill(&mut stack).await;
     call.await.unwrap().unwrap_err();
     stack.sandbox.clear_faults().await;
-    let linked = within(TAKEN_OVER_WITHIN, &stack.service, request.clone()).await.unwrap();
+    let linked = within(MAX_TAKEOVER_TIME, &stack.service, request.clone()).await.unwrap();
     assert!(linked.created);
     assert_eq!(linked.account.as_ref().unwrap().username, BAKERY);
     assert_eq!(stack.service.link(request).await.unwrap(), linked);
@@ -49,7 +47,7 @@ async fn killed_while_the_code_is_on_its_way_a_link_is_interrupted_for_good() {
     restart_after_kill(&mut stack).await;
     call.await.unwrap().unwrap_err();
     stack.sandbox.clear_faults().await;
-    let interrupted = within(TAKEN_OVER_WITHIN, &stack.service, request.clone()).await;
+    let interrupted = within(MAX_TAKEOVER_TIME, &stack.service, request.clone()).await;
     assert_eq!(reason(interrupted), "LINK_INTERRUPTED");
     assert_eq!(reason(stack.service.link(request).await), "LINK_INTERRUPTED");
     assert_eq!(stack.sandbox.requests("token").await.len(), 1);
