@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, AccountReader, Clock, StoreError};
+use ig_domain::ports::{AccountReader, BatchKey, Clock, StoreError};
 use ig_domain::{AccountView, OwnerScope};
 
 /// Reads many accounts.
@@ -20,7 +20,7 @@ pub struct FoundAccounts {
     /// The accounts, each once, by ascending id.
     pub accounts: Vec<AccountView>,
     /// The keys without an account, in the order in which they came.
-    pub not_found: Vec<AccountKey>,
+    pub not_found: Vec<BatchKey>,
 }
 
 impl GetAccounts {
@@ -31,7 +31,7 @@ impl GetAccounts {
     /// When the store failed.
     pub async fn execute(
         &self,
-        keys: Vec<AccountKey>,
+        keys: Vec<BatchKey>,
         owners: &OwnerScope,
     ) -> Result<FoundAccounts, StoreError> {
         let found = self.accounts.find_many(&keys).await?;

@@ -18,9 +18,9 @@ pub use key_checks::KeyChecks;
 pub use metrics::{CountedEvent, Metrics};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
-    ATTEMPT_LEASE, AccountKey, AccountPage, AccountReader, AccountWriter, Cause, CompletedLink,
-    LinkAttempts, PendingLinks, RENEWAL_LEASE, RenewalLeases, StatusFilter, StoreError, StoreProbe,
-    max_lease_left,
+    ATTEMPT_LEASE, AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause,
+    CompletedLink, LinkAttempts, PendingLinks, RENEWAL_LEASE, RenewalLeases, StatusFilter,
+    StoreError, StoreProbe, max_lease_left,
 };
 pub use system::{Clock, Ids, Timer};
 

@@ -1,7 +1,9 @@
 //! Linked accounts, and their tokens apart from them.
 
 use async_trait::async_trait;
-use ig_domain::ports::{AccountKey, AccountPage, AccountReader, AccountWriter, StoreError};
+use ig_domain::ports::{
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StoreError,
+};
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken};
 use sea_orm::sea_query::{
     Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
@@ -36,7 +38,7 @@ impl AccountReader for SeaOrmStore {
 
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
         let (store, keys) = (self.clone(), keys.to_owned());
         self.bulk_read(Operation::FindAccounts, async move { store.find_each(&keys).await }).await

@@ -1,8 +1,10 @@
 //! Many accounts at once: one query for each column that a key may be in.
 
 use ig_domain::InstagramAccount;
-use ig_domain::ports::{AccountKey, StoreError};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait as _, Select, Value};
+use ig_domain::ports::{BatchKey, StoreError};
+use sea_orm::{
+    ColumnTrait, EntityTrait, ModelTrait as _, QueryFilter, QueryTrait as _, Select, Value,
+};
 
 use super::SeaOrmStore;
 use super::account_row::to_domain;
@@ -10,19 +12,14 @@ use super::entity::instagram_account::{Column, Entity, Model};
 use super::unreadable::{Row, Table, UnreadableRow};
 
 /// Columns in which keys are looked for; a key that is found in one is not looked for in those behind it.
-const COLUMNS: [Column; 5] = [
-    Column::Id,
-    Column::ProfessionalAccountId,
-    Column::AppScopedUserId,
-    Column::ExchangeUserId,
-    Column::Username,
-];
+const COLUMNS: [Column; 4] =
+    [Column::Id, Column::ProfessionalAccountId, Column::AppScopedUserId, Column::ExchangeUserId];
 
 impl SeaOrmStore {
     /// For each of `keys` the account that a lookup of it alone would find; none where that cannot be read.
     pub(super) async fn find_each(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
         let mut unreadable = Vec::new();
         let mut rows: Vec<Option<Model>> = vec![None; keys.len()];
@@ -32,10 +29,13 @@ impl SeaOrmStore {
             let Some(query) = self.any_of(column, values) else { continue };
             let mut found = Vec::new();
             for row in self.database.read_rows(Table::Account, &query.into_query(), Ok).await? {
-                row.map_or_else(|row| unreadable.push(Err(row)), |row| found.push(row));
+                match row {
+                    Ok(row) => found.push((Model::get(&row, column), row)),
+                    Err(row) => unreadable.push(Err(row)),
+                }
             }
             for (key, row) in keys.iter().zip(&mut rows).filter(|(_, row)| row.is_none()) {
-                *row = newest(&found, key, column).cloned();
+                *row = value(key, column).and_then(|value| preferred(&found, &value).cloned());
             }
         }
         let accounts = rows
@@ -63,34 +63,19 @@ fn readable(row: Model) -> Row<InstagramAccount> {
 }
 
 /// Value of `key` in `column`; `None` where it is not looked for there.
-fn value(key: &AccountKey, column: Column) -> Option<Value> {
+fn value(key: &BatchKey, column: Column) -> Option<Value> {
     match (key, column) {
-        (AccountKey::Id(id), Column::Id) => Some((*id.as_uuid()).into()),
+        (BatchKey::Id(id), Column::Id) => Some((*id.as_uuid()).into()),
         (
-            AccountKey::Instagram(id),
+            BatchKey::Instagram(id),
             Column::ProfessionalAccountId | Column::AppScopedUserId | Column::ExchangeUserId,
         ) => Some(id.as_str().into()),
-        (AccountKey::Username(username), Column::Username) => Some(username.as_str().into()),
         _ => None,
     }
 }
 
-/// Of `rows` the one with `key` in `column`; of several the one that a lookup of the key alone prefers.
-fn newest<'a>(rows: &'a [Model], key: &AccountKey, column: Column) -> Option<&'a Model> {
-    let has_key = |row: &&Model| match (key, column) {
-        (AccountKey::Id(id), Column::Id) => row.id == *id.as_uuid(),
-        (AccountKey::Instagram(id), Column::ProfessionalAccountId) => {
-            row.professional_account_id == id.as_str()
-        }
-        (AccountKey::Instagram(id), Column::AppScopedUserId) => {
-            row.app_scoped_user_id.as_deref() == Some(id.as_str())
-        }
-        (AccountKey::Instagram(id), Column::ExchangeUserId) => {
-            row.exchange_user_id.as_deref() == Some(id.as_str())
-        }
-        (AccountKey::Username(username), Column::Username) => row.username == username.as_str(),
-        _ => false,
-    };
-    let read = |row: &Model| matches!(column, Column::Username).then_some(row.profile_time);
-    rows.iter().filter(has_key).max_by_key(|row| (read(row), row.id))
+/// Of `rows`, each beside its value in the column, the one with `value`; of several the one that a lookup prefers.
+fn preferred<'a>(rows: &'a [(Value, Model)], value: &Value) -> Option<&'a Model> {
+    let same = rows.iter().filter(|(stored, _)| stored == value);
+    same.map(|(_, row)| row).max_by_key(|row| row.id)
 }

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use ig_domain::ports::{
-    ATTEMPT_LEASE, AccountKey, AccountPage, AuditPage, CompletedLink, RENEWAL_LEASE, StoreError,
+    ATTEMPT_LEASE, AccountKey, AccountPage, AuditPage, BatchKey, CompletedLink, RENEWAL_LEASE,
+    StoreError,
 };
 use ig_domain::{
     AccountType, CodeHash, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
@@ -109,12 +110,15 @@ async fn a_damaged_row_is_left_out_of_lists_and_batches(
     let keys: Vec<_> = ["1", "2", "3", "4"]
         .map(|digit| {
             let id = builders::account(1, "", START).professional_account_id;
-            AccountKey::Instagram(parsed(&format!("{id}{digit}")))
+            BatchKey::Instagram(parsed(&format!("{id}{digit}")))
         })
         .into();
     let found = ports.accounts.find_many(&keys).await.unwrap();
     assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true, true]);
-    assert!(matches!(ports.accounts.find(&keys[0]).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(
+        ports.accounts.find(&keys[0].clone().into()).await,
+        Err(StoreError::Corrupt(_))
+    ));
 }
 
 /// A roll-back meets what a newer version has stored.
@@ -198,7 +202,7 @@ async fn a_value_of_another_type_costs_lists_and_batches_its_own_row_only() {
     let page =
         AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit: 100 };
     assert_eq!(ports.accounts.list(&page).await.unwrap(), std::slice::from_ref(&account));
-    let keys = [AccountKey::Instagram(copied), AccountKey::Id(account.id)];
+    let keys = [BatchKey::Instagram(copied), BatchKey::Id(account.id)];
     assert_eq!(ports.accounts.find_many(&keys).await.unwrap(), [None, Some(account)]);
 }
 

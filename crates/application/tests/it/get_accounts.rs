@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::GetAccounts;
-use ig_domain::ports::AccountKey;
+use ig_domain::ports::BatchKey;
 use ig_domain::{AccountStatus, OwnerScope};
 use ig_test_support::FakeClock;
 use ig_test_support::builders::{START, account, parsed};
@@ -18,10 +18,10 @@ async fn each_account_is_answered_once_and_what_is_outside_is_not_found() {
     for account in [&ours, &theirs] {
         keep(&store, account).await;
     }
-    let instagram = |id: &str| AccountKey::Instagram(parsed(id));
-    let (id, professional) = (AccountKey::Id(ours.id), ours.professional_account_id.as_str());
+    let instagram = |id: &str| BatchKey::Instagram(parsed(id));
+    let (id, professional) = (BatchKey::Id(ours.id), ours.professional_account_id.as_str());
     let unknown = instagram("404");
-    let keys = vec![unknown.clone(), id, instagram(professional), AccountKey::Id(theirs.id)];
+    let keys = vec![unknown.clone(), id, instagram(professional), BatchKey::Id(theirs.id)];
     let clock = FakeClock::at(START);
     clock.advance(Duration::from_hours(24 * 61));
     let get = GetAccounts { accounts: Arc::new(store), clock: Arc::new(clock) };
@@ -30,7 +30,7 @@ async fn each_account_is_answered_once_and_what_is_outside_is_not_found() {
     let [view] = found.accounts.as_slice() else { panic!("{found:?}") };
     assert_eq!(view.account, ours);
     assert_ne!(view.status, AccountStatus::Active, "past its expiry");
-    assert_eq!(found.not_found, [unknown.clone(), AccountKey::Id(theirs.id)]);
+    assert_eq!(found.not_found, [unknown.clone(), BatchKey::Id(theirs.id)]);
 
     let found = get.execute(keys, &OwnerScope::everyone()).await.unwrap();
     let accounts: Vec<_> = found.accounts.into_iter().map(|view| view.account).collect();

@@ -11,8 +11,8 @@ use ig_application::{
     Ports, RefreshAccountError, RefreshWork, RefreshedAccount, StorePorts, TokenOutcome,
 };
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, Cause, MockInstagram, MockRenewalLeases,
-    RenewalLeases, StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause, MockInstagram,
+    MockRenewalLeases, RenewalLeases, StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
@@ -78,7 +78,7 @@ impl AccountReader for Flaky {
 
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
         self.call("find_many", self.store.find_many(keys)).await
     }

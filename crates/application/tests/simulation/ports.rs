@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, Cause, Clock, CompletedLink,
-    CountedEvent, Ids, LinkAttempts, Metrics, PendingLinks, RenewalLeases, StoreError, Timer,
+    AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, BatchKey, Cause, Clock,
+    CompletedLink, CountedEvent, Ids, LinkAttempts, Metrics, PendingLinks, RenewalLeases,
+    StoreError, Timer,
 };
 use ig_domain::{
     AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
@@ -68,7 +69,7 @@ impl AccountReader for Replica {
 
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
         self.store("find accounts", self.0.store.find_many(keys)).await
     }

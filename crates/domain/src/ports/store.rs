@@ -95,6 +95,24 @@ pub enum AccountKey {
     Username(Username),
 }
 
+/// Key of one of many accounts that are looked up at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchKey {
+    /// Our id.
+    Id(AccountId),
+    /// Either Instagram id, as for [`AccountKey::Instagram`].
+    Instagram(InstagramId),
+}
+
+impl From<BatchKey> for AccountKey {
+    fn from(key: BatchKey) -> Self {
+        match key {
+            BatchKey::Id(id) => Self::Id(id),
+            BatchKey::Instagram(id) => Self::Instagram(id),
+        }
+    }
+}
+
 /// Filter of a listing by the stored mark: an account that has expired is marked by the next sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
@@ -138,7 +156,7 @@ pub trait AccountReader: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError>;
 
     /// One page of accounts. Reads no token.

@@ -2,7 +2,7 @@
 
 use ig_application::FoundAccounts;
 use ig_domain::Owner;
-use ig_domain::ports::AccountKey;
+use ig_domain::ports::BatchKey;
 use ig_proto::v1;
 
 use super::account;
@@ -17,13 +17,13 @@ pub(crate) struct RequestedAccounts {
     /// Owner that they must have; `None` for anybody whom the caller may see.
     pub(crate) owner: Option<Owner>,
     /// The keys beside the text that was sent, each text once; a key may be spelt in several ways.
-    keys: Vec<(AccountKey, String)>,
+    keys: Vec<(BatchKey, String)>,
 }
 
 impl RequestedAccounts {
     /// The keys, each once.
-    pub(crate) fn keys(&self) -> Vec<AccountKey> {
-        let mut keys: Vec<AccountKey> = Vec::new();
+    pub(crate) fn keys(&self) -> Vec<BatchKey> {
+        let mut keys: Vec<BatchKey> = Vec::new();
         for (key, _) in &self.keys {
             if !keys.contains(key) {
                 keys.push(key.clone());
@@ -33,7 +33,7 @@ impl RequestedAccounts {
     }
 
     /// All texts that were sent for the key.
-    fn as_sent(&self, key: &AccountKey) -> impl Iterator<Item = String> {
+    fn as_sent(&self, key: &BatchKey) -> impl Iterator<Item = String> {
         self.keys.iter().filter(move |(one, _)| one == key).map(|(_, raw)| raw.clone())
     }
 }
@@ -55,10 +55,10 @@ pub(crate) fn batch_get(
         fields.refuse("account_ids", description);
     } else {
         take(&mut fields, &mut keys, "instagram_ids", instagram_ids, |raw| {
-            raw.parse().map(AccountKey::Instagram).map_err(|_| "not 1 to 20 digits")
+            raw.parse().map(BatchKey::Instagram).map_err(|_| "not 1 to 20 digits")
         });
         take(&mut fields, &mut keys, "account_ids", account_ids, |raw| {
-            raw.parse().map(AccountKey::Id).map_err(|_| "not a UUID")
+            raw.parse().map(BatchKey::Id).map_err(|_| "not a UUID")
         });
     }
     let owner = fields.parse_given("owner", owner.as_deref());
@@ -69,10 +69,10 @@ pub(crate) fn batch_get(
 /// where clients take 8 KiB.
 fn take(
     fields: &mut Fields,
-    keys: &mut Vec<(AccountKey, String)>,
+    keys: &mut Vec<(BatchKey, String)>,
     field: &str,
     raw: &[String],
-    parse: impl Fn(&str) -> Result<AccountKey, &'static str>,
+    parse: impl Fn(&str) -> Result<BatchKey, &'static str>,
 ) {
     for (index, raw) in raw.iter().enumerate() {
         match parse(raw) {

@@ -12,8 +12,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, Callers, CodeExchange, Instagram, MockInstagram,
-    StoreError, StoreProbe,
+    AccountKey, AccountPage, AccountReader, BatchKey, Callers, CodeExchange, Instagram,
+    MockInstagram, StoreError, StoreProbe,
 };
 use ig_domain::{
     AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
@@ -218,7 +218,7 @@ impl AccountReader for Stuck {
 
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
         self.bulk_reads.0.add_permits(1);
         self.released.notified().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ig_domain::ports::{AccountKey, StoreError};
+use ig_domain::ports::{AccountKey, BatchKey, StoreError};
 use ig_domain::{AccountType, GrantedScopes, InstagramAccount, ReauthorizationReason};
 
 use super::StoreUnderTest;
@@ -116,26 +116,27 @@ pub async fn many_keys_find_what_each_would_find_by_itself(store: &dyn StoreUnde
     for (number, account) in (1_u8..).zip([&alias, &app_scoped, &older, &newer]) {
         ports.link(number, account, "token").await;
     }
-    let instagram = |id: &str| AccountKey::Instagram(parsed(id));
+    let instagram = |id: &str| BatchKey::Instagram(parsed(id));
     let (alias, app_scoped, older, newer) =
         (Some(alias), Some(app_scoped), Some(older), Some(newer));
     let mut expected = vec![
-        (AccountKey::Id(id(3)), older.clone()),
+        (BatchKey::Id(id(3)), older.clone()),
         (instagram("9007199254740993"), app_scoped.clone()),
-        (AccountKey::Id(id(99)), None),
+        (BatchKey::Id(id(99)), None),
         (instagram("8"), newer.clone()),
         (instagram(&builders::profile(1).professional_account_id.to_string()), alias),
         (instagram("7"), app_scoped.clone()),
-        (AccountKey::Username(parsed("account_3")), newer),
         (instagram("9007199254740993"), app_scoped),
         (instagram("123"), None),
-        (AccountKey::Id(id(3)), older),
+        (BatchKey::Id(id(3)), older),
     ];
-    expected.extend((100..190).map(|number| (AccountKey::Id(id(number)), None)));
+    expected.extend((100..190).map(|number| (BatchKey::Id(id(number)), None)));
     let (keys, expected): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
     assert_eq!(ports.accounts.find_many(&keys).await.unwrap(), expected);
-    for (key, expected) in keys.iter().zip(expected) {
-        assert_eq!(ports.accounts.find(key).await.unwrap(), expected, "{key:?}");
+    let username = AccountKey::Username(parsed("account_3"));
+    let keys = keys.into_iter().map(AccountKey::from).chain([username]);
+    for (key, expected) in keys.zip(expected.into_iter().chain([newer])) {
+        assert_eq!(ports.accounts.find(&key).await.unwrap(), expected, "{key:?}");
     }
     assert_eq!(ports.accounts.find_many(&[]).await.unwrap(), []);
 }

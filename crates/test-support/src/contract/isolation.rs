@@ -1,6 +1,6 @@
 //! One store, several Meta apps: each sees its own rows only. And the probe.
 
-use ig_domain::ports::{AccountKey, AccountPage, AuditPage};
+use ig_domain::ports::{AccountKey, AccountPage, AuditPage, BatchKey};
 use ig_domain::{InstagramAccount, LinkAttempt, OwnerScope, Phase};
 
 use super::samples::{
@@ -19,15 +19,19 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
     let account = InstagramAccount { refused: None, ..full_account(1) };
     ports.link(1, &account, "token").await;
-    for key in [
-        AccountKey::Id(account.id),
-        AccountKey::Instagram(parsed(account.professional_account_id.as_str())),
-        AccountKey::Instagram(parsed("99999999999999999999")),
-        AccountKey::Instagram(parsed("9007199254740993")),
-        AccountKey::Username(account.username.clone()),
-    ] {
+    let ids = [
+        BatchKey::Id(account.id),
+        BatchKey::Instagram(parsed(account.professional_account_id.as_str())),
+        BatchKey::Instagram(parsed("99999999999999999999")),
+        BatchKey::Instagram(parsed("9007199254740993")),
+    ];
+    for id in &ids {
+        let found = other.accounts.find_many(std::slice::from_ref(id)).await;
+        assert_eq!(found.unwrap(), [None], "{id:?}");
+    }
+    let username = AccountKey::Username(account.username.clone());
+    for key in ids.into_iter().map(AccountKey::from).chain([username]) {
         assert_eq!(other.accounts.find(&key).await.unwrap(), None, "{key:?}");
-        assert_eq!(other.accounts.find_many(&[key]).await.unwrap(), [None]);
     }
     let page = AccountPage { owners: OwnerScope::everyone(), status: None, after: None, limit: 9 };
     assert_eq!(other.accounts.list(&page).await.unwrap(), []);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, StatusFilter, StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StatusFilter, StoreError,
 };
 use ig_domain::{
     AccountId, AppScopedUserId, InstagramAccount, LeaseHolder, ListingPosition, LongLivedToken,
@@ -24,9 +24,11 @@ impl AccountReader for MemoryStore {
 
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        self.transact(|rows, _| Ok(keys.iter().map(|key| find(&rows.accounts, key)).collect()))
+        self.transact(|rows, _| {
+            Ok(keys.iter().map(|key| find(&rows.accounts, &key.clone().into())).collect())
+        })
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {

@@ -1,7 +1,9 @@
 //! Accounts, with faults.
 
 use async_trait::async_trait;
-use ig_domain::ports::{AccountKey, AccountPage, AccountReader, AccountWriter, StoreError};
+use ig_domain::ports::{
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StoreError,
+};
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, OwnerScope};
 use time::OffsetDateTime;
 
@@ -30,7 +32,7 @@ impl AccountReader for FaultyPorts {
 
     async fn find_many(
         &self,
-        keys: &[AccountKey],
+        keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
         let mut found = self.ports.accounts.find_many(keys).await?;
         found.retain(|account| account.is_some() || !self.has(Fault::GappyBatches));
