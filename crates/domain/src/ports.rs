@@ -25,17 +25,12 @@ pub use store::{
 pub use system::{Clock, Ids, Timer};
 
 #[cfg(feature = "mocks")]
-pub use audit::MockAuditLog;
-#[cfg(feature = "mocks")]
 pub use instagram::MockInstagram;
 #[cfg(feature = "mocks")]
 pub use key_checks::MockKeyChecks;
 #[cfg(feature = "mocks")]
 pub use sealing::MockTokenCipher;
 #[cfg(feature = "mocks")]
-pub use store::{
-    MockAccountReader, MockAccountWriter, MockLinkAttempts, MockPendingLinks, MockRenewalLeases,
-    MockStoreProbe,
-};
+pub use store::{MockAccountReader, MockAccountWriter, MockLinkAttempts, MockRenewalLeases};
 #[cfg(feature = "mocks")]
-pub use system::{MockClock, MockIds, MockTimer};
+pub use system::MockClock;

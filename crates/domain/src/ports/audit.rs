@@ -24,7 +24,6 @@ pub struct AuditPage {
 }
 
 /// Log of the tokens that were handed out. Entries outlive their accounts.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AuditLog: Send + Sync {
     /// Stores an entry for good. The token may leave only after this has returned.

@@ -227,7 +227,6 @@ pub trait AccountWriter: Send + Sync {
 }
 
 /// Stores the states of links that have begun.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait PendingLinks: Send + Sync {
     /// Stores a new pending link.
@@ -384,7 +383,6 @@ pub trait RenewalLeases: Send + Sync {
 }
 
 /// Tells whether the store can serve.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait StoreProbe: Send + Sync {
     /// Checks that the store answers a small query and has all migrations that we know.

@@ -28,7 +28,6 @@ pub trait Clock: Send + Sync {
 }
 
 /// Waiting, and measuring of spans: real time, which nobody sets.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Timer: Send + Sync {
     /// The present moment, for comparison with another one. Never goes back, and never waits.
@@ -39,7 +38,6 @@ pub trait Timer: Send + Sync {
 }
 
 /// Ids and randomness.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 pub trait Ids: Send + Sync {
     /// A new account id: a `UUIDv7` of the moment `now`.
     fn account_id(&self, now: OffsetDateTime) -> AccountId;
