@@ -13,6 +13,7 @@ mod m20261124_000004_create_renewal_lease;
 mod m20261124_000005_create_token_audit;
 mod m20261128_000001_index_listings;
 mod m20261128_000002_create_sealing_key;
+mod m20261128_000003_default_token_issue_time;
 
 /// Brings a database up to date.
 ///
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000005_create_token_audit::Migration),
             Box::new(m20261128_000001_index_listings::Migration),
             Box::new(m20261128_000002_create_sealing_key::Migration),
+            Box::new(m20261128_000003_default_token_issue_time::Migration),
         ]
     }
 

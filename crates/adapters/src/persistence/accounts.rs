@@ -85,7 +85,7 @@ impl AccountWriter for SeaOrmStore {
             let write = self.database.begin_write().await?;
             self.replace_account(write.on(), account, former_revision).await?;
             if let Some(token) = token {
-                self.put_token(write.on(), account, &token).await?;
+                self.put_token(write.on(), account.id, &token).await?;
             }
             write.commit().await
         })
@@ -209,14 +209,13 @@ impl SeaOrmStore {
     pub(super) async fn put_token(
         &self,
         on: &DatabaseTransaction,
-        account: &InstagramAccount,
+        id: AccountId,
         token: &LongLivedToken,
     ) -> Result<(), StoreError> {
-        use account_token::Column::{AccountId, IssueTime, KeyId, SealedToken};
-        let issue_time = micros(account.token_issue_time);
-        let row = seal_long_lived(&*self.cipher, account.id, token, issue_time)?;
-        let replacing = OnConflict::column(AccountId)
-            .update_columns([SealedToken, KeyId, IssueTime])
+        use account_token::Column::{KeyId, SealedToken};
+        let row = seal_long_lived(&*self.cipher, id, token)?;
+        let replacing = OnConflict::column(account_token::Column::AccountId)
+            .update_columns([SealedToken, KeyId])
             .to_owned();
         let put = account_token::Entity::insert(row.into_active_model().reset_all())
             .on_conflict(replacing)

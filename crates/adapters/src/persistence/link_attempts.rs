@@ -195,7 +195,7 @@ impl SeaOrmStore {
             }
         }
         match &link.token {
-            Some(token) => self.put_token(on, &link.account, token).await,
+            Some(token) => self.put_token(on, link.account.id, token).await,
             None => Ok(()),
         }
     }

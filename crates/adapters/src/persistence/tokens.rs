@@ -25,14 +25,13 @@ pub(super) fn seal_long_lived(
     cipher: &dyn TokenCipher,
     account: AccountId,
     token: &LongLivedToken,
-    issue_time: i64,
 ) -> Result<account_token::Model, StoreError> {
     let sealed_token =
         cipher.seal(&of_account(account), token.text().expose()).map_err(translate_seal)?;
     let key_id = key_id(&sealed_token)
         .ok_or_else(|| StoreError::Internal(Cause::new("the cipher names no key")))?
         .to_owned();
-    Ok(account_token::Model { account_id: *account.as_uuid(), sealed_token, key_id, issue_time })
+    Ok(account_token::Model { account_id: *account.as_uuid(), sealed_token, key_id })
 }
 
 /// The token of an account's row.

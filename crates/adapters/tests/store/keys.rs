@@ -47,7 +47,7 @@ async fn exchange(ports: &Ports, code: &str) -> LinkAttempt {
 }
 
 /// Links account `number`, with a token sealed under the ports' first key.
-async fn link(ports: &Ports, number: u32) {
+pub(super) async fn link(ports: &Ports, number: u32) {
     let attempt = exchange(ports, &format!("link-{number}")).await;
     let link = CompletedLink {
         displaced: None,
@@ -135,7 +135,7 @@ async fn other_bytes_under_the_id_that_something_is_sealed_under_are_refused(
     On::Postgres,
     r"link_attempt SET code_hash = '\x01' WHERE phase = 'exchanged'"
 )]
-#[case::a_token_of_another_type(On::Sqlite, "account_token SET issue_time = 'planted'")]
+#[case::a_token_of_another_type(On::Sqlite, "account_token SET sealed_token = 'planted'")]
 #[case::a_key_id_of_another_type(On::Sqlite, "account_token SET key_id = x'01'")]
 #[tokio::test]
 async fn damaged_rows_refuse_no_start(#[case] on: On, #[case] damage: &str) {

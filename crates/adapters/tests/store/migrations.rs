@@ -7,6 +7,7 @@ use sea_orm_migration::MigratorTrait as _;
 use tokio::task::JoinSet;
 
 use super::fixture::{On, Sqlite, TestDatabase, is_unavailable, open};
+use super::keys::link;
 
 /// Number of migrations.
 fn known() -> i64 {
@@ -96,4 +97,26 @@ async fn only_migrating_with_mode_rwc_creates_the_file() {
     assert!(!store.path().exists());
     store.database.migrate().await.unwrap();
     existing_only.migrate().await.unwrap();
+}
+
+/// A version before `account_token.issue_time` had a default: it writes and reads the column.
+#[rstest]
+#[case::sqlite(On::Sqlite, "x'01'")]
+#[case::postgres(On::Postgres, r"'\x01'")]
+#[tokio::test]
+async fn a_former_version_stores_and_reads_tokens_beside_new_ones(
+    #[case] on: On,
+    #[case] sealed: &str,
+) {
+    let store = on.migrated().await;
+    link(&store.ports(), 1).await;
+    assert_eq!(store.number("SELECT issue_time FROM account_token").await, 0);
+    let write = format!(
+        "INSERT INTO account_token (account_id, sealed_token, key_id, issue_time)
+        SELECT id, {sealed}, 'k1', 7 FROM instagram_account WHERE true
+        ON CONFLICT (account_id) DO UPDATE SET sealed_token = excluded.sealed_token,
+            key_id = excluded.key_id, issue_time = excluded.issue_time"
+    );
+    assert_eq!(store.run(&write).await, 1);
+    assert_eq!(store.number("SELECT issue_time FROM account_token").await, 7);
 }

@@ -9,7 +9,6 @@ pub struct Model {
     pub account_id: Uuid,
     pub sealed_token: Vec<u8>,
     pub key_id: String,
-    pub issue_time: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
