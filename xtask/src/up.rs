@@ -74,7 +74,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
 /// Refuses an address that others could reach, and names all that cannot be listened on, by their flags.
 fn check_free(addresses: &[(&str, SocketAddr)]) -> Result<()> {
-    let (mut listeners, mut taken) = (Vec::new(), String::new());
+    let (mut listeners, mut taken) = (Vec::new(), Vec::new());
     for (flag, address) in addresses {
         let loopback = address.ip().is_loopback();
         ensure!(
@@ -83,11 +83,11 @@ fn check_free(addresses: &[(&str, SocketAddr)]) -> Result<()> {
         );
         match TcpListener::bind(address) {
             Ok(listener) => listeners.push(listener),
-            Err(error) => taken += &format!("\n  {flag} {address}: {error}"),
+            Err(error) => taken.push(format!("\n  {flag} {address}: {error}")),
         }
     }
     let remedy = "stop what listens there, or choose others by these flags";
-    ensure!(taken.is_empty(), "some addresses cannot be had: {remedy}{taken}");
+    ensure!(taken.is_empty(), "some addresses cannot be had: {remedy}{}", taken.concat());
     Ok(())
 }
 

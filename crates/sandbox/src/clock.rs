@@ -70,8 +70,8 @@ impl Clock {
 
 /// Waits until the number of changes is another than `seen`, for a second at most.
 pub(crate) async fn wait_for_change(mut changes: watch::Receiver<u64>, seen: u64) {
-    let changed = changes.wait_for(|changes| *changes != seen);
-    let _ = tokio::time::timeout(MAX_CHANGE_WAIT, changed).await;
+    let another = changes.wait_for(|number| *number != seen);
+    let _ = tokio::time::timeout(MAX_CHANGE_WAIT, another).await;
 }
 
 /// A time as RFC 3339 in UTC, always with six sub-second digits.

@@ -271,7 +271,7 @@ mod tests {
 
     fn plan(json: &str) -> Result<Faults, String> {
         let mut faults = Faults::default();
-        faults.plan(fault(json)?, |username| key(username)).map(|()| faults)
+        faults.plan(fault(json)?, key).map(|()| faults)
     }
 
     fn key(username: &str) -> Option<AccountKey> {

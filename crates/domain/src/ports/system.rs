@@ -23,7 +23,7 @@ pub trait Clock: Send + Sync {
     /// reads `jumps`, looks at what is due, and waits here then, misses no jump.
     async fn jumped(&self, seen: u64) {
         let _ = seen;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

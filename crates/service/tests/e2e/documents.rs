@@ -34,14 +34,19 @@ struct Example {
     output: Vec<String>,
 }
 
+fn is_call(command: &str) -> bool {
+    ["grpcurl ", "curl "].iter().any(|tool| command.starts_with(tool))
+}
+
 /// The calls in the documents, in the order in which a reader makes them.
 fn examples() -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut shown = false;
     let pages = pages();
     for line in pages.iter().flat_map(|(_, page)| page.lines()) {
-        if line.starts_with("$ grpcurl ") || line.starts_with("$ curl ") {
-            examples.push(Example { command: line[2..].to_owned(), output: Vec::new() });
+        let command = line.strip_prefix("$ ");
+        if let Some(command) = command.filter(|command| is_call(command)) {
+            examples.push(Example { command: command.to_owned(), output: Vec::new() });
             shown = true;
         } else if line.starts_with("```") {
             shown = false;
