@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MIN_RENEWAL_AGE, Owner,
-    ProfessionalAccountId, Profile, TokenGrant, Username,
+    ProfessionalAccountId, Profile, TokenGrant, Username, VisitFailures,
 };
 
 /// Reason for which an account's token no longer works.
@@ -82,9 +82,12 @@ pub struct InstagramAccount {
     pub link_time: OffsetDateTime,
     /// Moment of the last reading of the profile.
     pub profile_time: OffsetDateTime,
-    /// Moment of the last change of anything but `profile_time`.
+    /// Failed visits of the keeper since the last one that did all that was due.
+    pub failures: VisitFailures,
+    /// Moment of the last change that `revision` counts.
     pub update_time: OffsetDateTime,
-    /// Number of the account's stored version: 1 when first stored; each change adds one.
+    /// Number of the account's stored version: 1 when first stored; each change adds one. Neither a newer
+    /// `profile_time` alone nor a failure within trouble is a change; the beginning and the end of trouble are.
     pub revision: i64,
 }
 
@@ -128,6 +131,7 @@ impl InstagramAccount {
             token_expire_time: grant.expire_time,
             link_time: now,
             profile_time: now,
+            failures: VisitFailures::default(),
             update_time: now,
             revision: 1,
         };
@@ -197,6 +201,9 @@ impl InstagramAccount {
         self.follows_count = follows_count;
         self.media_count = media_count;
         self.profile_time = now;
+        if self.failures.trouble.is_none() {
+            self.visit_succeeded();
+        }
     }
 
     /// Takes over the person's id from the code exchange: as the app-scoped id where `/me` gave none, as an alias where
@@ -214,7 +221,13 @@ impl InstagramAccount {
     pub fn take_renewal(&mut self, grant: &TokenGrant) {
         self.token_issue_time = grant.issue_time;
         self.token_expire_time = grant.expire_time;
+        self.heal();
+    }
+
+    /// Takes back what was said against the stored token.
+    pub fn heal(&mut self) {
         self.refused = None;
+        self.visit_succeeded();
     }
 
     /// Takes over the token of a newer consent, and clears the refusal of the former one. A token that is dead at `now`
@@ -240,8 +253,14 @@ impl InstagramAccount {
     /// The account, marked at `now` as one whose token has expired.
     #[must_use]
     pub fn expired(&self, now: OffsetDateTime) -> Self {
-        let refused = Some(ReauthorizationReason::TokenExpired);
-        Self { refused, ..self.clone() }.succeeding(self, now)
+        self.dead(ReauthorizationReason::TokenExpired, now)
+    }
+
+    /// The account, marked at `now` as one whose token is dead for `reason`.
+    #[must_use]
+    pub fn dead(&self, reason: ReauthorizationReason, now: OffsetDateTime) -> Self {
+        let failures = VisitFailures::default();
+        Self { refused: Some(reason), failures, ..self.clone() }.succeeding(self, now)
     }
 
     /// The account as one whose token is not stored any more: it needs re-authorisation, for
@@ -252,18 +271,21 @@ impl InstagramAccount {
         Self { refused, ..self }
     }
 
-    /// `self` with the revision and time of a successor to `former`: both move where anything but
-    /// `profile_time` differs.
+    /// `self` with the revision and time of a successor to `former`: both move where anything but `profile_time` and
+    /// the failures differs, and where trouble begins or ends.
     #[must_use]
     pub fn succeeding(self, former: &Self, now: OffsetDateTime) -> Self {
         let unchanged = Self {
             profile_time: former.profile_time,
+            failures: former.failures,
             update_time: former.update_time,
             revision: former.revision,
             ..self.clone()
         };
-        if unchanged == *former {
-            return Self { profile_time: self.profile_time, ..unchanged };
+        let in_trouble = |account: &Self| account.failures.trouble.is_some();
+        if unchanged == *former && in_trouble(&self) == in_trouble(former) {
+            let Self { profile_time, failures, .. } = self;
+            return Self { profile_time, failures, ..unchanged };
         }
         Self { update_time: now, revision: former.revision + 1, ..self }
     }

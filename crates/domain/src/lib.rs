@@ -22,6 +22,7 @@ mod pending_link;
 pub mod ports;
 mod profile;
 mod redirect_uri;
+mod schedule;
 mod scope;
 mod token;
 mod username;
@@ -56,6 +57,10 @@ pub use pending_link::{
 };
 pub use profile::{AccountType, Profile};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
+pub use schedule::{
+    DEFAULT_READING_INTERVAL, MAX_RETRY_DELAY, MIN_RETRY_DELAY, RefreshTrouble, TroubleCause,
+    URGENT_LIFETIME, VisitFailures, VisitTask,
+};
 pub use scope::{GrantedScopes, InvalidScope, RequestedScopes, Scope, TooManyScopes};
 pub use token::{InvalidToken, LongLivedToken, ShortLivedToken, TokenText};
 pub use username::{InvalidUsername, Username};

@@ -5,6 +5,7 @@
 mod audit;
 mod callers;
 mod instagram;
+mod keeper;
 mod key_checks;
 mod metrics;
 mod sealing;
@@ -14,6 +15,9 @@ mod system;
 pub use audit::{AuditLog, AuditPage};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
 pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
+pub use keeper::{
+    AppBreaker, Breaker, ClaimedAccount, DueAccounts, OpenBreaker, VisitChange, VisitResult,
+};
 pub use key_checks::KeyChecks;
 pub use metrics::{CountedEvent, Metrics};
 pub use sealing::{SealContext, SealError, TokenCipher};
@@ -26,6 +30,8 @@ pub use system::{Clock, Ids, Timer};
 
 #[cfg(feature = "mocks")]
 pub use instagram::MockInstagram;
+#[cfg(feature = "mocks")]
+pub use keeper::{MockAppBreaker, MockDueAccounts};
 #[cfg(feature = "mocks")]
 pub use key_checks::MockKeyChecks;
 #[cfg(feature = "mocks")]
