@@ -14,6 +14,7 @@ mod m20261124_000005_create_token_audit;
 mod m20261128_000001_index_listings;
 mod m20261128_000002_create_sealing_key;
 mod m20261128_000003_default_token_issue_time;
+mod m20261128_000004_schedule_visits;
 
 /// Brings a database up to date.
 ///
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000001_index_listings::Migration),
             Box::new(m20261128_000002_create_sealing_key::Migration),
             Box::new(m20261128_000003_default_token_issue_time::Migration),
+            Box::new(m20261128_000004_schedule_visits::Migration),
         ]
     }
 

@@ -6,18 +6,21 @@
 //! everything else by the instants that callers hand in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ig_domain::AppId;
 use ig_domain::ports::TokenCipher;
+use ig_domain::{AppId, DEFAULT_READING_INTERVAL};
 
 mod account_row;
 mod accounts;
+mod app_breaker;
 mod attempt_row;
 mod audit;
 mod batch;
 mod columns;
 mod database;
 mod database_url;
+mod due_accounts;
 #[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
 mod entity;
 mod error;
@@ -53,6 +56,7 @@ pub struct SeaOrmStore {
     app: AppId,
     cipher: Arc<dyn TokenCipher>,
     meter: StoreMeter,
+    reading_interval: Duration,
 }
 
 impl SeaOrmStore {
@@ -64,6 +68,12 @@ impl SeaOrmStore {
         cipher: Arc<dyn TokenCipher>,
         meter: StoreMeter,
     ) -> Self {
-        Self { database, app, cipher, meter }
+        Self { database, app, cipher, meter, reading_interval: DEFAULT_READING_INTERVAL }
+    }
+
+    /// The same rows, scheduled so that each profile is read once in `interval`.
+    #[must_use]
+    pub fn with_reading_interval(self, interval: Duration) -> Self {
+        Self { reading_interval: interval, ..self }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountReader, AccountWriter, AuditLog, AuditPage, KeyChecks, LinkAttempts, PendingLinks,
-    RenewalLeases, StoreError, StoreProbe,
+    AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, DueAccounts, KeyChecks,
+    LinkAttempts, PendingLinks, RenewalLeases, StoreError, StoreProbe,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -28,6 +28,7 @@ pub mod listing;
 pub mod pending_links;
 mod samples;
 pub mod sweep;
+pub mod visits;
 
 /// The store ports of one app.
 #[derive(Clone)]
@@ -38,6 +39,8 @@ pub struct Ports {
     pub pending_links: Arc<dyn PendingLinks>,
     pub link_attempts: Arc<dyn LinkAttempts>,
     pub renewal_leases: Arc<dyn RenewalLeases>,
+    pub due_accounts: Arc<dyn DueAccounts>,
+    pub breaker: Arc<dyn AppBreaker>,
     pub audit: Arc<dyn AuditLog>,
     pub audit_reader: Arc<dyn AuditReader>,
     pub key_checks: Arc<dyn KeyChecks>,
@@ -169,6 +172,24 @@ macro_rules! store_contract {
                 at_most_the_limit_is_touched,
                 an_expired_account_is_marked_once,
                 at_most_the_limit_is_marked,
+            }
+            visits::{
+                a_due_account_is_claimed_once,
+                an_account_that_somebody_renews_is_not_claimed,
+                the_most_urgent_are_claimed_first,
+                of_many_claims_of_one_account_one_wins,
+                a_result_ends_its_visit,
+                results_that_cannot_be_stored_keep_no_others_back,
+                a_replaced_visitor_stores_nothing_but_a_new_token,
+                a_visit_without_a_change_only_ends_its_lease,
+                a_visit_that_is_put_off_comes_later,
+                every_write_keeps_the_schedule,
+                an_account_that_is_marked_as_expired_is_visited_no_more,
+                nothing_is_missed_where_every_write_keeps_the_schedule,
+                witnesses_are_those_whose_profile_was_read_last,
+                the_breaker_opens_and_closes_once,
+                an_open_breaker_is_probed_once_in_an_interval,
+                due_accounts_of_another_app_are_left_alone,
             }
             isolation::{
                 accounts_of_another_app_are_invisible,

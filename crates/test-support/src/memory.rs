@@ -3,6 +3,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod keeper;
 mod key_checks;
 mod leases;
 
@@ -15,9 +16,12 @@ use ig_domain::ports::{
     ATTEMPT_LEASE, Cause, RENEWAL_LEASE, StoreError, StoreProbe, max_lease_left,
 };
 use ig_domain::{
-    AccountId, AppId, AuditEntry, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
-    LongLivedToken, PendingLink, StateHash,
+    AccountId, AppId, AuditEntry, CodeHash, DEFAULT_READING_INTERVAL, InstagramAccount,
+    LeaseHolder, LinkAttempt, LongLivedToken, PendingLink, StateHash,
 };
+use time::OffsetDateTime;
+
+use self::keeper::BreakerRow;
 
 /// Guards that keep a store right. A store that lacks one must be caught by the tests that use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub struct MemoryStore {
     app_id: AppId,
     database: Arc<Mutex<Database>>,
     missing: Option<Guard>,
+    reading_interval: Duration,
 }
 
 #[derive(Default)]
@@ -55,6 +60,8 @@ struct Rows {
     renewals: HashMap<AccountId, Lease>,
     audit: Vec<AuditEntry>,
     key_checks: HashMap<String, Vec<u8>>,
+    put_off: HashMap<AccountId, OffsetDateTime>,
+    breaker: BreakerRow,
 }
 
 struct AttemptRow {
@@ -77,7 +84,12 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(app_id: AppId) -> Self {
-        Self { app_id, database: Arc::default(), missing: None }
+        Self {
+            app_id,
+            database: Arc::default(),
+            missing: None,
+            reading_interval: DEFAULT_READING_INTERVAL,
+        }
     }
 
     /// The same database, seen by another app.

@@ -20,6 +20,8 @@ impl StoreUnderTest for Memory {
             pending_links: store.clone(),
             link_attempts: store.clone(),
             renewal_leases: store.clone(),
+            due_accounts: store.clone(),
+            breaker: store.clone(),
             audit: store.clone(),
             audit_reader: store.clone(),
             key_checks: store.clone(),

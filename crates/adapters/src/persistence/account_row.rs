@@ -1,16 +1,18 @@
 //! Accounts as rows, and back. Both ways take everything apart, so that a forgotten column does not compile.
 
+use std::time::Duration;
+
 use ig_domain::ports::StoreError;
-use ig_domain::{AccountId, AppId, InstagramAccount};
+use ig_domain::{AccountId, AppId, InstagramAccount, RefreshTrouble, TroubleCause, VisitFailures};
 
 use super::columns::{
-    account_type, account_type_name, granted_list, granted_scopes, instant, micros, parse, reason,
-    reason_name,
+    account_type, account_type_name, granted_list, granted_scopes, instant, micros, parse, present,
+    reason, reason_name,
 };
 use super::entity::instagram_account::Model;
 
-/// The row of `account`.
-pub(super) fn to_row(app: &AppId, account: &InstagramAccount) -> Model {
+/// The row of `account`. `reading_interval` is the time between two readings of a profile.
+pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: Duration) -> Model {
     let InstagramAccount {
         id,
         professional_account_id,
@@ -31,6 +33,7 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount) -> Model {
         token_expire_time,
         link_time,
         profile_time,
+        failures: VisitFailures { count, retry_time, trouble },
         update_time,
         revision,
     } = account;
@@ -57,6 +60,13 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount) -> Model {
         profile_time: micros(*profile_time),
         update_time: micros(*update_time),
         revision: *revision,
+        next_visit_time: account.next_visit_time(reading_interval).map(micros),
+        scheduled_revision: *revision,
+        failed_visits: i64::from(*count),
+        retry_time: retry_time.map(micros),
+        trouble_cause: trouble.map(|trouble| trouble.cause.as_str().to_owned()),
+        trouble_since_time: trouble.map(|trouble| micros(trouble.since_time)),
+        trouble_attempts: trouble.map_or(0, |trouble| i64::from(trouble.attempts)),
     }
 }
 
@@ -85,7 +95,18 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         profile_time,
         update_time,
         revision,
+        next_visit_time: _,
+        scheduled_revision,
+        failed_visits,
+        retry_time,
+        trouble_cause,
+        trouble_since_time,
+        trouble_attempts,
     } = row;
+    let failures =
+        failures(failed_visits, retry_time, trouble_cause, trouble_since_time, trouble_attempts)?;
+    // A change by a version that knows nothing of the failures made them out of date.
+    let failures = if scheduled_revision == revision { failures } else { VisitFailures::default() };
     let scoped_id = |column, id: Option<String>| id.map(|id| parse(column, &id)).transpose();
     Ok(InstagramAccount {
         id: AccountId::from_uuid(id),
@@ -107,7 +128,33 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         token_expire_time: instant("token_expire_time", token_expire_time)?,
         link_time: instant("link_time", link_time)?,
         profile_time: instant("profile_time", profile_time)?,
+        failures,
         update_time: instant("update_time", update_time)?,
         revision,
+    })
+}
+
+/// The failures that [`to_row`] kept. A cause of a newer version is the one that says least.
+fn failures(
+    count: i64,
+    retry_time: Option<i64>,
+    cause: Option<String>,
+    since_time: Option<i64>,
+    attempts: i64,
+) -> Result<VisitFailures, StoreError> {
+    let whole =
+        |number: i64| u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX });
+    let trouble = cause.map(|cause| {
+        let since_time = present("trouble_since_time", since_time)?;
+        Ok::<_, StoreError>(RefreshTrouble {
+            cause: TroubleCause::from_name(&cause).unwrap_or(TroubleCause::InstagramUnexpected),
+            since_time: instant("trouble_since_time", since_time)?,
+            attempts: whole(attempts),
+        })
+    });
+    Ok(VisitFailures {
+        count: whole(count),
+        retry_time: retry_time.map(|time| instant("retry_time", time)).transpose()?,
+        trouble: trouble.transpose()?,
     })
 }

@@ -10,8 +10,8 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult,
-    IdenStatic as _, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    SelectA, SelectB,
+    IdenStatic as _, IntoActiveModel, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Select, SelectA, SelectB,
 };
 use time::OffsetDateTime;
 
@@ -61,13 +61,7 @@ impl AccountReader for SeaOrmStore {
         self.call(Operation::FindToken, async {
             let joined = self.identified(id).find_also_related(account_token::Entity);
             let found = self.database.read(&joined.into_query()).await?;
-            let Some(row) = found.first() else { return Ok(None) };
-            let account = Model::from_query_result(row, SelectA.as_str());
-            let account = account.map_err(|error| translate(&error))?;
-            let token = account_token::Model::from_query_result_optional(row, SelectB.as_str());
-            let token = token.map_err(|error| translate(&error))?;
-            let token = token.map(|token| open_long_lived(&*self.cipher, &token)).transpose()?;
-            Ok(Some((to_domain(account)?, token)))
+            found.first().map(|row| self.with_token(row)).transpose()
         })
         .await
     }
@@ -157,13 +151,26 @@ impl SeaOrmStore {
         }
     }
 
+    /// The account and the token of a row of both.
+    pub(super) fn with_token(
+        &self,
+        row: &QueryResult,
+    ) -> Result<(InstagramAccount, Option<LongLivedToken>), StoreError> {
+        let account = Model::from_query_result(row, SelectA.as_str());
+        let account = account.map_err(|error| translate(&error))?;
+        let token = account_token::Model::from_query_result_optional(row, SelectB.as_str());
+        let token = token.map_err(|error| translate(&error))?;
+        let token = token.map(|token| open_long_lived(&*self.cipher, &token)).transpose()?;
+        Ok((to_domain(account)?, token))
+    }
+
     /// Stores a new account.
     pub(super) async fn insert_account(
         &self,
         on: &DatabaseTransaction,
         account: &InstagramAccount,
     ) -> Result<(), StoreError> {
-        let row = to_row(&self.app, account).into_active_model().reset_all();
+        let row = self.row(account).into_active_model().reset_all();
         let inserted = Entity::insert(row).exec_without_returning(on).await;
         inserted.map(drop).map_err(|error| translate(&error))
     }
@@ -178,14 +185,14 @@ impl SeaOrmStore {
         self.replace_where(on, account, self.read_as(account.id, former_revision)).await
     }
 
-    async fn replace_where(
+    pub(super) async fn replace_where(
         &self,
         on: &DatabaseTransaction,
         account: &InstagramAccount,
         as_read: Condition,
     ) -> Result<(), StoreError> {
         let updated = Entity::update_many()
-            .set(to_row(&self.app, account).into_active_model().reset_all())
+            .set(self.row(account).into_active_model().reset_all())
             .filter(as_read)
             .exec(on)
             .await
@@ -224,7 +231,12 @@ impl SeaOrmStore {
         put.map(drop).map_err(|error| translate(&error))
     }
 
-    fn read_as(&self, id: AccountId, revision: i64) -> Condition {
+    /// The row of `account`, with its schedule.
+    pub(super) fn row(&self, account: &InstagramAccount) -> Model {
+        to_row(&self.app, account, self.reading_interval)
+    }
+
+    pub(super) fn read_as(&self, id: AccountId, revision: i64) -> Condition {
         Condition::all()
             .add(Column::Id.eq(*id.as_uuid()))
             .add(Column::AppId.eq(self.app.as_str()))

@@ -45,7 +45,10 @@ impl SeaOrmStore {
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<u64, StoreError> {
-        use instagram_account::Column::{Id, Refused, Revision, UpdateTime};
+        use instagram_account::Column::{
+            FailedVisits, Id, NextVisitTime, Refused, RetryTime, Revision, ScheduledRevision,
+            TroubleCause, UpdateTime,
+        };
         let write = self.database.begin_write().await?;
         let expired = self.expired_accounts(now, limit).into_tuple::<Uuid>().all(write.on()).await;
         let expired = expired.map_err(|error| translate(&error))?;
@@ -53,6 +56,11 @@ impl SeaOrmStore {
             .col_expr(Refused, Expr::value(reason_name(ReauthorizationReason::TokenExpired)))
             .col_expr(UpdateTime, Expr::value(micros(now)))
             .col_expr(Revision, Expr::col(Revision).add(1))
+            .col_expr(ScheduledRevision, Expr::col(Revision).add(1))
+            .col_expr(NextVisitTime, Expr::value(None::<i64>))
+            .col_expr(FailedVisits, Expr::value(0))
+            .col_expr(RetryTime, Expr::value(None::<i64>))
+            .col_expr(TroubleCause, Expr::value(None::<String>))
             .filter(Id.is_in(expired))
             .exec(write.on())
             .await;

@@ -13,8 +13,9 @@ use super::error::translate;
 use super::postgres;
 
 /// Privileges on each table that serving needs. Tokens go with their accounts, by the foreign key.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 9] = [
     ("account_token", "SELECT INSERT UPDATE"),
+    ("app_breaker", "SELECT INSERT UPDATE"),
     ("instagram_account", "SELECT INSERT UPDATE DELETE"),
     ("link_attempt", "SELECT INSERT UPDATE DELETE"),
     ("pending_link", "SELECT INSERT UPDATE DELETE"),

@@ -99,6 +99,8 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         pending_links: store.clone(),
         link_attempts: store.clone(),
         renewal_leases: store.clone(),
+        due_accounts: store.clone(),
+        breaker: store.clone(),
         audit: store.clone(),
         audit_reader: Arc::new(audit),
         key_checks: store.clone(),

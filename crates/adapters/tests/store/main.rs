@@ -12,6 +12,7 @@ mod outage;
 mod restore;
 mod round_trips;
 mod secrets;
+mod upgrade;
 
 mod sqlite {
     use super::fixture::Sqlite;

@@ -29,6 +29,7 @@ pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
         token_expire_time,
         link_time,
         profile_time,
+        failures: _, // They are the keeper's.
         update_time,
         revision,
     } = account;

@@ -7,6 +7,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod due_accounts;
 mod key_checks;
 mod leases;
 
@@ -68,6 +69,12 @@ pub enum Fault {
     LooseKeyChecks,
     /// A listing ignores owner and status, and leaves an account out between two pages.
     LooseListings,
+    /// Claims of due accounts are in no order.
+    DisorderlyClaims,
+    /// Results of visits are not stored.
+    LostVisits,
+    /// The results of visits fail together.
+    LinkedVisits,
 }
 
 /// A store with a fault.
@@ -93,6 +100,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
         let app = if self.fault == Fault::OneApp { parsed("990602627938098") } else { app };
         let ports = self.store.of_app(app);
         let probe = Arc::clone(&ports.probe);
+        let breaker = Arc::clone(&ports.breaker);
         let faulty =
             Arc::new(FaultyPorts { ports, fault: self.fault, holders: Arc::clone(&self.holders) });
         Ports {
@@ -101,6 +109,8 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             pending_links: faulty.clone(),
             link_attempts: faulty.clone(),
             renewal_leases: faulty.clone(),
+            due_accounts: faulty.clone(),
+            breaker,
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
             key_checks: faulty,
@@ -156,11 +166,13 @@ macro_rules! faults_are_seen {
                 accounts::a_stale_update_changes_nothing,
                 accounts::a_stale_removal_removes_nothing,
                 accounts::of_many_updates_of_one_revision_one_is_stored,
+                visits::results_that_cannot_be_stored_keep_no_others_back,
                 completion::a_changed_account_leaves_everything_as_it_was,
                 completion::a_changed_displaced_account_leaves_everything_as_it_was,
             }
             late_holders: LateHolders breaks {
                 leases::a_replaced_holder_changes_nothing,
+                visits::a_replaced_visitor_stores_nothing_but_a_new_token,
                 completion::a_lost_lease_leaves_everything_as_it_was,
             }
             reused_states: ReusedStates breaks {
@@ -182,6 +194,7 @@ macro_rules! faults_are_seen {
                 leases::one_at_a_time_renews_an_account,
                 leases::only_the_holder_gives_a_renewal_back,
                 leases::of_many_renewals_one_wins,
+                visits::a_due_account_is_claimed_once,
             }
             revived_leases: RevivedLeases breaks {
                 leases::a_replaced_holder_changes_nothing_after_its_successor_either,
@@ -193,6 +206,7 @@ macro_rules! faults_are_seen {
             endless_leases: EndlessLeases breaks {
                 leases::a_lease_that_has_ended_is_taken_over,
                 leases::a_renewal_that_has_ended_is_taken_over,
+                visits::an_account_that_somebody_renews_is_not_claimed,
                 leases::a_lease_of_a_clock_that_was_set_back_is_taken_over,
                 sweep::what_lies_sent_or_unsent_ends_after_an_hour,
             }
@@ -208,6 +222,7 @@ macro_rules! faults_are_seen {
             }
             lost_tokens: LostTokens breaks {
                 accounts::an_update_stores_everything,
+                visits::a_result_ends_its_visit,
                 completion::a_link_again_replaces_account_and_token,
             }
             undead_accounts: Undead breaks {
@@ -238,6 +253,19 @@ macro_rules! faults_are_seen {
                 isolation::leases_of_another_app_are_others,
                 isolation::the_audit_of_another_app_is_invisible,
                 isolation::check_values_of_another_app_are_others,
+                visits::due_accounts_of_another_app_are_left_alone,
+                visits::the_breaker_opens_and_closes_once,
+            }
+            disorderly_claims: DisorderlyClaims breaks {
+                visits::the_most_urgent_are_claimed_first,
+                visits::witnesses_are_those_whose_profile_was_read_last,
+            }
+            lost_visits: LostVisits breaks {
+                visits::a_result_ends_its_visit,
+                visits::a_visit_that_is_put_off_comes_later,
+            }
+            linked_visits: LinkedVisits breaks {
+                visits::results_that_cannot_be_stored_keep_no_others_back,
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,

@@ -8,8 +8,9 @@ use std::time::Duration;
 use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
 use ig_domain::{
     AccountId, AccountType, CodeHash, Consent, GrantedScopes, InstagramAccount, LeaseHolder,
-    LinkAttempt, LongLivedToken, PendingLink, Phase, ReauthorizationReason, RequestedScopes, Scope,
-    SessionBindingHash, ShortLivedGrant, ShortLivedToken, StateHash,
+    LinkAttempt, LongLivedToken, PendingLink, Phase, ReauthorizationReason, RefreshTrouble,
+    RequestedScopes, Scope, SessionBindingHash, ShortLivedGrant, ShortLivedToken, StateHash,
+    TroubleCause, VisitFailures,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -59,6 +60,15 @@ pub(super) fn full_account(number: u32) -> InstagramAccount {
         token_expire_time: START + Duration::from_micros(2),
         link_time: START + Duration::from_micros(3),
         profile_time: START + Duration::from_micros(4),
+        failures: VisitFailures {
+            count: u32::MAX,
+            retry_time: Some(START + Duration::from_micros(6)),
+            trouble: Some(RefreshTrouble {
+                cause: TroubleCause::AppMisconfigured,
+                since_time: START + Duration::from_micros(7),
+                attempts: u32::MAX - 1,
+            }),
+        },
         update_time: START + Duration::from_micros(5),
         revision: 9_007_199_254_740_993,
         ..builders::account(number, "", START)

@@ -28,6 +28,13 @@ pub struct Model {
     pub profile_time: i64,
     pub update_time: i64,
     pub revision: i64,
+    pub next_visit_time: Option<i64>,
+    pub scheduled_revision: i64,
+    pub failed_visits: i64,
+    pub retry_time: Option<i64>,
+    pub trouble_cause: Option<String>,
+    pub trouble_since_time: Option<i64>,
+    pub trouble_attempts: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,184 @@
+//! Due accounts, and the app's breaker.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{
+    AppBreaker, Breaker, ClaimedAccount, DueAccounts, OpenBreaker, RENEWAL_LEASE, StoreError,
+    VisitChange, VisitResult,
+};
+use ig_domain::{
+    AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TroubleCause, URGENT_LIFETIME,
+};
+use time::OffsetDateTime;
+
+use super::accounts::update;
+use super::{Guard, Lease, MemoryStore, is_held};
+
+/// The app's breaker as it is stored.
+#[derive(Clone, Copy, Default)]
+pub(super) struct BreakerRow {
+    breaker: Breaker,
+    probe_time: Option<OffsetDateTime>,
+}
+
+#[async_trait]
+impl DueAccounts for MemoryStore {
+    async fn claim_due(
+        &self,
+        now: OffsetDateTime,
+        holder: LeaseHolder,
+        limit: u64,
+    ) -> Result<Vec<ClaimedAccount>, StoreError> {
+        let (guarded, interval) = (!self.lacks(Guard::Lease), self.reading_interval);
+        self.transact(|rows, lease_time| {
+            let next = |account: &InstagramAccount| {
+                rows.put_off.get(&account.id).copied().or(account.next_visit_time(interval))
+            };
+            let mut due: Vec<_> = rows
+                .accounts
+                .values()
+                .filter(|(account, _)| next(account).is_some_and(|next| next <= now))
+                .filter(|(account, _)| {
+                    let lease = rows.renewals.get(&account.id).copied();
+                    !guarded || !is_held(lease, RENEWAL_LEASE, lease_time)
+                })
+                .cloned()
+                .collect();
+            due.sort_by_key(|(account, _)| {
+                let expiry = account.token_expire_time;
+                let urgent = account.refused.is_none() && expiry <= now + URGENT_LIFETIME;
+                (!urgent, urgent.then_some(expiry), next(account))
+            });
+            due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            for (account, _) in &due {
+                rows.renewals.insert(account.id, Lease { holder, end: lease_time + RENEWAL_LEASE });
+            }
+            let claimed =
+                |found: (InstagramAccount, _)| ClaimedAccount { id: found.0.id, found: Ok(found) };
+            Ok(due.into_iter().map(claimed).collect())
+        })
+    }
+
+    async fn finish(
+        &self,
+        results: &[(LeaseHolder, VisitResult)],
+    ) -> Result<Vec<AccountId>, StoreError> {
+        let (fenced, guarded) = (!self.lacks(Guard::Lease), !self.lacks(Guard::Revision));
+        self.transact(|rows, _| {
+            let mut unstored = Vec::new();
+            for (holder, VisitResult { id, change }) in results {
+                let held = rows.renewals.get(id).is_some_and(|lease| lease.holder == *holder);
+                if held {
+                    rows.renewals.remove(id);
+                }
+                let Some(change) = change else { continue };
+                let VisitChange { account, former_revision, former_profile_time, token } = change;
+                let stored = rows.accounts.get(id).map(|(stored, _)| stored.profile_time);
+                let as_read = !guarded || stored == Some(*former_profile_time);
+                let allowed = !fenced || held || token.is_some();
+                let stored = as_read
+                    && allowed
+                    && update(
+                        &mut rows.accounts,
+                        account,
+                        *former_revision,
+                        token.clone(),
+                        guarded,
+                    )
+                    .is_ok();
+                if stored {
+                    rows.put_off.remove(id);
+                } else {
+                    unstored.push(*id);
+                }
+            }
+            Ok(unstored)
+        })
+    }
+
+    async fn put_off(
+        &self,
+        id: AccountId,
+        holder: LeaseHolder,
+        until: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.transact(|rows, _| {
+            if rows.renewals.get(&id).is_some_and(|lease| lease.holder == holder) {
+                rows.renewals.remove(&id);
+                rows.put_off.insert(id, until);
+            }
+            Ok(())
+        })
+    }
+
+    /// Every change is scheduled here: there is no other version.
+    async fn schedule_missed(&self, _limit: u64) -> Result<u64, StoreError> {
+        self.transact(|_, _| Ok(0))
+    }
+
+    async fn witnesses(
+        &self,
+        except: AccountId,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.transact(|rows, _| {
+            let mut others: Vec<_> = rows
+                .accounts
+                .values()
+                .filter(|(account, _)| account.id != except && account.refused.is_none())
+                .filter(|(account, _)| !account.is_expired(now))
+                .filter_map(|(account, token)| Some((account.clone(), token.clone()?)))
+                .collect();
+            others.sort_by_key(|(account, _)| std::cmp::Reverse(account.profile_time));
+            others.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(others)
+        })
+    }
+}
+
+#[async_trait]
+impl AppBreaker for MemoryStore {
+    async fn load(&self) -> Result<Breaker, StoreError> {
+        self.transact(|rows, _| Ok(rows.breaker.breaker))
+    }
+
+    async fn open(&self, cause: TroubleCause, now: OffsetDateTime) -> Result<bool, StoreError> {
+        self.transact(|rows, _| {
+            let row = &mut rows.breaker;
+            if row.breaker.open.is_some() {
+                return Ok(false);
+            }
+            row.breaker.open = Some(OpenBreaker { cause, since_time: now });
+            row.probe_time = Some(now);
+            Ok(true)
+        })
+    }
+
+    async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
+        self.transact(|rows, _| {
+            let closed = rows.breaker.breaker.open.take().is_some();
+            if closed {
+                rows.breaker.breaker.close_time = Some(now);
+            }
+            Ok(closed)
+        })
+    }
+
+    async fn take_probe(
+        &self,
+        now: OffsetDateTime,
+        interval: Duration,
+    ) -> Result<bool, StoreError> {
+        self.transact(|rows, _| {
+            let row = &mut rows.breaker;
+            let due = row.probe_time.is_none_or(|last| last <= now - interval);
+            let taken = row.breaker.open.is_some() && due;
+            if taken {
+                row.probe_time = Some(now);
+            }
+            Ok(taken)
+        })
+    }
+}
