@@ -18,7 +18,7 @@ pub(crate) const ADDRESS: &str = "127.0.0.1:50051";
 pub(crate) const SERVICE: &str = "instagram.accounts.v1.InstagramAccountService";
 
 /// Timeout of a call that nobody watches, in seconds.
-const CALL_LIMIT_SECONDS: &str = "60";
+const CALL_TIMEOUT_SECONDS: &str = "60";
 
 /// What `cargo xtask grpc` takes.
 #[derive(clap::Args)]
@@ -86,7 +86,7 @@ impl Client {
 
     /// Makes the call and reads the answer.
     pub(crate) fn call(&self, method: &str, request: &Value) -> Result<Value> {
-        let flags = ["-max-time", CALL_LIMIT_SECONDS, "-d", &request.to_string()];
+        let flags = ["-max-time", CALL_TIMEOUT_SECONDS, "-d", &request.to_string()];
         let mut command = self.with_flags(&flags, &[&full(method)]);
         let output = command.stdin(Stdio::null()).output().context("cannot start grpcurl")?;
         let trouble = String::from_utf8_lossy(&output.stderr);
@@ -129,7 +129,7 @@ mod tests {
     fn a_call_reads_as_one_would_type_it() {
         let client = Client::new("grpcurl".into(), "127.0.0.1:50051".parse().unwrap());
         assert_eq!(
-            process::line(&client.command("Get", r#"{"username":"it's"}"#)),
+            process::command_line(&client.command("Get", r#"{"username":"it's"}"#)),
             r#"grpcurl -plaintext -d "{\"username\":\"it's\"}" 127.0.0.1:50051 instagram.accounts.v1.InstagramAccountService/Get"#,
         );
     }

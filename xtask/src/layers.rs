@@ -64,8 +64,8 @@ fn trouble(package: &Package, dependency: &Dependency) -> Option<String> {
     }
     match ALLOWED_DEPENDENCIES.iter().find(|(name, _)| *name == to) {
         None => Some(format!("{edge}: it has no row in xtask/src/layers/allowed_dependencies.rs")),
-        Some((_, homes)) if homes.contains(&from) => None,
-        Some((_, homes)) => Some(format!("{edge}: only {} may", homes.join(", "))),
+        Some((_, dependents)) if dependents.contains(&from) => None,
+        Some((_, dependents)) => Some(format!("{edge}: only {} may", dependents.join(", "))),
     }
 }
 
@@ -89,14 +89,19 @@ mod tests {
     #[test]
     fn every_row_is_needed() {
         let workspace = Workspace::find().unwrap();
-        for (name, homes) in ALLOWED_DEPENDENCIES {
-            for home in *homes {
+        for (name, dependents) in ALLOWED_DEPENDENCIES {
+            for dependent in *dependents {
                 let packages = workspace.metadata().workspace_packages();
-                let home = packages.iter().find(|package| package.name.as_str() == *home).unwrap();
+                let dependent =
+                    packages.iter().find(|package| package.name.as_str() == *dependent).unwrap();
                 let names = |dependency: &&Dependency| {
                     dependency.name == *name && dependency.kind != DependencyKind::Development
                 };
-                assert!(home.dependencies.iter().any(|d| names(&d)), "{} {name}", home.name);
+                assert!(
+                    dependent.dependencies.iter().any(|d| names(&d)),
+                    "{} {name}",
+                    dependent.name
+                );
             }
         }
     }

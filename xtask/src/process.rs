@@ -56,7 +56,7 @@ impl Group {
     /// Starts a command, without standard input.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let child = command.stdin(Stdio::null()).process_group(0).spawn();
-        Ok(Self(child.with_context(|| format!("cannot start `{}`", line(command)))?))
+        Ok(Self(child.with_context(|| format!("cannot start `{}`", command_line(command)))?))
     }
 
     /// Exit status of the child; `None` while it runs.
@@ -96,11 +96,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let mut group = Group::start(command)?;
     loop {
         if let Some(status) = group.ended()? {
-            ensure!(status.success(), "`{}` failed: {status}", line(command));
+            ensure!(status.success(), "`{}` failed: {status}", command_line(command));
             return Ok(());
         }
         if stop_asked() {
-            bail!("stopped while `{}` ran", line(command));
+            bail!("stopped while `{}` ran", command_line(command));
         }
         pause();
     }
@@ -109,10 +109,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a command to its end without showing its output; answers what it printed, fails with what it complained of.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot start `{}`", line(command)))?;
+    let output = output.with_context(|| format!("cannot start `{}`", command_line(command)))?;
     let trouble = String::from_utf8_lossy(&output.stderr);
     let (status, trouble) = (output.status, trouble.trim_end());
-    ensure!(status.success(), "`{}` failed: {status}\n{trouble}", line(command));
+    ensure!(status.success(), "`{}` failed: {status}\n{trouble}", command_line(command));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn wait_until(
 }
 
 /// A command as one would type it.
-pub(crate) fn line(command: &Command) -> String {
+pub(crate) fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }

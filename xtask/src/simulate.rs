@@ -69,7 +69,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     let mut cargo = workspace.cargo(&["test", "--workspace", "--test", "simulation", "--no-run"]);
     cargo.args(["--profile", PROFILE, "--message-format", "json-render-diagnostics"]);
     let built = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(built.status.success(), "`{}` failed: {}", process::line(&cargo), built.status);
+    ensure!(built.status.success(), "`{}` failed: {}", process::command_line(&cargo), built.status);
     let messages = Message::parse_stream(built.stdout.as_slice());
     let program = messages.filter_map(|message| match message {
         Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == "simulation" => {

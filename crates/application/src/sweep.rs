@@ -12,7 +12,7 @@ const MAX_ROUND_ROWS: u64 = 500;
 /// Sweeps the store.
 pub struct Sweep {
     /// Store of the accounts to mark.
-    pub accounts: Arc<dyn AccountWriter>,
+    pub account_writer: Arc<dyn AccountWriter>,
     /// Store of the attempts to end and delete.
     pub attempts: Arc<dyn LinkAttempts>,
     /// Business time.
@@ -24,7 +24,7 @@ impl Sweep {
     #[must_use]
     pub fn new(ports: &Ports) -> Self {
         Self {
-            accounts: ports.store.account_writer.clone(),
+            account_writer: ports.store.account_writer.clone(),
             attempts: ports.store.link_attempts.clone(),
             clock: ports.clock.clone(),
         }
@@ -38,7 +38,7 @@ impl Sweep {
     pub async fn execute_round(&self) -> Result<u64, StoreError> {
         let now = self.clock.now();
         // Neither is left undone because the other fails.
-        let marked = self.accounts.mark_expired(now, MAX_ROUND_ROWS).await;
+        let marked = self.account_writer.mark_expired(now, MAX_ROUND_ROWS).await;
         let swept = self.attempts.sweep(now, MAX_ROUND_ROWS).await;
         Ok(marked? + swept?)
     }

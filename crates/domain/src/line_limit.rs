@@ -49,20 +49,20 @@ impl<K: Eq + Hash> LineLimit<K> {
 mod tests {
     use super::*;
 
-    const INTERVAL: Duration = Duration::from_secs(10);
+    const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
     #[test]
     fn one_line_of_a_kind_passes_per_interval_and_tells_how_many_did_not() {
-        let limit = LineLimit::new(INTERVAL);
+        let limit = LineLimit::new(LINE_INTERVAL);
         let start = Instant::now();
         let just_before = start + Duration::from_nanos(9_999_999_999);
         assert_eq!(limit.admit("me", start), Some(0));
         assert_eq!(limit.admit("me", start), None);
         assert_eq!(limit.admit("me", just_before), None);
         assert_eq!(limit.admit("renewal", just_before), Some(0));
-        assert_eq!(limit.admit("me", start + INTERVAL), Some(2));
-        assert_eq!(limit.admit("me", start + INTERVAL), None);
-        assert_eq!(limit.admit("me", start + INTERVAL * 3), Some(1));
-        assert_eq!(limit.admit("me", start + INTERVAL * 9), Some(0));
+        assert_eq!(limit.admit("me", start + LINE_INTERVAL), Some(2));
+        assert_eq!(limit.admit("me", start + LINE_INTERVAL), None);
+        assert_eq!(limit.admit("me", start + LINE_INTERVAL * 3), Some(1));
+        assert_eq!(limit.admit("me", start + LINE_INTERVAL * 9), Some(0));
     }
 }

@@ -31,7 +31,7 @@ use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
 
-use self::admission::{Admission, Admitted, Refused};
+use self::admission::{Admission, Admitted, RefusedCall};
 use self::call::Call;
 pub(crate) use self::context::Context;
 pub(crate) use self::outcome::Ended;
@@ -122,7 +122,7 @@ where
         let span = under_way.call.span();
         match self.admission.admit(under_way.call.rpc(), &mut request) {
             Ok(held) => under_way.is_admitted(held, &mut request),
-            Err(Refused { caller, status }) => {
+            Err(RefusedCall { caller, status }) => {
                 under_way.call.is_refused(caller);
                 let response = span.in_scope(|| under_way.end(status.into_http()));
                 return Box::pin(ready(Ok(response)));

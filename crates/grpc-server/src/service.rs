@@ -123,7 +123,7 @@ impl InstagramAccountService for UseCases {
         let (context, request) = Context::split(request)?;
         let mut requested = convert::batch_get(&request).map_err(|error| error.to_status())?;
         let owners = context.owners(requested.owner.take())?;
-        let _turn = context.bulk_read_turn().await?;
+        let _turn = context.caller_turn().await?;
         let found = self.batch_get.execute(requested.keys(), &owners).await;
         let found = found.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::found_accounts(found, &requested)))
@@ -137,7 +137,7 @@ impl InstagramAccountService for UseCases {
         let page = convert::list(&request).map_err(|error| error.to_status())?;
         let owners = context.owners(page.owner.clone())?;
         let (query, listing) = page.query(owners).map_err(|error| error.to_status())?;
-        let _turn = context.bulk_read_turn().await?;
+        let _turn = context.caller_turn().await?;
         let listed = self.list.execute(query).await.map_err(|error| error.to_status())?;
         Ok(Response::new(convert::listed_accounts(listed, listing)))
     }

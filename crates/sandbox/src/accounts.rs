@@ -14,20 +14,20 @@ const MAX_BATCH_SIZE: usize = 1_000;
 
 /// Key of the account of a code or token, whatever its names become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct AccountKey(usize);
+pub(crate) struct AccountIndex(usize);
 
 /// All accounts, in the order in which they came; none ever goes.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     list: Vec<Account>,
     /// By username in lower case.
-    by_username: HashMap<String, AccountKey>,
-    by_user_id: HashMap<String, AccountKey>,
-    by_id: HashMap<String, AccountKey>,
+    by_username: HashMap<String, AccountIndex>,
+    by_user_id: HashMap<String, AccountIndex>,
+    by_id: HashMap<String, AccountIndex>,
 }
 
 /// A placed account, and the one that was there before.
-type Placed = (AccountKey, Option<Account>);
+type Placed = (AccountIndex, Option<Account>);
 
 impl Accounts {
     /// A business, a creator, a personal account, and a business without name and picture.
@@ -70,18 +70,18 @@ impl Accounts {
         self.list.len()
     }
 
-    pub(crate) fn get(&self, key: AccountKey) -> Option<&Account> {
+    pub(crate) fn get(&self, key: AccountIndex) -> Option<&Account> {
         self.list.get(key.0)
     }
 
     /// Finds an account by its username, in any case.
-    pub(crate) fn find(&self, username: &str) -> Option<(AccountKey, &Account)> {
+    pub(crate) fn find(&self, username: &str) -> Option<(AccountIndex, &Account)> {
         let key = *self.by_username.get(&username.to_ascii_lowercase())?;
         self.get(key).map(|account| (key, account))
     }
 
     /// Adds an account, or replaces the one with this username or, for a rename, with this `user_id`.
-    pub(crate) fn put(&mut self, new: NewAccount, seed: &mut Seed) -> Result<AccountKey, String> {
+    pub(crate) fn put(&mut self, new: NewAccount, seed: &mut Seed) -> Result<AccountIndex, String> {
         self.try_place(new, seed).map(|(key, _)| key)
     }
 
@@ -90,7 +90,7 @@ impl Accounts {
         &mut self,
         batch: Vec<NewAccount>,
         seed: &mut Seed,
-    ) -> Result<Vec<AccountKey>, String> {
+    ) -> Result<Vec<AccountIndex>, String> {
         if batch.len() > MAX_BATCH_SIZE {
             return Err(format!("a list holds {MAX_BATCH_SIZE} accounts at most"));
         }
@@ -109,7 +109,7 @@ impl Accounts {
     }
 
     /// Counts one more post of an account.
-    pub(crate) fn count_post(&mut self, key: AccountKey) {
+    pub(crate) fn count_post(&mut self, key: AccountIndex) {
         if let Some(account) = self.list.get_mut(key.0) {
             account.media_count = account.media_count.saturating_add(1);
         }
@@ -141,8 +141,8 @@ impl Accounts {
     }
 
     /// Puts an account in the place of another one, or behind all.
-    fn place(&mut self, key: Option<AccountKey>, account: Account) -> Placed {
-        let key = key.unwrap_or(AccountKey(self.list.len()));
+    fn place(&mut self, key: Option<AccountIndex>, account: Account) -> Placed {
+        let key = key.unwrap_or(AccountIndex(self.list.len()));
         let before = self.get(key).cloned();
         if let Some(before) = &before {
             self.forget_names(before);
@@ -176,7 +176,7 @@ impl Accounts {
 }
 
 /// Draws ids until one is nobody's.
-fn unused(taken: &HashMap<String, AccountKey>, mut draw: impl FnMut() -> u64) -> String {
+fn unused(taken: &HashMap<String, AccountIndex>, mut draw: impl FnMut() -> u64) -> String {
     loop {
         let id = draw().to_string();
         if !taken.contains_key(&id) {

@@ -25,16 +25,16 @@ use crate::usage::usage_headers;
 use crate::world::{Sandbox, World};
 
 /// Timeout of a request's body.
-const READ_LIMIT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers a request to the API. Like a real server it works on when the caller has gone.
 pub(crate) async fn serve_api(
     State(sandbox): State<Sandbox>,
-    ConnectInfo(line): ConnectInfo<KillSwitch>,
+    ConnectInfo(kill_switch): ConnectInfo<KillSwitch>,
     request: Request,
 ) -> Response {
     let started_ms = sandbox.elapsed_ms();
-    let call = match tokio::time::timeout(READ_LIMIT, Call::read(request)).await {
+    let call = match tokio::time::timeout(READ_TIMEOUT, Call::read(request)).await {
         Ok(Ok(call)) => call,
         Ok(Err(status)) => return status.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
@@ -44,7 +44,7 @@ pub(crate) async fn serve_api(
         Ok((answer, None)) => answer.into_response(),
         Ok((answer, Some(Connection::Cut))) => answer.into_cut_response(),
         Ok((_, Some(Connection::Reset))) => {
-            line.reset();
+            kill_switch.reset();
             StatusCode::OK.into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -1,7 +1,7 @@
 //! Token and account of a call, and whether the token still counts.
 
 use crate::account::Account;
-use crate::accounts::AccountKey;
+use crate::accounts::AccountIndex;
 use crate::call::Call;
 use crate::endpoint::{Endpoint, Node};
 use crate::grants::{Grant, Token, Trouble};
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// The account that the call is about, however its code or token stands.
-    pub(crate) fn account_meant(&self, call: &Call) -> Option<AccountKey> {
+    pub(crate) fn account_meant(&self, call: &Call) -> Option<AccountIndex> {
         let grant: &Grant = match call.endpoint {
             Endpoint::Token => &self.grants.code(call.form.text("code"))?.grant,
             _ => &self.grants.token(call.token())?.grant,

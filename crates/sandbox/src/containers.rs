@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::accounts::AccountKey;
+use crate::accounts::AccountIndex;
 use crate::bounded_map::BoundedMap;
 use crate::seed::Seed;
 
@@ -20,7 +20,7 @@ const POSTING_LIMIT_WINDOW: Duration = Duration::DAY;
 /// One picture, without the picture: its account and its progress.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(crate) account: AccountKey,
+    pub(crate) account: AccountIndex,
     pub(crate) created: OffsetDateTime,
     /// Moment at which its processing ends.
     pub(crate) ready: OffsetDateTime,
@@ -96,7 +96,7 @@ impl Containers {
     }
 
     /// Number of posts that the account published within the last 24 hours.
-    pub(crate) fn published_lately(&self, account: AccountKey, now: OffsetDateTime) -> usize {
+    pub(crate) fn published_lately(&self, account: AccountIndex, now: OffsetDateTime) -> usize {
         let own = self.0.values().filter(|container| container.account == account);
         own.filter_map(|container| container.published)
             .filter(|at| now - *at < POSTING_LIMIT_WINDOW)

@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::accounts::AccountKey;
+use crate::accounts::AccountIndex;
 use crate::answer::Answer;
 use crate::endpoint::EndpointName;
 
@@ -125,8 +125,8 @@ impl Fault {
     /// The accounts whose calls it meets; `None` for all calls, those of nobody too.
     fn accounts_met(
         &self,
-        find: impl Fn(&str) -> Option<AccountKey>,
-    ) -> Result<Option<HashSet<AccountKey>>, String> {
+        find: impl Fn(&str) -> Option<AccountIndex>,
+    ) -> Result<Option<HashSet<AccountIndex>>, String> {
         if self.account.is_none() && self.accounts.is_none() {
             return Ok(None);
         }
@@ -171,11 +171,11 @@ struct Planned {
     /// Number of calls that it still meets; `None` for all.
     left: Option<u32>,
     /// `None` for everybody's calls.
-    accounts: Option<HashSet<AccountKey>>,
+    accounts: Option<HashSet<AccountIndex>>,
 }
 
 impl Planned {
-    fn meets(&self, endpoint: EndpointName, account: Option<AccountKey>) -> bool {
+    fn meets(&self, endpoint: EndpointName, account: Option<AccountIndex>) -> bool {
         let is_met = |accounts: &HashSet<_>| account.is_some_and(|key| accounts.contains(&key));
         self.fault.meets(endpoint) && self.accounts.as_ref().is_none_or(is_met)
     }
@@ -200,7 +200,7 @@ impl Faults {
     pub(crate) fn plan(
         &mut self,
         fault: Fault,
-        find: impl Fn(&str) -> Option<AccountKey>,
+        find: impl Fn(&str) -> Option<AccountIndex>,
     ) -> Result<(), String> {
         fault.check()?;
         let accounts = fault.accounts_met(find)?;
@@ -215,7 +215,7 @@ impl Faults {
     pub(crate) fn take(
         &mut self,
         endpoint: EndpointName,
-        account: Option<AccountKey>,
+        account: Option<AccountIndex>,
     ) -> Option<Arc<Fault>> {
         let index = self.0.iter().position(|planned| planned.meets(endpoint, account))?;
         let planned = self.0.get_mut(index)?;
@@ -274,7 +274,7 @@ mod tests {
         faults.plan(fault(json)?, key).map(|()| faults)
     }
 
-    fn key(username: &str) -> Option<AccountKey> {
+    fn key(username: &str) -> Option<AccountIndex> {
         let accounts = Accounts::seeded(&mut Seed::new(1));
         accounts.find(username).map(|(key, _)| key)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::accounts::AccountKey;
+use crate::accounts::AccountIndex;
 use crate::bounded_map::BoundedMap;
 use crate::scope::Scope;
 use crate::seed::Seed;
@@ -23,7 +23,7 @@ const SHORT_LIVED_LIFETIME: Duration = Duration::HOUR;
 /// Permissions that a person granted, and the account.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
-    pub(crate) account: AccountKey,
+    pub(crate) account: AccountIndex,
     pub(crate) scopes: Arc<[Scope]>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Grants {
     codes: BoundedMap<Code>,
     tokens: BoundedMap<Token>,
     issued: u64,
-    revocations: HashMap<AccountKey, Revocations>,
+    revocations: HashMap<AccountIndex, Revocations>,
 }
 
 impl Grants {
@@ -167,7 +167,7 @@ impl Grants {
     }
 
     /// Ends, blocks or unblocks every token that the account has now.
-    pub(crate) fn revoke(&mut self, account: AccountKey, reason: RevokeReason) {
+    pub(crate) fn revoke(&mut self, account: AccountIndex, reason: RevokeReason) {
         let end = self.issued;
         let revocations = self.revocations.entry(account).or_default();
         match reason {

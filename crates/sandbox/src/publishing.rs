@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::Duration;
 use url::Url;
 
-use crate::accounts::AccountKey;
+use crate::accounts::AccountIndex;
 use crate::answer::{Answer, Fields};
 use crate::call::Call;
 use crate::containers::{Container, ContainerStatus};
@@ -87,7 +87,7 @@ pub(crate) fn publish(world: &mut World, call: &Call, node: &Node) -> Result<Ans
 }
 
 /// The account that the path means, if the call's token may publish for it.
-fn publisher(world: &World, call: &Call, node: &Node) -> Result<AccountKey, GraphError> {
+fn publisher(world: &World, call: &Call, node: &Node) -> Result<AccountIndex, GraphError> {
     let token = world.living_token(call)?;
     world.account_of(token, node, call)?;
     let may = token.grant.scopes.contains(&Scope::ContentPublish);
@@ -95,7 +95,7 @@ fn publisher(world: &World, call: &Call, node: &Node) -> Result<AccountKey, Grap
 }
 
 /// Status of one of the account's own containers.
-fn status_of(world: &World, account: AccountKey, id: &str) -> Option<ContainerStatus> {
+fn status_of(world: &World, account: AccountIndex, id: &str) -> Option<ContainerStatus> {
     let container = world.containers.get(id).filter(|container| container.account == account)?;
     Some(container.status(world.clock.now()))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::accounts::{AccountKey, Accounts};
+use crate::accounts::{AccountIndex, Accounts};
 use crate::clock::Clock;
 use crate::containers::Containers;
 use crate::faults::Faults;
@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) accounts: Accounts,
     pub(crate) grants: Grants,
     pub(crate) containers: Containers,
-    pub(crate) subscriptions: BTreeMap<AccountKey, BTreeSet<&'static str>>,
+    pub(crate) subscriptions: BTreeMap<AccountIndex, BTreeSet<&'static str>>,
     pub(crate) shapes: Shapes,
     pub(crate) faults: Faults,
     pub(crate) requests: RequestLog,

@@ -18,7 +18,7 @@ use crate::config::{AuditConfig, InvalidSettings};
 use crate::output::is_read_on;
 
 /// Maximum number of entries that are held at once.
-const PAGE: u64 = 500;
+const PAGE_SIZE: u64 = 500;
 
 /// Which entries to show, and how.
 #[derive(Args, Debug)]
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let mut left = limit;
     let mut table = Table::new();
     loop {
-        page.limit = left.min(PAGE);
+        page.limit = left.min(PAGE_SIZE);
         let entries = database.audit_entries(config.app_id.as_ref(), &page).await;
         let entries = entries.context("the database cannot be asked for its audit")?;
         let written = if json { write_json(&entries, out) } else { table.write(&entries, out) };

@@ -11,17 +11,17 @@ use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use crate::config::InvalidSettings;
-use crate::file_following::{Files, FollowedFiles};
+use crate::file_following::{FollowedFiles, ReloadableFiles};
 
 /// The callers of this process.
-pub(crate) enum Admitted {
+pub(crate) enum AdmittedCallers {
     /// Everybody; nobody is told apart.
     Everybody(Arc<AnonymousCallers>),
     /// Those in a file.
     Listed(FollowedFiles<Arc<CallersFile>>),
 }
 
-impl Admitted {
+impl AdmittedCallers {
     /// Those in the file, or everybody where there is none.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Admitted {
     }
 }
 
-impl Files for Arc<CallersFile> {
+impl ReloadableFiles for Arc<CallersFile> {
     type Contents = String;
     type Error = CallersFileError;
 
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    struct Setting {
+    struct CallersFixture {
         _folder: TempDir,
         path: PathBuf,
         callers: FollowedFiles<Arc<CallersFile>>,
@@ -120,13 +120,16 @@ mod tests {
         stanza.with_token(&token.hash()).to_toml().unwrap()
     }
 
-    impl Setting {
+    impl CallersFixture {
         fn new(text: &str) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("callers.toml");
             fs::write(&path, text).unwrap();
-            let admitted = Admitted::read(Some(&path), Arc::new(FakeClock::at(START))).unwrap();
-            let Admitted::Listed(callers) = admitted else { panic!("everybody is admitted") };
+            let admitted =
+                AdmittedCallers::read(Some(&path), Arc::new(FakeClock::at(START))).unwrap();
+            let AdmittedCallers::Listed(callers) = admitted else {
+                panic!("everybody is admitted")
+            };
             Self { _folder: folder, path, callers }
         }
 
@@ -149,36 +152,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_counts_once_it_was_seen_twice() {
-        let mut setting = Setting::new(&stanza("a"));
-        assert_eq!((setting.look().await, setting.look().await), (None, None));
+        let mut fixture = CallersFixture::new(&stanza("a"));
+        assert_eq!((fixture.look().await, fixture.look().await), (None, None));
         // An editor empties the file first.
-        setting.write("");
-        assert_eq!(setting.look().await, None);
-        assert!(setting.knows("a"), "nobody is lost while the file is written");
-        setting.write(&stanza("b"));
-        assert_eq!(setting.look().await, None);
-        assert!(setting.knows("a") && !setting.knows("b"));
-        assert_eq!(setting.look().await, Some(Ok(())));
-        assert!(!setting.knows("a") && setting.knows("b"));
-        assert_eq!((setting.look().await, setting.callers.files().count()), (None, 1));
+        fixture.write("");
+        assert_eq!(fixture.look().await, None);
+        assert!(fixture.knows("a"), "nobody is lost while the file is written");
+        fixture.write(&stanza("b"));
+        assert_eq!(fixture.look().await, None);
+        assert!(fixture.knows("a") && !fixture.knows("b"));
+        assert_eq!(fixture.look().await, Some(Ok(())));
+        assert!(!fixture.knows("a") && fixture.knows("b"));
+        assert_eq!((fixture.look().await, fixture.callers.files().count()), (None, 1));
     }
 
     #[tokio::test]
     async fn a_file_that_stays_broken_is_told_once_and_its_callers_stay() {
-        let mut setting = Setting::new(&stanza("a"));
-        setting.write("[[caller]]\nname = ");
-        assert_eq!(setting.look().await, None);
-        let broken = setting.look().await.unwrap().unwrap_err();
+        let mut fixture = CallersFixture::new(&stanza("a"));
+        fixture.write("[[caller]]\nname = ");
+        assert_eq!(fixture.look().await, None);
+        let broken = fixture.look().await.unwrap().unwrap_err();
         assert!(matches!(broken, CallersFileError::Invalid(_)), "{broken}");
-        assert_eq!(setting.look().await, None);
-        fs::remove_file(&setting.path).unwrap();
-        assert_eq!(setting.look().await, None);
-        let gone = setting.look().await.unwrap().unwrap_err();
+        assert_eq!(fixture.look().await, None);
+        fs::remove_file(&fixture.path).unwrap();
+        assert_eq!(fixture.look().await, None);
+        let gone = fixture.look().await.unwrap().unwrap_err();
         assert_eq!(gone.to_string(), "it cannot be read (entity not found)");
-        assert!(setting.knows("a"));
-        setting.write(&stanza("a"));
+        assert!(fixture.knows("a"));
+        fixture.write(&stanza("a"));
         assert_eq!(
-            (setting.look().await, setting.look().await),
+            (fixture.look().await, fixture.look().await),
             (None, Some(Ok(()))),
             "well again"
         );

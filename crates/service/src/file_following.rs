@@ -8,7 +8,7 @@ use tokio::time::sleep;
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Files whose contents are in use, and may change.
-pub(crate) trait Files {
+pub(crate) trait ReloadableFiles {
     /// Contents of the files.
     type Contents: Clone + PartialEq;
     /// Reason for which the files cannot be used.
@@ -25,7 +25,7 @@ pub(crate) trait Files {
 }
 
 /// Files that are followed.
-pub(crate) struct FollowedFiles<F: Files> {
+pub(crate) struct FollowedFiles<F: ReloadableFiles> {
     files: F,
     /// Result of the last look.
     last_look: Option<Result<F::Contents, F::Error>>,
@@ -33,7 +33,7 @@ pub(crate) struct FollowedFiles<F: Files> {
     settled: Result<F::Contents, F::Error>,
 }
 
-impl<F: Files> FollowedFiles<F> {
+impl<F: ReloadableFiles> FollowedFiles<F> {
     /// Files whose `contents` are in use.
     pub(crate) fn new(files: F, contents: F::Contents) -> Self {
         Self { files, last_look: None, settled: Ok(contents) }

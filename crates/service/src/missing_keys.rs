@@ -44,7 +44,7 @@ impl MissingKeys {
             match self.look().await {
                 Ok(missing) if missing == named => {}
                 Ok(missing) => {
-                    tell(&missing);
+                    warn_of_missing(&missing);
                     named = missing;
                 }
                 Err(error) => {
@@ -63,7 +63,7 @@ impl MissingKeys {
     }
 }
 
-fn tell(missing: &[String]) {
+fn warn_of_missing(missing: &[String]) {
     if !missing.is_empty() {
         let keys = missing.join(",");
         warn!(

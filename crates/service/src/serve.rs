@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::callers::Admitted;
+use crate::callers::AdmittedCallers;
 use crate::config::{InvalidSettings, ServeConfig};
 use crate::keys::Keys;
 use crate::meters::Meters;
@@ -44,7 +44,7 @@ pub(crate) async fn run(
     let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
     let database = Arc::new(open(&config)?);
     let clock = wiring::clock(config.sandbox_clock_url.as_deref()).await?;
-    let callers = Admitted::read(config.callers_file.as_deref(), Arc::clone(&clock))?;
+    let callers = AdmittedCallers::read(config.callers_file.as_deref(), Arc::clone(&clock))?;
     let tls = FollowedTls::start(config.tls.clone()).await.map_err(InvalidSettings::from)?;
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);

@@ -80,7 +80,11 @@ mod tests {
         clock.expect_now().return_const(OffsetDateTime::UNIX_EPOCH);
         let mut accounts = MockAccountWriter::new();
         accounts.expect_mark_expired().returning(|_, _| Ok(0));
-        Sweep { accounts: Arc::new(accounts), attempts: Arc::new(attempts), clock: Arc::new(clock) }
+        Sweep {
+            account_writer: Arc::new(accounts),
+            attempts: Arc::new(attempts),
+            clock: Arc::new(clock),
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,21 +50,21 @@ pub(super) fn run(
     console::say(
         "beside pages of 500 of                p50       p99    p99 of alone   /readyz not 200",
     );
-    line("nothing", &alone, &alone);
+    print_row("nothing", &alone, &alone);
     let beside = beside_busy_processors(|| crowd.measure(h2load, None))?;
-    line("a loop on each processor", &beside, &alone);
+    print_row("a loop on each processor", &beside, &alone);
     for lister in &crowd.listers {
         let second = crowd.second_page(lister)?;
         let requests = [("", PAGES_OF_500), (", few hits", FEW_HITS), (", second page", &second)];
         for (what, message) in requests {
             let beside = crowd.measure(h2load, Some((lister, message)))?;
-            line(&format!("{LISTINGS} x {}{what}", lister.owners), &beside, &alone);
+            print_row(&format!("{LISTINGS} x {}{what}", lister.owners), &beside, &alone);
         }
     }
     Ok(())
 }
 
-fn line(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32)) {
+fn print_row(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample, u32)) {
     let Sample { p50, p99, .. } = sample;
     let times = p99 / alone.p99;
     console::say(format_args!(

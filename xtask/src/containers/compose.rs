@@ -111,7 +111,7 @@ impl<'a> Compose<'a> {
         for list in [["ps", "--all"], ["volume", "ls"], ["network", "ls"]] {
             let mut list = self.engine(list);
             let left = process::output(list.args(["--quiet", "--filter", &label]))?;
-            ensure!(left.is_empty(), "`{}` still shows\n{left}", process::line(&list));
+            ensure!(left.is_empty(), "`{}` still shows\n{left}", process::command_line(&list));
         }
         Ok(())
     }

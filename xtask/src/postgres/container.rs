@@ -83,7 +83,7 @@ impl Container {
             ensure!(
                 Instant::now() < deadline,
                 "PostgreSQL does not serve: `{}` says why",
-                process::line(self.command("logs").arg(&self.name))
+                process::command_line(self.command("logs").arg(&self.name))
             );
             process::pause();
         }

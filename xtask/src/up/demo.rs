@@ -11,7 +11,7 @@ use crate::grpc::Client;
 pub(crate) const OWNER: &str = "demo";
 
 /// Maximum time for an answer of the sandbox.
-const ANSWER_LIMIT_SECONDS: u64 = 10;
+const ANSWER_TIMEOUT_SECONDS: u64 = 10;
 
 /// A linked account, and the way to the next one.
 pub(crate) struct Demo {
@@ -95,7 +95,7 @@ pub(crate) fn delete(url: &str) -> Result<()> {
 }
 
 fn send(request: minreq::Request) -> Result<minreq::Response> {
-    let request = request.with_timeout(ANSWER_LIMIT_SECONDS).with_follow_redirects(false);
+    let request = request.with_timeout(ANSWER_TIMEOUT_SECONDS).with_follow_redirects(false);
     let answer = request.send().context("the sandbox does not answer")?;
     let status = answer.status_code;
     ensure!((200..400).contains(&status), "the sandbox answered HTTP {status}");

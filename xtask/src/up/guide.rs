@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::demo::{self, Demo};
 use super::stack::Settings;
 use crate::grpc::{Client, SERVICE};
-use crate::process::{line, quote};
+use crate::process::{command_line, quote};
 
 /// A picture for the sandbox, which fetches none.
 const PICTURE: &str = "https://shop.example/bread.jpg";
@@ -62,8 +62,9 @@ impl Guide<'_> {
     /// Calls to make, in an order in which every line works; `TOKEN` and `CONTAINER` stand for what a call answered.
     fn calls(&self) -> Vec<(&'static str, String)> {
         let demo = self.demo;
-        let call =
-            |method: &str, request: Value| line(&self.client.command(method, &request.to_string()));
+        let call = |method: &str, request: Value| {
+            command_line(&self.client.command(method, &request.to_string()))
+        };
         let account_id = json!({ "account_id": demo.field("accountId") });
         let professional = json!({ "instagram_id": demo.field("professionalAccountId") });
         let app_scoped = json!({ "instagram_id": demo.field("appScopedUserId") });
@@ -71,7 +72,7 @@ impl Guide<'_> {
         let username = json!({ "username": demo.field("username") });
         let begin = json!({ "redirect_uri": demo.redirect_uri, "owner": demo::OWNER });
         vec![
-            ("what the service offers", line(&self.client.describe(SERVICE))),
+            ("what the service offers", command_line(&self.client.describe(SERVICE))),
             ("one account, by the service's own id", call("Get", account_id.clone())),
             ("by the professional account's id", call("Get", professional)),
             ("by the app-scoped id", call("Get", app_scoped)),

@@ -13,7 +13,7 @@ use crate::console::{self, Step};
 use crate::process::{self, Group};
 
 /// Maximum time until a process serves.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Number of last lines that are shown of a dead process's log.
 const LAST_LINES: usize = 20;
@@ -213,14 +213,14 @@ impl Part {
     }
 
     fn wait_until(&mut self, mut serves: impl FnMut() -> bool) -> Result<()> {
-        let deadline = Instant::now() + START_LIMIT;
+        let deadline = Instant::now() + START_TIMEOUT;
         while !serves() {
             self.check()?;
             if process::stop_asked() {
                 bail!("stopped while the {} started", self.name);
             }
             if Instant::now() > deadline {
-                let limit = console::seconds(START_LIMIT);
+                let limit = console::seconds(START_TIMEOUT);
                 bail!("the {} does not serve after {limit}. {}", self.name, self.last_words());
             }
             process::pause();

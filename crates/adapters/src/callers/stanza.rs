@@ -80,10 +80,11 @@ impl Stanza {
 /// Reads all stanzas of a file, each with its line.
 pub(super) fn read(text: &str) -> Result<Vec<(usize, Stanza)>, InvalidCallers> {
     let file: File = toml::from_str(text).map_err(|error| InvalidCallers {
-        line: line(text, error.span()),
+        line: line_number(text, error.span()),
         problem: told(error.message()),
     })?;
-    let lined = |stanza: Spanned<Stanza>| (line(text, Some(stanza.span())), stanza.into_inner());
+    let lined =
+        |stanza: Spanned<Stanza>| (line_number(text, Some(stanza.span())), stanza.into_inner());
     Ok(file.caller.into_iter().map(lined).collect())
 }
 
@@ -140,7 +141,7 @@ fn place(text: &str, name: &str) -> Option<Range<usize>> {
 }
 
 /// The line on which a span begins, counted from 1.
-fn line(text: &str, span: Option<Range<usize>>) -> usize {
+fn line_number(text: &str, span: Option<Range<usize>>) -> usize {
     let start = span.map_or(0, |span| span.start);
     text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
 }

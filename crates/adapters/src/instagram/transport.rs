@@ -45,7 +45,7 @@ impl Limits {
     ///
     /// Connections are kept for less than the 5 seconds after which common servers close theirs (a guess
     /// for Instagram, which names no number): a request on one that is just being closed costs a repetition.
-    pub(super) const USUAL: Self = Self {
+    pub(super) const DEFAULT: Self = Self {
         connect: Duration::from_secs(3),
         attempt: Duration::from_secs(6),
         call: Duration::from_millis(9_500),

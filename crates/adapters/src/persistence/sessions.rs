@@ -27,7 +27,7 @@ pub(super) struct Sessions(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     /// Settings of the session that was opened last.
-    newest: Option<Settings>,
+    latest_settings: Option<Settings>,
     /// Moment of the last renewal of the pools for other settings.
     last_change: Option<Instant>,
     /// Moment of the last renewal of the pools for a failed statement.
@@ -38,14 +38,14 @@ impl Sessions {
     /// Compares a new session with the one before it. Where their settings differ, older sessions leave.
     pub(super) fn opened(&self, settings: Settings) {
         let mut state = self.state();
-        let Some(newest) = &state.newest else {
-            state.newest = Some(settings);
+        let Some(latest) = &state.latest_settings else {
+            state.latest_settings = Some(settings);
             return;
         };
         // Comes at most once after each change to the worse, which has its interval.
-        let may_write_again = newest.read_only && !settings.read_only;
-        if *newest != settings && (may_write_again || has_passed(state.last_change)) {
-            state.newest = Some(settings);
+        let may_write_again = latest.read_only && !settings.read_only;
+        if *latest != settings && (may_write_again || has_passed(state.last_change)) {
+            state.latest_settings = Some(settings);
             state.last_change = Some(Instant::now());
         }
     }
@@ -68,7 +68,7 @@ impl Sessions {
 
     /// Whether new sessions may write, as far as is known.
     pub(super) fn may_write(&self) -> bool {
-        self.state().newest.as_ref().is_none_or(|newest| !newest.read_only)
+        self.state().latest_settings.as_ref().is_none_or(|latest| !latest.read_only)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -17,11 +17,11 @@ use super::fixture::{Sqlite, TestDatabase, is_unavailable, open};
 
 /// Maximum time of a call to a store in trouble: five times its limit of four seconds, which a test of its own measures
 /// by a clock that stands still. A busy machine takes its time, and a call without a limit half a minute or more.
-const MAX_CALL: Duration = Duration::from_secs(20);
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Result of a call to a store in trouble, which ends.
 async fn ended<T>(call: impl Future<Output = T>) -> T {
-    tokio::time::timeout(MAX_CALL, call).await.expect("the call does not end")
+    tokio::time::timeout(CALL_TIMEOUT, call).await.expect("the call does not end")
 }
 
 async fn assert_away(ports: &Ports) {

@@ -55,7 +55,7 @@ async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let active = listed(StatusFilter::Active).await;
     let expired = ReauthorizationReason::TokenExpired;
     assert_eq!(active[0].status, AccountStatus::ReauthorizationRequired(expired));
-    let sweep = Sweep { accounts, attempts: Arc::new(store), clock };
+    let sweep = Sweep { account_writer: accounts, attempts: Arc::new(store), clock };
     sweep.execute_round().await.unwrap();
     assert!(listed(StatusFilter::Active).await.is_empty());
     let marked = listed(StatusFilter::ReauthorizationRequired).await;
@@ -69,7 +69,7 @@ async fn links_are_swept_though_no_account_can_be_marked() {
     let mut attempts = MockLinkAttempts::new();
     attempts.expect_sweep().once().returning(|_, _| Ok(1));
     let clock = Arc::new(FakeClock::at(START));
-    let sweep = Sweep { accounts: Arc::new(accounts), attempts: Arc::new(attempts), clock };
+    let sweep = Sweep { account_writer: Arc::new(accounts), attempts: Arc::new(attempts), clock };
     assert!(matches!(sweep.execute_round().await, Err(StoreError::Conflict)));
 }
 

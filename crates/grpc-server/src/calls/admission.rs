@@ -35,7 +35,7 @@ pub(super) struct Admitted {
 }
 
 /// A call that is refused.
-pub(super) struct Refused {
+pub(super) struct RefusedCall {
     /// Caller, as far as it is known.
     pub(super) caller: Option<CallerName>,
     /// Status of the refusal.
@@ -49,12 +49,17 @@ impl Admission {
     }
 
     /// Admits or refuses a call of `rpc`. Takes its token away.
-    pub(super) fn admit<B>(&self, rpc: Rpc, request: &mut Request<B>) -> Result<Admitted, Refused> {
-        metadata::check(request.headers()).map_err(|status| Refused { caller: None, status })?;
+    pub(super) fn admit<B>(
+        &self,
+        rpc: Rpc,
+        request: &mut Request<B>,
+    ) -> Result<Admitted, RefusedCall> {
+        metadata::check(request.headers())
+            .map_err(|status| RefusedCall { caller: None, status })?;
         let bearer = bearer::take(request.headers_mut());
         let Some(roles) = rpc.roles() else {
             let room = self.without_caller.enter(request.uri().path(), request.extensions().get());
-            let refused = || Refused { caller: None, status: overloaded_without_caller() };
+            let refused = || RefusedCall { caller: None, status: overloaded_without_caller() };
             let room = room.ok_or_else(refused)?;
             return Ok(Admitted { place: None, _busy: None, _room: Some(room) });
         };
@@ -68,7 +73,7 @@ impl Admission {
             authorization,
             certificate_names: certificate_names.unwrap_or_default(),
         })?;
-        let refuse = |status| Refused { caller: Some(caller.name.clone()), status };
+        let refuse = |status| RefusedCall { caller: Some(caller.name.clone()), status };
         if !caller.has_any(roles) {
             return Err(refuse(role_missing(rpc.name(), roles)));
         }
@@ -78,7 +83,7 @@ impl Admission {
     }
 }
 
-impl From<NotAuthenticated> for Refused {
+impl From<NotAuthenticated> for RefusedCall {
     fn from(error: NotAuthenticated) -> Self {
         Self { status: error.to_status(), caller: error.caller().cloned() }
     }

@@ -15,7 +15,7 @@ use tracing::Span;
 use super::context::Context;
 use super::in_flight::Place;
 use super::refusals::{Kind, Refusals};
-use super::request_id::{RequestId, RequestIds};
+use super::request_id::{RequestIdHeader, RequestIds};
 use super::rpc::Rpc;
 use crate::chain::Chain;
 use crate::status::Reason;
@@ -23,7 +23,7 @@ use crate::status::Reason;
 /// A call under way.
 pub(super) struct Call {
     rpc: Rpc,
-    id: RequestId,
+    id: RequestIdHeader,
     /// Address of its peer; `None` without a connection.
     peer: Option<SocketAddr>,
     refusals: Refusals,
@@ -74,7 +74,7 @@ impl Call {
     ) -> Self {
         Self {
             rpc: Rpc::of_path(request.uri().path()),
-            id: RequestId::of(request.headers(), request_ids),
+            id: RequestIdHeader::of(request.headers(), request_ids),
             peer: request.extensions().get().copied(),
             refusals: refusals.clone(),
             context: None,

@@ -9,19 +9,19 @@ use tokio::time::timeout;
 use tonic::{Request, Status};
 
 use super::in_flight::Place;
-use super::request_id::RequestId;
+use super::request_id::RequestIdHeader;
 use crate::status::{ToStatus as _, internal, no_turn};
 
 /// Timeout of a read of many accounts that waits for its turn among those of its caller. Ours: longer than a store that
 /// hangs keeps two of them, and well below what a call without a deadline has.
-const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
+const CALLER_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Caller and request id, and places for the owner and the account that the call turns out to be about.
 /// Shared by layer and handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     place: Arc<Place>,
-    request_id: RequestId,
+    request_id: RequestIdHeader,
     account: Arc<OnceLock<AccountId>>,
     named_owner: Arc<OnceLock<Owner>>,
 }
@@ -33,7 +33,7 @@ struct NoContext;
 
 impl Context {
     /// The context of a call that has this place among those of its caller.
-    pub(super) fn of(place: Arc<Place>, request_id: RequestId) -> Self {
+    pub(super) fn of(place: Arc<Place>, request_id: RequestIdHeader) -> Self {
         Self { place, request_id, account: Arc::default(), named_owner: Arc::default() }
     }
 
@@ -77,8 +77,8 @@ impl Context {
     /// # Errors
     ///
     /// `OVERLOADED` where it does not come in time.
-    pub(crate) async fn bulk_read_turn(&self) -> Result<OwnedSemaphorePermit, Status> {
-        let waited = timeout(BULK_READ_TURN_TIMEOUT, self.place.bulk_read_turn()).await;
+    pub(crate) async fn caller_turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let waited = timeout(CALLER_TURN_TIMEOUT, self.place.caller_turn()).await;
         waited.map_err(|_| no_turn())?.map_err(internal)
     }
 
@@ -118,14 +118,14 @@ mod tests {
         let in_flight = InFlight::default();
         let caller = Arc::new(Caller::anonymous());
         let context = || {
-            let id = RequestId::of(&http::HeaderMap::new(), &request_ids());
+            let id = RequestIdHeader::of(&http::HeaderMap::new(), &request_ids());
             Context::of(Arc::new(in_flight.enter(&caller).unwrap()), id)
         };
         let (first, second) = (context(), context());
-        let _turn = first.bulk_read_turn().await.unwrap();
+        let _turn = first.caller_turn().await.unwrap();
         let begin = Instant::now();
-        let refused = second.bulk_read_turn().await.unwrap_err();
-        assert_eq!(begin.elapsed(), BULK_READ_TURN_TIMEOUT);
+        let refused = second.caller_turn().await.unwrap_err();
+        assert_eq!(begin.elapsed(), CALLER_TURN_TIMEOUT);
         assert_eq!(refused.get_details_error_info().unwrap().reason, "OVERLOADED");
         assert!(refused.get_details_retry_info().is_some());
     }

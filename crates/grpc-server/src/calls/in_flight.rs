@@ -66,7 +66,7 @@ impl Place {
     }
 
     /// Waits for a turn of the caller's to read many accounts; it lasts until it is dropped.
-    pub(super) async fn bulk_read_turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+    pub(super) async fn caller_turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         Arc::clone(&self.bulk_reads).acquire_owned().await
     }
 }
@@ -128,11 +128,11 @@ mod tests {
     async fn reads_of_many_accounts_take_turns_by_caller() {
         let (in_flight, one, other) = (InFlight::default(), caller("a", 0), caller("b", 0));
         let places = [in_flight.enter(&one).unwrap(), in_flight.enter(&one).unwrap()];
-        let first = places[0].bulk_read_turn().await.unwrap();
-        let mut second = std::pin::pin!(places[1].bulk_read_turn());
+        let first = places[0].caller_turn().await.unwrap();
+        let mut second = std::pin::pin!(places[1].caller_turn());
         assert!(second.as_mut().now_or_never().is_none());
         let others = in_flight.enter(&other).unwrap();
-        let _others = others.bulk_read_turn().await.unwrap();
+        let _others = others.caller_turn().await.unwrap();
         drop(first);
         let _second = second.await.unwrap();
     }

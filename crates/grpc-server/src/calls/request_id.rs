@@ -16,9 +16,9 @@ pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// The id of one call: 1 to 128 printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RequestId(HeaderValue);
+pub(super) struct RequestIdHeader(HeaderValue);
 
-impl RequestId {
+impl RequestIdHeader {
     /// The caller's id where it sent a sound one, else a new one.
     pub(super) fn of(headers: &HeaderMap, new: &RequestIds) -> Self {
         let given = headers.get(X_REQUEST_ID).filter(|value| sound(value.as_bytes())).cloned();
@@ -36,7 +36,7 @@ impl RequestId {
     }
 }
 
-impl fmt::Display for RequestId {
+impl fmt::Display for RequestIdHeader {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -57,7 +57,7 @@ mod tests {
         let made: RequestIds = Arc::new(|| "made".to_owned());
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_bytes(given).map(|value| (X_REQUEST_ID, value)));
-        RequestId::of(&headers, &made).to_string()
+        RequestIdHeader::of(&headers, &made).to_string()
     }
 
     #[rstest]

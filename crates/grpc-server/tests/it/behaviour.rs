@@ -21,7 +21,7 @@ fn get_request() -> Request<v1::GetRequest> {
 #[tokio::test]
 async fn a_passed_deadline_is_told_as_such(#[case] timeout: &str) {
     let world = World { accounts: Arc::new(Stuck::default()), ..World::new() };
-    let mut client = world.serve().await.patient_client();
+    let mut client = world.serve().await.client_without_deadline();
     let mut request = get_request();
     request.metadata_mut().insert("grpc-timeout", timeout.parse().unwrap());
     let status = client.get(request).await.unwrap_err();
@@ -31,7 +31,7 @@ async fn a_passed_deadline_is_told_as_such(#[case] timeout: &str) {
 #[tokio::test]
 async fn a_deadline_is_told_as_such_every_time() {
     let world = World { accounts: Arc::new(Stuck::default()), ..World::new() };
-    let client = world.serve().await.patient_client();
+    let client = world.serve().await.client_without_deadline();
     let calls = (0..200).map(|_| {
         let mut client = client.clone();
         async move {

@@ -56,7 +56,7 @@ async fn a_role_opens_its_calls_and_no_others_and_only_for_its_owners() {
 async fn assert_rights(role: Role) {
     for (rpc, roles, [unnamed, crossed]) in RIGHTS {
         for target in [Target::Own, Target::Other, Target::Unnamed, Target::Crossed] {
-            let mut town = TwoOwners::with(&[role]).await;
+            let mut owners = TwoOwners::with(&[role]).await;
             let expected = match target {
                 _ if !roles.contains(&role) => Some("PERMISSION_DENIED"),
                 Target::Own => None,
@@ -64,12 +64,12 @@ async fn assert_rights(role: Role) {
                 Target::Unnamed => *unnamed,
                 Target::Crossed => *crossed,
             };
-            let answer = town.call(rpc, target).await;
+            let answer = owners.call(rpc, target).await;
             let told =
                 answer.as_ref().err().map(|status| status.get_details_error_info().unwrap().reason);
             assert_eq!(told.as_deref(), expected, "{rpc} of {target:?} by {role}: {answer:?}");
             let shown = answer.unwrap_or_default();
-            let own = &town.shop.professional_account_id;
+            let own = &owners.shop.professional_account_id;
             assert!(shown.iter().all(|id| id == own), "{rpc} of {target:?} by {role}: {shown:?}");
         }
     }
@@ -82,12 +82,12 @@ async fn assert_rights(role: Role) {
 #[case::another_scheme(Some("Basic cm9vdDpyb290"))]
 #[tokio::test]
 async fn whoever_is_not_known_gets_one_answer(#[case] authorization: Option<&str>) {
-    let mut town = TwoOwners::with(&[Role::Admin]).await;
+    let mut owners = TwoOwners::with(&[Role::Admin]).await;
     let mut request = Request::new(v1::ListRequest::default());
     if let Some(value) = authorization {
         request.metadata_mut().insert("authorization", value.parse().unwrap());
     }
-    let status = town.client.list(request).await.unwrap_err();
+    let status = owners.client.list(request).await.unwrap_err();
     assert_refused(&status, Code::Unauthenticated, "UNAUTHENTICATED", &[]);
     assert!(status.message().starts_with("it is not known who calls: send `authorization: Bearer"));
 }
@@ -179,7 +179,7 @@ async fn a_link_that_outlives_its_call_keeps_the_place_of_its_caller() {
     let narrow = Caller { max_in_flight: NonZeroU32::new(1), ..caller("a", &[Role::Admin], "*") };
     world.callers = Known::of([narrow]);
     world.begin("S", "shop/7").await;
-    let mut client = world.serve().await.patient_client();
+    let mut client = world.serve().await.client_without_deadline();
     let mut link = by("a", link_request("S", "shop/7"));
     link.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
     let late = client.link(link).await.unwrap_err();

@@ -38,18 +38,18 @@ async fn calls_that_are_cancelled_at_once_end_nobody_elses(#[case] count: u32) {
 
 #[tokio::test]
 async fn calls_beyond_the_limit_are_refused_and_end_nobody_elses() {
-    const BEYOND: u32 = 2_000;
+    const REFUSED_STREAMS: u32 = 2_000;
     let server = World::new().serve().await;
     let mut connection = Connection::open(&server).await;
-    let streams: Vec<_> = (0..STREAMS + BEYOND).map(stream).collect();
+    let streams: Vec<_> = (0..STREAMS + REFUSED_STREAMS).map(stream).collect();
     for stream in &streams {
         connection.send(&call(*stream, "List")).await;
     }
-    connection.read_until(RST_STREAM, BEYOND as usize).await;
+    connection.read_until(RST_STREAM, REFUSED_STREAMS as usize).await;
     for stream in &streams[..STREAMS as usize] {
         connection.send(&reset(*stream)).await;
     }
-    connection.serves(stream(STREAMS + BEYOND)).await;
+    connection.serves(stream(STREAMS + REFUSED_STREAMS)).await;
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_call_is_counted_by_rpc_and_code<F: Future<Output = ()>>(
 async fn a_call_whose_deadline_passed_is_counted_so() {
     let world = World { accounts: Arc::new(Stuck::default()), ..World::new() };
     let server = world.serve().await;
-    let mut client = server.patient_client();
+    let mut client = server.client_without_deadline();
     for _ in 0..2 {
         let mut request = get_request("account_1");
         request.metadata_mut().insert("grpc-timeout", "1m".parse().unwrap());

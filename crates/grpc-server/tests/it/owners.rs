@@ -47,12 +47,12 @@ fn keys_of(account: &v1::InstagramAccount) -> [Key; 4] {
 
 #[tokio::test]
 async fn no_key_finds_another_owners_account() {
-    let town = TwoOwners::with(EVERYTHING).await;
-    let nobody = town.get("clerk", Key::InstagramId("404".to_owned())).await.unwrap_err();
-    for (own, foreign) in keys_of(&town.shop).into_iter().zip(keys_of(&town.cafe)) {
-        assert_eq!(town.get("clerk", own).await.unwrap(), town.shop);
-        assert_eq!(town.get("root", foreign.clone()).await.unwrap(), town.cafe);
-        let refused = town.get("clerk", foreign).await.unwrap_err();
+    let owners = TwoOwners::with(EVERYTHING).await;
+    let nobody = owners.get("clerk", Key::InstagramId("404".to_owned())).await.unwrap_err();
+    for (own, foreign) in keys_of(&owners.shop).into_iter().zip(keys_of(&owners.cafe)) {
+        assert_eq!(owners.get("clerk", own).await.unwrap(), owners.shop);
+        assert_eq!(owners.get("root", foreign.clone()).await.unwrap(), owners.cafe);
+        let refused = owners.get("clerk", foreign).await.unwrap_err();
         assert_refused(&refused, Code::NotFound, "ACCOUNT_NOT_FOUND", &[]);
         // As if there were none.
         assert_eq!(refused.message(), nobody.message());
@@ -61,50 +61,50 @@ async fn no_key_finds_another_owners_account() {
 
 #[tokio::test]
 async fn a_handle_whose_newest_reading_is_another_owners_finds_nothing() {
-    let town = TwoOwners::with(EVERYTHING).await;
-    town.world.clock.advance(Duration::from_secs(1));
-    town.comes(Profile { username: profile(1).username, ..profile(2) });
-    let refresh = v1::RefreshRequest { account_id: town.cafe.account_id.clone(), owner: None };
-    town.client.clone().refresh(by("root", refresh)).await.unwrap();
-    let shared = Key::Username(town.shop.username.clone());
-    assert_eq!(town.get("root", shared.clone()).await.unwrap().owner, CAFE);
-    let refused = town.get("clerk", shared).await.unwrap_err();
+    let owners = TwoOwners::with(EVERYTHING).await;
+    owners.world.clock.advance(Duration::from_secs(1));
+    owners.comes(Profile { username: profile(1).username, ..profile(2) });
+    let refresh = v1::RefreshRequest { account_id: owners.cafe.account_id.clone(), owner: None };
+    owners.client.clone().refresh(by("root", refresh)).await.unwrap();
+    let shared = Key::Username(owners.shop.username.clone());
+    assert_eq!(owners.get("root", shared.clone()).await.unwrap().owner, CAFE);
+    let refused = owners.get("clerk", shared).await.unwrap_err();
     assert_refused(&refused, Code::NotFound, "ACCOUNT_NOT_FOUND", &[]);
 }
 
 #[tokio::test]
 async fn a_batch_of_any_ids_answers_its_own_and_calls_the_others_not_found() {
-    let town = TwoOwners::with(EVERYTHING).await;
-    let foreign = [&town.cafe.professional_account_id, &town.cafe.app_scoped_user_id];
+    let owners = TwoOwners::with(EVERYTHING).await;
+    let foreign = [&owners.cafe.professional_account_id, &owners.cafe.app_scoped_user_id];
     let mut instagram_ids = foreign.map(Clone::clone).to_vec();
     let mut not_found = instagram_ids.clone();
-    instagram_ids.push(town.shop.app_scoped_user_id.clone());
-    not_found.push(town.cafe.account_id.clone());
-    let account_ids = vec![town.cafe.account_id.clone(), town.shop.account_id.clone()];
+    instagram_ids.push(owners.shop.app_scoped_user_id.clone());
+    not_found.push(owners.cafe.account_id.clone());
+    let account_ids = vec![owners.cafe.account_id.clone(), owners.shop.account_id.clone()];
     let request = v1::BatchGetRequest { instagram_ids, account_ids, owner: None };
-    let mut client = town.client.clone();
+    let mut client = owners.client.clone();
     let all = client.batch_get(by("root", request.clone())).await.unwrap().into_inner();
     assert_eq!((all.accounts.len(), all.not_found.len()), (2, 0));
     let own = client.batch_get(by("clerk", request)).await.unwrap().into_inner();
-    assert_eq!((own.accounts, own.not_found), (vec![town.shop.clone()], not_found));
+    assert_eq!((own.accounts, own.not_found), (vec![owners.shop.clone()], not_found));
 }
 
 #[tokio::test]
 async fn a_page_token_of_another_caller_opens_nothing() {
-    let town = TwoOwners::with(EVERYTHING).await;
-    town.comes(profile(3));
-    let newest = town.clerk_links().await.unwrap().account.unwrap();
+    let owners = TwoOwners::with(EVERYTHING).await;
+    owners.comes(profile(3));
+    let newest = owners.clerk_links().await.unwrap().account.unwrap();
     let first = v1::ListRequest { page_size: 1, ..Default::default() };
-    let first = town.list("root", first).await.unwrap();
+    let first = owners.list("root", first).await.unwrap();
     assert_eq!(first.accounts, [newest]);
     let behind = v1::ListRequest { page_token: first.next_page_token, ..Default::default() };
-    let all = town.list("root", behind.clone()).await.unwrap();
-    assert_eq!(all.accounts, [town.cafe.clone(), town.shop.clone()]);
+    let all = owners.list("root", behind.clone()).await.unwrap();
+    assert_eq!(all.accounts, [owners.cafe.clone(), owners.shop.clone()]);
 
     // The clerk's accounts are listed by owner, where a place in the order of everybody's means nothing.
     let named = v1::ListRequest { owner: Some(SHOP.to_owned()), ..behind.clone() };
     for request in [behind, named] {
-        let refused = town.list("clerk", request).await.unwrap_err();
+        let refused = owners.list("clerk", request).await.unwrap_err();
         let details = assert_refused(&refused, Code::InvalidArgument, "INVALID_FIELD", &[]);
         assert_eq!(bad_fields(&details), ["page_token"]);
     }
@@ -112,30 +112,30 @@ async fn a_page_token_of_another_caller_opens_nothing() {
 
 #[tokio::test]
 async fn a_link_takes_no_living_account_from_another_owner_and_does_not_show_it() {
-    let town = TwoOwners::with(EVERYTHING).await;
-    town.comes(profile(2));
-    let refused = town.clerk_links().await.unwrap_err();
+    let owners = TwoOwners::with(EVERYTHING).await;
+    owners.comes(profile(2));
+    let refused = owners.clerk_links().await.unwrap_err();
     assert_refused(&refused, Code::AlreadyExists, "OWNED_BY_ANOTHER", &[]);
     let told = format!("{refused:?}{}", String::from_utf8_lossy(refused.details()));
-    assert!(!told.contains(&town.cafe.account_id) && !told.contains(CAFE), "{told}");
-    let key = Key::AccountId(town.cafe.account_id.clone());
-    assert_eq!(town.get("root", key).await.unwrap(), town.cafe);
+    assert!(!told.contains(&owners.cafe.account_id) && !told.contains(CAFE), "{told}");
+    let key = Key::AccountId(owners.cafe.account_id.clone());
+    assert_eq!(owners.get("root", key).await.unwrap(), owners.cafe);
 }
 
 #[tokio::test]
 async fn a_link_in_a_dead_accounts_place_shows_its_own_account_and_nothing_of_the_former() {
-    let town = TwoOwners::with(EVERYTHING).await;
-    town.comes(profile(2));
-    town.world.clock.advance(Duration::from_hours(61 * 24));
-    let linked = town.clerk_links().await.unwrap();
+    let owners = TwoOwners::with(EVERYTHING).await;
+    owners.comes(profile(2));
+    owners.world.clock.advance(Duration::from_hours(61 * 24));
+    let linked = owners.clerk_links().await.unwrap();
     let account = linked.account.unwrap();
-    assert!(linked.created && account.account_id != town.cafe.account_id);
-    assert_eq!((account.owner.as_str(), &account.username), (SHOP, &town.cafe.username));
-    let former = Key::AccountId(town.cafe.account_id.clone());
+    assert!(linked.created && account.account_id != owners.cafe.account_id);
+    assert_eq!((account.owner.as_str(), &account.username), (SHOP, &owners.cafe.username));
+    let former = Key::AccountId(owners.cafe.account_id.clone());
     for token in ["clerk", "root"] {
-        let refused = town.get(token, former.clone()).await.unwrap_err();
+        let refused = owners.get(token, former.clone()).await.unwrap_err();
         assert_refused(&refused, Code::NotFound, "ACCOUNT_NOT_FOUND", &[]);
     }
-    let found = town.list("clerk", v1::ListRequest::default()).await.unwrap();
+    let found = owners.list("clerk", v1::ListRequest::default()).await.unwrap();
     assert_eq!(found.accounts.len(), 2, "the shop's former account, and this one");
 }

@@ -55,17 +55,17 @@ async fn a_request_that_is_not_grpc_is_refused_and_does_nothing(
     #[case] content_type: Option<&str>,
     #[case] expected: StatusCode,
 ) {
-    let mut town = TwoOwners::with(&[Role::Admin]).await;
-    let account_id = town.shop.account_id.clone();
+    let mut owners = TwoOwners::with(&[Role::Admin]).await;
+    let account_id = owners.shop.account_id.clone();
     let unlink = v1::UnlinkRequest { account_id, owner: None, allow_missing: false };
     let response =
-        send(&town.server, (method, content_type), "root", ("Unlink", framed(&unlink))).await;
+        send(&owners.server, (method, content_type), "root", ("Unlink", framed(&unlink))).await;
     assert_eq!(response.status(), expected);
     let allowed = response.headers().get("allow").is_some_and(|methods| methods == "POST");
     assert_eq!(allowed, expected == StatusCode::METHOD_NOT_ALLOWED);
     let list = v1::ListRequest { owner: Some(SHOP.to_owned()), ..Default::default() };
-    let listed = town.client.list(by("root", list)).await.unwrap().into_inner();
-    assert_eq!(listed.accounts, [town.shop]);
+    let listed = owners.client.list(by("root", list)).await.unwrap().into_inner();
+    assert_eq!(listed.accounts, [owners.shop]);
 }
 
 #[rstest]

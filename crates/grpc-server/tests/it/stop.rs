@@ -13,11 +13,9 @@ use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 
+use crate::frames::PREFACE;
 use crate::health::{comes, watch};
 use crate::world::{Stuck, World, assert_refused};
-
-/// Preface and empty settings with which an HTTP/2 client begins.
-const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// The type of the frame that an HTTP/2 server begins with.
 ///
@@ -54,7 +52,7 @@ async fn a_connection_that_was_made_before_the_stop_is_served() {
     let server = World::new().serve().await;
     // Without a chance for the server to take it before it is told to stop.
     let mut made = std::net::TcpStream::connect(server.address).unwrap();
-    made.write_all(GREETING).unwrap();
+    made.write_all(PREFACE).unwrap();
     server.stop.cancel();
     made.set_nonblocking(true).unwrap();
     let mut made = TcpStream::from_std(made).unwrap();

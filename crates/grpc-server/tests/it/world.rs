@@ -41,7 +41,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub(crate) type TonicClient = InstagramAccountServiceClient<Channel>;
 
 /// A client that sends `grpc-timeout` and leaves it to the server.
-pub(crate) type PatientClient = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
+pub(crate) type ClientWithoutDeadline = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
 
 /// Parts of which a server is built.
 pub(crate) struct World {
@@ -150,7 +150,7 @@ impl Server {
         InstagramAccountServiceClient::new(self.channel().await)
     }
 
-    pub(crate) fn patient_client(&self) -> PatientClient {
+    pub(crate) fn client_without_deadline(&self) -> ClientWithoutDeadline {
         let origin = format!("http://{}", self.address).parse().unwrap();
         InstagramAccountServiceClient::with_origin(http_client(), origin)
     }

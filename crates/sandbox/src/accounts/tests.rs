@@ -9,7 +9,7 @@ fn accounts() -> (Accounts, Seed) {
     (Accounts::seeded(&mut seed), seed)
 }
 
-fn put(accounts: &mut Accounts, seed: &mut Seed, json: &str) -> Result<AccountKey, String> {
+fn put(accounts: &mut Accounts, seed: &mut Seed, json: &str) -> Result<AccountIndex, String> {
     accounts.put(serde_json::from_str(json).unwrap(), seed)
 }
 
@@ -17,7 +17,7 @@ fn put_all(
     accounts: &mut Accounts,
     seed: &mut Seed,
     json: &str,
-) -> Result<Vec<AccountKey>, String> {
+) -> Result<Vec<AccountIndex>, String> {
     accounts.put_all(serde_json::from_str(json).unwrap(), seed)
 }
 

@@ -126,7 +126,7 @@ async fn entries_are_shown_that_were_asked_for(
 
 #[tokio::test]
 async fn more_than_a_page_is_shown_whole_and_once() {
-    let count = u32::try_from(PAGE).unwrap() + 2;
+    let count = u32::try_from(PAGE_SIZE).unwrap() + 2;
     let entries: Vec<_> = (1..=count).map(entry).collect();
     let audit = Audit::of(&entries).await;
     let shown = audit.shown(None, &["--json", "--limit", "600"]).await;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Contents, TlsFileError, TlsFiles};
-use crate::file_following::{Files, FollowedFiles};
+use crate::file_following::{FollowedFiles, ReloadableFiles};
 
 /// TLS that follows its files.
 pub(crate) type FollowedTls = FollowedFiles<TlsInUse>;
@@ -38,7 +38,7 @@ impl FollowedTls {
     }
 }
 
-impl Files for TlsInUse {
+impl ReloadableFiles for TlsInUse {
     type Contents = Contents;
     type Error = TlsFileError;
 

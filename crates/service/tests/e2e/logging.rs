@@ -17,9 +17,9 @@ use crate::support::{Sandbox, Service, TEST_TIMEOUT, eventually};
 const MAX_CALLS: usize = 20_000;
 
 /// A process that is killed when it is dropped.
-struct Killed(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         // It may have ended already.
         self.0.kill().ok();
@@ -33,7 +33,7 @@ async fn calls_and_the_stop_go_on_though_nobody_reads_the_log() {
     let sandbox = Sandbox::start().await;
     let mut command = Service::command(&sandbox, folder.path());
     command.env("RUST_LOG", "trace").stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut process = Killed(command.spawn().unwrap());
+    let mut process = KillOnDrop(command.spawn().unwrap());
     let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut address_after = |text: &str| {
         let line = lines.find(|line| line.contains(text)).expect("the service starts");

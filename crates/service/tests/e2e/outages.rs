@@ -27,7 +27,7 @@ const CALLERS: u64 = 4;
 /// Interval between two calls of each caller.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Minimum number of calls that must succeed once all is well again.
-const ENOUGH: u64 = 400;
+const MIN_ANSWERS: u64 = 400;
 
 /// Errors for callers. As the server comes back, calls still wait for connections that hang, though it gives others.
 const TOLD: [(&str, Code); 2] =
@@ -61,7 +61,7 @@ async fn a_server_that_is_lost_under_load_is_told_and_survived_without_a_wrong_a
     watchers.come_to(ServingStatus::Serving).await;
     let seen = Arc::new(Seen::default());
     let callers = load(&service, &account, &seen);
-    eventually("the load is on", async || (seen.well() > ENOUGH).then_some(())).await;
+    eventually("the load is on", async || (seen.well() > MIN_ANSWERS).then_some(())).await;
 
     // Its code is at Instagram while the store goes.
     sandbox.fault(json!({ "endpoint": "token", "delay_ms": 1000 })).await;
@@ -77,7 +77,7 @@ async fn a_server_that_is_lost_under_load_is_told_and_survived_without_a_wrong_a
 
     seen.strict.store(true, Ordering::SeqCst);
     let so_far = seen.well();
-    eventually("all is well", async || (seen.well() > so_far + ENOUGH).then_some(())).await;
+    eventually("all is well", async || (seen.well() > so_far + MIN_ANSWERS).then_some(())).await;
     seen.over.store(true, Ordering::SeqCst);
     callers.join_all().await;
     judge_link(&service, &sandbox, link.await.unwrap(), request).await;

@@ -32,9 +32,9 @@ const ENDPOINTS: [&str; 4] = ["token", "exchange", "me", "refresh"];
 
 /// Minimum time until a dead holder is replaced: a lease lasts 10 seconds from the last write of its holder, a moment
 /// before it died.
-const LEFT_ALONE_FOR: Duration = Duration::from_secs(6);
+const MIN_TAKEOVER_TIME: Duration = Duration::from_secs(6);
 /// Maximum time of work that nobody has to take over.
-const WORKED_WITHIN: Duration = Duration::from_secs(5);
+const MAX_WORK_TIME: Duration = Duration::from_secs(5);
 
 /// Parameters that differ from round to round.
 #[derive(Clone, Copy, Debug)]
@@ -169,11 +169,11 @@ impl Lane {
 
         tally.rounds += 1;
         tally.slowest = tally.slowest.max(took);
-        tally.taken_over += u64::from(took > WORKED_WITHIN);
+        tally.taken_over += u64::from(took > MAX_WORK_TIME);
         let interrupted = self.judge_links(links, survivor, request).await;
-        assert!(!interrupted || linking > LEFT_ALONE_FOR, "interrupted after {linking:?}");
+        assert!(!interrupted || linking > MIN_TAKEOVER_TIME, "interrupted after {linking:?}");
         let twice = self.judge_refreshes(refreshes, survivor).await;
-        assert!(!twice || refreshing > LEFT_ALONE_FOR, "renewed again after {refreshing:?}");
+        assert!(!twice || refreshing > MIN_TAKEOVER_TIME, "renewed again after {refreshing:?}");
         tally.interrupted += u64::from(interrupted);
         tally.renewed_twice += u64::from(twice);
         if !self.is_linked(&username).await {

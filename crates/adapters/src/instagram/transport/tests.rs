@@ -215,7 +215,7 @@ async fn a_code_is_sent_once_whatever_the_answer(
 #[tokio::test]
 async fn a_read_is_tried_three_times(#[case] peer: Peer, #[case] expected: InstagramErrorKind) {
     let (url, met) = serve(peer).await;
-    let transport = transport(Limits::USUAL);
+    let transport = transport(Limits::DEFAULT);
     let answer = transport.repeat(Endpoint::Profile, || transport.get(url.clone())).await;
     assert_eq!(answer, Err(expected.into()));
     assert_eq!(met.load(Ordering::SeqCst), 3);
@@ -230,7 +230,7 @@ async fn a_read_whose_first_tries_fail_succeeds() {
             peer.meet(listener.accept().await.unwrap().0).await;
         }
     });
-    let transport = transport(Limits::USUAL);
+    let transport = transport(Limits::DEFAULT);
     let answer = transport.repeat(Endpoint::TokenRenewal, || transport.get(url.clone())).await;
     assert_eq!(answer, Ok(serde_json::json!({})));
 }
@@ -309,7 +309,7 @@ async fn a_body_is_read_up_to_its_bound(
         // The client hangs up once it has read enough.
         let _ = stream.write_all(answer.as_bytes()).await;
     });
-    assert_eq!(exchange(&transport(Limits::USUAL), url).await.map(|_| ()), expected);
+    assert_eq!(exchange(&transport(Limits::DEFAULT), url).await.map(|_| ()), expected);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::peer_names::PeerNames;
 use crate::tls::TlsPem;
 
 /// Preface and empty settings with which an HTTP/2 client begins.
-const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Connections to `routes`, at most `limit` at once, and their gauge.
 fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
@@ -52,10 +52,10 @@ async fn an_idle_connection_makes_room_for_one_beyond_the_limit() {
     let (connections, open) = connections(1, Routes::default(), None);
     let address = accept(connections).await;
     let mut first = TcpStream::connect(address).await.unwrap();
-    first.write_all(GREETING).await.unwrap();
+    first.write_all(PREFACE).await.unwrap();
     first.read_u8().await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
-    second.write_all(GREETING).await.unwrap();
+    second.write_all(PREFACE).await.unwrap();
     let served = tokio::time::timeout(Duration::from_secs(5), second.read_u8()).await;
     served.expect("it need not wait until the first one is given up").unwrap();
     assert_eq!(open.get(), 1);
@@ -99,7 +99,7 @@ async fn a_connection_with_a_callers_call_stays_whoever_comes() {
     let mut former: Option<TcpStream> = None;
     for _ in 0..3 {
         let mut next = TcpStream::connect(address).await.unwrap();
-        next.write_all(GREETING).await.unwrap();
+        next.write_all(PREFACE).await.unwrap();
         next.read_u8().await.unwrap();
         if let Some(mut former) = former.replace(next) {
             former.read_to_end(&mut Vec::new()).await.unwrap();

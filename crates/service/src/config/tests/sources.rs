@@ -10,7 +10,7 @@ use rstest::rstest;
 
 use super::super::setting::Empty;
 use super::*;
-use crate::callers::Admitted;
+use crate::callers::AdmittedCallers;
 use crate::tls::FollowedTls;
 
 #[test]
@@ -219,7 +219,7 @@ async fn a_secret_in_place_of_a_path_is_not_shown(#[case] name: &str, #[case] se
         Ok(Settings { config, .. }) => {
             let tls = FollowedTls::start(config.tls).await.map_err(InvalidSettings::from);
             let clock = Arc::new(SystemClock);
-            let callers = Admitted::read(config.callers_file.as_deref(), clock);
+            let callers = AdmittedCallers::read(config.callers_file.as_deref(), clock);
             tls.err().or(callers.err()).unwrap()
         }
     };

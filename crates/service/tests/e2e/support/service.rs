@@ -36,7 +36,7 @@ pub(crate) struct Service {
 }
 
 /// A client that leaves deadlines to the service: tonic's own channel watches them itself.
-pub(crate) type PatientClient = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
+pub(crate) type ClientWithoutDeadline = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
 
 /// The reason of a refused call, and what goes with it.
 pub(crate) fn refusal<T: Debug>(answer: Result<T, Status>) -> ErrorInfo {
@@ -115,7 +115,7 @@ impl Service {
         Self { address, process, client: InstagramAccountServiceClient::new(channel) }
     }
 
-    pub(crate) fn patient_client(&self) -> PatientClient {
+    pub(crate) fn client_without_deadline(&self) -> ClientWithoutDeadline {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .http2_only(true)

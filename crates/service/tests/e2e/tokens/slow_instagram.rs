@@ -25,7 +25,7 @@ fn waiting(
 ) -> JoinHandle<Result<FetchAccessTokenResponse, Status>> {
     let mut request = Request::new(fetch(account_id, 50));
     request.set_timeout(limit);
-    let mut client = service.patient_client();
+    let mut client = service.client_without_deadline();
     tokio::spawn(async move { client.fetch_access_token(request).await.map(Response::into_inner) })
 }
 
