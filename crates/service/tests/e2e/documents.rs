@@ -28,7 +28,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     pages.into_iter().map(read).collect()
 }
 
-/// A call of a document, by a command, and the output below it.
+/// A call of a document, by a command, and the output below it. None is shown of a long one.
 struct Example {
     command: String,
     output: Vec<String>,
@@ -108,10 +108,14 @@ async fn every_call_of_the_documents_answers_as_shown() {
     ];
     let mut values = Values(addresses.map(|(shown, ours)| (shown.to_owned(), ours)).into());
     let examples = examples();
-    assert_eq!(examples.len(), 9, "the documents show another number of calls");
+    assert_eq!(examples.len(), 10, "the documents show another number of calls");
     for Example { command, output } in examples {
         let command = values.put_into(&command);
         let printed = print(&command);
+        if output.is_empty() {
+            assert!(printed.contains("rpc BeginLink"), "{command}\n{printed}");
+            continue;
+        }
         assert_eq!(printed.lines().count(), output.len(), "{command}\n{printed}");
         for (printed, shown) in printed.lines().zip(&output) {
             if changes(shown) {
