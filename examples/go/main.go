@@ -29,15 +29,15 @@ import (
 //go:generate buf generate
 
 const (
-	// Whose account it is in your system: a tenant, a shop. Give it in every call.
+	// The account's owner in your system: a tenant, a shop. Give it in every call.
 	owner = "demo"
 	scope = "instagram_business_content_publish"
-	// How long one call may take, with all its repetitions by gRPC.
+	// Maximum time of one call, with all its repetitions by gRPC.
 	deadline = 20 * time.Second
-	// How often a call is made, and how long at most is waited between two, when the service says when to come back.
-	attempts = 3
-	patience = 10 * time.Second
-	// How often a picture that Instagram still processes is looked at, a second apart.
+	// Maximum number of tries of a call, and maximum time between two, when the service says when to come back.
+	attempts      = 3
+	maxRetryDelay = 10 * time.Second
+	// Maximum number of looks at a picture that Instagram still processes, a second apart.
 	looks = 60
 )
 
@@ -261,7 +261,7 @@ func call[Q, A any](
 		answer, err := method(limited, request)
 		cancel()
 		_, retry := details(err)
-		if err == nil || retry == nil || attempt == attempts || retry.GetRetryDelay().AsDuration() > patience {
+		if err == nil || retry == nil || attempt == attempts || retry.GetRetryDelay().AsDuration() > maxRetryDelay {
 			return answer, err
 		}
 		if err := sleep(ctx, retry.GetRetryDelay().AsDuration()); err != nil {

@@ -24,15 +24,15 @@ SANDBOX = os.environ.get("SANDBOX_URL", "http://127.0.0.1:8090")
 PERSON = os.environ.get("SANDBOX_ACCOUNT", "mira.paints")
 PICTURE = os.environ.get("PICTURE_URL", "https://shop.example/bread.jpg")
 
-# Whose account it is in your system: a tenant, a shop. Give it in every call.
+# The account's owner in your system: a tenant, a shop. Give it in every call.
 OWNER = "demo"
 SCOPE = "instagram_business_content_publish"
-# How many seconds one call may take, with all its repetitions by gRPC.
+# Maximum seconds of one call, with all its repetitions by gRPC.
 DEADLINE = 20
-# How often a call is made, and how many seconds at most are waited between two, when the service
-# says when to come back.
-ATTEMPTS, PATIENCE = 3, 10
-# How often a picture that Instagram still processes is looked at, a second apart.
+# Maximum number of tries of a call, and maximum seconds between two, when the service says when to
+# come back.
+ATTEMPTS, MAX_RETRY_DELAY = 3, 10
+# Maximum number of looks at a picture that Instagram still processes, a second apart.
 LOOKS = 60
 
 # Every method may be called again, so gRPC itself repeats what met a service that was away for a
@@ -189,7 +189,7 @@ def call(method, request):
             return method(request, timeout=DEADLINE)
         except grpc.RpcError as error:
             retry = detail(error, RetryInfo)
-            if retry is None or attempt == ATTEMPTS or retry.retry_delay.seconds >= PATIENCE:
+            if retry is None or attempt == ATTEMPTS or retry.retry_delay.seconds >= MAX_RETRY_DELAY:
                 raise
             time.sleep(retry.retry_delay.ToTimedelta().total_seconds())
 

@@ -22,16 +22,15 @@ const sandbox = process.env.SANDBOX_URL ?? "http://127.0.0.1:8090";
 const person = process.env.SANDBOX_ACCOUNT ?? "mira.paints";
 const picture = process.env.PICTURE_URL ?? "https://shop.example/bread.jpg";
 
-// Whose account it is in your system: a tenant, a shop. Give it in every call.
+// The account's owner in your system: a tenant, a shop. Give it in every call.
 const owner = "demo";
 const scope = "instagram_business_content_publish";
-// How many milliseconds one call may take, with all its repetitions by gRPC.
+// Maximum milliseconds of one call, with all its repetitions by gRPC.
 const deadline = 20_000;
-// How often a call is made, and how many milliseconds at most are waited between two, when the service says when to
-// come back.
+// Maximum number of tries of a call, and maximum milliseconds between two, when the service says when to come back.
 const attempts = 3;
-const patience = 10_000;
-// How often a picture that Instagram still processes is looked at, a second apart.
+const maxRetryDelay = 10_000;
+// Maximum number of looks at a picture that Instagram still processes, a second apart.
 const looks = 60;
 
 // Every method may be called again, so gRPC itself repeats what met a service that was away for a moment.
@@ -186,7 +185,7 @@ async function call<Answer>(
     } catch (error) {
       const delay = detail(error, "RetryInfo")?.retryDelay;
       const wait = delay ? Number(delay.seconds) * 1_000 + delay.nanos / 1e6 : Infinity;
-      if (attempt === attempts || wait > patience) throw error;
+      if (attempt === attempts || wait > maxRetryDelay) throw error;
       await sleep(wait);
     }
   }
