@@ -73,7 +73,7 @@ impl<S: Label, O: Outcome> CallMeter<S, O> {
         };
         let metrics = registry.inner();
         metrics.register(format!("{call}s"), format!("{what} that ended"), ended);
-        let help = format!("How long {what} took");
+        let help = format!("Duration of {what}");
         metrics.register_with_unit(format!("{call}_duration"), help, Unit::Seconds, durations);
         Self(Arc::new(handles))
     }

@@ -69,7 +69,7 @@ impl Collector for ProcessCollector {
             let help = "File descriptors that this process may have open";
             encode("process_max_fds", help, None, &gauge(limit))?;
         }
-        let help = "When this process started, in seconds since 1970";
+        let help = "Time at which this process started, in seconds since 1970";
         let start = gauge(numbers.start_time_seconds);
         encode("process_start_time", help, Some(&Unit::Seconds), &start)
     }

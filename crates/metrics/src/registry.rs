@@ -23,7 +23,7 @@ impl Registry {
     #[must_use]
     pub fn new(prefix: &str, version: &'static str) -> Self {
         let mut program = registry::Registry::with_prefix(prefix);
-        program.register("build", "What runs", Info::new([("version", version)]));
+        program.register("build", "The version that runs", Info::new([("version", version)]));
         Self { program, process: registry::Registry::default() }
     }
 

@@ -56,14 +56,14 @@ mod tests {
     #[test]
     fn the_classic_text_names_types_as_its_samples_and_has_neither_units_nor_an_end() {
         let open_metrics = "\
-            # HELP a_build What runs, # exactly.\n\
+            # HELP a_build The version, # exactly.\n\
             # TYPE a_build info\n\
             a_build_info{version=\"1\"} 1\n\
             # HELP a_calls calls that ended.\n\
             # TYPE a_calls counter\n\
             a_calls_total{code=\"# UNIT\"} 2\n\
             a_calls_total{code=\"OK\"} 0\n\
-            # HELP a_duration_seconds How long calls took.\n\
+            # HELP a_duration_seconds Duration of calls.\n\
             # TYPE a_duration_seconds histogram\n\
             # UNIT a_duration_seconds seconds\n\
             a_duration_seconds_sum 0.5\n\
@@ -74,14 +74,14 @@ mod tests {
             a_memory_bytes 7\n\
             # EOF\n";
         let expected = "\
-            # HELP a_build_info What runs, # exactly.\n\
+            # HELP a_build_info The version, # exactly.\n\
             # TYPE a_build_info gauge\n\
             a_build_info{version=\"1\"} 1\n\
             # HELP a_calls_total calls that ended.\n\
             # TYPE a_calls_total counter\n\
             a_calls_total{code=\"# UNIT\"} 2\n\
             a_calls_total{code=\"OK\"} 0\n\
-            # HELP a_duration_seconds How long calls took.\n\
+            # HELP a_duration_seconds Duration of calls.\n\
             # TYPE a_duration_seconds histogram\n\
             a_duration_seconds_sum 0.5\n\
             a_duration_seconds_bucket{le=\"+Inf\"} 2\n\

@@ -20,7 +20,7 @@ use crate::output::is_read_on;
 /// Maximum number of entries that are held at once.
 const PAGE_SIZE: u64 = 500;
 
-/// Which entries to show, and how.
+/// The entries to show, and their form.
 #[derive(Args, Debug)]
 pub(crate) struct AuditArgs {
     /// Only tokens of this account, by its `account_id`
@@ -35,7 +35,7 @@ pub(crate) struct AuditArgs {
     /// Only tokens handed out since then, such as 2026-11-24T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<OffsetDateTime>,
-    /// How many entries to show at most
+    /// The maximum number of entries to show
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: u64,
     /// Shows each entry whole, as a line of JSON

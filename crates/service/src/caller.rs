@@ -54,17 +54,17 @@ pub(crate) enum CallerCommand {
 pub(crate) struct NewCaller {
     /// Its name: printable ASCII without blanks; under mutual TLS a DNS name or URI of its certificate
     name: String,
-    /// What it may do: read, link, token or admin (everything); repeat it for several
+    /// A role of it: read, link, token or admin (everything); repeat it for several
     #[arg(long = "role", required = true)]
     roles: Vec<String>,
-    /// For whose accounts: an owner, or a beginning with a * behind it ('shop/*'; '*' is everybody); repeat it for
-    /// several
+    /// An owner of the accounts that it may see, or a beginning with a * behind it ('shop/*'; '*' is everybody);
+    /// repeat it for several
     #[arg(long = "owner", required = true)]
     owners: Vec<String>,
-    /// When it ends, such as 2027-01-01T00:00:00Z
+    /// The time at which it ends, such as 2027-01-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// How many of its calls may be under way at once
+    /// The maximum number of its calls under way at once
     #[arg(long, value_name = "CALLS")]
     max_in_flight: Option<u32>,
     /// Append the stanza to `CALLERS_FILE`; a running server takes it within two seconds

@@ -44,14 +44,14 @@ settings! {
         API_URL = Setting::defaulting(
             "INSTAGRAM_API_URL",
             "URL",
-            "Where codes are exchanged",
+            "The server that exchanges codes",
             "https://api.instagram.com",
         );
 
         GRAPH_URL = Setting::defaulting(
             "INSTAGRAM_GRAPH_URL",
             "URL",
-            "Where everything else is asked; a version may follow, as in https://graph.instagram.com/v25.0",
+            "The server that answers everything else; a version may follow, as in https://graph.instagram.com/v25.0",
             "https://graph.instagram.com",
         );
 
@@ -175,7 +175,7 @@ settings! {
         SHUTDOWN_TIMEOUT = Setting::defaulting(
             "SHUTDOWN_TIMEOUT",
             "DURATION",
-            "How long a stop waits for work under way, 1s to 1h",
+            "The maximum time that a stop waits for work under way, 1s to 1h",
             "30s",
         );
     }
@@ -192,7 +192,7 @@ settings! {
         STATE_TTL = Setting::defaulting(
             "STATE_TTL",
             "DURATION",
-            "How long a person may take to consent, 1s to 365d",
+            "The time that a person may take to consent, 1s to 365d",
             "15m",
         );
     }
@@ -209,14 +209,14 @@ settings! {
         LOG_FORMAT = Setting::defaulting(
             "LOG_FORMAT",
             "text|json",
-            "How a line of the log looks; the log goes to standard error",
+            "The form of the log's lines; the log goes to standard error",
             "text",
         );
 
         RUST_LOG = Setting::defaulting(
             "RUST_LOG",
             "FILTER",
-            "What is logged, as a level or filter directives such as info,ig_application=debug",
+            "The lines to log, as a level or filter directives such as info,ig_application=debug",
             "info",
         );
     }

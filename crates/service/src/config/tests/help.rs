@@ -126,7 +126,7 @@ fn an_app_id_is_not_required_where_it_only_narrows() {
 #[test]
 fn the_help_of_a_new_caller_names_every_role() {
     let help = on_one_line(&help(&["caller".to_owned(), "add".to_owned()]));
-    let (_, roles) = help.split_once("What it may do: ").unwrap();
+    let (_, roles) = help.split_once("A role of it: ").unwrap();
     let (roles, _) = roles.split_once(';').unwrap();
     let words: BTreeSet<_> = roles.split(|letter: char| !letter.is_ascii_lowercase()).collect();
     let missing = Role::ALL.iter().find(|role| !words.contains(role.as_str()));
