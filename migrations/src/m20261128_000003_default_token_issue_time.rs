@@ -1,7 +1,7 @@
 //! A default for `account_token.issue_time`, which nobody reads: the account has the same moment.
 //!
-//! A version before this step still writes the column, and a version after it does not. So it stays until no such
-//! version runs any more.
+//! A version before this step still writes the column, and a version after it does not. So the column stays until no
+//! version before this step runs any more.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

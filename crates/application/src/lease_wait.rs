@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ig_domain::ports::{Cause, StoreError, Timer};
 
-/// Maximum time until a dead holder of a lease is replaced, as operators are told.
+/// Maximum time until a dead holder of a lease is replaced, as operators are told. Only tests read it: they hold the
+/// lifetimes of leases and the waits to it.
 pub const MAX_TAKEOVER_TIME: Duration = Duration::from_secs(15);
 
 /// Interval between two looks at the lease of another holder.

@@ -14,7 +14,7 @@ use crate::{
 /// Time after the end of an attempt in which a repetition of its call gets the first answer.
 pub const REPLAY_WINDOW: Duration = Duration::from_hours(1);
 
-/// Time after its presentation beyond which nobody can be about to have a code exchanged: its lifetime.
+/// Lifetime of a code. An attempt whose code was presented longer ago cannot have it exchanged any more.
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
 pub const CODE_LIFETIME: Duration = Duration::from_hours(1);

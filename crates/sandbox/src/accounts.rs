@@ -12,7 +12,7 @@ const MAX_ACCOUNTS: usize = SEEDED_ACCOUNTS + 100_000;
 /// Maximum number of accounts that are put at once.
 const MAX_BATCH_SIZE: usize = 1_000;
 
-/// Key of the account of a code or token, whatever its names become.
+/// Index of the account of a code or token, which stays when its names change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountIndex(usize);
 

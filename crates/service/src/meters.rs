@@ -27,7 +27,7 @@ pub(crate) struct Meters {
     pub(crate) missing_keys: Gauge,
     /// Requests to Instagram.
     pub(crate) instagram: InstagramMeter,
-    /// What becomes of links and renewals.
+    /// Counts of what becomes of links and renewals.
     pub(crate) use_cases: Arc<PrometheusMetrics>,
 }
 

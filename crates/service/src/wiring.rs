@@ -1,4 +1,4 @@
-//! Puts the use cases onto their adapters.
+//! Makes the ports of the use cases, and the clock, of their adapters.
 
 use std::sync::Arc;
 

@@ -97,8 +97,7 @@ impl Table {
         now: OffsetDateTime,
     ) -> Result<Arc<Caller>, NotAuthenticated> {
         let entry = match (credentials.authorization, credentials.certificate_names) {
-            // A time that tells of hashes tells nothing of tokens, which are long and random: none is compared in
-            // constant time.
+            // The map compares hashes of long random tokens, so its timing reveals nothing of a token.
             (Authorization::Bearer(token), _) => self.by_token.get(&token.hash()),
             (Authorization::Malformed, _) => return Err(NotAuthenticated::Malformed),
             (Authorization::Absent, []) => return Err(NotAuthenticated::Missing),

@@ -36,7 +36,7 @@ pub struct LinkWork {
     timer: Arc<dyn Timer>,
     /// Source of lease holders and account ids.
     ids: Arc<dyn Ids>,
-    /// Counts.
+    /// Counts of what becomes of links.
     metrics: Arc<dyn Metrics>,
 }
 

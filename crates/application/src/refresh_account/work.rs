@@ -31,7 +31,7 @@ pub struct RefreshWork {
     timer: Arc<dyn Timer>,
     /// Source of lease holders.
     ids: Arc<dyn Ids>,
-    /// Counts.
+    /// Counts of what becomes of renewals.
     metrics: Arc<dyn Metrics>,
 }
 

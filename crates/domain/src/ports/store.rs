@@ -339,10 +339,12 @@ pub trait LinkAttempts: Send + Sync {
         link: &CompletedLink,
     ) -> Result<(), StoreError>;
 
-    /// Sweeps at most `limit` rows of each kind: ends unheld attempts that nobody came back for within an hour (as
-    /// interrupted, erasing a short-lived token; as rejected where the code was never taken, for it is past its own
-    /// hour), and deletes attempts and pending links [`LINK_RETENTION`](crate::LINK_RETENTION) after they ended, and
-    /// renewal leases that have ended on accounts that are gone. Returns the number of rows touched.
+    /// Sweeps at most `limit` rows of each kind: ends unheld attempts, those without a short-lived token
+    /// [`CODE_LIFETIME`](crate::CODE_LIFETIME) after they were made, those with one
+    /// [`SHORT_LIVED_LIFETIME`](crate::SHORT_LIVED_LIFETIME) after it was received (as interrupted, erasing the token;
+    /// as rejected where the code was never taken), and deletes attempts and pending links
+    /// [`LINK_RETENTION`](crate::LINK_RETENTION) after they ended, and renewal leases that have ended on accounts that
+    /// are gone. Returns the number of rows touched.
     ///
     /// # Errors
     ///

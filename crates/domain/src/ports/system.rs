@@ -19,8 +19,8 @@ pub trait Clock: Send + Sync {
         0
     }
 
-    /// Returns once [`jumps`](Self::jumps) is another number than `seen`: never where the clock only runs. Whoever
-    /// reads `jumps`, looks at what is due, and waits here then, misses no jump.
+    /// Returns once [`jumps`](Self::jumps) is another number than `seen`: never where the clock only runs. A
+    /// caller that reads `jumps`, looks at what is due, and waits here then, misses no jump.
     async fn jumped(&self, seen: u64) {
         let _ = seen;
         std::future::pending::<()>().await;

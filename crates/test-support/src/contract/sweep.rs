@@ -53,7 +53,7 @@ pub async fn what_lies_sent_or_unsent_ends_after_an_hour(store: &dyn StoreUnderT
     assert_same_phase(&ports.phase(2).await.unwrap(), &untaken);
 }
 
-/// However old, as long as its lease lasts.
+/// A held attempt is left alone, however old, as long as its lease lasts.
 pub async fn what_somebody_holds_is_left_alone(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.begin(1, exchanged()).await;
@@ -154,7 +154,7 @@ pub async fn an_expired_account_is_marked_once(store: &dyn StoreUnderTest) {
     assert_conflict(ports.account_writer.update(&living(1), 1, None).await);
 }
 
-/// However many have expired.
+/// A round marks no more than its limit, however many have expired.
 pub async fn at_most_the_limit_is_marked(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     for number in 1..=3 {
