@@ -15,6 +15,7 @@ mod m20261128_000001_index_listings;
 mod m20261128_000002_create_sealing_key;
 mod m20261128_000003_default_token_issue_time;
 mod m20261128_000004_schedule_visits;
+mod m20261128_000005_survey_accounts;
 
 /// Brings a database up to date.
 ///
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000002_create_sealing_key::Migration),
             Box::new(m20261128_000003_default_token_issue_time::Migration),
             Box::new(m20261128_000004_schedule_visits::Migration),
+            Box::new(m20261128_000005_survey_accounts::Migration),
         ]
     }
 

@@ -38,6 +38,8 @@ mod sessions;
 mod sqlite;
 mod sqlite_log;
 mod store_meter;
+mod survey;
+mod survey_row;
 mod sweep;
 mod tokens;
 mod unreachable;

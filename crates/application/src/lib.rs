@@ -16,6 +16,7 @@ mod ports;
 mod refresh_account;
 mod retry;
 mod single_flight;
+mod survey_accounts;
 mod sweep;
 mod unlink_account;
 
@@ -33,5 +34,6 @@ pub use ports::{Ports, StorePorts};
 pub use refresh_account::{
     DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };
+pub use survey_accounts::SurveyAccounts;
 pub use sweep::Sweep;
 pub use unlink_account::{UnlinkAccount, UnlinkAccountError};

@@ -10,6 +10,7 @@ mod key_checks;
 mod metrics;
 mod sealing;
 mod store;
+mod survey;
 mod system;
 
 pub use audit::{AuditLog, AuditPage};
@@ -26,6 +27,7 @@ pub use store::{
     CompletedLink, LinkAttempts, PendingLinks, RENEWAL_LEASE, RenewalLeases, StatusFilter,
     StoreError, StoreProbe, max_lease_left,
 };
+pub use survey::{OVERDUE_AFTER, Survey, Surveys, WorstAccount};
 pub use system::{Clock, Ids, Timer};
 
 #[cfg(feature = "mocks")]

@@ -39,7 +39,7 @@ const FIRST_CHECK_DELAY: Duration = Duration::from_hours(6);
 const CHECK_INTERVAL: Duration = Duration::from_hours(24);
 
 /// Cause of the failure of an account's renewals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TroubleCause {
     /// Instagram is away, or refused the token and did not confirm it.
     InstagramUnavailable,

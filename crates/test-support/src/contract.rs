@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ig_domain::ports::{
     AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, DueAccounts, KeyChecks,
-    LinkAttempts, PendingLinks, RenewalLeases, StoreError, StoreProbe,
+    LinkAttempts, PendingLinks, RenewalLeases, StoreError, StoreProbe, Surveys,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -27,6 +27,7 @@ pub mod leases;
 pub mod listing;
 pub mod pending_links;
 mod samples;
+pub mod surveys;
 pub mod sweep;
 pub mod visits;
 
@@ -41,6 +42,7 @@ pub struct Ports {
     pub renewal_leases: Arc<dyn RenewalLeases>,
     pub due_accounts: Arc<dyn DueAccounts>,
     pub breaker: Arc<dyn AppBreaker>,
+    pub surveys: Arc<dyn Surveys>,
     pub audit: Arc<dyn AuditLog>,
     pub audit_reader: Arc<dyn AuditReader>,
     pub key_checks: Arc<dyn KeyChecks>,
@@ -190,6 +192,16 @@ macro_rules! store_contract {
                 the_breaker_opens_and_closes_once,
                 an_open_breaker_is_probed_once_in_an_interval,
                 due_accounts_of_another_app_are_left_alone,
+            }
+            surveys::{
+                an_empty_store_has_nothing_to_count,
+                accounts_are_counted_by_status_visit_and_trouble,
+                an_expired_account_is_not_active_though_nobody_has_marked_it,
+                the_worst_are_those_in_trouble_or_overdue_soonest_expiry_first,
+                one_replica_takes_the_turn_in_an_interval,
+                a_turn_of_a_clock_that_was_set_back_counts_as_none,
+                every_number_of_the_last_survey_survives,
+                accounts_of_another_app_are_counted_apart,
             }
             isolation::{
                 accounts_of_another_app_are_invisible,

@@ -6,6 +6,7 @@ mod audit;
 mod keeper;
 mod key_checks;
 mod leases;
+mod surveys;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 
 use self::keeper::BreakerRow;
+use self::surveys::SurveyRow;
 
 /// Guards that keep a store right. A store that lacks one must be caught by the tests that use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,7 @@ struct Rows {
     key_checks: HashMap<String, Vec<u8>>,
     put_off: HashMap<AccountId, OffsetDateTime>,
     breaker: BreakerRow,
+    survey: SurveyRow,
 }
 
 struct AttemptRow {

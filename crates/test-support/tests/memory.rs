@@ -22,6 +22,7 @@ impl StoreUnderTest for Memory {
             renewal_leases: store.clone(),
             due_accounts: store.clone(),
             breaker: store.clone(),
+            surveys: store.clone(),
             audit: store.clone(),
             audit_reader: store.clone(),
             key_checks: store.clone(),

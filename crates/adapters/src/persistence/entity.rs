@@ -1,5 +1,6 @@
 //! The tables as SeaORM sees them. Instants are microseconds since 1970, lists are comma-separated.
 
+pub(super) mod account_survey;
 pub(super) mod account_token;
 pub(super) mod app_breaker;
 pub(super) mod instagram_account;

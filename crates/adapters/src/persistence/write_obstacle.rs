@@ -13,7 +13,8 @@ use super::error::translate;
 use super::postgres;
 
 /// Privileges on each table that serving needs. Tokens go with their accounts, by the foreign key.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 10] = [
+    ("account_survey", "SELECT INSERT UPDATE"),
     ("account_token", "SELECT INSERT UPDATE"),
     ("app_breaker", "SELECT INSERT UPDATE"),
     ("instagram_account", "SELECT INSERT UPDATE DELETE"),

@@ -101,6 +101,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         renewal_leases: store.clone(),
         due_accounts: store.clone(),
         breaker: store.clone(),
+        surveys: store.clone(),
         audit: store.clone(),
         audit_reader: Arc::new(audit),
         key_checks: store.clone(),

@@ -12,6 +12,7 @@ mod metrics;
 mod refresh_account;
 mod refresh_outages;
 mod slow_instagram;
+mod survey_accounts;
 
 use std::sync::Arc;
 use std::time::Duration;

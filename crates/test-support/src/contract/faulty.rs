@@ -10,6 +10,7 @@ mod audit;
 mod due_accounts;
 mod key_checks;
 mod leases;
+mod surveys;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +76,10 @@ pub enum Fault {
     LostVisits,
     /// The results of visits fail together.
     LinkedVisits,
+    /// Surveys see nothing in trouble or overdue, anybody takes their turn, and the last one is not stored.
+    BlindSurveys,
+    /// Surveys mix apps up, and count the expired as active; the worst are in no order.
+    SloppySurveys,
 }
 
 /// A store with a fault.
@@ -111,6 +116,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             renewal_leases: faulty.clone(),
             due_accounts: faulty.clone(),
             breaker,
+            surveys: faulty.clone(),
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
             key_checks: faulty,
@@ -266,6 +272,18 @@ macro_rules! faults_are_seen {
             }
             linked_visits: LinkedVisits breaks {
                 visits::results_that_cannot_be_stored_keep_no_others_back,
+            }
+            blind_surveys: BlindSurveys breaks {
+                surveys::accounts_are_counted_by_status_visit_and_trouble,
+                surveys::one_replica_takes_the_turn_in_an_interval,
+                surveys::every_number_of_the_last_survey_survives,
+            }
+            sloppy_surveys: SloppySurveys breaks {
+                surveys::an_empty_store_has_nothing_to_count,
+                surveys::an_expired_account_is_not_active_though_nobody_has_marked_it,
+                surveys::the_worst_are_those_in_trouble_or_overdue_soonest_expiry_first,
+                surveys::a_turn_of_a_clock_that_was_set_back_counts_as_none,
+                surveys::accounts_of_another_app_are_counted_apart,
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,
