@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// A table of `N` columns that is written page by page. Its columns grow with what they hold.
 pub(crate) struct Columns<const N: usize> {
     /// The header, until it is written.
@@ -30,6 +33,12 @@ impl<const N: usize> Columns<N> {
         }
         Ok(())
     }
+}
+
+/// A moment, such as `2026-11-24T08:00:00Z`.
+pub(crate) fn moment(moment: OffsetDateTime) -> String {
+    // Only years that the store cannot keep have no such form.
+    moment.format(&Rfc3339).unwrap_or_default()
 }
 
 /// Text from outside as it can be shown in a row: what would turn the line around or hide is written out.

@@ -5,8 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::audit::AuditArgs;
 use crate::caller::CallerCommand;
 use crate::config::{
-    AuditConfig, CallerConfig, Flags, HealthcheckConfig, MigrateConfig, ServeConfig,
+    AuditConfig, CallerConfig, Flags, HealthcheckConfig, MigrateConfig, ServeConfig, StatusConfig,
 };
+use crate::status::StatusArgs;
 
 /// Maximum width of the help, in columns.
 const MAX_HELP_WIDTH: usize = 100;
@@ -62,6 +63,19 @@ pub(crate) enum Command {
         args: AuditArgs,
         #[command(flatten)]
         flags: Flags<AuditConfig>,
+    },
+    /// Says how all accounts are: what is wrong, when the first token dies, and the worst accounts
+    ///
+    /// Reads the database itself, and changes nothing there; no service needs to run.
+    #[command(after_help = "Exit codes:
+  0  all is shown, also what is wrong
+  1  the database, or the sandbox's clock, cannot be asked
+  2  a flag or a setting cannot be used")]
+    Status {
+        #[command(flatten)]
+        args: StatusArgs,
+        #[command(flatten)]
+        flags: Flags<StatusConfig>,
     },
     /// Checks settings, files, keys and the database, and says what to do; changes nothing
     ///

@@ -57,6 +57,16 @@ pub(crate) struct AuditConfig {
     pub(crate) app_id: Option<AppId>,
 }
 
+/// Settings of `status`.
+pub(crate) struct StatusConfig {
+    /// The database.
+    pub(crate) database: DatabaseSettings,
+    /// App whose accounts are shown.
+    pub(crate) app_id: AppId,
+    /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
+    pub(crate) sandbox_clock_url: Option<String>,
+}
+
 /// Settings of `healthcheck`.
 pub(crate) struct HealthcheckConfig {
     /// Address on which the server listens.
@@ -82,6 +92,15 @@ impl Config for AuditConfig {
         let database = database(reader);
         let app_id = reader.optional(&setting::APP_ID, parse::app_id);
         database.zip(app_id).map(|(database, app_id)| Self { database, app_id })
+    }
+}
+
+impl Config for StatusConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let database = database(reader);
+        let app_id = reader.value(&setting::APP_ID, parse::app_id);
+        let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
+        Some(Self { database: database?, app_id: app_id?, sandbox_clock_url: sandbox_clock_url? })
     }
 }
 

@@ -17,6 +17,7 @@ mod output;
 mod preparation;
 mod probes;
 mod serve;
+mod status;
 mod stop_signals;
 mod sweeping;
 mod telemetry;
@@ -35,7 +36,7 @@ use self::caller::Outputs;
 use self::command_line::{Command, CommandLine};
 use self::config::{
     AuditConfig, CallerConfig, Config, Flags, HealthcheckConfig, InvalidSettings, MigrateConfig,
-    ServeConfig, Settings, Variables,
+    ServeConfig, Settings, StatusConfig, Variables,
 };
 use self::telemetry::LogWriter;
 
@@ -79,6 +80,9 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
         }),
         Command::Audit { args, flags } => execute(&flags, log, async |config: AuditConfig| {
             audit::run(&config, args, &mut io::stdout()).await
+        }),
+        Command::Status { args, flags } => execute(&flags, log, async |config: StatusConfig| {
+            status::run(config, args, &mut io::stdout()).await
         }),
         Command::Doctor { offline, flags } => {
             let variables: Variables = env::vars_os().collect();

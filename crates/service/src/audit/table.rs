@@ -4,10 +4,8 @@ use std::io::{self, Write};
 
 use ig_domain::AuditEntry;
 use serde_json::json;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::columns::{Columns, plain};
+use crate::columns::{Columns, moment, plain};
 
 const HEADER: [&str; 7] =
     ["TIME", "CALLER", "ACCOUNT_ID", "OWNER", "TOKEN_ISSUE_TIME", "PURPOSE", "REQUEST_ID"];
@@ -71,9 +69,4 @@ pub(super) fn write_json(entries: &[AuditEntry], out: &mut dyn Write) -> io::Res
         writeln!(out, "{line}")?;
     }
     Ok(())
-}
-
-fn moment(moment: OffsetDateTime) -> String {
-    // Only years that the store cannot keep have no such form.
-    moment.format(&Rfc3339).unwrap_or_default()
 }

@@ -39,6 +39,7 @@ mod rolling;
 mod rows;
 mod secrets;
 mod stack;
+mod status;
 mod stop;
 mod support;
 mod tls;

@@ -79,6 +79,7 @@ fn the_help_of_a_command_shows_the_settings_that_it_reads_and_no_others() {
             "serve" | "doctor" => read::<ServeConfig>(),
             "migrate" => read::<MigrateConfig>(),
             "audit" => read::<AuditConfig>(),
+            "status" => read::<StatusConfig>(),
             "healthcheck" => read::<HealthcheckConfig>(),
             "caller add" | "caller token" | "caller list" | "caller remove" => {
                 read::<CallerConfig>()

@@ -1,0 +1,82 @@
+//! Says how all accounts are, from the database itself.
+
+mod json;
+mod report;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use ig_adapters::persistence::{Database, SeaOrmStore, StoreMeter};
+use ig_domain::ports::{AppBreaker, Breaker, StoreError, Survey, Surveys, WorstAccount};
+use ig_metrics::Registry;
+use time::OffsetDateTime;
+
+use crate::config::{InvalidSettings, StatusConfig};
+use crate::keys::Keys;
+use crate::output::is_read_on;
+use crate::wiring;
+
+/// Maximum number of accounts that are shown one by one.
+const MAX_WORST: u64 = 10;
+
+/// Form of the output.
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// Shows all of it as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// State of all accounts of the app.
+struct Status {
+    survey: Survey,
+    /// The worst accounts, soonest expiry first.
+    worst: Vec<WorstAccount>,
+    breaker: Breaker,
+}
+
+/// Writes the state of all accounts to `out`.
+///
+/// # Errors
+///
+/// When the URL names no database, it cannot be read, or the sandbox does not tell its time.
+pub(crate) async fn run(
+    config: StatusConfig,
+    args: StatusArgs,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let StatusConfig { database, app_id, sandbox_clock_url } = config;
+    let database = Database::open_read_only(&database).map_err(InvalidSettings::from)?;
+    let clock = wiring::clock(sandbox_clock_url.as_deref()).await?;
+    // No token is opened, and nobody asks for these counts.
+    let (keys, meter) = (Arc::new(Keys::default()), StoreMeter::register(&mut unread_registry()));
+    let store = SeaOrmStore::new(Arc::new(database), app_id, keys, meter);
+    let status = Status::read(&store, clock.now()).await;
+    let status = status.context("the database cannot be asked for its accounts")?;
+    let written = if args.json { json::write(&status, out) } else { report::write(&status, out) };
+    is_read_on(written)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unread_registry() -> Registry {
+    Registry::new("status", env!("CARGO_PKG_VERSION"))
+}
+
+impl Status {
+    async fn read<S>(store: &S, now: OffsetDateTime) -> Result<Self, StoreError>
+    where
+        S: Surveys + AppBreaker,
+    {
+        Ok(Self {
+            survey: store.survey(now).await?,
+            worst: store.worst(now, MAX_WORST).await?,
+            breaker: store.load().await?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Output of `status` for people and for programs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ig_adapters::persistence::DatabaseSettings;
+use ig_domain::TroubleCause;
+use ig_domain::ports::OpenBreaker;
+use ig_test_support::builders::{self, START};
+
+use super::*;
+use crate::output::Closed;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn well() -> Status {
+    let survey = Survey {
+        time: START,
+        active: 1200,
+        reauthorization_required: 3,
+        first_expire_time: Some(START + HOUR * 24 * 29 + HOUR / 2),
+        due: 0,
+        overdue: 0,
+        longest_due_time: None,
+        in_trouble: BTreeMap::new(),
+        of_other_apps: 0,
+    };
+    Status { survey, worst: Vec::new(), breaker: Breaker::default() }
+}
+
+fn ill() -> Status {
+    let mut account = builders::account(1, "shop/7", START - HOUR * 24 * 55);
+    account.visit_failed(START - HOUR, Some(TroubleCause::RateLimited), 0, HOUR * 2);
+    let mut overdue = builders::account(2, "", START - HOUR * 24 * 54);
+    overdue.username = builders::parsed("second");
+    let cause = TroubleCause::AppMisconfigured;
+    Status {
+        survey: Survey {
+            first_expire_time: Some(account.token_expire_time),
+            due: 4,
+            overdue: 1,
+            longest_due_time: Some(START - HOUR),
+            in_trouble: BTreeMap::from([
+                (TroubleCause::RateLimited, 1),
+                (TroubleCause::AppMisconfigured, 2),
+            ]),
+            of_other_apps: 5,
+            ..well().survey
+        },
+        worst: vec![
+            WorstAccount { account, next_visit_time: Some(START + HOUR) },
+            WorstAccount { account: overdue, next_visit_time: Some(START - HOUR) },
+        ],
+        breaker: Breaker {
+            open: Some(OpenBreaker { cause, since_time: START - HOUR / 2 }),
+            close_time: None,
+        },
+    }
+}
+
+fn report_of(status: &Status) -> String {
+    let mut out = Vec::new();
+    report::write(status, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_person_sees_that_all_is_well() {
+    let expected = "\
+All is well.
+
+time            2026-11-24T08:00:00Z
+accounts        1200 active, 3 to be re-authorized
+first expiry    2026-12-23T08:30:00Z, in 29days 30m
+due             0
+overdue         0
+in trouble      0
+breaker         closed
+of other apps   0
+";
+    assert_eq!(report_of(&well()), expected);
+}
+
+#[test]
+fn a_person_sees_what_is_wrong_and_whom_it_hurts_first() {
+    let expected = "\
+Look at this: the first token dies in 4days 23h 59m.
+Look at this: Instagram refuses the whole app (APP_MISCONFIGURED) since 2026-11-24T07:30:00Z, and nobody is visited.
+Look at this: 1 visit is overdue.
+Look at this: renewals fail for 3 accounts.
+
+time            2026-11-24T08:00:00Z
+accounts        1200 active, 3 to be re-authorized
+first expiry    2026-11-29T07:59:59Z, in 4days 23h 59m
+due             4, the longest for 1h
+overdue         1
+in trouble      1 RATE_LIMITED, 2 APP_MISCONFIGURED
+breaker         open since 2026-11-24T07:30:00Z for APP_MISCONFIGURED
+of other apps   5
+
+TOKEN_EXPIRE_TIME     ACCOUNT_ID                            OWNER   USERNAME   NEXT_VISIT_TIME       TROUBLE       SINCE_TIME            ATTEMPTS
+2026-11-29T07:59:59Z  01990000-0000-7000-0000-000000000001  shop/7  account_1  2026-11-24T09:00:00Z  RATE_LIMITED  2026-11-24T07:00:00Z  1
+2026-11-30T07:59:59Z  01990000-0000-7000-0000-000000000002  -       second     2026-11-24T07:00:00Z  -             -                     -
+";
+    assert_eq!(report_of(&ill()), expected);
+}
+
+#[test]
+fn a_program_gets_all_of_it_in_one_line() {
+    let mut out = Vec::new();
+    json::write(&ill(), &mut out).unwrap();
+    let expected = serde_json::json!({
+        "time": "2026-11-24T08:00:00Z",
+        "accounts": { "active": 1200, "reauthorization_required": 3 },
+        "first_expire_time": "2026-11-29T07:59:59Z",
+        "due": 4,
+        "overdue": 1,
+        "longest_due_time": "2026-11-24T07:00:00Z",
+        "trouble": { "RATE_LIMITED": 1, "APP_MISCONFIGURED": 2 },
+        "worst": [
+            {
+                "account_id": "01990000-0000-7000-0000-000000000001",
+                "owner": "shop/7",
+                "username": "account_1",
+                "token_expire_time": "2026-11-29T07:59:59Z",
+                "next_visit_time": "2026-11-24T09:00:00Z",
+                "trouble": {
+                    "cause": "RATE_LIMITED",
+                    "since_time": "2026-11-24T07:00:00Z",
+                    "attempts": 1,
+                },
+            },
+            {
+                "account_id": "01990000-0000-7000-0000-000000000002",
+                "owner": "",
+                "username": "second",
+                "token_expire_time": "2026-11-30T07:59:59Z",
+                "next_visit_time": "2026-11-24T07:00:00Z",
+                "trouble": null,
+            },
+        ],
+        "breaker": {
+            "open": true,
+            "cause": "APP_MISCONFIGURED",
+            "since_time": "2026-11-24T07:30:00Z",
+        },
+        "accounts_of_other_apps": 5,
+    });
+    let line = String::from_utf8(out).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), expected);
+    assert_eq!(line.lines().count(), 1);
+}
+
+fn config(file: &std::path::Path) -> StatusConfig {
+    StatusConfig {
+        database: DatabaseSettings::of(&format!("sqlite://{}?mode=rwc", file.display())),
+        app_id: builders::parsed("1"),
+        sandbox_clock_url: None,
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_an_error_and_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts.db");
+    let error = run(config(&file), StatusArgs { json: false }, &mut Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be asked for its accounts"), "{error:#}");
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts.db");
+    Database::open(&config(&file).database).unwrap().migrate().await.unwrap();
+    let ended = run(config(&file), StatusArgs { json: false }, &mut Closed).await;
+    assert_eq!(ended.unwrap(), ExitCode::SUCCESS);
+}
