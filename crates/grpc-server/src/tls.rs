@@ -9,7 +9,9 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, RootCertStore, ServerConfig};
+use time::OffsetDateTime;
 use tokio_rustls::TlsAcceptor;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Parts of which TLS is made, in PEM.
 pub struct TlsPem<'a> {
@@ -23,7 +25,11 @@ pub struct TlsPem<'a> {
 
 /// TLS settings: the server's own certificate, and the authorities that it trusts for its clients.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    certificate_expire_time: Option<OffsetDateTime>,
+    client_ca_expire_time: Option<OffsetDateTime>,
+}
 
 /// Gives the TLS settings of the next connection.
 pub type CurrentTls = Arc<dyn Fn() -> Tls + Send + Sync>;
@@ -97,12 +103,27 @@ impl Tls {
         config.alpn_protocols = vec![b"h2".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self(Arc::new(config)))
+        Ok(Self {
+            config: Arc::new(config),
+            certificate_expire_time: first_expiry(pem.certificate),
+            client_ca_expire_time: pem.client_ca.and_then(first_expiry),
+        })
+    }
+
+    /// Moment at which the first certificate of this part expires; `None` for the key, for a part that there is not,
+    /// and where no certificate says so.
+    #[must_use]
+    pub fn expire_time(&self, part: TlsPart) -> Option<OffsetDateTime> {
+        match part {
+            TlsPart::Certificate => self.certificate_expire_time,
+            TlsPart::Key => None,
+            TlsPart::ClientCa => self.client_ca_expire_time,
+        }
     }
 
     /// Acceptor that makes handshakes with clients.
     pub(crate) fn acceptor(self) -> TlsAcceptor {
-        self.0.into()
+        self.config.into()
     }
 }
 
@@ -150,6 +171,16 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsProblem> 
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let found = found.map_err(|_| TlsProblem::DamagedPem)?;
     if found.is_empty() { Err(missing(pem, TlsProblem::NoCertificate)) } else { Ok(found) }
+}
+
+/// The first moment at which one of the certificates expires.
+fn first_expiry(pem: &[u8]) -> Option<OffsetDateTime> {
+    let certificates = certificates(pem).ok()?;
+    let end = |certificate: &CertificateDer<'_>| {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        Some(certificate.validity().not_after.to_datetime())
+    };
+    certificates.iter().filter_map(end).min()
 }
 
 /// The first private key.
@@ -213,6 +244,22 @@ mod tests {
     #[case::of_another_certificate(&issued().key, TlsProblem::OtherKey)]
     fn a_key_that_will_not_do_is_told(#[case] wrong: &str, #[case] problem: TlsProblem) {
         assert_eq!(refused(&issued().pem, wrong, None), (TlsPart::Key, problem));
+    }
+
+    #[test]
+    fn the_first_expiry_of_each_file_is_known() {
+        let authority = Authority::new();
+        let former = authority.issue_expired(&[Name::Dns("localhost")]);
+        let Issued { pem, key, .. } = authority.issue(&[Name::Dns("localhost")]);
+        let chain = format!("{pem}{}", former.pem);
+        let (certificate, key) = (chain.as_bytes(), key.as_bytes());
+        let client_ca = Some(authority.pem.as_bytes());
+        let tls = Tls::from_pem(&TlsPem { certificate, key, client_ca }).unwrap();
+        let year = |part| tls.expire_time(part).map(OffsetDateTime::year);
+        assert_eq!(year(TlsPart::Certificate), Some(2002));
+        assert_eq!((year(TlsPart::ClientCa), year(TlsPart::Key)), (Some(4096), None));
+        let without = Tls::from_pem(&TlsPem { certificate, key, client_ca: None }).unwrap();
+        assert_eq!(without.expire_time(TlsPart::ClientCa), None);
     }
 
     #[test]

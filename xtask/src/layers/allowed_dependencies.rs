@@ -108,5 +108,6 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["ig-sandbox", "ig-service"]),
     ("url", &["ig-adapters", "ig-domain", "ig-sandbox"]),
     ("uuid", &["ig-adapters", "ig-domain", "ig-grpc-server", "ig-test-support"]),
+    ("x509-parser", &["ig-grpc-server"]),
     ("zeroize", &["ig-adapters"]),
 ];
