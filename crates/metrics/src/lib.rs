@@ -4,6 +4,7 @@
 //! count a call takes a few atomic operations and two looks at the clock, and neither a map nor an allocation.
 
 mod call_meter;
+mod computed_gauge;
 mod counter;
 mod counts;
 mod gauge;
@@ -14,6 +15,7 @@ mod registry;
 mod text_format;
 
 pub use call_meter::{CallMeter, MeteredCall, Outcome};
+pub use computed_gauge::{Compute, ComputedGauge};
 pub use counter::Counter;
 pub use counts::{Counts, NamedCounts};
 pub use gauge::{Gauge, GaugeGuard};

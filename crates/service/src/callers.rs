@@ -47,6 +47,14 @@ impl AdmittedCallers {
         }
     }
 
+    /// The file; `None` where everybody may call.
+    pub(crate) fn file(&self) -> Option<Arc<CallersFile>> {
+        match self {
+            Self::Everybody(_) => None,
+            Self::Listed(file) => Some(file.files().clone()),
+        }
+    }
+
     /// Follows the changes of the file, until dropped.
     pub(crate) async fn follow(self) -> ! {
         match self {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use ig_adapters::instagram::InstagramMeter;
 use ig_adapters::metrics::PrometheusMetrics;
 use ig_adapters::persistence::StoreMeter;
+use ig_domain::ports::Clock;
 use ig_grpc_server::{Readiness, ServerMeters};
 use ig_metrics::{Counter, Gauge, Registry};
 
+use crate::expiries::Expiries;
 use crate::missing_keys;
+use crate::surveying::SurveyGauges;
 
 /// Prefix of the names of all metrics.
 const PREFIX: &str = "instagram_accounts";
@@ -25,6 +28,8 @@ pub(crate) struct Meters {
     pub(crate) store: StoreMeter,
     /// Sealing keys that are in use and not configured.
     pub(crate) missing_keys: Gauge,
+    /// State of all accounts.
+    pub(crate) survey: SurveyGauges,
     /// Requests to Instagram.
     pub(crate) instagram: InstagramMeter,
     /// Counts of what becomes of links and renewals.
@@ -32,21 +37,33 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// All metrics at zero, but for `lost_log_lines`.
-    pub(crate) fn new(lost_log_lines: &Counter) -> Self {
+    /// All metrics at zero, but for `lost_log_lines` and what expires; nothing is known of the accounts. `clock` gives
+    /// business time.
+    pub(crate) fn new(
+        lost_log_lines: &Counter,
+        clock: &Arc<dyn Clock>,
+        expiries: Expiries,
+    ) -> Self {
         let mut registry = Registry::new(PREFIX, env!("CARGO_PKG_VERSION"));
         registry.add_process();
         lost_log_lines.register(&mut registry, "log_lines_lost", "Log lines that were lost");
+        expiries.register(&mut registry, clock);
         Self {
             readiness: Readiness::register(&mut registry),
             server: ServerMeters::register(&mut registry),
             store: StoreMeter::register(&mut registry),
             missing_keys: missing_keys::register(&mut registry),
+            survey: SurveyGauges::register(&mut registry, clock),
             instagram: InstagramMeter::register(&mut registry),
             use_cases: Arc::new(PrometheusMetrics::register(&mut registry)),
             registry: Arc::new(registry),
         }
     }
+}
+
+/// Counts calls to the store in a process whose counts nobody reads.
+pub(crate) fn unread_store_meter() -> StoreMeter {
+    StoreMeter::register(&mut Registry::new(PREFIX, env!("CARGO_PKG_VERSION")))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
-use ig_application::{Ports, Sweep};
+use ig_application::{Ports, SurveyAccounts, Sweep};
 use ig_domain::ports::{Clock, StoreProbe};
 use ig_grpc_server::{ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
@@ -22,12 +22,14 @@ use tracing::{error, info, warn};
 
 use crate::callers::AdmittedCallers;
 use crate::config::{InvalidSettings, ServeConfig};
+use crate::expiries::Expiries;
 use crate::keys::Keys;
 use crate::meters::Meters;
 use crate::missing_keys::MissingKeys;
 use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
+use crate::surveying::Surveying;
 use crate::sweeping::{shrink_log_forever, sweep_forever};
 use crate::tls::{FollowedTls, TlsFiles};
 use crate::wiring;
@@ -48,13 +50,16 @@ pub(crate) async fn run(
     let tls = FollowedTls::start(config.tls.clone()).await.map_err(InvalidSettings::from)?;
     let listener = listen(config.listen).await?;
     announce(&config, database.name(), listener.local_addr()?);
-    let meters = Meters::new(lost_log_lines);
+    let expiries = Expiries { callers: callers.file(), tls: tls.as_ref().map(FollowedTls::watch) };
+    let meters = Meters::new(lost_log_lines, &clock, expiries);
     Probes::of(&meters).start(config.metrics_listen).await?;
 
-    let Wired { preparation, ports, probe } = wire(&mut config, &database, clock, &meters)?;
+    let Wired { preparation, ports, probe, surveying } =
+        wire(&mut config, &database, clock, &meters)?;
     let rest = preparation.begin().await?;
     let tasks = Tasks {
         sweep: Sweep::new(&ports),
+        surveying,
         missing_keys: MissingKeys {
             keys: Arc::clone(&preparation.keys),
             store: Arc::clone(&preparation.key_checks),
@@ -125,6 +130,7 @@ struct Wired {
     preparation: Preparation,
     ports: Ports,
     probe: Arc<dyn StoreProbe>,
+    surveying: Surveying,
 }
 
 /// Makes the preparation of the database, and the ports of the use cases.
@@ -145,8 +151,13 @@ fn wire(
         key_checks: store.clone(),
     };
     let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
+    let surveying = Surveying {
+        accounts: SurveyAccounts { surveys: store.clone(), clock: Arc::clone(&clock) },
+        breaker: store.clone(),
+        gauges: meters.survey.clone(),
+    };
     let ports = wiring::ports(store.clone(), instagram, clock, meters);
-    Ok(Wired { preparation, ports, probe: store })
+    Ok(Wired { preparation, ports, probe: store, surveying })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -178,6 +189,7 @@ fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
 /// The tasks that go on beside the calls once the store is prepared.
 struct Tasks {
     sweep: Sweep,
+    surveying: Surveying,
     missing_keys: MissingKeys,
 }
 
@@ -190,6 +202,7 @@ async fn background(rest: Option<Rest<'_>>, database: &Database, tasks: Tasks) -
     }
     tokio::select! {
         never = sweep_forever(tasks.sweep) => never,
+        never = tasks.surveying.follow() => never,
         never = tasks.missing_keys.follow() => never,
         never = shrink_log_forever(database) => never,
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use ig_adapters::persistence::{Database, SeaOrmStore, StoreMeter};
+use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_domain::ports::{AppBreaker, Breaker, StoreError, Survey, Surveys, WorstAccount};
-use ig_metrics::Registry;
 use time::OffsetDateTime;
 
 use crate::config::{InvalidSettings, StatusConfig};
 use crate::keys::Keys;
+use crate::meters::unread_store_meter;
 use crate::output::is_read_on;
 use crate::wiring;
 
@@ -51,18 +51,14 @@ pub(crate) async fn run(
     let StatusConfig { database, app_id, sandbox_clock_url } = config;
     let database = Database::open_read_only(&database).map_err(InvalidSettings::from)?;
     let clock = wiring::clock(sandbox_clock_url.as_deref()).await?;
-    // No token is opened, and nobody asks for these counts.
-    let (keys, meter) = (Arc::new(Keys::default()), StoreMeter::register(&mut unread_registry()));
-    let store = SeaOrmStore::new(Arc::new(database), app_id, keys, meter);
+    // No token is opened.
+    let keys = Arc::new(Keys::default());
+    let store = SeaOrmStore::new(Arc::new(database), app_id, keys, unread_store_meter());
     let status = Status::read(&store, clock.now()).await;
     let status = status.context("the database cannot be asked for its accounts")?;
     let written = if args.json { json::write(&status, out) } else { report::write(&status, out) };
     is_read_on(written)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn unread_registry() -> Registry {
-    Registry::new("status", env!("CARGO_PKG_VERSION"))
 }
 
 impl Status {

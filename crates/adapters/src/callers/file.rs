@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ig_domain::Caller;
 use ig_domain::ports::{Callers, Clock, Credentials, NotAuthenticated};
+use time::OffsetDateTime;
 
 use super::stanza::{self, Stanza};
 use super::table::{InvalidCallers, Table};
@@ -66,6 +67,12 @@ impl CallersFile {
     pub fn apply(&self, text: &str) -> Result<(), CallersFileError> {
         self.table.store(Arc::new(Table::parse(text)?));
         Ok(())
+    }
+
+    /// Next moment at which a caller expires; `None` where none will.
+    #[must_use]
+    pub fn next_expire_time(&self) -> Option<OffsetDateTime> {
+        self.table.load().next_expire_time(self.clock.now())
     }
 
     /// Number of callers.

@@ -85,6 +85,12 @@ impl Table {
         self.by_name.len()
     }
 
+    /// Next moment after `now` at which a caller expires.
+    pub(super) fn next_expire_time(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let ends = self.by_name.values().filter_map(|entry| entry.expire_time);
+        ends.filter(|end| *end > now).min()
+    }
+
     /// Whether there is a caller of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)

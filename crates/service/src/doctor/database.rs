@@ -10,7 +10,7 @@ use ig_domain::ports::{KeyChecks as _, StoreError};
 use super::{chain, unusable_keys};
 use crate::config::{InvalidSettings, Problem, ServeConfig, setting};
 use crate::keys::Keys;
-use crate::meters::Meters;
+use crate::meters::unread_store_meter;
 use crate::serve;
 
 /// Asks the database. A finding that lets `serve` serve is returned as a warning.
@@ -77,12 +77,7 @@ async fn keys(
     database: Database,
 ) -> Result<Option<Problem>, InvalidSettings> {
     let (app_id, keys) = (config.instagram.app_id.clone(), Arc::new(Keys::default()));
-    let store = SeaOrmStore::new(
-        Arc::new(database),
-        app_id,
-        keys,
-        Meters::new(&ig_metrics::Counter::default()).store,
-    );
+    let store = SeaOrmStore::new(Arc::new(database), app_id, keys, unread_store_meter());
     ring.verify(&store).await.map_err(|error| {
         let setting = match error {
             KeyCheckError::Store(_) => &setting::DATABASE_URL,

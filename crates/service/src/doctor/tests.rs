@@ -7,13 +7,12 @@ use std::sync::Arc;
 use clap::Parser;
 use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore};
 use ig_adapters::sealing::KeyRing;
-use ig_metrics::Counter;
 use rstest::rstest;
 use tempfile::TempDir;
 
 use super::*;
 use crate::keys::Keys;
-use crate::meters::Meters;
+use crate::meters::unread_store_meter;
 use crate::output::Closed;
 
 #[derive(Parser)]
@@ -48,7 +47,7 @@ impl Place {
     async fn sealed_under(key: &str) -> Self {
         let place = Self::migrated().await;
         let database = Database::open(&DatabaseSettings::of(&place.url())).unwrap();
-        let (database, meter) = (Arc::new(database), Meters::new(&Counter::default()).store);
+        let (database, meter) = (Arc::new(database), unread_store_meter());
         let app_id = APP_ID.parse().unwrap();
         let keys = Arc::new(Keys::default());
         let store = SeaOrmStore::new(Arc::clone(&database), app_id, keys, meter);

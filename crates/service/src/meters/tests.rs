@@ -2,9 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ig_adapters::callers::{CallersFile, Stanza};
+use ig_domain::ports::{Breaker, Survey};
+use ig_grpc_server::{Tls, TlsPem};
 use ig_metrics::TextFormat;
+use ig_test_support::FakeClock;
+use ig_test_support::builders::{START, parsed};
+use ig_test_support::certificates::{Authority, Issued, Name};
+use tokio::sync::watch;
 
 use super::*;
+use crate::surveying::Seen;
 
 const CATALOGUE: &str = include_str!("../../../../docs/METRICS.md");
 const ALERTS: &str = include_str!("../../../../deploy/prometheus/alerts.yml");
@@ -104,12 +112,60 @@ fn sample_labels(sample: &str) -> Vec<(String, String)> {
     labels.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
 }
 
+/// Every metric of which anything can be known.
+fn meters() -> Meters {
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(START));
+    let meters = Meters::new(&Counter::default(), &clock, expiries(&clock));
+    let survey = Survey {
+        time: START,
+        active: 1,
+        reauthorization_required: 0,
+        first_expire_time: Some(START),
+        due: 0,
+        overdue: 0,
+        longest_due_time: None,
+        in_trouble: BTreeMap::new(),
+        of_other_apps: 0,
+    };
+    meters.survey.show(Seen { survey, breaker: Breaker::default() });
+    meters
+}
+
+/// A certificate, an authority and a caller that expire.
+fn expiries(clock: &Arc<dyn Clock>) -> Expiries {
+    let callers = CallersFile::new("callers.toml".into(), Arc::clone(clock));
+    let caller = Stanza {
+        name: "publisher".to_owned(),
+        roles: vec!["read".to_owned()],
+        owners: vec!["*".to_owned()],
+        expire_time: Some(parsed("2027-01-01T00:00:00Z")),
+        ..Stanza::default()
+    };
+    callers.apply(&caller.to_toml().unwrap()).unwrap();
+    let authority = Authority::new();
+    let Issued { pem, key, .. } = authority.issue(&[Name::Dns("localhost")]);
+    let (certificate, key) = (pem.as_bytes(), key.as_bytes());
+    let client_ca = Some(authority.pem.as_bytes());
+    let tls = Tls::from_pem(&TlsPem { certificate, key, client_ca }).unwrap();
+    let tls = watch::Sender::new(tls).subscribe();
+    Expiries { callers: Some(Arc::new(callers)), tls: Some(tls) }
+}
+
+#[test]
+fn nothing_is_shown_of_accounts_before_a_survey_or_of_what_does_not_expire() {
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(START));
+    let meters = Meters::new(&Counter::default(), &clock, Expiries::default());
+    let shown = exposed(&meters.registry.text(TextFormat::OpenMetrics).unwrap());
+    for name in ["accounts", "due", "first_expiry_seconds", "caller_expiry_seconds"] {
+        assert!(!shown.contains_key(&format!("instagram_accounts_{name}")), "{name}");
+    }
+}
+
 #[test]
 fn the_catalogue_and_the_registry_agree_in_both_directions() {
     let mut documented = documented();
     documented.retain(|name, _| cfg!(target_os = "linux") || !name.starts_with("process_"));
-    let mut exposed =
-        exposed(&Meters::new(&Counter::default()).registry.text(TextFormat::OpenMetrics).unwrap());
+    let mut exposed = exposed(&meters().registry.text(TextFormat::OpenMetrics).unwrap());
     // Their values are known only as it runs: the release, and whom the operator named.
     for (name, label) in [("build_info", "version"), ("tokens_handed_out_total", "caller")] {
         let metric = exposed.get_mut(&format!("instagram_accounts_{name}")).unwrap();

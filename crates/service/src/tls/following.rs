@@ -33,8 +33,13 @@ impl FollowedTls {
 
     /// TLS for new connections, as of the latest look.
     pub(crate) fn current(&self) -> CurrentTls {
-        let current = self.files().current.subscribe();
+        let current = self.watch();
         Arc::new(move || current.borrow().clone())
+    }
+
+    /// The same, to be looked at.
+    pub(crate) fn watch(&self) -> watch::Receiver<Tls> {
+        self.files().current.subscribe()
     }
 }
 

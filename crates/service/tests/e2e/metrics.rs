@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::probes::Probes;
 use crate::support::sandbox::{BAKERY, CREATOR, Decision};
-use crate::support::{A_DAY_LATER, Stack, arrival, reason};
+use crate::support::{A_DAY_LATER, HOUR, Stack, arrival, eventually, reason};
 
 #[tokio::test]
 async fn what_was_called_is_counted_as_it_ended() {
@@ -87,6 +87,40 @@ async fn what_was_called_is_counted_as_it_ended() {
     let (_, text) = probes.ask("/metrics").await;
     for secret in [&handed.access_token, &account.account_id, &account.professional_account_id] {
         assert!(!text.contains(secret.as_str()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn all_replicas_show_one_survey_of_all_accounts() {
+    let stack = Stack::start().await;
+    let replica = stack.replica().await;
+    let Stack { sandbox, service, .. } = &stack;
+    service.linked(sandbox, "shop/7", BAKERY).await;
+    let dead = service.linked(sandbox, "shop/8", CREATOR).await;
+    sandbox.revoke(CREATOR, "password_changed").await;
+    service.refresh(&dead.account_id).await.unwrap_err();
+    sandbox.advance(2 * 60).await;
+    for service in [service, &replica] {
+        let probes = Probes::of(service);
+        eventually("the accounts are counted", async || {
+            let (_, text) = probes.ask("/metrics").await;
+            text.contains("instagram_accounts_accounts{status=\"active\"} 1\n").then_some(())
+        })
+        .await;
+        let metrics = probes.metrics().await;
+        for (sample, expected) in [
+            (r#"accounts{status="reauthorization_required"}"#, 1),
+            ("due", 0),
+            ("overdue", 0),
+            (r#"in_trouble{cause="RATE_LIMITED"}"#, 0),
+            ("breaker_open", 0),
+            ("accounts_of_other_apps", 0),
+            (r#"store_calls_total{operation="survey",outcome="unavailable"}"#, 0),
+        ] {
+            assert_eq!(metrics.value(sample), expected, "{sample}");
+        }
+        let left = metrics.value("first_expiry_seconds");
+        assert!((59 * 24 * HOUR..=60 * 24 * HOUR).contains(&left), "{left}");
     }
 }
 

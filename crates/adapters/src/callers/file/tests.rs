@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use ig_domain::BearerToken;
 use ig_domain::ports::Authorization;
 use ig_test_support::FakeClock;
@@ -67,4 +69,20 @@ fn a_swapped_link_is_read_anew() {
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&other, &link).unwrap();
     assert_eq!(callers.read().unwrap(), "# other");
+}
+
+#[test]
+fn the_next_caller_that_expires_is_known() {
+    let clock = FakeClock::at(START);
+    let callers = CallersFile::new(PathBuf::new(), Arc::new(clock.clone()));
+    let expiring = |name: &str, time: &str| format!("{}expire_time = {time}\n", stanza(name));
+    let (first, second) = ("2026-11-25T08:00:00Z", "2026-11-26T08:00:00Z");
+    let all = [stanza("a"), expiring("b", second), expiring("c", first)].concat();
+    callers.apply(&all).unwrap();
+    let day = Duration::from_hours(24);
+    assert_eq!(callers.next_expire_time(), Some(START + day));
+    clock.advance(day);
+    assert_eq!(callers.next_expire_time(), Some(START + 2 * day), "that one has expired");
+    clock.advance(day);
+    assert_eq!(callers.next_expire_time(), None);
 }
