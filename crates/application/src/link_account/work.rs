@@ -51,14 +51,14 @@ enum TakenUp {
 }
 
 /// Reason for which a held attempt was not carried to its end.
-enum Setback {
+enum LinkSetback {
     /// Another holder took it over.
     LeaseLost,
     /// It can be carried on later, from `phase`.
     Failed { phase: Box<Phase>, error: LinkAccountError },
 }
 
-impl Setback {
+impl LinkSetback {
     fn from_store(error: StoreError, phase: Phase) -> Self {
         match error {
             StoreError::LeaseLost => Self::LeaseLost,
@@ -111,8 +111,8 @@ impl LinkWork {
                     self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
                     return self.answer(outcome).await;
                 }
-                Err(Setback::LeaseLost) => wait.pause().await?,
-                Err(Setback::Failed { phase, error }) => {
+                Err(LinkSetback::LeaseLost) => wait.pause().await?,
+                Err(LinkSetback::Failed { phase, error }) => {
                     self.give_back(&attempt, holder, &phase).await?;
                     return Err(error);
                 }
@@ -156,7 +156,7 @@ impl LinkWork {
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         presented: &Presentation,
-    ) -> Result<LinkOutcome, Setback> {
+    ) -> Result<LinkOutcome, LinkSetback> {
         let grant = match &attempt.phase {
             Phase::Unsent => match self.exchange_code(attempt, holder, presented).await? {
                 Ok(grant) => grant,
@@ -180,7 +180,7 @@ impl LinkWork {
             Err(error) if refuses_new_token(&error) => {
                 self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
             }
-            Err(error) => Err(Setback::from_instagram(error, Phase::Exchanged(grant))),
+            Err(error) => Err(LinkSetback::from_instagram(error, Phase::Exchanged(grant))),
         }
     }
 
@@ -190,9 +190,9 @@ impl LinkWork {
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         presented: &Presentation,
-    ) -> Result<Result<ShortLivedGrant, LinkRefusal>, Setback> {
+    ) -> Result<Result<ShortLivedGrant, LinkRefusal>, LinkSetback> {
         let marked = self.attempts.advance(&attempt.code, holder, &Phase::Sent).await;
-        marked.map_err(|error| Setback::from_store(error, Phase::Unsent))?;
+        marked.map_err(|error| LinkSetback::from_store(error, Phase::Unsent))?;
         let call = self.instagram.exchange_code(&presented.code, &attempt.redirect_uri);
         let exchange = match self.keeping_lease(attempt, holder, &Phase::Sent, call).await {
             Ok(exchange) => exchange,
@@ -208,7 +208,7 @@ impl LinkWork {
         };
         let phase = Phase::Exchanged(grant.clone());
         let stored = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
-        stored.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
+        stored.await.map_err(|error| LinkSetback::from_store(error, phase.clone()))?;
         Ok(Ok(grant))
     }
 
@@ -247,11 +247,11 @@ impl LinkWork {
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         refusal: LinkRefusal,
-    ) -> Result<LinkOutcome, Setback> {
+    ) -> Result<LinkOutcome, LinkSetback> {
         let outcome = LinkOutcome::Refused(refusal);
         let phase = Phase::Ended { outcome: outcome.clone(), end_time: self.clock.now() };
         let ended = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
-        ended.await.map_err(|error| Setback::from_store(error, phase.clone()))?;
+        ended.await.map_err(|error| LinkSetback::from_store(error, phase.clone()))?;
         Ok(outcome)
     }
 
@@ -292,7 +292,7 @@ fn refuses_new_token(error: &InstagramError) -> bool {
 }
 
 /// Meaning of a failed exchange for the code: refused for good, or still good for the same call.
-fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, Setback> {
+fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, LinkSetback> {
     match error.kind {
         InstagramErrorKind::NoAnswer => Ok(LinkRefusal::Interrupted),
         InstagramErrorKind::Unreadable => Ok(LinkRefusal::Unreadable(error.facts)),
@@ -305,6 +305,6 @@ fn not_exchanged(error: InstagramError) -> Result<LinkRefusal, Setback> {
         | InstagramErrorKind::RateLimited { .. }
         | InstagramErrorKind::RedirectUriRejected
         | InstagramErrorKind::AppMisconfigured
-        | InstagramErrorKind::Unexpected => Err(Setback::from_instagram(error, Phase::Unsent)),
+        | InstagramErrorKind::Unexpected => Err(LinkSetback::from_instagram(error, Phase::Unsent)),
     }
 }

@@ -6,7 +6,7 @@ use ig_domain::{
     LinkRefusal, Phase, Profile, ShortLivedGrant, TokenGrant,
 };
 
-use super::{LinkWork, Setback};
+use super::{LinkSetback, LinkWork};
 use crate::retry::retry;
 
 /// All data that a link has brought.
@@ -26,7 +26,7 @@ impl LinkWork {
         grant: ShortLivedGrant,
         token: &TokenGrant,
         profile: Profile,
-    ) -> Result<LinkOutcome, Setback> {
+    ) -> Result<LinkOutcome, LinkSetback> {
         if profile.account_type == AccountType::Personal {
             return self.refuse(attempt, holder, LinkRefusal::PersonalAccount).await;
         }
@@ -43,19 +43,20 @@ impl LinkWork {
                 Ok(()) => return Ok(outcome(&link)),
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
-                    return Err(Setback::from_store(error, Phase::Exchanged(grant)));
+                    return Err(LinkSetback::from_store(error, Phase::Exchanged(grant)));
                 }
             }
         }
     }
 
     /// The linked account with the profile's professional id.
-    async fn stored(&self, brought: &Brought<'_>) -> Result<Option<InstagramAccount>, Setback> {
+    async fn stored(&self, brought: &Brought<'_>) -> Result<Option<InstagramAccount>, LinkSetback> {
         let id = &brought.profile.professional_account_id;
         let key = AccountKey::Instagram(id.clone().into());
         let found = self.accounts.find(&key).await;
-        let found = found
-            .map_err(|error| Setback::from_store(error, Phase::Exchanged(brought.grant.clone())))?;
+        let found = found.map_err(|error| {
+            LinkSetback::from_store(error, Phase::Exchanged(brought.grant.clone()))
+        })?;
         Ok(found.filter(|account| account.professional_account_id == *id))
     }
 
