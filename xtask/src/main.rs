@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer and CI run. One module per command.
 
+mod alerts;
 mod bench;
 mod ci;
 mod console;
@@ -49,6 +50,8 @@ enum Command {
     Layers,
     /// Take the proto files for landed, unless they break clients of those that landed last
     Proto,
+    /// Write the table of alerts in the documentation anew, after a change of the rules
+    Alerts,
     /// Measure what `Get` costs on each store, beside a server that answers from memory
     Bench(bench::Arguments),
     /// Play histories of several replicas that no test run plays, on all cores
@@ -78,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Db(arguments) => db::run(&arguments),
         Command::Layers => layers::run(&workspace),
         Command::Proto => proto::land(&workspace),
+        Command::Alerts => alerts::run(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Simulate(arguments) => simulate::run(&workspace, &arguments),
         Command::Grpc(arguments) => grpc::run(&workspace, &arguments),
