@@ -9,6 +9,7 @@ use ig_metrics::TextFormat;
 use ig_test_support::FakeClock;
 use ig_test_support::builders::{START, parsed};
 use ig_test_support::certificates::{Authority, Issued, Name};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
@@ -20,6 +21,11 @@ const ALERT_TESTS: [&str; 2] = [
     include_str!("../../../../deploy/prometheus/alerts.test.yml"),
     include_str!("../../../../deploy/prometheus/alerts.long.test.yml"),
 ];
+
+const BOARD: &str = include_str!("../../../../deploy/grafana/instagram-accounts.json");
+
+/// Labels that Prometheus adds, and that of a histogram's buckets.
+const COMMON_LABELS: [&str; 3] = ["job", "instance", "le"];
 
 /// The labels of a metric, and the values that they may have; none where they are names that come as it runs.
 type Labels = BTreeMap<String, BTreeSet<String>>;
@@ -182,30 +188,93 @@ fn the_catalogue_and_the_registry_agree_in_both_directions() {
     }
 }
 
+/// Texts with expressions: each rule, the tests of the rules, and the queries of the board.
+fn expressions() -> Vec<String> {
+    let board: Value = serde_json::from_str(BOARD).unwrap();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let targets = list(&board["panels"]).into_iter().flat_map(|panel| list(&panel["targets"]));
+    let drawn = targets.map(|target| {
+        let legend = target["legendFormat"].as_str().unwrap().split("{{").skip(1);
+        let labels: Vec<_> = legend.map(|rest| rest.split_once("}}").unwrap().0).collect();
+        format!("{} by ({})", target["expr"].as_str().unwrap(), labels.join(", "))
+    });
+    let variables = list(&board["templating"]["list"]).into_iter();
+    let variables = variables.map(|variable| variable["query"].as_str().unwrap().to_owned());
+    let rules = ALERTS.split("- alert: ").skip(1).chain(ALERT_TESTS).map(str::to_owned);
+    rules.chain(drawn).chain(variables).collect()
+}
+
+/// The metrics of ours that a text names, each with the matchers behind it.
+fn selectors(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let found = ["instagram_accounts_", "process_"].into_iter().flat_map(|prefix| {
+        let begins = text.match_indices(prefix).map(|(at, _)| text.split_at(at));
+        begins.filter(|(before, _)| !before.ends_with(is_word)).map(|(_, named)| named)
+    });
+    found
+        .map(|named| {
+            let (name, rest) = named.split_at(named.find(|letter| !is_word(letter)).unwrap());
+            let matchers = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+            let matchers = matchers.map_or("", |(matchers, _)| matchers).split(',');
+            (name, matchers.filter(|matcher| !matcher.is_empty()).collect())
+        })
+        .collect()
+}
+
+/// The metric whose samples have this name.
+fn metric_of<'a>(catalogue: &'a BTreeMap<String, Metric>, name: &str) -> &'a Metric {
+    let of_histogram = ["_bucket", "_sum", "_count"]
+        .into_iter()
+        .filter_map(|suffix| catalogue.get(name.strip_suffix(suffix)?))
+        .find(|metric| metric.kind == "histogram");
+    let metric = of_histogram.or_else(|| catalogue.get(name));
+    metric.unwrap_or_else(|| panic!("docs/METRICS.md lacks {name}"))
+}
+
+/// Fails unless the metric has the label of this matcher, and the label may have its values.
+fn assert_matches(name: &str, metric: &Metric, matcher: &str) {
+    let (label, value) = matcher.split_once(['=', '!']).unwrap();
+    if COMMON_LABELS.contains(&label) {
+        return;
+    }
+    let known = metric.labels.get(label).unwrap_or_else(|| panic!("{name} has no label {label}"));
+    for value in value.split('"').nth(1).unwrap().split('|') {
+        assert!(known.is_empty() || known.contains(value), "{name}: {label} is never {value}");
+    }
+}
+
 #[test]
-fn alerts_and_their_tests_name_only_metrics_of_the_catalogue() {
-    let documented = documented();
-    for rules in [ALERTS].into_iter().chain(ALERT_TESTS) {
-        let words = rules.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        let prefixes = ["instagram_accounts_", "process_"];
-        let named = words.filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix)));
-        let named: BTreeSet<_> = named.collect();
-        assert!(named.len() > 3, "{named:?}");
-        for name in named {
-            assert!(documented.contains_key(name), "docs/METRICS.md lacks {name}");
+fn alerts_their_tests_and_the_board_name_only_metrics_and_labels_of_the_catalogue() {
+    let catalogue = documented();
+    let expressions = expressions();
+    assert!(expressions.len() > 50, "{}", expressions.len());
+    for text in &expressions {
+        let mut labels: BTreeSet<&str> = COMMON_LABELS.into_iter().chain(["alertname"]).collect();
+        for (name, matchers) in selectors(text) {
+            let metric = metric_of(&catalogue, name);
+            labels.extend(metric.labels.keys().map(String::as_str));
+            for matcher in matchers {
+                assert_matches(name, metric, matcher);
+            }
+        }
+        let grouped = [" by (", " on ("].into_iter().flat_map(|begin| text.split(begin).skip(1));
+        for label in grouped.flat_map(|rest| rest.split_once(')').unwrap().0.split(", ")) {
+            assert!(label.is_empty() || labels.contains(label), "no label {label}: {text}");
         }
     }
 }
 
 #[test]
-fn every_alert_is_explained_and_tested() {
+fn every_alert_is_fired_by_a_test_and_all_that_it_reads_is_there_on_a_fresh_deployment() {
     let alerts: BTreeSet<_> =
         ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
-    let (_, explained) = CATALOGUE.split_once("## What to alert on").unwrap();
-    let explained =
-        explained.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
-    assert_eq!(explained.map(|(name, _)| name).collect::<BTreeSet<_>>(), alerts);
     let fired = ALERT_TESTS.iter().flat_map(|tests| tests.split("alertname=\"").skip(1));
     let fired = fired.map(|rest| rest.split_once('"').unwrap().0);
     assert_eq!(fired.collect::<BTreeSet<_>>(), alerts);
+    let names = |text| selectors(text).into_iter().map(|(name, _)| name);
+    let tests = ALERT_TESTS.iter().flat_map(|tests| tests.split("  - name: "));
+    let fresh = tests.filter(|test| test.starts_with("a fresh deployment"));
+    let there: BTreeSet<_> = fresh.flat_map(names).collect();
+    let missing: BTreeSet<_> = names(ALERTS).filter(|name| !there.contains(name)).collect();
+    assert!(missing.is_empty(), "no fresh deployment of the tests has {missing:?}");
 }
