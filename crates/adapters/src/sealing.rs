@@ -26,7 +26,8 @@ const NONCE_BYTES: usize = 12;
 
 /// The keys that tokens are sealed under: the first seals, all open.
 ///
-/// Read from text: `id:base64(32 bytes)`, comma-separated; an id is 1 to 32 of `a-z`, `0-9`, `_` and `-`.
+/// Read from text: `id:base64(32 bytes)`, comma-separated; an id is 1 to
+/// [`MAX_ID_LENGTH`](Self::MAX_ID_LENGTH) of `a-z`, `0-9`, `_` and `-`.
 /// `Debug` shows the ids only.
 pub struct KeyRing {
     first: SealingKey,
@@ -45,7 +46,10 @@ pub enum InvalidKeyRing {
     #[error("key {0} is not of the form id:base64")]
     NoId(usize),
     /// An item's id is empty, too long or has other characters.
-    #[error("the id of key {0} is not 1 to 32 of a-z, 0-9, '_' and '-'")]
+    #[error(
+        "the id of key {0} is not 1 to {length} of a-z, 0-9, '_' and '-'",
+        length = KeyRing::MAX_ID_LENGTH
+    )]
     Id(usize),
     /// The text behind the colon is not base64 of 32 bytes.
     #[error("key {0} is not base64 of exactly {bytes} bytes", bytes = KEY_BYTES)]
@@ -56,6 +60,9 @@ pub enum InvalidKeyRing {
 }
 
 impl KeyRing {
+    /// Maximum number of characters of a key's id.
+    pub const MAX_ID_LENGTH: usize = 32;
+
     /// The ids of all keys.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
@@ -129,7 +136,7 @@ impl SealingKey {
 fn is_key_id(id: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    (1..=32).contains(&id.len()) && id.bytes().all(allowed)
+    (1..=KeyRing::MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(allowed)
 }
 
 impl fmt::Debug for KeyRing {

@@ -10,16 +10,19 @@ use crate::{AccountId, CallerName, InstagramAccount, Owner, ProfessionalAccountI
 
 /// Purpose for which a caller wants a token, in its own words.
 ///
-/// At most 128 characters, none of them a control character. May be empty.
+/// At most [`MAX_LENGTH`](Self::MAX_LENGTH) characters, none of them a control character. May be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purpose(String);
 
 /// The text is too long or holds control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a purpose is at most 128 characters, without control characters")]
+#[error("a purpose is at most {} characters, without control characters", Purpose::MAX_LENGTH)]
 pub struct InvalidPurpose;
 
 impl Purpose {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 128;
+
     /// The text, as the caller sent it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -31,21 +34,26 @@ impl FromStr for Purpose {
     type Err = InvalidPurpose;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        let valid = raw.chars().count() <= 128 && !raw.chars().any(char::is_control);
+        let valid = raw.chars().count() <= Self::MAX_LENGTH && !raw.chars().any(char::is_control);
         if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidPurpose) }
     }
 }
 
-/// The id under which a call is logged and audited: 1 to 128 printable ASCII characters.
+/// The id under which a call is logged and audited.
+///
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(String);
 
 /// The text is empty, too long, or not printable ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a request id is 1 to 128 printable ASCII characters")]
+#[error("a request id is 1 to {} printable ASCII characters", RequestId::MAX_LENGTH)]
 pub struct InvalidRequestId;
 
 impl RequestId {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 128;
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -58,7 +66,7 @@ impl FromStr for RequestId {
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let printable = raw.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        let valid = printable && (1..=128).contains(&raw.len());
+        let valid = printable && (1..=Self::MAX_LENGTH).contains(&raw.len());
         if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidRequestId) }
     }
 }

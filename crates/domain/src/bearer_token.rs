@@ -8,16 +8,19 @@ use crate::BearerHash;
 
 /// A caller's bearer token. `Debug` hides it. Its [`hash`](Self::hash) is enough to find its caller.
 ///
-/// 1 to 4,096 visible ASCII characters.
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) visible ASCII characters.
 #[derive(Clone, Debug)]
 pub struct BearerToken(SecretString);
 
 /// The text cannot be a bearer token; it is not repeated here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a bearer token is 1 to 4096 visible ASCII characters")]
+#[error("a bearer token is 1 to {} visible ASCII characters", BearerToken::MAX_LENGTH)]
 pub struct InvalidBearerToken;
 
 impl BearerToken {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 4096;
+
     /// Hash of the token, by which callers are found.
     #[must_use]
     pub fn hash(&self) -> BearerHash {
@@ -36,7 +39,7 @@ impl FromStr for BearerToken {
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let visible = raw.bytes().all(|byte| byte.is_ascii_graphic());
-        let valid = visible && (1..=4096).contains(&raw.len());
+        let valid = visible && (1..=Self::MAX_LENGTH).contains(&raw.len());
         if valid { Ok(Self(SecretString::from(raw))) } else { Err(InvalidBearerToken) }
     }
 }

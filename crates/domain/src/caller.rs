@@ -8,16 +8,22 @@ use crate::OwnerScope;
 
 /// The name of a caller: under mutual TLS one of its certificate's names, so a DNS name or a URI.
 ///
-/// 1 to 255 printable ASCII characters without blanks.
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) printable ASCII characters without blanks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallerName(String);
 
 /// The text is empty, too long, or not printable ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a caller's name is 1 to 255 printable ASCII characters without blanks")]
+#[error(
+    "a caller's name is 1 to {} printable ASCII characters without blanks",
+    CallerName::MAX_LENGTH
+)]
 pub struct InvalidCallerName;
 
 impl CallerName {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 255;
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -29,8 +35,8 @@ impl FromStr for CallerName {
     type Err = InvalidCallerName;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        let valid =
-            (1..=255).contains(&raw.len()) && raw.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid = (1..=Self::MAX_LENGTH).contains(&raw.len())
+            && raw.bytes().all(|byte| byte.is_ascii_graphic());
         if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidCallerName) }
     }
 }

@@ -8,16 +8,22 @@ use crate::CodeHash;
 
 /// An authorization code without the `#_` that Instagram appends.
 ///
-/// 1 to 2,048 visible ASCII characters. `Debug` hides it.
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) visible ASCII characters. `Debug` hides it.
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode(SecretString);
 
 /// The text cannot be an authorization code; it is not repeated here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a code is 1 to 2048 printable ASCII characters without blanks")]
+#[error(
+    "a code is 1 to {} printable ASCII characters without blanks",
+    AuthorizationCode::MAX_LENGTH
+)]
 pub struct InvalidAuthorizationCode;
 
 impl AuthorizationCode {
+    /// Maximum number of characters, with the `#_`.
+    pub const MAX_LENGTH: usize = 2048;
+
     /// The code itself, for the one request that redeems it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -37,7 +43,7 @@ impl FromStr for AuthorizationCode {
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let code = raw.strip_suffix("#_").or_else(|| raw.strip_suffix("%23_")).unwrap_or(raw);
         let visible = code.bytes().all(|byte| byte.is_ascii_graphic());
-        let valid = visible && !code.is_empty() && raw.len() <= 2048;
+        let valid = visible && !code.is_empty() && raw.len() <= Self::MAX_LENGTH;
         if valid { Ok(Self(SecretString::from(code))) } else { Err(InvalidAuthorizationCode) }
     }
 }

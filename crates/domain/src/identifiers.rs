@@ -46,16 +46,19 @@ impl fmt::Display for AccountId {
 
 /// The *Instagram* app id of the one Meta app that a deployment serves. Not the Facebook app id.
 ///
-/// ASCII digits, at most 20 (our ceiling; Instagram names none).
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) ASCII digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AppId(String);
 
 /// The text is not an app id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an Instagram app id is 1 to 20 digits")]
+#[error("an Instagram app id is 1 to {} digits", AppId::MAX_LENGTH)]
 pub struct InvalidAppId;
 
 impl AppId {
+    /// Maximum number of digits. Ours; Instagram names none.
+    pub const MAX_LENGTH: usize = 20;
+
     /// The digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -68,7 +71,7 @@ impl FromStr for AppId {
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let digits = raw.bytes().all(|byte| byte.is_ascii_digit());
-        let valid = digits && (1..=20).contains(&raw.len());
+        let valid = digits && (1..=Self::MAX_LENGTH).contains(&raw.len());
         if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidAppId) }
     }
 }

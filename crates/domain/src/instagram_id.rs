@@ -5,14 +5,13 @@ use std::str::FromStr;
 
 /// The text is not an Instagram id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an Instagram id is 1 to 20 digits")]
+#[error("an Instagram id is 1 to {} digits", InstagramId::MAX_LENGTH)]
 pub struct InvalidInstagramId;
 
 /// A professional account's id: `user_id` of `/me`, the `entry.id` of webhooks. Never the app-scoped
 /// `id`.
 ///
-/// ASCII digits, at most 20 (our ceiling; Instagram names none), kept as text: the values exceed what a
-/// double can hold.
+/// 1 to [`InstagramId::MAX_LENGTH`] ASCII digits, kept as text: the values exceed what a double can hold.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProfessionalAccountId(String);
 
@@ -26,9 +25,14 @@ pub struct AppScopedUserId(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstagramId(String);
 
+impl InstagramId {
+    /// Maximum number of digits of an id of either kind. Ours; Instagram names none.
+    pub const MAX_LENGTH: usize = 20;
+}
+
 fn digits(raw: &str) -> Result<String, InvalidInstagramId> {
     let digits = raw.bytes().all(|byte| byte.is_ascii_digit());
-    let valid = digits && (1..=20).contains(&raw.len());
+    let valid = digits && (1..=InstagramId::MAX_LENGTH).contains(&raw.len());
     if valid { Ok(raw.to_owned()) } else { Err(InvalidInstagramId) }
 }
 

@@ -12,16 +12,19 @@ use crate::{
 
 /// The `state` of an authorization URL: single use and unguessable, so a secret.
 ///
-/// 1 to 128 visible ASCII characters. `Debug` hides it.
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) visible ASCII characters. `Debug` hides it.
 #[derive(Clone, Debug)]
 pub struct StateToken(SecretString);
 
 /// The text cannot be a state; it is not repeated here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a state is 1 to 128 printable ASCII characters without blanks")]
+#[error("a state is 1 to {} printable ASCII characters without blanks", StateToken::MAX_LENGTH)]
 pub struct InvalidStateToken;
 
 impl StateToken {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 128;
+
     /// The state itself, for the authorization URL and the answer to the caller.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -41,23 +44,29 @@ impl FromStr for StateToken {
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let state = raw.strip_suffix("#_").unwrap_or(raw);
         let visible = state.bytes().all(|byte| byte.is_ascii_graphic());
-        let valid = visible && (1..=128).contains(&state.len());
+        let valid = visible && (1..=Self::MAX_LENGTH).contains(&state.len());
         if valid { Ok(Self(SecretString::from(state))) } else { Err(InvalidStateToken) }
     }
 }
 
 /// An opaque text that ties a link to the browser session that began it; empty when the caller uses none.
 ///
-/// At most 256 bytes, no control characters. `Debug` hides it.
+/// At most [`MAX_LENGTH`](Self::MAX_LENGTH) bytes, no control characters. `Debug` hides it.
 #[derive(Clone, Debug, Default)]
 pub struct SessionBinding(SecretString);
 
 /// The text is too long or holds control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a session binding is at most 256 bytes, without control characters")]
+#[error(
+    "a session binding is at most {} bytes, without control characters",
+    SessionBinding::MAX_LENGTH
+)]
 pub struct InvalidSessionBinding;
 
 impl SessionBinding {
+    /// Maximum number of bytes.
+    pub const MAX_LENGTH: usize = 256;
+
     /// Hash of the binding, its only form in the store.
     #[must_use]
     pub fn hash(&self) -> SessionBindingHash {
@@ -69,7 +78,7 @@ impl FromStr for SessionBinding {
     type Err = InvalidSessionBinding;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        let valid = raw.len() <= 256 && !raw.chars().any(char::is_control);
+        let valid = raw.len() <= Self::MAX_LENGTH && !raw.chars().any(char::is_control);
         if valid { Ok(Self(SecretString::from(raw))) } else { Err(InvalidSessionBinding) }
     }
 }

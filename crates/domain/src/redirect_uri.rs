@@ -5,7 +5,7 @@ use std::str::FromStr;
 use url::{Host, Url};
 
 /// A redirect URI: absolute, https (or http to a loopback host), without fragment and user info, at most
-/// 2,048 bytes.
+/// [`MAX_LENGTH`](Self::MAX_LENGTH) bytes.
 ///
 /// Kept to the letter, never normalised: Instagram compares it character by character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,12 +14,16 @@ pub struct RedirectUri(String);
 /// The text is not a usable redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a redirect URI is an absolute https URI (or http to a loopback host) of at most 2048 bytes, \
-     without fragment, such as https://example.com/instagram/callback"
+    "a redirect URI is an absolute https URI (or http to a loopback host) of at most {} bytes, \
+     without fragment, such as https://example.com/instagram/callback",
+    RedirectUri::MAX_LENGTH
 )]
 pub struct InvalidRedirectUri;
 
 impl RedirectUri {
+    /// Maximum number of bytes.
+    pub const MAX_LENGTH: usize = 2048;
+
     /// The text, exactly as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -31,7 +35,8 @@ impl FromStr for RedirectUri {
     type Err = InvalidRedirectUri;
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        let plain = raw.len() <= 2048 && raw.bytes().all(|byte| byte.is_ascii_graphic());
+        let plain =
+            raw.len() <= Self::MAX_LENGTH && raw.bytes().all(|byte| byte.is_ascii_graphic());
         let url = Url::parse(raw).ok().filter(|_| plain).ok_or(InvalidRedirectUri)?;
         let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
         let bare =

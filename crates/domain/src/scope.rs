@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of one permission, such as `instagram_business_basic`: 1 to 64 of `a-z` and `_`.
+/// The name of one permission, such as `instagram_business_basic`.
+///
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) of `a-z` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(String);
 
@@ -22,10 +24,13 @@ const RENAMED: [(&str, &str); 5] = [
 
 /// The text is not the name of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is 1 to 64 of a-z and '_'")]
+#[error("a scope is 1 to {} of a-z and '_'", Scope::MAX_LENGTH)]
 pub struct InvalidScope;
 
 impl Scope {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 64;
+
     /// The one permission that every link needs: it carries login, profile and renewal.
     ///
     /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
@@ -61,7 +66,7 @@ impl FromStr for Scope {
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-        let valid = (1..=64).contains(&raw.len()) && raw.bytes().all(allowed);
+        let valid = (1..=Self::MAX_LENGTH).contains(&raw.len()) && raw.bytes().all(allowed);
         if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidScope) }
     }
 }
@@ -72,25 +77,29 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Permissions that a person is asked to grant: 1 to 20, [`Scope::basic`] always among them.
+/// Permissions that a person is asked to grant: 1 to [`MAX_SCOPES`](Self::MAX_SCOPES), [`Scope::basic`] always among
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestedScopes(BTreeSet<Scope>);
 
-/// More than 20 different permissions.
+/// More than [`RequestedScopes::MAX_SCOPES`] different permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("at most 20 scopes can be asked for")]
+#[error("at most {} scopes can be asked for", RequestedScopes::MAX_SCOPES)]
 pub struct TooManyScopes;
 
 impl RequestedScopes {
+    /// Maximum number of different permissions.
+    pub const MAX_SCOPES: usize = 20;
+
     /// The given permissions and [`Scope::basic`].
     ///
     /// # Errors
     ///
-    /// [`TooManyScopes`] when that makes more than 20.
+    /// [`TooManyScopes`] when that makes more than [`MAX_SCOPES`](Self::MAX_SCOPES).
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, TooManyScopes> {
         let mut all: BTreeSet<_> = scopes.into_iter().collect();
         all.insert(Scope::basic());
-        if all.len() <= 20 { Ok(Self(all)) } else { Err(TooManyScopes) }
+        if all.len() <= Self::MAX_SCOPES { Ok(Self(all)) } else { Err(TooManyScopes) }
     }
 
     /// Default permissions where the caller names none: reading and publishing.

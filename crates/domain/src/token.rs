@@ -6,16 +6,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// A token's text. `Debug` hides it; [`expose`](Self::expose) is the only way to it.
 ///
-/// 1 to 4,096 visible ASCII characters (our ceiling; Instagram calls tokens opaque and names no length).
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) visible ASCII characters.
 #[derive(Clone, Debug)]
 pub struct TokenText(SecretString);
 
 /// The text cannot be a token; it is not repeated here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token is 1 to 4096 visible ASCII characters")]
+#[error("a token is 1 to {} visible ASCII characters", TokenText::MAX_LENGTH)]
 pub struct InvalidToken;
 
 impl TokenText {
+    /// Maximum number of characters. Ours; Instagram calls tokens opaque and names no length.
+    pub const MAX_LENGTH: usize = 4096;
+
     /// The token itself. Never log, format or store it in the clear.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -34,7 +37,7 @@ impl FromStr for TokenText {
 
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let visible = raw.bytes().all(|byte| byte.is_ascii_graphic());
-        let valid = visible && (1..=4096).contains(&raw.len());
+        let valid = visible && (1..=Self::MAX_LENGTH).contains(&raw.len());
         if valid { Ok(Self(SecretString::from(raw))) } else { Err(InvalidToken) }
     }
 }

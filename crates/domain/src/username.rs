@@ -5,16 +5,20 @@ use std::str::FromStr;
 
 /// A username: lower case, without the leading `@`. Not an identity, since people rename.
 ///
-/// 1 to 30 of `a-z`, `0-9`, `.` and `_`. Parsing drops one leading `@` and lowers the case.
+/// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) of `a-z`, `0-9`, `.` and `_`. Parsing drops one leading `@` and lowers the
+/// case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Username(String);
 
 /// The text cannot be an Instagram username.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a username is 1 to 30 of a-z, 0-9, '.' and '_'")]
+#[error("a username is 1 to {} of a-z, 0-9, '.' and '_'", Username::MAX_LENGTH)]
 pub struct InvalidUsername;
 
 impl Username {
+    /// Maximum number of characters.
+    pub const MAX_LENGTH: usize = 30;
+
     /// The text, in lower case and without `@`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -28,7 +32,7 @@ impl FromStr for Username {
     fn from_str(raw: &str) -> Result<Self, Self::Err> {
         let handle = raw.strip_prefix('@').unwrap_or(raw).to_ascii_lowercase();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'_';
-        let valid = (1..=30).contains(&handle.len()) && handle.bytes().all(allowed);
+        let valid = (1..=Self::MAX_LENGTH).contains(&handle.len()) && handle.bytes().all(allowed);
         if valid { Ok(Self(handle)) } else { Err(InvalidUsername) }
     }
 }

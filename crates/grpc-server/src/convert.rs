@@ -17,3 +17,9 @@ pub(crate) use listing::{list, listed_accounts};
 pub(crate) use page_token::Listing;
 pub(crate) use requests::{begin_link, begun_link, get, refresh, refreshed_account, unlink};
 pub(crate) use tokens::{fetch_access_token, fetched_access_token};
+
+/// Default maximum size of a message for clients, in bytes.
+///
+/// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
+#[cfg(test)]
+const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;

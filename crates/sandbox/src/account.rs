@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Maximum number of characters of a username.
+const MAX_USERNAME_LENGTH: usize = 30;
+
+/// Maximum number of characters of an account type.
+const MAX_TYPE_LENGTH: usize = 32;
+
+/// Maximum number of bytes of a name or of a picture's URL.
+const MAX_TEXT_BYTES: usize = 2048;
+
 /// An account, in the form in which the control interface shows it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Account {
@@ -62,8 +71,11 @@ impl NewAccount {
     /// Tells the first member that is malformed.
     pub(crate) fn check(&self) -> Result<(), String> {
         let name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_');
-        if !(1..=30).contains(&self.username.len()) || !self.username.bytes().all(name_byte) {
-            return Err("`username` is 1 to 30 of letters, digits, `.` and `_`".to_owned());
+        let fits = (1..=MAX_USERNAME_LENGTH).contains(&self.username.len());
+        if !fits || !self.username.bytes().all(name_byte) {
+            return Err(format!(
+                "`username` is 1 to {MAX_USERNAME_LENGTH} of letters, digits, `.` and `_`"
+            ));
         }
         for (field, id) in [("user_id", &self.user_id), ("id", &self.id)] {
             let fits =
@@ -73,14 +85,15 @@ impl NewAccount {
             }
         }
         let type_byte = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-        if !(1..=32).contains(&self.kind.len()) || !self.kind.bytes().all(type_byte) {
-            return Err("`account_type` is 1 to 32 of letters and `_`".to_owned());
+        let fits = (1..=MAX_TYPE_LENGTH).contains(&self.kind.len());
+        if !fits || !self.kind.bytes().all(type_byte) {
+            return Err(format!("`account_type` is 1 to {MAX_TYPE_LENGTH} of letters and `_`"));
         }
         for (field, text) in
             [("name", &self.name), ("profile_picture_url", &self.profile_picture_url)]
         {
-            if text.as_ref().is_some_and(|text| text.len() > 2_048) {
-                return Err(format!("`{field}` is 2048 bytes at most"));
+            if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT_BYTES) {
+                return Err(format!("`{field}` is {MAX_TEXT_BYTES} bytes at most"));
             }
         }
         Ok(())

@@ -5,6 +5,12 @@ use std::ffi::OsString;
 use clap::Parser;
 use thiserror::Error;
 
+/// Maximum number of digits of an app id.
+const MAX_APP_ID_LENGTH: usize = 32;
+
+/// Maximum number of characters of an app secret.
+const MAX_APP_SECRET_LENGTH: usize = 128;
+
 const LISTEN: &str = "127.0.0.1:8090";
 /// Text that stands for a seed where none is given.
 const NO_SEED: &str = "always the same ids, other codes and tokens at each start";
@@ -60,7 +66,7 @@ pub struct Settings {
 #[error("{variable} {problem}, for example {example}")]
 pub struct InvalidSetting {
     variable: &'static str,
-    problem: &'static str,
+    problem: String,
     example: String,
 }
 
@@ -100,11 +106,13 @@ impl Settings {
     fn check(&self) -> Result<(), InvalidSetting> {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !(1..=32).contains(&self.app_id.len()) || !digits(&self.app_id) {
-            return Err(invalid("SANDBOX_APP_ID", "is not 1 to 32 digits", APP_ID));
+        if !(1..=MAX_APP_ID_LENGTH).contains(&self.app_id.len()) || !digits(&self.app_id) {
+            let problem = format!("is not 1 to {MAX_APP_ID_LENGTH} digits");
+            return Err(invalid("SANDBOX_APP_ID", problem, APP_ID));
         }
-        if !(1..=128).contains(&self.app_secret.len()) || !graphic(&self.app_secret) {
-            let problem = "is not 1 to 128 visible ASCII characters";
+        let fits = (1..=MAX_APP_SECRET_LENGTH).contains(&self.app_secret.len());
+        if !fits || !graphic(&self.app_secret) {
+            let problem = format!("is not 1 to {MAX_APP_SECRET_LENGTH} visible ASCII characters");
             return Err(invalid("SANDBOX_APP_SECRET", problem, APP_SECRET));
         }
         if self.grpc_address.is_empty() || !graphic(&self.grpc_address) {
@@ -114,8 +122,8 @@ impl Settings {
     }
 }
 
-fn invalid(variable: &'static str, problem: &'static str, example: &str) -> InvalidSetting {
-    InvalidSetting { variable, problem, example: format!("{variable}={example}") }
+fn invalid(variable: &'static str, problem: impl Into<String>, example: &str) -> InvalidSetting {
+    InvalidSetting { variable, problem: problem.into(), example: format!("{variable}={example}") }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The request and response of `BatchGet`.
 
 use ig_application::FoundAccounts;
-use ig_domain::Owner;
 use ig_domain::ports::BatchKey;
+use ig_domain::{InstagramId, Owner};
 use ig_proto::v1;
 
 use super::account;
@@ -46,16 +46,17 @@ pub(crate) fn batch_get(
     let mut fields = Fields::default();
     let mut keys = Vec::new();
     let wrong_number = match instagram_ids.len() + account_ids.len() {
-        0 => Some("a key is required, in instagram_ids or in account_ids"),
+        0 => Some("a key is required, in instagram_ids or in account_ids".to_owned()),
         1..=MAX_KEYS => None,
-        _ => Some("at most 100 keys, instagram_ids and account_ids together"),
+        _ => Some(format!("at most {MAX_KEYS} keys, instagram_ids and account_ids together")),
     };
     if let Some(description) = wrong_number {
-        fields.refuse("instagram_ids", description);
-        fields.refuse("account_ids", description);
+        fields.refuse("instagram_ids", &description);
+        fields.refuse("account_ids", &description);
     } else {
+        let wrong_id = format!("not 1 to {} digits", InstagramId::MAX_LENGTH);
         take(&mut fields, &mut keys, "instagram_ids", instagram_ids, |raw| {
-            raw.parse().map(BatchKey::Instagram).map_err(|_| "not 1 to 20 digits")
+            raw.parse().map(BatchKey::Instagram).map_err(|_| wrong_id.as_str())
         });
         take(&mut fields, &mut keys, "account_ids", account_ids, |raw| {
             raw.parse().map(BatchKey::Id).map_err(|_| "not a UUID")
@@ -67,12 +68,12 @@ pub(crate) fn batch_get(
 
 /// Takes the keys of one list, and names every bad one. The words are short, since a hundred of them must fit
 /// where clients take 8 KiB.
-fn take(
+fn take<'a>(
     fields: &mut Fields,
     keys: &mut Vec<(BatchKey, String)>,
     field: &str,
     raw: &[String],
-    parse: impl Fn(&str) -> Result<BatchKey, &'static str>,
+    parse: impl Fn(&str) -> Result<BatchKey, &'a str>,
 ) {
     for (index, raw) in raw.iter().enumerate() {
         match parse(raw) {

@@ -107,9 +107,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    /// Default maximum size of a message for clients, in bytes.
-    const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+    use crate::convert::DEFAULT_MAX_MESSAGE_BYTES;
 
     #[rstest]
     #[case::unset(0, 50)]

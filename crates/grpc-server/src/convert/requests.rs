@@ -2,15 +2,12 @@
 
 use ig_application::{BeginLinkCommand, BegunLink, RefreshedAccount, TokenOutcome};
 use ig_domain::ports::AccountKey;
-use ig_domain::{AccountId, Owner, RequestedScopes, Scope};
+use ig_domain::{AccountId, Owner, RequestedScopes, Scope, TooManyScopes};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
 
 use super::fields::{Fields, InvalidRequest, Refused};
 use super::{account, timestamp};
-
-/// Maximum number of scopes in a request.
-const MAX_SCOPES: usize = 20;
 
 /// Command in a `BeginLinkRequest`.
 pub(crate) fn begin_link(
@@ -39,8 +36,8 @@ fn scopes(fields: &mut Fields, raw: &[String]) -> Result<Option<RequestedScopes>
     if raw.is_empty() {
         return Ok(None);
     }
-    if raw.len() > MAX_SCOPES {
-        return Err(fields.refuse("scopes", "at most 20 scopes can be asked for"));
+    if raw.len() > RequestedScopes::MAX_SCOPES {
+        return Err(fields.refuse("scopes", &TooManyScopes.to_string()));
     }
     let parsed = raw.iter().enumerate();
     let parsed = parsed.map(|(index, raw)| scope(fields, &format!("scopes[{index}]"), raw));

@@ -116,7 +116,7 @@ fn flags_of(setting: &Setting) -> impl Iterator<Item = String> {
 }
 
 fn arguments(Asked { setting, required }: Asked) -> impl Iterator<Item = Arg> {
-    let Setting { name, value_name, meaning, example, .. } = setting;
+    let Setting { name, value_name, meaning, example, span_limits, .. } = setting;
     let default = match setting.default {
         Default::Required if required => " [required]".to_owned(),
         Default::Required => String::new(),
@@ -126,7 +126,8 @@ fn arguments(Asked { setting, required }: Asked) -> impl Iterator<Item = Arg> {
         Default::Value(default) if default == *example => String::new(),
         _ => format!(" [example: {example}]"),
     };
-    let help = format!("{meaning}\n[variable: {name}]{default}{example}");
+    let limits = span_limits.map(|(min, max)| format!(", {min} to {max}")).unwrap_or_default();
+    let help = format!("{meaning}{limits}\n[variable: {name}]{default}{example}");
     let value = argument(setting, setting.flag(), value_name, help);
     let file = setting.secret.then(|| {
         let help = format!("A file that holds it instead [variable: {}]", setting.file_name());

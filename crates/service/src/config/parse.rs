@@ -10,29 +10,29 @@ use ig_domain::{AppId, RedirectUri};
 use secrecy::SecretString;
 
 use super::LogFormat;
-
-const A_YEAR: Duration = Duration::from_hours(365 * 24);
-const AN_HOUR: Duration = Duration::from_hours(1);
+use super::setting::Setting;
 
 /// Maximum length of an app secret; a guess of ours, as Meta tells no length.
 const MAX_SECRET_LENGTH: usize = 256;
 
 /// Number of hexadecimal digits of Meta's app secrets, as far as anybody has seen; nothing says so.
-const APP_SECRET_DIGITS: usize = 32;
+pub(super) const APP_SECRET_DIGITS: usize = 32;
 
-pub(super) fn app_id(raw: &str) -> Result<AppId, &'static str> {
-    raw.parse().map_err(|_| "is not 1 to 20 digits")
+pub(super) fn app_id(raw: &str) -> Result<AppId, String> {
+    raw.parse().map_err(|_| format!("is not 1 to {} digits", AppId::MAX_LENGTH))
 }
 
 /// The first of the listed secrets; the others are for signatures only, but must be well-formed too.
-pub(super) fn app_secret(raw: &str) -> Result<SecretString, &'static str> {
+pub(super) fn app_secret(raw: &str) -> Result<SecretString, String> {
     let mut secrets = raw.split(',').map(str::trim);
     let graphic = |secret: &str| secret.bytes().all(|byte| byte.is_ascii_graphic());
     if secrets.clone().any(str::is_empty) {
-        return Err("has an empty item");
+        return Err("has an empty item".to_owned());
     }
     if !secrets.clone().all(|secret| secret.len() <= MAX_SECRET_LENGTH && graphic(secret)) {
-        return Err("has an item that is not up to 256 visible ASCII characters");
+        return Err(format!(
+            "has an item that is not up to {MAX_SECRET_LENGTH} visible ASCII characters"
+        ));
     }
     Ok(secrets.next().unwrap_or_default().into())
 }
@@ -73,17 +73,13 @@ pub(super) fn redirect_uris(raw: &str) -> Result<Vec<RedirectUri>, String> {
     (1..).zip(raw.split(',')).map(uri).collect()
 }
 
-pub(super) fn state_ttl(raw: &str) -> Result<Duration, &'static str> {
-    duration(raw, A_YEAR).ok_or("is not a span of 1s to 365d")
-}
-
-pub(super) fn shutdown_timeout(raw: &str) -> Result<Duration, &'static str> {
-    duration(raw, AN_HOUR).ok_or("is not a span of 1s to 1h")
-}
-
-fn duration(raw: &str, longest: Duration) -> Option<Duration> {
-    let span = humantime::parse_duration(raw).ok()?;
-    (Duration::from_secs(1)..=longest).contains(&span).then_some(span)
+/// A span of time between the limits of `setting`.
+pub(super) fn span(raw: &str, setting: &Setting) -> Result<Duration, String> {
+    let (min, max) = setting.span_limits.unwrap_or_default();
+    let parse = |text| humantime::parse_duration(text).ok();
+    parse(raw)
+        .filter(|span| (parse(min)..=parse(max)).contains(&Some(*span)))
+        .ok_or_else(|| format!("is not a span of {min} to {max}"))
 }
 
 pub(super) fn boolean(raw: &str) -> Result<bool, &'static str> {

@@ -57,8 +57,10 @@ impl Config for ServeConfig {
         let tls = tls::files(reader);
         let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
         let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
-        let state_ttl = reader.value(&setting::STATE_TTL, parse::state_ttl);
-        let shutdown_timeout = reader.value(&setting::SHUTDOWN_TIMEOUT, parse::shutdown_timeout);
+        let state_ttl =
+            reader.value(&setting::STATE_TTL, |raw| parse::span(raw, &setting::STATE_TTL));
+        let shutdown_timeout = reader
+            .value(&setting::SHUTDOWN_TIMEOUT, |raw| parse::span(raw, &setting::SHUTDOWN_TIMEOUT));
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
         let config = Self {
             instagram: instagram?,
@@ -143,12 +145,13 @@ fn app_secret(reader: &mut Reader<'_>) -> Option<SecretString> {
     let secret = reader.value(&setting::APP_SECRET, |raw| {
         let secret = parse::app_secret(raw)?;
         unusual = parse::unusual_app_secret(raw);
-        Ok::<_, &str>(secret)
+        Ok::<_, String>(secret)
     });
     if let Some(position) = unusual {
         let text = format_args!(
-            "has an item {position} that is not 32 hexadecimal digits, as Instagram's app secrets are: \
-             check that it was copied whole"
+            "has an item {position} that is not {} hexadecimal digits, as Instagram's app secrets are: \
+             check that it was copied whole",
+            parse::APP_SECRET_DIGITS
         );
         reader.warn(&setting::APP_SECRET, text);
     }

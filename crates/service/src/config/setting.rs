@@ -175,9 +175,10 @@ settings! {
         SHUTDOWN_TIMEOUT = Setting::defaulting(
             "SHUTDOWN_TIMEOUT",
             "DURATION",
-            "The maximum time that a stop waits for work under way, 1s to 1h",
+            "The maximum time that a stop waits for work under way",
             "30s",
-        );
+        )
+        .between("1s", "1h");
     }
 
     "Linking" {
@@ -192,9 +193,10 @@ settings! {
         STATE_TTL = Setting::defaulting(
             "STATE_TTL",
             "DURATION",
-            "The time that a person may take to consent, 1s to 365d",
+            "The time that a person may take to consent",
             "15m",
-        );
+        )
+        .between("1s", "365d");
     }
 
     "Probes, numbers and logs" {

@@ -323,8 +323,8 @@ proptest! {
 
     #[test]
     fn a_span_of_any_length_is_kept_or_refused(seconds in any::<u64>()) {
-        let read = parse::state_ttl(&format!("{seconds}s"));
+        let read = parse::span(&format!("{seconds}s"), &setting::STATE_TTL);
         let fits = (1..=365 * 24 * 60 * 60).contains(&seconds);
-        prop_assert_eq!(read, if fits { Ok(Duration::from_secs(seconds)) } else { Err("is not a span of 1s to 365d") });
+        prop_assert_eq!(read, if fits { Ok(Duration::from_secs(seconds)) } else { Err("is not a span of 1s to 365d".to_owned()) });
     }
 }

@@ -8,12 +8,8 @@ use rstest::rstest;
 use tonic::Status;
 
 use super::*;
+use crate::convert::DEFAULT_MAX_MESSAGE_BYTES;
 use crate::status::ToStatus as _;
-
-/// Default maximum size of a message for clients, in bytes.
-///
-/// Source: <https://pkg.go.dev/google.golang.org/grpc#MaxCallRecvMsgSize>.
-const DEFAULT_MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Default maximum size of metadata for clients, in bytes.
 ///

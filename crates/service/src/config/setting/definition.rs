@@ -13,6 +13,8 @@ pub(crate) struct Setting {
     pub(in crate::config) default: Default,
     /// A value that would do.
     pub(in crate::config) example: &'static str,
+    /// Minimum and maximum of a span of time, as people write them; `None` for any other value.
+    pub(in crate::config) span_limits: Option<(&'static str, &'static str)>,
     /// Whether its value must not be shown. Such a setting may also be given as a file.
     pub(in crate::config) secret: bool,
     /// Meaning of an empty value.
@@ -81,12 +83,26 @@ impl Setting {
         meaning: &'static str,
         default: Default,
     ) -> Self {
-        let (empty, group) = (Empty::NotGiven, "");
-        Self { name, value_name, meaning, default, example: "", secret: false, empty, group }
+        Self {
+            name,
+            value_name,
+            meaning,
+            default,
+            example: "",
+            span_limits: None,
+            secret: false,
+            empty: Empty::NotGiven,
+            group: "",
+        }
     }
 
     pub(super) const fn example(self, example: &'static str) -> Self {
         Self { example, ..self }
+    }
+
+    /// The span of time is `min` to `max`.
+    pub(super) const fn between(self, min: &'static str, max: &'static str) -> Self {
+        Self { span_limits: Some((min, max)), ..self }
     }
 
     pub(super) const fn secret(self) -> Self {
