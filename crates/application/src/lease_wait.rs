@@ -14,7 +14,7 @@ const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time that a run of work waits for a lease, with all that it does meanwhile. Ours: four times the wait for a
 /// dead holder, and as long as a holder whose store comes and goes may work. Real time, whatever the clocks of business
 /// and store say: no work waits for ever, and none keeps its caller's slot for longer.
-const MAX_LEASE_WAIT: Duration = Duration::from_mins(1);
+const MAX_LEASE_WAIT: Duration = MAX_TAKEOVER_TIME.saturating_mul(4);
 
 /// The wait of one run of work for a lease, over all its looks at it.
 pub(crate) struct LeaseWait<'a> {
@@ -46,13 +46,10 @@ impl<'a> LeaseWait<'a> {
 
 #[cfg(test)]
 mod tests {
-    use ig_domain::ports::{ATTEMPT_LEASE, RENEWAL_LEASE};
+    use ig_domain::ports::{ATTEMPT_LEASE, RENEWAL_LEASE, STORE_CALL_TIMEOUT};
     use ig_test_support::FakeTimer;
 
     use super::*;
-
-    /// Maximum time of any call to the store.
-    const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
     #[tokio::test]
     async fn a_wait_ends_after_a_minute() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{StoreError, StoreProbe};
+use ig_domain::ports::{STORE_CALL_TIMEOUT, StoreError, StoreProbe};
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -25,15 +25,11 @@ use super::sqlite::SqliteFile;
 use super::store_meter::Operation;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
-/// Maximum time of a call to the store, from its first wait for a connection or for a turn to write. A bulk read waits
-/// for its turn before that. The diagnosis of a missing connection may take half a second more.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`CALL_TIMEOUT`], so that the call ends
-/// with the true reason.
+/// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`STORE_CALL_TIMEOUT`], so that the
+/// call ends with the true reason.
 const WRITE_TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Maximum wait of a bulk read for its turn, before its [`CALL_TIMEOUT`] begins. Ours.
+/// Maximum wait of a bulk read for its turn, before its [`STORE_CALL_TIMEOUT`] begins. Ours.
 const BULK_READ_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database of accounts, and its connections.
@@ -328,9 +324,9 @@ impl Write<'_> {
 pub(super) async fn bounded<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let done = tokio::time::timeout(CALL_TIMEOUT, work).await;
+    let done = tokio::time::timeout(STORE_CALL_TIMEOUT, work).await;
     done.unwrap_or_else(|_| {
-        let seconds = CALL_TIMEOUT.as_secs();
+        let seconds = STORE_CALL_TIMEOUT.as_secs();
         Err(unavailable(format_args!("no answer within {seconds} seconds")))
     })
 }

@@ -346,17 +346,17 @@ pub(super) async fn is_read_only(on: &DatabaseTransaction) -> Result<bool, DbErr
 
 #[cfg(test)]
 mod tests {
+    use ig_domain::ports::STORE_CALL_TIMEOUT;
     use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
-    use crate::persistence::database::CALL_TIMEOUT;
 
     #[rstest]
     #[case::read(READ)]
     #[case::write(WRITE)]
     fn the_server_ends_what_a_call_has_given_up(#[case] settings: &str) {
-        let seconds = CALL_TIMEOUT.as_secs();
+        let seconds = STORE_CALL_TIMEOUT.as_secs();
         for timeout in ["statement_timeout", "idle_in_transaction_session_timeout"] {
             assert!(
                 settings.contains(&format!("SET LOCAL {timeout} = '{seconds}s'")),

@@ -16,6 +16,10 @@ use crate::{
     LongLivedToken, OwnerScope, PendingLink, Phase, Scope, StateHash, Username,
 };
 
+/// Maximum time of a call to the store, from its first wait for a connection or for a turn to write. A bulk read waits
+/// for its turn before that. The diagnosis of a missing connection may take half a second more.
+pub const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// Maximum time that a lease of this lifetime is believed to have left; by a clock that only goes on, none has that
 /// much. A lease with more comes from a store whose clock was set back: it counts as ended, else nobody could take it
 /// before that clock has caught up. Twice the lifetime, so that a clock that is set right by some seconds takes nobody's
