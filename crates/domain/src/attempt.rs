@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::ports::GraphFacts;
+use crate::ports::{CompletedLink, GraphFacts};
 use crate::{
     AccountId, AppScopedUserId, CodeHash, GrantedScopes, Owner, PendingLink, Presentation,
     RedirectUri, RequestedScopes, Scope, SessionBindingHash, ShortLivedToken, StateHash,
@@ -111,6 +111,18 @@ pub enum LinkOutcome {
     },
     /// The code will never become an account.
     Refused(LinkRefusal),
+}
+
+impl LinkOutcome {
+    /// Outcome of the attempt that `link` ends.
+    #[must_use]
+    pub fn of(link: &CompletedLink) -> Self {
+        Self::Linked {
+            account: link.account.id,
+            created: link.former_revision.is_none(),
+            missing_scopes: link.missing_scopes.clone(),
+        }
+    }
 }
 
 /// Reason for which a code will never become an account.

@@ -112,7 +112,8 @@ impl LinkAttempts for SeaOrmStore {
     ) -> Result<(), StoreError> {
         self.call(Operation::CompleteLink, async {
             let write = self.database.begin_write().await?;
-            let step = self.leased_to_nobody(code, ended_columns(&outcome(link), link.end_time));
+            let step =
+                self.leased_to_nobody(code, ended_columns(&LinkOutcome::of(link), link.end_time));
             self.step(write.on(), holder, step).await?;
             self.store_link(write.on(), link).await?;
             write.commit().await
@@ -211,13 +212,5 @@ impl SeaOrmStore {
 
     pub(super) fn backend(&self) -> sea_orm::DbBackend {
         self.database.backend()
-    }
-}
-
-fn outcome(link: &CompletedLink) -> LinkOutcome {
-    LinkOutcome::Linked {
-        account: link.account.id,
-        created: link.former_revision.is_none(),
-        missing_scopes: link.missing_scopes.clone(),
     }
 }

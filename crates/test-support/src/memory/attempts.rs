@@ -150,12 +150,8 @@ impl LinkAttempts for MemoryStore {
                 (None, None) => return Err(StoreError::Conflict),
             }
             rows.accounts = accounts;
-            let outcome = LinkOutcome::Linked {
-                account: link.account.id,
-                created: link.former_revision.is_none(),
-                missing_scopes: link.missing_scopes.clone(),
-            };
             let row = self.held(rows, code, holder)?;
+            let outcome = LinkOutcome::of(link);
             row.attempt.phase = Phase::Ended { outcome, end_time: link.end_time };
             row.lease = None;
             Ok(())

@@ -40,7 +40,7 @@ impl LinkWork {
             let write =
                 retry(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
             match write.await {
-                Ok(()) => return Ok(outcome(&link)),
+                Ok(()) => return Ok(LinkOutcome::of(&link)),
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
                     return Err(LinkSetback::from_store(error, Phase::Exchanged(grant)));
@@ -122,13 +122,5 @@ impl LinkWork {
             missing_scopes: attempt.scopes.missing_from(&grant.consent.granted_scopes),
             end_time: now,
         }
-    }
-}
-
-fn outcome(link: &CompletedLink) -> LinkOutcome {
-    LinkOutcome::Linked {
-        account: link.account.id,
-        created: link.former_revision.is_none(),
-        missing_scopes: link.missing_scopes.clone(),
     }
 }
