@@ -107,10 +107,7 @@ impl LinkWork {
                 }
             };
             match self.carry_on(&attempt, holder, presented).await {
-                Ok(outcome) => {
-                    self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
-                    return self.answer(outcome).await;
-                }
+                Ok(outcome) => return self.answer(outcome).await,
                 Err(LinkSetback::LeaseLost) => wait.pause().await?,
                 Err(LinkSetback::Failed { phase, error }) => {
                     self.give_back(&attempt, holder, &phase).await?;
@@ -252,10 +249,11 @@ impl LinkWork {
         let phase = Phase::Ended { outcome: outcome.clone(), end_time: self.clock.now() };
         let ended = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
         ended.await.map_err(|error| LinkSetback::from_store(error, phase.clone()))?;
+        self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
         Ok(outcome)
     }
 
-    /// Releases a lease after a failure. A code that was not taken must be stored as such before the caller is told
+    /// Releases a lease after a failure, and counts the link as `phase` leaves it. A code that was not taken must be stored as such before the caller is told
     /// that the same call may be made again.
     async fn give_back(
         &self,
@@ -265,7 +263,10 @@ impl LinkWork {
     ) -> Result<(), StoreError> {
         let released = retry(&*self.timer, || self.attempts.release(&attempt.code, holder, phase));
         match released.await {
-            Ok(()) => self.metrics.count(CountedEvent::LinkPostponed(attempt.code)),
+            Ok(()) => self.metrics.count(match phase {
+                Phase::Ended { outcome, .. } => CountedEvent::LinkEnded(outcome.clone()),
+                _ => CountedEvent::LinkPostponed(attempt.code),
+            }),
             // Somebody took over, or a release whose answer was lost has done it.
             Err(StoreError::LeaseLost) => {}
             Err(error) => return Err(error),

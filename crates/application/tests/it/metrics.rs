@@ -8,10 +8,11 @@ use ig_application::{
     RefreshedAccount,
 };
 use ig_domain::ports::{
-    CountedEvent, InstagramError, InstagramErrorKind, MockInstagram, PendingLinks as _,
+    Cause, CountedEvent, InstagramError, InstagramErrorKind, MockInstagram, MockLinkAttempts,
+    PendingLinks as _, StoreError,
 };
 use ig_domain::{
-    AccountType, GrantedScopes, InstagramAccount, LinkOutcome, LinkRefusal, Profile,
+    AccountType, GrantedScopes, InstagramAccount, LinkOutcome, LinkRefusal, Phase, Profile,
     ReauthorizationReason, TokenLifetime,
 };
 use ig_test_support::builders::{START, account, pending_link, presentation, profile};
@@ -131,6 +132,35 @@ async fn a_link_whose_outcome_is_not_stored_is_not_counted(#[case] kind: Instagr
     let answer = link(&store, &metrics, "code", instagram).await;
     assert!(matches!(answer, Err(LinkAccountError::Store(_))), "{answer:?}");
     assert_eq!(metrics.take(), []);
+}
+
+/// The store is away while the refusal is to be stored, and back when the lease is released with it.
+#[tokio::test]
+async fn a_refusal_that_is_stored_late_is_counted_as_such_and_not_as_postponed() {
+    let (store, metrics) = (empty_store(), RecordedMetrics::default());
+    begin(&store, "code").await;
+    let mut instagram = MockInstagram::new();
+    let refusal = failure(InstagramErrorKind::CodeRejected, 7);
+    let refused = LinkOutcome::Refused(LinkRefusal::CodeRejected(refusal.facts.clone()));
+    instagram.expect_exchange_code().once().return_once(|_, _| Err(refusal));
+    let mut attempts = MockLinkAttempts::new();
+    attempts.expect_find().returning(|_| Ok(None));
+    attempts.expect_create().once().returning(|_, _| Ok(()));
+    attempts.expect_advance().returning(|_, _, phase| match phase {
+        Phase::Ended { .. } => Err(StoreError::Unavailable(Cause::new("on purpose"))),
+        _ => Ok(()),
+    });
+    let is_ended = |phase: &Phase| matches!(phase, Phase::Ended { .. });
+    attempts.expect_release().once().returning(move |_, _, phase| {
+        assert!(is_ended(phase), "{phase:?}");
+        Ok(())
+    });
+    let mut ports = ports(&store, instagram, Duration::ZERO);
+    ports.store.link_attempts = Arc::new(attempts);
+    ports.metrics = Arc::new(metrics.clone());
+    let answer = LinkWork::new(&ports).run(&presentation("code", "state-of-code", "")).await;
+    assert!(matches!(answer, Err(LinkAccountError::Store(_))), "{answer:?}");
+    assert_eq!(metrics.take(), [CountedEvent::LinkEnded(refused)]);
 }
 
 #[rstest]

@@ -1,6 +1,6 @@
 //! The end of a link: the account to store, together with the end of its attempt.
 
-use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
+use ig_domain::ports::{AccountKey, CompletedLink, CountedEvent, StoreError};
 use ig_domain::{
     AccountStatus, AccountType, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, Phase, Profile, ShortLivedGrant, TokenGrant,
@@ -40,7 +40,11 @@ impl LinkWork {
             let write =
                 retry(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
             match write.await {
-                Ok(()) => return Ok(LinkOutcome::of(&link)),
+                Ok(()) => {
+                    let outcome = LinkOutcome::of(&link);
+                    self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
+                    return Ok(outcome);
+                }
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
                     return Err(LinkSetback::from_store(error, Phase::Exchanged(grant)));
