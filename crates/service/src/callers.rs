@@ -1,13 +1,13 @@
 //! Callers that are admitted: those in `CALLERS_FILE`, or everybody.
 
 use std::future::pending;
-use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
 use ig_adapters::callers::{AnonymousCallers, CallersFile, CallersFileError};
 use ig_domain::ports::{Callers, Clock};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tracing::{info, warn};
 
 use crate::config::InvalidSettings;
@@ -89,12 +89,14 @@ impl ReloadableFiles for Arc<CallersFile> {
     }
 }
 
-/// Runs `work` where it may block. Work that panics has told so itself, and is no reason to stop following.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, CallersFileError> + Send + 'static,
-) -> Result<T, CallersFileError> {
-    let done = spawn_blocking(work).await;
-    done.unwrap_or(Err(CallersFileError::Unreadable(io::ErrorKind::Other)))
+/// Runs `work` where it may block, and panics when it does.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The process ends.
+        Err(Err(_cancelled)) => pending().await,
+    }
 }
 
 #[cfg(test)]
