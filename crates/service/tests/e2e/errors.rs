@@ -7,6 +7,8 @@ mod requests;
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use serde_json::Value;
 
 use crate::support::Service;
@@ -56,6 +58,18 @@ fn documented() -> Vec<&'static str> {
     let mut reasons: Vec<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     reasons.sort_unstable();
     reasons
+}
+
+/// Names of the RPCs on one account: their request names it and, other than that of `BeginLink`, need not hold more.
+fn rpcs_on_an_account() -> Vec<&'static str> {
+    let files = FileDescriptorSet::decode(ig_proto::FILE_DESCRIPTOR_SET).unwrap().file;
+    let on_an_account = |rpc: &str| {
+        let request = format!("{rpc}Request");
+        let mut messages = files.iter().flat_map(|file| &file.message_type);
+        let request = messages.find(|message| message.name() == request).unwrap();
+        rpc != "BeginLink" && request.field.iter().any(|field| field.name() == "account_id")
+    };
+    ig_proto::RPCS.iter().copied().filter(|rpc| on_an_account(rpc)).collect()
 }
 
 /// Calls that must be refused, and the reasons that they were refused for.

@@ -7,7 +7,7 @@ use prost::Message as _;
 use serde_json::json;
 use tonic::Status;
 
-use super::{OWNER, Refusals};
+use super::{OWNER, Refusals, rpcs_on_an_account};
 use crate::support::grpcurl::Printed;
 use crate::support::sandbox::BAKERY;
 use crate::support::{Service, Stack, tool};
@@ -24,7 +24,7 @@ pub(super) async fn refused() -> Refusals {
 
     let (database, away) = (stack.folder.path().join("accounts.db"), stack.folder.path().join("a"));
     std::fs::rename(&database, &away).unwrap();
-    for method in ["Get", "Refresh", "FetchAccessToken", "Unlink"] {
+    for method in rpcs_on_an_account() {
         let printed = refusals.call(&stack.service, method, &request);
         assert_eq!(printed.reason(), "STORE_UNAVAILABLE");
     }

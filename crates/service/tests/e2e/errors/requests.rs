@@ -3,7 +3,7 @@
 use ig_proto::v1::BeginLinkRequest;
 use serde_json::{Value, json};
 
-use super::{OWNER, Refusals};
+use super::{OWNER, Refusals, rpcs_on_an_account};
 use crate::support::sandbox::{BAKERY, Decision};
 use crate::support::{HOUR, REDIRECT_URI, Stack, arrival};
 
@@ -110,7 +110,7 @@ async fn not_found(refusals: &mut Refusals, stack: &Stack) {
     let account = service.linked(sandbox, OWNER, BAKERY).await;
     let fenced = json!({"account_id": account.account_id, "owner": "shop/8"});
     for request in [json!({"account_id": NOBODY}), fenced] {
-        for method in ["Get", "Refresh", "FetchAccessToken", "Unlink"] {
+        for method in rpcs_on_an_account() {
             let printed = refusals.call(service, method, &request);
             assert_eq!(printed.reason(), "ACCOUNT_NOT_FOUND");
         }
