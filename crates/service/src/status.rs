@@ -48,6 +48,7 @@ pub(crate) async fn run(
     args: StatusArgs,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    let StatusArgs { json: in_json } = args;
     let StatusConfig { database, app_id, sandbox_clock_url } = config;
     let database = Database::open_read_only(&database).map_err(InvalidSettings::from)?;
     let clock = wiring::clock(sandbox_clock_url.as_deref()).await?;
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     let store = SeaOrmStore::new(Arc::new(database), app_id, keys, unread_store_meter());
     let status = Status::read(&store, clock.now()).await;
     let status = status.context("the database cannot be asked for its accounts")?;
-    let written = if args.json { json::write(&status, out) } else { report::write(&status, out) };
+    let written = if in_json { json::write(&status, out) } else { report::write(&status, out) };
     is_read_on(written)?;
     Ok(ExitCode::SUCCESS)
 }

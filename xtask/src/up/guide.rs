@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use serde_json::{Value, json};
 
 use super::demo::{self, Demo};
-use super::stack::Settings;
+use super::stack::{APP_ID, Settings};
 use crate::grpc::{Client, SERVICE};
 use crate::process::{command_line, quote};
 
@@ -53,6 +53,11 @@ impl Display for Guide<'_> {
         let database = quote(&format!("DATABASE_URL={}", settings.database_url()));
         let program = quote(&settings.programs.join("instagram-accounts").to_string_lossy());
         writeln!(out, "Who was handed a token:\n\n  env {database} {program} audit\n")?;
+        writeln!(
+            out,
+            "How the accounts are:\n\n  env {database} INSTAGRAM_APP_ID={APP_ID} \
+             SANDBOX_CLOCK_URL={sandbox}/sandbox/clock {program} status\n"
+        )?;
         writeln!(out, "Logs, new at every start: {}", settings.folder.display())?;
         write!(out, "Serving until Ctrl-C.")
     }

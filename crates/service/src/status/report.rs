@@ -8,7 +8,7 @@ use ig_domain::ports::WorstAccount;
 use time::OffsetDateTime;
 
 use super::Status;
-use crate::columns::{Columns, moment, plain};
+use crate::columns::{self, Columns, plain};
 
 const HEADER: [&str; 8] = [
     "TOKEN_EXPIRE_TIME",
@@ -116,12 +116,21 @@ fn until(end: OffsetDateTime, now: OffsetDateTime) -> Duration {
     Duration::try_from(end - now).unwrap_or_default()
 }
 
-/// A span in whole minutes or, below an hour, in whole seconds.
+/// A span by its two largest units, such as `29d 0h`.
 fn span(span: Duration) -> String {
-    const HOUR: u64 = 60 * 60;
     let seconds = span.as_secs();
-    let shown = if seconds < HOUR { seconds } else { seconds - seconds % 60 };
-    humantime::format_duration(Duration::from_secs(shown)).to_string()
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+/// A moment, to the second.
+fn moment(moment: OffsetDateTime) -> String {
+    columns::moment(moment.truncate_to_second())
 }
 
 fn counted(number: u64, one: &str, many: &str) -> String {

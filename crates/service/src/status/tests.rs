@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 fn well() -> Status {
     let survey = Survey {
-        time: START,
+        time: START + Duration::from_micros(7),
         active: 1200,
         reauthorization_required: 3,
         first_expire_time: Some(START + HOUR * 24 * 29 + HOUR / 2),
@@ -71,7 +71,7 @@ All is well.
 
 time            2026-11-24T08:00:00Z
 accounts        1200 active, 3 to be re-authorized
-first expiry    2026-12-23T08:30:00Z, in 29days 30m
+first expiry    2026-12-23T08:30:00Z, in 29d 0h
 due             0
 overdue         0
 in trouble      0
@@ -84,15 +84,15 @@ of other apps   0
 #[test]
 fn a_person_sees_what_is_wrong_and_whom_it_hurts_first() {
     let expected = "\
-Look at this: the first token dies in 4days 23h 59m.
+Look at this: the first token dies in 4d 23h.
 Look at this: Instagram refuses the whole app (APP_MISCONFIGURED) since 2026-11-24T07:30:00Z, and nobody is visited.
 Look at this: 1 visit is overdue.
 Look at this: renewals fail for 3 accounts.
 
 time            2026-11-24T08:00:00Z
 accounts        1200 active, 3 to be re-authorized
-first expiry    2026-11-29T07:59:59Z, in 4days 23h 59m
-due             4, the longest for 1h
+first expiry    2026-11-29T07:59:59Z, in 4d 23h
+due             4, the longest for 1h 0m
 overdue         1
 in trouble      1 RATE_LIMITED, 2 APP_MISCONFIGURED
 breaker         open since 2026-11-24T07:30:00Z for APP_MISCONFIGURED
@@ -110,7 +110,7 @@ fn a_program_gets_all_of_it_in_one_line() {
     let mut out = Vec::new();
     json::write(&ill(), &mut out).unwrap();
     let expected = serde_json::json!({
-        "time": "2026-11-24T08:00:00Z",
+        "time": "2026-11-24T08:00:00.000007Z",
         "accounts": { "active": 1200, "reauthorization_required": 3 },
         "first_expire_time": "2026-11-29T07:59:59Z",
         "due": 4,
