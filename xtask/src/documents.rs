@@ -1,7 +1,7 @@
 //! Holds paths in documents to the tree, and names beside them to the files.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::workspace::Workspace;
 
@@ -36,7 +36,10 @@ fn names(entry: &str) -> Vec<(&str, &str)> {
         let file = pair[0].rsplit('`').next().unwrap_or_default();
         (file, pair[1].split(')').next().unwrap_or_default())
     });
-    let of_code = brackets.filter(|(file, _)| file.ends_with(".rs") || file.ends_with(".proto"));
+    let of_code = brackets.filter(|(file, _)| {
+        let extension = Path::new(file).extension();
+        extension.is_some_and(|extension| extension == "rs" || extension == "proto")
+    });
     let named =
         of_code.flat_map(|(file, bracket)| code_spans(bracket).map(move |name| (file, name)));
     named.filter(|(_, name)| name.chars().all(is_of_word)).collect()

@@ -30,7 +30,8 @@ use super::unreadable::Table;
 #[async_trait]
 impl Surveys for SeaOrmStore {
     async fn survey(&self, now: OffsetDateTime) -> Result<Survey, StoreError> {
-        self.call(Operation::CountAccounts, async {
+        // Apart, since the future of so many statements is large.
+        let counted = Box::pin(async {
             let all = self.count(&self.all()).await?.number;
             let marked = self.count(&self.marked()).await?.number;
             // Accounts that the sweep marks within a minute.
@@ -51,8 +52,8 @@ impl Surveys for SeaOrmStore {
                 in_trouble: self.troubles().await?,
                 of_other_apps: whole(others),
             })
-        })
-        .await
+        });
+        self.call(Operation::CountAccounts, counted).await
     }
 
     async fn worst(
@@ -60,7 +61,7 @@ impl Surveys for SeaOrmStore {
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<WorstAccount>, StoreError> {
-        self.call(Operation::CountAccounts, async {
+        let found = Box::pin(async {
             let mut worst = Vec::new();
             for query in [self.soonest_in_trouble(limit), self.soonest_overdue(now, limit)] {
                 let rows = self.database.read_rows(Table::Account, &query, worst_account);
@@ -70,8 +71,8 @@ impl Surveys for SeaOrmStore {
             worst.dedup_by_key(|one| one.account.id);
             worst.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(worst)
-        })
-        .await
+        });
+        self.call(Operation::CountAccounts, found).await
     }
 
     async fn take_turn(&self, now: OffsetDateTime, interval: Duration) -> Result<bool, StoreError> {

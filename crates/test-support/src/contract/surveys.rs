@@ -145,9 +145,9 @@ pub async fn the_worst_are_those_in_trouble_or_overdue_soonest_expiry_first(
     let worst = ports.surveys.worst(now, 10).await.unwrap();
     let ids: Vec<_> = worst.iter().map(|one| one.account.id).collect();
     assert_eq!(ids, [id(2), id(3), id(1)]);
-    assert_eq!(worst[0].next_visit_time, Some(overdue));
-    assert_eq!(worst[2].account, ports.stored(id(1)).await.unwrap().0);
-    assert_eq!(ports.surveys.worst(now, 2).await.unwrap(), worst[..2]);
+    assert_eq!(worst.first().unwrap().next_visit_time, Some(overdue));
+    assert_eq!(worst.last().unwrap().account, ports.stored(id(1)).await.unwrap().0);
+    assert_eq!(ports.surveys.worst(now, 2).await.unwrap(), worst.get(..2).unwrap());
 }
 
 /// Of all replicas together.
