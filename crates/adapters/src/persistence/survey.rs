@@ -113,7 +113,8 @@ impl Surveys for SeaOrmStore {
                 .filter(SurveyColumn::AppId.eq(self.app.as_str()))
                 .into_query();
             let row: Option<account_survey::Model> = self.database.read_one(&row).await?;
-            row.map_or(Ok(None), to_domain)
+            // One that cannot be read would otherwise never be replaced.
+            Ok(row.and_then(|row| to_domain(row).ok().flatten()))
         })
         .await
     }

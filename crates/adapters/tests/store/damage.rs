@@ -73,6 +73,42 @@ async fn a_damaged_row_is_corrupt_and_is_not_shown(
     assert_corrupt(&*on.migrated().await, &damage).await;
 }
 
+/// It is counted all the same.
+#[rstest]
+#[tokio::test]
+async fn a_damaged_row_is_left_out_of_the_worst_accounts(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = store.ports();
+    fill(&ports).await;
+    let later = START + Duration::from_hours(48);
+    assert_eq!(ports.surveys.worst(later, 10).await.unwrap().len(), 1);
+    store.run("UPDATE instagram_account SET username = 'Planted Ü'").await;
+    assert_eq!(ports.surveys.worst(later, 10).await.unwrap(), []);
+    let survey = ports.surveys.survey(later).await.unwrap();
+    assert_eq!((survey.active, survey.overdue), (1, 1));
+}
+
+/// Else nobody would see another one.
+#[rstest]
+#[case::troubles("UPDATE account_survey SET in_trouble = 'planted'")]
+#[case::time("UPDATE account_survey SET survey_time = 9223372036854775807")]
+#[tokio::test]
+async fn a_damaged_survey_counts_as_none_and_the_next_takes_its_place(
+    #[case] damage: &str,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let surveys = store.ports().surveys;
+    let survey = surveys.survey(START).await.unwrap();
+    surveys.keep(&survey).await.unwrap();
+    assert_eq!(store.run(damage).await, 1);
+    assert_eq!(surveys.last().await.unwrap(), None);
+    surveys.keep(&survey).await.unwrap();
+    assert_eq!(surveys.last().await.unwrap(), Some(survey));
+}
+
 /// A row that one `Get` would report as damaged costs the others nothing.
 #[rstest]
 #[tokio::test]

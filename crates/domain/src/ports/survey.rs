@@ -88,10 +88,10 @@ pub trait Surveys: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn keep(&self, survey: &Survey) -> Result<(), StoreError>;
 
-    /// The last survey that was stored; `None` where none was.
+    /// The last survey that was stored; `None` where none was, or none that can be read: the next takes its place.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    /// [`StoreError::Unavailable`].
     async fn last(&self) -> Result<Option<Survey>, StoreError>;
 }
