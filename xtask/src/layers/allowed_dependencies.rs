@@ -27,7 +27,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("clap", &["ig-sandbox", "ig-service", "xtask"]),
     ("ctrlc", &["xtask"]),
     ("flate2", &["ig-adapters"]),
-    ("futures-util", &["ig-application", "ig-grpc-server", "ig-sandbox"]),
+    ("futures-util", &["ig-application", "ig-grpc-server", "ig-sandbox", "ig-service"]),
     ("getrandom", &["ig-adapters"]),
     ("http", &["ig-grpc-server"]),
     ("http-body-util", &["ig-grpc-server"]),
