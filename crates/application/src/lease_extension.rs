@@ -2,13 +2,63 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::{maybe_done, select};
 use ig_domain::ports::{StoreError, Timer};
+use ig_domain::{AccountId, LeaseHolder};
+
+use crate::Ports;
 
 /// Interval between two extensions of a lease during a call to Instagram.
 const LEASE_EXTENSION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A renewal lease that is held, and extended while the work under it takes time.
+pub(crate) struct HeldLease<'a> {
+    ports: &'a Ports,
+    /// The account that it is about.
+    pub(crate) id: AccountId,
+    /// Its holder.
+    pub(crate) holder: LeaseHolder,
+    /// Moment before the last write that began the lease's lifetime, by the timer.
+    begin: Mutex<Instant>,
+}
+
+impl<'a> HeldLease<'a> {
+    /// The lease of `holder` on `id`, whose claim was sent at `begin` by the timer.
+    pub(crate) fn claimed(
+        ports: &'a Ports,
+        id: AccountId,
+        holder: LeaseHolder,
+        begin: Instant,
+    ) -> Self {
+        Self { ports, id, holder, begin: Mutex::new(begin) }
+    }
+
+    /// Extends the lease where that was not done within [`LEASE_EXTENSION_INTERVAL`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] when another may have worked, and left, since; [`StoreError::Unavailable`].
+    pub(crate) async fn ensure(&self) -> Result<(), StoreError> {
+        let begin = *self.begin.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = self.ports.timer.now().duration_since(begin) < LEASE_EXTENSION_INTERVAL;
+        if is_fresh { Ok(()) } else { self.extend().await }
+    }
+
+    /// Waits for `call`, and keeps the lease meanwhile.
+    pub(crate) async fn keep<T>(&self, call: impl Future<Output = T>) -> T {
+        while_extending(&*self.ports.timer, call, || self.extend()).await
+    }
+
+    async fn extend(&self) -> Result<(), StoreError> {
+        let begin = self.ports.timer.now();
+        self.ports.store.renewal_leases.extend(self.id, self.holder).await?;
+        *self.begin.lock().unwrap_or_else(PoisonError::into_inner) = begin;
+        Ok(())
+    }
+}
 
 /// Waits for `call`, and meanwhile runs `extend` again and again, each time after [`LEASE_EXTENSION_INTERVAL`].
 ///

@@ -41,9 +41,10 @@ enum Fault {
 /// Calls that fail: name, number among the calls of this name, counted from one, and failure.
 type Faults = Vec<(&'static str, u32, Fault)>;
 
-/// The store in memory, over a connection on which calls fail.
+/// The store in memory, over a connection on which each call takes a second, and some fail.
 struct Flaky {
     store: MemoryStore,
+    timer: FakeTimer,
     faults: Faults,
     calls: Mutex<HashMap<&'static str, u32>>,
 }
@@ -60,6 +61,7 @@ impl Flaky {
             *number += 1;
             *number
         };
+        self.timer.advance(Duration::from_secs(1));
         let fails = |fault| self.faults.contains(&(name, number, fault));
         let unavailable = || Err(StoreError::Unavailable(Cause::new("on purpose")));
         if fails(Fault::Lost) {
@@ -144,8 +146,10 @@ async fn refresh(
     faults: Faults,
     instagram: MockInstagram,
 ) -> Result<RefreshedAccount, RefreshAccountError> {
-    let flaky = Arc::new(Flaky { store: store.clone(), faults, calls: Mutex::default() });
-    let ports = ports(store, instagram, DAY);
+    let timer = FakeTimer::new();
+    let (store_of, calls) = (store.clone(), Mutex::default());
+    let flaky = Arc::new(Flaky { store: store_of, timer: timer.clone(), faults, calls });
+    let ports = Ports { timer: Arc::new(timer), ..ports(store, instagram, DAY) };
     let store = StorePorts {
         accounts: flaky.clone(),
         account_writer: flaky.clone(),
