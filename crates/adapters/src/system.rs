@@ -86,6 +86,11 @@ impl Ids for RandomIds {
     fn lease_holder(&self) -> LeaseHolder {
         LeaseHolder::from_uuid(Uuid::new_v4())
     }
+
+    #[expect(clippy::expect_used, reason = "without randomness nothing here may go on")]
+    fn draw(&self) -> u32 {
+        getrandom::u32().expect("the system has randomness")
+    }
 }
 
 /// 256 random bits as 43 characters.

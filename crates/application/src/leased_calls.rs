@@ -8,8 +8,9 @@ use ig_domain::{
     InstagramAccount, LineLimit, LongLivedToken, Profile, ReauthorizationReason, TokenGrant,
 };
 
-use crate::Ports;
 use crate::lease_extension::HeldLease;
+use crate::witness::{self, Refused, Verdict};
+use crate::{Ports, token_calls};
 
 /// Limits the log lines about refusals that Instagram takes back: one line in ten seconds.
 static UNCONFIRMED_LINES: LazyLock<LineLimit<()>> =
@@ -50,9 +51,16 @@ pub(crate) enum TokenCheck {
 }
 
 /// The second refusal of a token: its reason, and Instagram's own numbers for it.
+#[derive(Clone)]
 pub(crate) struct Refusal {
     pub(crate) reason: ReauthorizationReason,
     pub(crate) facts: GraphFacts,
+}
+
+impl From<Refusal> for InstagramError {
+    fn from(Refusal { reason, facts }: Refusal) -> Self {
+        Self { kind: InstagramErrorKind::TokenRejected(reason), facts }
+    }
 }
 
 impl Refusal {
@@ -67,9 +75,8 @@ impl LeasedCalls<'_> {
     /// Renews the token.
     pub(crate) async fn renew(&self, token: &LongLivedToken) -> Result<TokenGrant, CallError> {
         self.lease.ensure().await?;
-        let renewed = self.lease.keep(self.ports.instagram.renew_token(token)).await;
-        let (token, lifetime) = renewed?;
-        Ok(TokenGrant::received(token, lifetime, self.ports.clock.now()))
+        let renewal = token_calls::renew(self.ports, self.lease.id, token);
+        Ok(self.lease.keep(renewal).await?)
     }
 
     /// Reads the profile, which must be this account's.
@@ -79,13 +86,7 @@ impl LeasedCalls<'_> {
         token: &LongLivedToken,
     ) -> Result<Profile, CallError> {
         self.lease.ensure().await?;
-        let profile = self.lease.keep(self.ports.instagram.profile(token.text())).await?;
-        let own = profile.professional_account_id == account.professional_account_id;
-        if own {
-            Ok(profile)
-        } else {
-            Err(InstagramError::from(InstagramErrorKind::Unreadable).into())
-        }
+        Ok(self.lease.keep(token_calls::read(self.ports, account, token)).await?)
     }
 
     /// Asks `/me`, and once more where it refuses the token.
@@ -105,6 +106,11 @@ impl LeasedCalls<'_> {
             }
             read => read.map(TokenCheck::Alive),
         }
+    }
+
+    /// Judges a refusal that the account met, by witnesses.
+    pub(crate) async fn judge(&self, refused: Refused) -> Result<Verdict, StoreError> {
+        self.lease.keep(witness::judge(self.ports, self.lease.id, refused)).await
     }
 
     /// Asks `/me` about a token whose renewal was refused.

@@ -4,6 +4,7 @@
 //! between any two port calls without harm, and the entry that runs it in a task of its own, once for all concurrent
 //! callers that ask for the same.
 
+mod app_health;
 mod begin_link;
 mod fetch_access_token;
 mod get_account;
@@ -20,8 +21,12 @@ mod retry;
 mod single_flight;
 mod survey_accounts;
 mod sweep;
+mod throttle;
+mod token_calls;
 mod unlink_account;
+mod witness;
 
+pub use app_health::AppHealth;
 pub use begin_link::{BeginLink, BeginLinkCommand, BeginLinkError, BegunLink};
 pub use fetch_access_token::{
     FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountReader, AccountWriter, AuditLog, Clock, Ids, Instagram, LinkAttempts, Metrics,
-    PendingLinks, RenewalLeases, Timer,
+    AccountReader, AccountWriter, AppBreaker, AuditLog, Clock, DueAccounts, Ids, Instagram,
+    LinkAttempts, Metrics, PendingLinks, RenewalLeases, Timer,
 };
+
+use crate::AppHealth;
 
 /// All ports of the use cases. Each use case keeps those that it needs.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
     /// Counts of what becomes of links and renewals.
     pub metrics: Arc<dyn Metrics>,
+    /// Memory of how Instagram treats the app, one of each process.
+    pub health: Arc<AppHealth>,
 }
 
 /// The ports of the store, which one store may fill or several.
@@ -37,6 +41,10 @@ pub struct StorePorts {
     pub link_attempts: Arc<dyn LinkAttempts>,
     /// Leases on the renewal of accounts' tokens.
     pub renewal_leases: Arc<dyn RenewalLeases>,
+    /// Accounts that are due for a visit.
+    pub due_accounts: Arc<dyn DueAccounts>,
+    /// The app's breaker.
+    pub breaker: Arc<dyn AppBreaker>,
     /// Log of the tokens that were handed out.
     pub audit: Arc<dyn AuditLog>,
 }
@@ -51,6 +59,8 @@ impl StorePorts {
             + PendingLinks
             + LinkAttempts
             + RenewalLeases
+            + DueAccounts
+            + AppBreaker
             + AuditLog
             + 'static,
     {
@@ -60,6 +70,8 @@ impl StorePorts {
             pending_links: store.clone(),
             link_attempts: store.clone(),
             renewal_leases: store.clone(),
+            due_accounts: store.clone(),
+            breaker: store.clone(),
             audit: store,
         }
     }

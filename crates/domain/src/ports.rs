@@ -15,12 +15,14 @@ mod system;
 
 pub use audit::{AuditLog, AuditPage};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
-pub use instagram::{CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind};
+pub use instagram::{
+    CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind, ThrottleScope,
+};
 pub use keeper::{
     AppBreaker, Breaker, ClaimedAccount, DueAccounts, OpenBreaker, VisitChange, VisitResult,
 };
 pub use key_checks::KeyChecks;
-pub use metrics::{CountedEvent, Metrics};
+pub use metrics::{CountedEvent, Metrics, VisitOutcome};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
     ATTEMPT_LEASE, AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause,

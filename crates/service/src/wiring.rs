@@ -36,5 +36,6 @@ pub(crate) fn ports(
         timer: Arc::new(TokioTimer),
         ids: Arc::new(RandomIds),
         metrics: meters.use_cases.clone(),
+        health: Arc::default(),
     }
 }

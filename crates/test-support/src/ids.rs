@@ -34,4 +34,9 @@ impl Ids for SequentialIds {
     fn lease_holder(&self) -> LeaseHolder {
         LeaseHolder::from_uuid(Uuid::from_u64_pair(0, self.next()))
     }
+
+    /// Spread over the whole range, and the same in each run.
+    fn draw(&self) -> u32 {
+        u32::try_from(self.next().wrapping_mul(2_654_435_761) & 0xffff_ffff).unwrap_or_default()
+    }
 }

@@ -2,7 +2,7 @@
 
 mod leased;
 
-use ig_domain::ports::StoreError;
+use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
 use ig_domain::{AccountId, LeaseHolder};
 
 use self::leased::LeasedRefresh;
@@ -11,6 +11,7 @@ use crate::Ports;
 use crate::lease_extension::HeldLease;
 use crate::lease_wait::LeaseWait;
 use crate::leased_calls::{CallError, LeasedCalls};
+use crate::witness::{self, Refused};
 
 /// The work of [`RefreshAccount`](super::RefreshAccount): a future that may be dropped between any two calls
 /// to a port.
@@ -22,6 +23,8 @@ pub struct RefreshWork {
 enum Setback {
     /// The lease or the token is not what it was: begin again with what is stored.
     LookAgain,
+    /// Instagram refused the app for this account.
+    AppRefused(InstagramError),
     /// The work failed.
     Failed(RefreshAccountError),
 }
@@ -38,6 +41,9 @@ impl From<CallError> for Setback {
             // Somebody else may have worked, and left, since.
             CallError::Store(StoreError::LeaseLost) => Self::LookAgain,
             CallError::Store(error) => error.into(),
+            CallError::Instagram(error) if error.kind == InstagramErrorKind::AppMisconfigured => {
+                Self::AppRefused(error)
+            }
             CallError::Instagram(error) => error.into(),
         }
     }
@@ -69,6 +75,10 @@ impl RefreshWork {
             self.give_back(id, holder).await;
             match refreshed {
                 Err(Setback::LookAgain) => wait.pause().await?,
+                Err(Setback::AppRefused(refusal)) => {
+                    let verdict = witness::judge(&self.ports, id, Refused::App).await?;
+                    return Err(verdict.failure(&refusal).unwrap_or(refusal).into());
+                }
                 Err(Setback::Failed(error)) => return Err(error),
                 Ok(refreshed) => return Ok(refreshed),
             }

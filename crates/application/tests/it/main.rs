@@ -13,6 +13,8 @@ mod refresh_account;
 mod refresh_outages;
 mod slow_instagram;
 mod survey_accounts;
+mod throttling;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,7 @@ fn ports(store: &MemoryStore, instagram: impl Instagram + 'static, after: Durati
         timer: Arc::new(FakeTimer::new()),
         ids: Arc::new(SequentialIds::default()),
         metrics: Arc::new(RecordedMetrics::default()),
+        health: Arc::default(),
     }
 }
 
@@ -51,6 +54,10 @@ fn empty_store() -> MemoryStore {
 
 /// Links `account` in the store, as a finished attempt does.
 async fn keep(store: &MemoryStore, account: &InstagramAccount) {
+    keep_with_token(store, account, "IGAA-first").await;
+}
+
+async fn keep_with_token(store: &MemoryStore, account: &InstagramAccount, token: &str) {
     let state = format!("state-of-{}", account.id);
     let owner = account.owner.as_str();
     let pending = pending_link(&state, owner, START);
@@ -63,7 +70,7 @@ async fn keep(store: &MemoryStore, account: &InstagramAccount) {
         displaced: None,
         account: account.clone(),
         former_revision: None,
-        token: Some(long_lived("IGAA-first")),
+        token: Some(long_lived(token)),
         missing_scopes: Vec::new(),
         end_time: START,
     };

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, AuditLog, BatchKey, Cause, Clock,
-    CompletedLink, CountedEvent, Ids, LinkAttempts, Metrics, PendingLinks, RenewalLeases,
-    StoreError, Timer,
+    AccountKey, AccountPage, AccountReader, AccountWriter, AppBreaker, AuditLog, BatchKey, Breaker,
+    Cause, ClaimedAccount, Clock, CompletedLink, CountedEvent, DueAccounts, Ids, LinkAttempts,
+    Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
 };
 use ig_domain::{
     AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
-    LongLivedToken, PendingLink, Phase, StateHash, StateToken,
+    LongLivedToken, PendingLink, Phase, StateHash, StateToken, TroubleCause,
 };
 use ig_test_support::builders::START;
 use time::OffsetDateTime;
@@ -37,6 +37,7 @@ impl Replica {
             timer: replica.clone(),
             ids: replica.clone(),
             metrics: replica,
+            health: Arc::default(),
         }
     }
 
@@ -194,6 +195,70 @@ impl RenewalLeases for Replica {
 }
 
 #[async_trait]
+impl DueAccounts for Replica {
+    async fn claim_due(
+        &self,
+        now: OffsetDateTime,
+        holder: LeaseHolder,
+        limit: u64,
+    ) -> Result<Vec<ClaimedAccount>, StoreError> {
+        self.store("claim due accounts", self.0.store.claim_due(now, holder, limit)).await
+    }
+
+    async fn finish(
+        &self,
+        results: &[(LeaseHolder, VisitResult)],
+    ) -> Result<Vec<AccountId>, StoreError> {
+        self.store("finish visits", self.0.store.finish(results)).await
+    }
+
+    async fn put_off(
+        &self,
+        id: AccountId,
+        holder: LeaseHolder,
+        until: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.store("put a visit off", self.0.store.put_off(id, holder, until)).await
+    }
+
+    async fn schedule_missed(&self, limit: u64) -> Result<u64, StoreError> {
+        self.store("schedule missed", self.0.store.schedule_missed(limit)).await
+    }
+
+    async fn witnesses(
+        &self,
+        except: AccountId,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<(InstagramAccount, LongLivedToken)>, StoreError> {
+        self.store("find witnesses", self.0.store.witnesses(except, now, limit)).await
+    }
+}
+
+#[async_trait]
+impl AppBreaker for Replica {
+    async fn load(&self) -> Result<Breaker, StoreError> {
+        self.store("load the breaker", self.0.store.load()).await
+    }
+
+    async fn open(&self, cause: TroubleCause, now: OffsetDateTime) -> Result<bool, StoreError> {
+        self.store("open the breaker", self.0.store.open(cause, now)).await
+    }
+
+    async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
+        self.store("close the breaker", self.0.store.close(now)).await
+    }
+
+    async fn take_probe(
+        &self,
+        now: OffsetDateTime,
+        interval: Duration,
+    ) -> Result<bool, StoreError> {
+        self.store("take a probe", self.0.store.take_probe(now, interval)).await
+    }
+}
+
+#[async_trait]
 impl AuditLog for Replica {
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         self.store("record", self.0.store.record(entry)).await
@@ -233,6 +298,10 @@ impl Ids for Replica {
 
     fn lease_holder(&self) -> LeaseHolder {
         self.0.ids.lease_holder()
+    }
+
+    fn draw(&self) -> u32 {
+        self.0.ids.draw()
     }
 }
 

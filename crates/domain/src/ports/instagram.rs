@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     AppScopedUserId, AuthorizationCode, GrantedScopes, LongLivedToken, Profile,
     ReauthorizationReason, RedirectUri, RequestedScopes, ShortLivedToken, StateToken,
-    TokenLifetime, TokenText,
+    TokenLifetime, TokenText, TroubleCause,
 };
 
 /// Result of a code exchange.
@@ -48,6 +48,40 @@ impl InstagramError {
     pub fn rejects_token(&self) -> bool {
         matches!(self.kind, InstagramErrorKind::TokenRejected(_))
     }
+
+    /// Part of our calls that Instagram throttles by its code; `None` where it throttles none, or does not say which.
+    ///
+    /// Source: <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>.
+    #[must_use]
+    pub fn throttle_scope(&self) -> Option<ThrottleScope> {
+        match (self.kind, self.facts.code) {
+            (InstagramErrorKind::RateLimited { .. }, Some(4 | 32 | 341 | 613)) => {
+                Some(ThrottleScope::App)
+            }
+            (InstagramErrorKind::RateLimited { .. }, Some(17 | 368 | 80_002)) => {
+                Some(ThrottleScope::Account)
+            }
+            _ => None,
+        }
+    }
+
+    /// Time that Instagram asks to wait before the next call; zero where it asks for none.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self.kind {
+            InstagramErrorKind::RateLimited { retry_after } => retry_after,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// Part of our calls that Instagram throttles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThrottleScope {
+    /// All calls of the app.
+    App,
+    /// The calls for one account.
+    Account,
 }
 
 impl From<InstagramErrorKind> for InstagramError {
@@ -106,6 +140,26 @@ pub enum InstagramErrorKind {
     Unexpected,
 }
 
+impl From<InstagramErrorKind> for TroubleCause {
+    /// The cause that a failed renewal of this kind is known by.
+    fn from(kind: InstagramErrorKind) -> Self {
+        match kind {
+            InstagramErrorKind::NotSent
+            | InstagramErrorKind::NoAnswer
+            | InstagramErrorKind::Unavailable
+            | InstagramErrorKind::Unconfirmed
+            | InstagramErrorKind::TokenRejected(_) => Self::InstagramUnavailable,
+            InstagramErrorKind::RateLimited { .. } => Self::RateLimited,
+            InstagramErrorKind::AppMisconfigured => Self::AppMisconfigured,
+            InstagramErrorKind::SessionUnknown
+            | InstagramErrorKind::CodeRejected
+            | InstagramErrorKind::RedirectUriRejected
+            | InstagramErrorKind::Unreadable
+            | InstagramErrorKind::Unexpected => Self::InstagramUnexpected,
+        }
+    }
+}
+
 /// Instagram, as this app sees it.
 ///
 /// Every call ends within 10 seconds. Calls that only read are retried inside that time where it may help; a code is
@@ -161,4 +215,10 @@ pub trait Instagram: Send + Sync {
     ///
     /// All kinds but `CodeRejected` and `RedirectUriRejected`.
     async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError>;
+
+    /// Highest figure of the usage that Instagram stated last, in per cent of a limit; `None` where it states none.
+    /// Makes no call.
+    fn usage_percent(&self) -> Option<u16> {
+        None
+    }
 }

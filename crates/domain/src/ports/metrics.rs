@@ -1,5 +1,7 @@
 //! Metrics: counts of what the use cases decide.
 
+use std::time::Duration;
+
 use super::InstagramErrorKind;
 use crate::{CodeHash, LinkOutcome, ReauthorizationReason};
 
@@ -17,6 +19,35 @@ pub enum CountedEvent {
     RenewalFailed(InstagramErrorKind),
     /// An account that was not marked is marked now, because Instagram refused its token twice.
     AccountRefused(ReauthorizationReason),
+    /// A visit of the keeper ended.
+    VisitEnded {
+        /// Its outcome.
+        outcome: VisitOutcome,
+        /// Time from its beginning to its stored result.
+        elapsed: Duration,
+    },
+}
+
+/// Outcome of a visit of the keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VisitOutcome {
+    /// All that was due was done: a renewal, a reading, or both.
+    Done,
+    /// Something that was due could not be done now, and is tried again.
+    Failed,
+    /// The account was marked, because its token has run out.
+    Expired,
+    /// The account was marked, because Instagram refused its token twice.
+    Refused,
+    /// A marked account works again.
+    Healed,
+    /// A marked account was asked about, and is refused still.
+    StillRefused,
+    /// The account cannot be read, or its token is gone: it was put off.
+    Unreadable,
+    /// Nothing was stored, and the account is due as it was: the app is sick, the keeper stops, or another changed the
+    /// account meanwhile.
+    GivenBack,
 }
 
 /// Counts events.

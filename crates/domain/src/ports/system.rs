@@ -50,4 +50,7 @@ pub trait Ids: Send + Sync {
 
     /// A new lease holder.
     fn lease_holder(&self) -> LeaseHolder;
+
+    /// A random number of 0 to `u32::MAX`.
+    fn draw(&self) -> u32;
 }

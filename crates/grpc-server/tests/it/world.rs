@@ -107,6 +107,7 @@ impl World {
             timer: Arc::new(FakeTimer::new()),
             ids: Arc::new(SequentialIds::default()),
             metrics: Arc::new(RecordedMetrics::default()),
+            health: Arc::default(),
         };
         let state_ttl = Duration::from_mins(15);
         UseCases::new(&ports, self.redirect_uris.clone(), state_ttl, &TaskTracker::new())

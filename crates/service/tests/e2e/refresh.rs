@@ -96,6 +96,8 @@ async fn trouble_at_instagram_changes_no_account(#[case] mut fault: Value, #[cas
     let key = Key::AccountId(account.account_id.clone());
     assert_eq!(service.get(key).await.unwrap(), account);
     sandbox.clear_faults().await;
+    // Throttling is remembered for a minute.
+    stack.advance(60).await;
     let renewed = service.refresh(&account.account_id).await.unwrap();
     assert_eq!(renewed.token_outcome(), TokenOutcome::Renewed);
 }

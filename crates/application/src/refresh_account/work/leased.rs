@@ -12,6 +12,7 @@ use crate::guarded_update::{NotStored, Stored, store_on_top};
 use crate::leased_calls::{CallError, LeasedCalls, Refusal, TokenCheck};
 use crate::refresh_account::{DeadToken, TokenOutcome};
 use crate::retry::{MAX_TRIES, ONCE, retry_up_to};
+use crate::witness::Refused;
 
 /// One refresh under its lease.
 pub(super) struct LeasedRefresh<'a> {
@@ -71,7 +72,7 @@ impl LeasedRefresh<'_> {
             TokenCheck::Alive(profile) => {
                 let now = self.ports.clock.now();
                 let unmarked = self.store(MAX_TRIES, (&account, token), None, |account| {
-                    account.refused = None;
+                    account.heal();
                     account.read_profile(profile.clone(), now);
                 });
                 match unmarked.await? {
@@ -106,7 +107,7 @@ impl LeasedRefresh<'_> {
             Err(CallError::Instagram(error)) => {
                 self.count(CountedEvent::RenewalFailed(error.kind));
                 if !error.rejects_token() {
-                    return Err(error.into());
+                    return Err(CallError::Instagram(error).into());
                 }
                 let confirmed = self.calls.confirm(&account, token, error).await?;
                 return self.mark_dead(account, confirmed).await;
@@ -142,14 +143,24 @@ impl LeasedRefresh<'_> {
         self.take_profile((account.clone(), token), profile, TokenOutcome::Renewed).await
     }
 
-    /// Stores that Instagram refused the token twice, and answers so.
+    /// Stores that Instagram refused the token twice, and answers so. One that is not marked yet is marked only where a
+    /// witness does not say that it is the app's matter.
     async fn mark_dead<T>(
         &self,
         account: InstagramAccount,
-        Refusal { reason, facts }: Refusal,
+        refusal: Refusal,
     ) -> Result<T, Setback> {
-        let marked = InstagramAccount { refused: Some(reason), ..account.clone() };
-        let marked = marked.succeeding(&account, self.ports.clock.now());
+        let marked = if account.refused.is_some() {
+            let marked = InstagramAccount { refused: Some(refusal.reason), ..account.clone() };
+            marked.succeeding(&account, self.ports.clock.now())
+        } else {
+            let verdict = self.calls.judge(Refused::Token).await?;
+            if let Some(failure) = verdict.failure(&refusal.clone().into()) {
+                return Err(failure.into());
+            }
+            account.dead(refusal.reason, self.ports.clock.now())
+        };
+        let Refusal { reason, facts } = refusal;
         let mark = retry_up_to(MAX_TRIES, &*self.ports.timer, || {
             let holder = self.calls.lease.holder;
             self.ports.store.account_writer.mark_refused(&marked, account.revision, holder)

@@ -26,6 +26,9 @@ pub(super) async fn refused() -> Refusals {
     let facts =
         [("fbtrace_id", "ATrace4"), ("instagram_code", "4"), ("instagram_subcode", "1349210")];
     assert_eq!(printed.facts().into_iter().collect::<Vec<_>>(), facts);
+    // Until then it is answered from memory.
+    assert_eq!(refusals.call(service, "Refresh", &refresh).reason(), "RATE_LIMITED");
+    stack.advance(120).await;
 
     sandbox.fault(json!({"endpoint": "me", "status": 503, "body": "<html>busy</html>"})).await;
     assert_eq!(refusals.call(service, "Refresh", &refresh).reason(), "INSTAGRAM_UNAVAILABLE");

@@ -128,6 +128,10 @@ impl Lane {
             Err(_) => troubles.extend(wrongly_changed(&before, &stored, &outcome)),
         }
         self.unlink(before.account_id).await;
+        if outcome.is_throttled() {
+            // It is remembered for the time that was named: a day at most.
+            self.pass(25 * HOUR).await;
+        }
         troubles
     }
 

@@ -106,6 +106,11 @@ impl Outcome {
         })
     }
 
+    /// Whether Instagram throttles the call.
+    pub(crate) fn is_throttled(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.reason == "RATE_LIMITED")
+    }
+
     /// The refusal with one more fact.
     pub(crate) fn fact(mut self, key: &str, value: &str) -> Self {
         if let Self::Refused(refusal) = &mut self {
