@@ -14,6 +14,7 @@ mod proxy_url;
 mod refusal;
 mod throttle;
 mod transport;
+mod usage;
 mod wire;
 
 use async_trait::async_trait;
@@ -154,5 +155,9 @@ impl Instagram for GraphApi {
         let request = || self.get("/me", &query).bearer_auth(token.expose());
         let answer = self.transport.repeat(Endpoint::Profile, request).await?;
         wire::ProfileAnswer::read(answer)
+    }
+
+    fn usage_percent(&self) -> Option<u16> {
+        self.transport.usage_percent()
     }
 }

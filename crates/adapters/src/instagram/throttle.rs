@@ -5,10 +5,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-/// Usage by business account, with the minutes until access comes back.
-///
-/// Source: <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>.
-const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
+use super::usage::BUSINESS_USE_CASE_USAGE;
 
 /// Pause where Instagram names no time: a guess, short enough to notice soon that access is back, long enough not to
 /// prolong the throttling by asking.

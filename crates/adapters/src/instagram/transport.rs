@@ -17,6 +17,7 @@ use super::meter::{Ended, InstagramMeter};
 use super::outage_log::OutageLog;
 use super::proxy_url::{ProxyUrl, host};
 use super::refusal;
+use super::usage::Usage;
 
 mod failure;
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub(super) struct Transport {
     limits: Limits,
     meter: InstagramMeter,
     outages: OutageLog,
+    usage: Usage,
 }
 
 impl Transport {
@@ -92,7 +94,13 @@ impl Transport {
             client.map_err(|error| HttpClientError::Setup(Cause::new(error.without_url())))
         };
         let outages = OutageLog::new(proxy.map(ProxyUrl::host));
-        Ok(Self { pooled: client(usize::MAX)?, unpooled: client(0)?, limits, meter, outages })
+        let (pooled, unpooled) = (client(usize::MAX)?, client(0)?);
+        Ok(Self { pooled, unpooled, limits, meter, outages, usage: Usage::new() })
+    }
+
+    /// Highest figure of the usage that Instagram stated last, in per cent of a limit; `None` where it stated none.
+    pub(super) fn usage_percent(&self) -> Option<u16> {
+        self.usage.percent()
     }
 
     /// Begins a `GET`.
@@ -139,7 +147,7 @@ impl Transport {
     #[tracing::instrument(name = "instagram", level = "debug", skip_all, fields(%endpoint))]
     async fn send(&self, endpoint: Endpoint, request: RequestBuilder) -> Result<Value, Failure> {
         let metered = self.meter.begin(endpoint);
-        let answer = ask(endpoint, request).await;
+        let answer = ask(endpoint, request, &self.usage).await;
         metered
             .end(answer.as_ref().map_or_else(|failure| failure.error.kind.into(), |_| Ended::Ok));
         answer
@@ -185,14 +193,15 @@ fn may_mend(kind: InstagramErrorKind) -> bool {
     matches!(kind, NotSent | NoAnswer | Unavailable)
 }
 
-/// Sends a request and judges its answer.
-async fn ask(endpoint: Endpoint, request: RequestBuilder) -> Result<Value, Failure> {
+/// Sends a request and judges its answer, whose `usage` of limits is kept.
+async fn ask(endpoint: Endpoint, request: RequestBuilder, usage: &Usage) -> Result<Value, Failure> {
     let started = Instant::now();
     let answer = Answer::receive(request).await;
     let elapsed_ms = started.elapsed().as_millis();
     match answer {
         Ok(Answer { status, headers, body }) => {
             debug!(status = status.as_u16(), elapsed_ms, "Instagram answered");
+            usage.update(&headers);
             let accepted = refusal::accept(endpoint, status, &headers, body.as_deref());
             accepted.map_err(|error| Failure { error, cause: format!("HTTP {}", status.as_u16()) })
         }
