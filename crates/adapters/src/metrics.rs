@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics};
+use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics, VisitOutcome};
 use ig_domain::{CodeHash, LinkOutcome, LinkRefusal, ReauthorizationReason};
 use ig_metrics::{Counts, Registry};
 
@@ -123,11 +123,51 @@ impl From<ReauthorizationReason> for Reason {
     }
 }
 
-/// Links, renewals and refused accounts, each counted by one label.
+/// Outcome of a visit of the keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visit {
+    Done,
+    Failed,
+    Expired,
+    Refused,
+    Healed,
+    StillRefused,
+    Unreadable,
+    GivenBack,
+}
+
+ig_metrics::label!(Visit, "outcome", {
+    Done => "done",
+    Failed => "failed",
+    Expired => "expired",
+    Refused => "refused",
+    Healed => "healed",
+    StillRefused => "still_refused",
+    Unreadable => "unreadable",
+    GivenBack => "given_back",
+});
+
+impl From<VisitOutcome> for Visit {
+    fn from(outcome: VisitOutcome) -> Self {
+        match outcome {
+            VisitOutcome::Done => Self::Done,
+            VisitOutcome::Failed => Self::Failed,
+            VisitOutcome::Expired => Self::Expired,
+            VisitOutcome::Refused => Self::Refused,
+            VisitOutcome::Healed => Self::Healed,
+            VisitOutcome::StillRefused => Self::StillRefused,
+            VisitOutcome::Unreadable => Self::Unreadable,
+            VisitOutcome::GivenBack => Self::GivenBack,
+        }
+    }
+}
+
+/// Links, renewals, refused accounts and visits, each counted by one label.
 pub struct PrometheusMetrics {
     links: Counts<LinkOutcomeLabel>,
     renewals: Counts<RenewalOutcomeLabel>,
     refused_accounts: Counts<Reason>,
+    visits: Counts<Visit>,
     postponed: Mutex<VecDeque<CodeHash>>,
 }
 
@@ -140,6 +180,7 @@ impl PrometheusMetrics {
             links: Counts::register(registry, "links", "Links by what became of them"),
             renewals: Counts::register(registry, "renewals", "Renewals by what became of them"),
             refused_accounts: Counts::register(registry, "refused_accounts", refused),
+            visits: Counts::register(registry, "visits", "Visits of the keeper by their outcome"),
             postponed: Mutex::default(),
         }
     }
@@ -170,6 +211,7 @@ impl Metrics for PrometheusMetrics {
             CountedEvent::TokenRenewed => self.renewals.count(RenewalOutcomeLabel::Renewed),
             CountedEvent::RenewalFailed(kind) => self.renewals.count(kind.into()),
             CountedEvent::AccountRefused(reason) => self.refused_accounts.count(reason.into()),
+            CountedEvent::VisitEnded { outcome, .. } => self.visits.count(outcome.into()),
         }
     }
 }

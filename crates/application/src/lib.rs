@@ -10,6 +10,7 @@ mod fetch_access_token;
 mod get_account;
 mod get_accounts;
 mod guarded_update;
+mod keeper;
 mod lease_extension;
 mod lease_wait;
 mod leased_calls;
@@ -34,6 +35,7 @@ pub use fetch_access_token::{
 };
 pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};
+pub use keeper::{Keeper, KeeperSettings, KeeperWork};
 pub use lease_wait::MAX_TAKEOVER_TIME;
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};

@@ -22,7 +22,7 @@ use ig_domain::{
 };
 use time::OffsetDateTime;
 
-use self::keeper::BreakerRow;
+use self::keeper::{BreakerRow, Schedule};
 use self::surveys::SurveyRow;
 
 /// Guards that keep a store right. A store that lacks one must be caught by the tests that use it.
@@ -65,6 +65,7 @@ struct Rows {
     put_off: HashMap<AccountId, OffsetDateTime>,
     breaker: BreakerRow,
     survey: SurveyRow,
+    schedule: Schedule,
 }
 
 struct AttemptRow {

@@ -1,5 +1,6 @@
 //! Due accounts, and the app's breaker.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,12 +9,55 @@ use ig_domain::ports::{
     VisitChange, VisitResult,
 };
 use ig_domain::{
-    AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TroubleCause, URGENT_LIFETIME,
+    AccountId, InstagramAccount, LeaseHolder, LongLivedToken, ReauthorizationReason, TroubleCause,
+    URGENT_LIFETIME, VisitFailures,
 };
 use time::OffsetDateTime;
 
 use super::accounts::update;
-use super::{Guard, Lease, MemoryStore, is_held};
+use super::{Guard, Lease, MemoryStore, Rows, is_held};
+
+/// Next visits that were computed: to compute one takes two hashes, which a claim would take of all accounts.
+#[derive(Default)]
+pub(super) struct Schedule(HashMap<AccountId, (Dates, Option<OffsetDateTime>)>);
+
+/// All of an account that its next visit depends on.
+#[derive(PartialEq)]
+struct Dates {
+    token_issue_time: OffsetDateTime,
+    token_expire_time: OffsetDateTime,
+    profile_time: OffsetDateTime,
+    update_time: OffsetDateTime,
+    refused: Option<ReauthorizationReason>,
+    failures: VisitFailures,
+    interval: Duration,
+}
+
+impl Schedule {
+    fn next_visit_time(
+        &mut self,
+        account: &InstagramAccount,
+        interval: Duration,
+    ) -> Option<OffsetDateTime> {
+        let dates = Dates {
+            token_issue_time: account.token_issue_time,
+            token_expire_time: account.token_expire_time,
+            profile_time: account.profile_time,
+            update_time: account.update_time,
+            refused: account.refused,
+            failures: account.failures,
+            interval,
+        };
+        match self.0.get(&account.id) {
+            Some((known, next)) if *known == dates => *next,
+            _ => {
+                let next = account.next_visit_time(interval);
+                self.0.insert(account.id, (dates, next));
+                next
+            }
+        }
+    }
+}
 
 /// The app's breaker as it is stored.
 #[derive(Clone, Copy, Default)]
@@ -32,25 +76,26 @@ impl DueAccounts for MemoryStore {
     ) -> Result<Vec<ClaimedAccount>, StoreError> {
         let (guarded, interval) = (!self.lacks(Guard::Lease), self.reading_interval);
         self.transact(|rows, lease_time| {
-            let next = |account: &InstagramAccount| {
-                rows.put_off.get(&account.id).copied().or(account.next_visit_time(interval))
-            };
-            let mut due: Vec<_> = rows
-                .accounts
-                .values()
-                .filter(|(account, _)| next(account).is_some_and(|next| next <= now))
-                .filter(|(account, _)| {
-                    let lease = rows.renewals.get(&account.id).copied();
-                    !guarded || !is_held(lease, RENEWAL_LEASE, lease_time)
-                })
-                .cloned()
-                .collect();
-            due.sort_by_key(|(account, _)| {
+            let Rows { accounts, renewals, put_off, schedule, .. } = rows;
+            let mut due = Vec::new();
+            for (account, token) in accounts.values() {
+                let scheduled = || schedule.next_visit_time(account, interval);
+                let next = put_off.get(&account.id).copied().or_else(scheduled);
+                let Some(next) = next.filter(|next| *next <= now) else { continue };
+                if !guarded
+                    || !is_held(renewals.get(&account.id).copied(), RENEWAL_LEASE, lease_time)
+                {
+                    due.push((next, account.clone(), token.clone()));
+                }
+            }
+            due.sort_by_key(|(next, account, _)| {
                 let expiry = account.token_expire_time;
                 let urgent = account.refused.is_none() && expiry <= now + URGENT_LIFETIME;
-                (!urgent, urgent.then_some(expiry), next(account))
+                (!urgent, urgent.then_some(expiry), *next)
             });
             due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let due = due.into_iter().map(|(_, account, token)| (account, token));
+            let due: Vec<_> = due.collect();
             for (account, _) in &due {
                 rows.renewals.insert(account.id, Lease { holder, end: lease_time + RENEWAL_LEASE });
             }

@@ -1,0 +1,301 @@
+//! The keeper: visits every account when it is due, so that no token dies unseen.
+
+mod budget;
+mod places;
+mod results;
+mod visit;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use ig_domain::ports::{
+    Breaker, ClaimedAccount, CountedEvent, InstagramErrorKind, StoreError, ThrottleScope,
+    VisitOutcome,
+};
+use ig_domain::{LeaseHolder, LineLimit};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::budget::Budget;
+use self::places::Places;
+use self::results::Results;
+use self::visit::{Report, visit};
+use crate::{Ports, StorePorts, witness};
+
+/// Time after which free places are filled though they are few.
+const MAX_FREE_TIME: Duration = Duration::from_millis(20);
+
+/// Interval between two looks at the breaker, which another replica may have opened or closed.
+const BREAKER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Interval between two witnesses that are sent while the breaker is open.
+const PROBE_INTERVAL: Duration = Duration::from_mins(5);
+
+/// Interval between two sweeps of accounts that have expired, or that an older version changed.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Maximum number of accounts that one round of a sweep touches, so that it never holds the store for long.
+const MAX_SWEPT_ACCOUNTS: u64 = 500;
+
+/// Settings of a keeper.
+#[derive(Clone, Copy, Debug)]
+pub struct KeeperSettings {
+    /// Maximum number of visits at the same time, at least 1.
+    pub in_flight: usize,
+    /// Time between two readings of a profile: the store's own.
+    pub reading_interval: Duration,
+    /// Interval between two looks for due accounts while there are none.
+    pub look_interval: Duration,
+}
+
+/// Visits due accounts.
+pub struct Keeper {
+    work: Arc<KeeperWork>,
+    tracker: TaskTracker,
+    places: Places,
+}
+
+/// The work of [`Keeper`], without tasks of its own: its futures may be dropped between any two calls to a port.
+pub struct KeeperWork {
+    ports: Ports,
+    settings: KeeperSettings,
+    budget: Budget,
+    results: Results,
+    stop: CancellationToken,
+    seen: Mutex<Seen>,
+}
+
+/// State of the store as it was seen last.
+#[derive(Default)]
+struct Seen {
+    /// The breaker, and the moment by the timer at which it was read.
+    breaker: Option<(Breaker, Instant)>,
+    /// Business time of the last sweep.
+    sweep_time: Option<OffsetDateTime>,
+}
+
+impl Keeper {
+    /// A keeper over `ports`, whose visits run in tasks that `tracker` waits for. Once `stop` is cancelled it begins
+    /// nothing new, and gives back what has not begun.
+    #[must_use]
+    pub fn new(
+        ports: &Ports,
+        settings: KeeperSettings,
+        stop: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Self {
+        let work = Arc::new(KeeperWork::new(ports, settings, stop));
+        Self { work, tracker, places: Places::new() }
+    }
+
+    /// Visits accounts as they become due, until it is stopped and its visits have ended.
+    pub async fn run(&self) {
+        let (clock, timer) = (&self.work.ports.clock, &self.work.ports.timer);
+        let lines = LineLimit::new(Duration::from_mins(1));
+        while !self.work.is_stopping() {
+            let jumps = clock.jumps();
+            if let Err(error) = self.visit_due().await
+                && let Some(left_out) = lines.admit((), timer.now())
+            {
+                tracing::warn!(%error, left_out, "the keeper cannot look for due accounts");
+            }
+            tokio::select! {
+                () = self.work.stop.cancelled() => {}
+                () = clock.jumped(jumps) => {}
+                () = timer.sleep(self.work.settings.look_interval) => {}
+            }
+        }
+        self.places.at_most(0).await;
+    }
+
+    /// Visits accounts until none can be claimed and all visits have ended, or until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]; visits that have begun go on.
+    pub async fn visit_due(&self) -> Result<(), StoreError> {
+        self.work.forget_breaker();
+        while !self.work.is_stopping() {
+            self.work.sweep().await;
+            let limit = self.work.limit().await?;
+            let free = limit.saturating_sub(self.places.taken());
+            let claimed = if free == 0 { 0 } else { self.begin_visits(free).await? };
+            if claimed == 0 && self.places.taken() == 0 {
+                break;
+            }
+            self.wait(limit, claimed > 0).await;
+        }
+        Ok(())
+    }
+
+    /// Claims at most `free` accounts, and begins their visits. Returns their number.
+    async fn begin_visits(&self, free: usize) -> Result<usize, StoreError> {
+        let claims = self.work.claim(free).await?;
+        let count = claims.len();
+        for claim in claims {
+            let (work, place) = (Arc::clone(&self.work), self.places.take());
+            self.tracker.spawn(async move {
+                work.visit(claim).await;
+                drop(place);
+            });
+        }
+        Ok(count)
+    }
+
+    /// Returns when it is time for another claim. `more`: the last one found something.
+    async fn wait(&self, limit: usize, more: bool) {
+        let (timer, settings) = (&self.work.ports.timer, self.work.settings);
+        let (bound, span) = if more {
+            (limit - limit.div_ceil(4), MAX_FREE_TIME)
+        } else {
+            (0, settings.look_interval)
+        };
+        let some_time = async {
+            if more {
+                self.places.at_most(limit.saturating_sub(1)).await;
+            }
+            timer.sleep(span).await;
+        };
+        tokio::select! {
+            () = self.work.stop.cancelled() => {}
+            () = self.places.at_most(bound) => {}
+            () = some_time => {}
+        }
+    }
+}
+
+/// A claimed account, whose visit has not begun.
+struct Claim {
+    account: ClaimedAccount,
+    holder: LeaseHolder,
+    begin: Instant,
+}
+
+impl KeeperWork {
+    /// The work over `ports`, until `stop` is cancelled.
+    #[must_use]
+    pub fn new(ports: &Ports, settings: KeeperSettings, stop: CancellationToken) -> Self {
+        Self {
+            ports: ports.clone(),
+            settings,
+            budget: Budget::new(settings.in_flight),
+            results: Results::default(),
+            stop,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Looks once, claims as many accounts as the budget allows, and visits them at the same time. Returns their number.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn execute_round(&self) -> Result<usize, StoreError> {
+        self.sweep().await;
+        self.forget_breaker();
+        let limit = self.limit().await?;
+        let claims = if limit == 0 { Vec::new() } else { self.claim(limit).await? };
+        let visits = claims.into_iter().map(|claim| self.visit(claim));
+        Ok(join_all(visits).await.len())
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    async fn claim(&self, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        let (holder, begin) = (self.ports.ids.lease_holder(), self.ports.timer.now());
+        let (now, limit) = (self.ports.clock.now(), u64::try_from(limit).unwrap_or(u64::MAX));
+        let claimed = self.ports.store.due_accounts.claim_due(now, holder, limit).await?;
+        let claim = |account| Claim { account, holder, begin };
+        Ok(claimed.into_iter().map(claim).collect())
+    }
+
+    #[tracing::instrument(name = "visit", level = "debug", skip_all, fields(account.id = %claim.account.id))]
+    async fn visit(&self, claim: Claim) {
+        let Claim { account, holder, begin } = claim;
+        let Report { outcome, failure } = Box::pin(visit(self, account, holder, begin)).await;
+        let now = self.ports.timer.now();
+        match failure.map(|error| (error.kind, error.throttle_scope())) {
+            // It says nothing about the other accounts.
+            Some((_, Some(ThrottleScope::Account))) => {}
+            Some((InstagramErrorKind::RateLimited { .. }, _)) => self.budget.throttled(now),
+            Some((
+                InstagramErrorKind::TokenRejected(_) | InstagramErrorKind::AppMisconfigured,
+                _,
+            )) => {
+                self.budget.refused(self.ports.clock.now());
+                // It may be open now.
+                self.forget_breaker();
+            }
+            None if outcome == VisitOutcome::Done => self.budget.succeeded(),
+            _ => {}
+        }
+        let elapsed = now.duration_since(begin);
+        self.ports.metrics.count(CountedEvent::VisitEnded { outcome, elapsed });
+    }
+
+    /// Number of visits that may be under way now: none while the breaker is open or the app is throttled.
+    async fn limit(&self) -> Result<usize, StoreError> {
+        let now = self.ports.clock.now();
+        if self.ports.health.throttle.of_app(now).is_some() {
+            return Ok(0);
+        }
+        let mut breaker = self.breaker().await?;
+        let probes = breaker.open.is_some()
+            && self.ports.store.breaker.take_probe(now, PROBE_INTERVAL).await?;
+        if probes {
+            witness::probe(&self.ports).await?;
+            self.forget_breaker();
+            breaker = self.breaker().await?;
+        }
+        if breaker.open.is_some() {
+            return Ok(0);
+        }
+        let usage = self.ports.instagram.usage_percent();
+        Ok(self.budget.limit(self.ports.clock.now(), breaker.close_time, usage))
+    }
+
+    /// The breaker, as it was within [`BREAKER_INTERVAL`].
+    async fn breaker(&self) -> Result<Breaker, StoreError> {
+        let now = self.ports.timer.now();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).breaker;
+        if let Some((breaker, read_at)) = seen
+            && now.duration_since(read_at) < BREAKER_INTERVAL
+        {
+            return Ok(breaker);
+        }
+        let breaker = self.ports.store.breaker.load().await?;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).breaker = Some((breaker, now));
+        Ok(breaker)
+    }
+
+    fn forget_breaker(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).breaker = None;
+    }
+
+    /// Marks what has expired, and schedules what an older version changed: each minute. A failure keeps no visit back.
+    async fn sweep(&self) {
+        let now = self.ports.clock.now();
+        {
+            let last = &mut self.seen.lock().unwrap_or_else(PoisonError::into_inner).sweep_time;
+            if last.is_some_and(|last| last <= now && now < last + SWEEP_INTERVAL) {
+                return;
+            }
+            *last = Some(now);
+        }
+        if let Err(error) = self.sweep_at(now).await {
+            tracing::warn!(%error, "the keeper cannot mark what has expired");
+        }
+    }
+
+    async fn sweep_at(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let StorePorts { account_writer, due_accounts, .. } = &self.ports.store;
+        let some = MAX_SWEPT_ACCOUNTS;
+        while account_writer.mark_expired(now, some).await? == some && !self.is_stopping() {}
+        while due_accounts.schedule_missed(some).await? == some && !self.is_stopping() {}
+        Ok(())
+    }
+}

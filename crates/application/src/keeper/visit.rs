@@ -1,0 +1,292 @@
+//! One visit: does what is due for an account that was claimed.
+
+use std::time::{Duration, Instant};
+
+use ig_domain::ports::{
+    ClaimedAccount, CountedEvent, InstagramError, InstagramErrorKind, StoreError, VisitChange,
+    VisitOutcome, VisitResult,
+};
+use ig_domain::{
+    InstagramAccount, LeaseHolder, LongLivedToken, Profile, ReauthorizationReason, TokenGrant,
+    TroubleCause, VisitTask,
+};
+
+use super::KeeperWork;
+use crate::guarded_update::{NotStored, Stored, store_on_top};
+use crate::lease_extension::HeldLease;
+use crate::leased_calls::{CallError, LeasedCalls, TokenCheck};
+use crate::retry::MAX_TRIES;
+use crate::witness::{Refused, Verdict};
+
+/// Time for which an account that cannot be read is put off.
+const UNREADABLE_DELAY: Duration = Duration::from_hours(1);
+
+/// A visit under way.
+pub(super) struct Visit<'a> {
+    work: &'a KeeperWork,
+    calls: LeasedCalls<'a>,
+    account: InstagramAccount,
+    token: LongLivedToken,
+}
+
+/// Report of a visit that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) outcome: VisitOutcome,
+    /// Instagram's last failure; `None` where it failed at nothing.
+    pub(super) failure: Option<InstagramError>,
+}
+
+/// Finding of a visit, as it is to be stored.
+struct Finding {
+    /// The account as it is now; its revision is still the stored one. `None` where nothing is stored.
+    account: Option<InstagramAccount>,
+    /// The new token, where it was renewed.
+    grant: Option<TokenGrant>,
+    outcome: VisitOutcome,
+    failure: Option<InstagramError>,
+}
+
+/// Result of one step of a visit.
+enum Step<T> {
+    Done(T),
+    /// It failed, and the visit goes on.
+    Failed(InstagramError),
+    /// The visit ends here.
+    End(Finding),
+}
+
+impl Finding {
+    fn new(account: InstagramAccount, outcome: VisitOutcome) -> Self {
+        Self { account: Some(account), grant: None, outcome, failure: None }
+    }
+
+    /// Nothing is stored, and the account stays due.
+    fn given_back(failure: Option<InstagramError>) -> Self {
+        Self { account: None, grant: None, outcome: VisitOutcome::GivenBack, failure }
+    }
+}
+
+/// Visits a claimed account, whose claim was sent at `begin` by the timer.
+pub(super) async fn visit(
+    work: &KeeperWork,
+    ClaimedAccount { id, found }: ClaimedAccount,
+    holder: LeaseHolder,
+    begin: Instant,
+) -> Report {
+    match found {
+        Ok((account, Some(token))) => {
+            let lease = HeldLease::claimed(&work.ports, id, holder, begin);
+            let calls = LeasedCalls { ports: &work.ports, lease };
+            Visit { work, calls, account, token }.run().await
+        }
+        unreadable => {
+            let until = work.ports.clock.now() + UNREADABLE_DELAY;
+            if let Err(error) = unreadable {
+                tracing::warn!(account.id = %id, %error, "an account cannot be kept alive");
+            }
+            if let Err(error) = work.ports.store.due_accounts.put_off(id, holder, until).await {
+                tracing::debug!(%error, "a visit was not put off");
+            }
+            Report { outcome: VisitOutcome::Unreadable, failure: None }
+        }
+    }
+}
+
+impl Visit<'_> {
+    async fn run(self) -> Report {
+        match self.find_out().await {
+            Ok(found) => {
+                let failure = found.failure.clone();
+                Report { outcome: self.finish(found).await, failure }
+            }
+            Err(error) => {
+                // The lease runs out by itself: so it is not visited again at once.
+                tracing::debug!(%error, "a visit could not be finished");
+                Report { outcome: VisitOutcome::GivenBack, failure: None }
+            }
+        }
+    }
+
+    async fn find_out(&self) -> Result<Finding, StoreError> {
+        let now = self.work.ports.clock.now();
+        if self.work.is_stopping() {
+            return Ok(Finding::given_back(None));
+        }
+        match self.account.due_task(now, self.work.settings.reading_interval) {
+            // It was scheduled by another interval: storing it as it is schedules it anew.
+            None => Ok(Finding::new(self.account.clone(), VisitOutcome::GivenBack)),
+            Some(VisitTask::MarkExpired) => {
+                Ok(Finding::new(self.account.expired(now), VisitOutcome::Expired))
+            }
+            Some(VisitTask::CheckDead) => self.check_dead().await,
+            Some(VisitTask::Maintain { renew, read }) => self.maintain(renew, read).await,
+        }
+    }
+
+    /// Asks whether a token that was refused works again.
+    async fn check_dead(&self) -> Result<Finding, StoreError> {
+        let mut account = self.account.clone();
+        let checked = self.calls.check(&self.account, &self.token).await;
+        let now = self.work.ports.clock.now();
+        let (outcome, failure) = match checked {
+            Ok(TokenCheck::Alive(profile)) => {
+                account.heal();
+                account.read_profile(profile, now);
+                (VisitOutcome::Healed, None)
+            }
+            Ok(TokenCheck::Refused(_)) => {
+                account.check_failed(now);
+                (VisitOutcome::StillRefused, None)
+            }
+            Err(CallError::Instagram(error)) => {
+                account.check_unanswered(now, self.work.ports.ids.draw(), error.retry_after());
+                (VisitOutcome::Failed, Some(error))
+            }
+            Err(CallError::Store(error)) => return Err(error),
+        };
+        Ok(Finding { failure, ..Finding::new(account, outcome) })
+    }
+
+    /// Reads the profile and renews the token, as far as each is due. The reading comes first: a renewed token is stored
+    /// at once.
+    async fn maintain(&self, renew: bool, read: bool) -> Result<Finding, StoreError> {
+        let mut account = self.account.clone();
+        let (mut grant, mut failures) = (None, Vec::new());
+        if read {
+            match self.read().await? {
+                Step::Done(profile) => account.read_profile(profile, self.work.ports.clock.now()),
+                Step::Failed(error) => failures.push((error, false)),
+                Step::End(finding) => return Ok(finding),
+            }
+        }
+        if renew && !self.work.is_stopping() {
+            match self.renew().await? {
+                Step::Done(renewed) => {
+                    account.take_renewal(&renewed);
+                    grant = Some(renewed);
+                }
+                Step::Failed(error) => failures.push((error, true)),
+                Step::End(finding) => return Ok(finding),
+            }
+        }
+        self.settle(&mut account, &failures);
+        let failure = failures.pop().map(|(error, _)| error);
+        let outcome = if failure.is_some() { VisitOutcome::Failed } else { VisitOutcome::Done };
+        Ok(Finding { grant, failure, ..Finding::new(account, outcome) })
+    }
+
+    /// Notes in the account how its visit ended: with these `failures`, of the renewal where the flag says so.
+    fn settle(&self, account: &mut InstagramAccount, failures: &[(InstagramError, bool)]) {
+        let Some(wait) = failures.iter().map(|(error, _)| error.retry_after()).max() else {
+            return;
+        };
+        let of_renewal = failures.iter().find(|(_, of_renewal)| *of_renewal);
+        let cause = of_renewal.map(|(error, _)| TroubleCause::from(error.kind));
+        let (now, draw) = (self.work.ports.clock.now(), self.work.ports.ids.draw());
+        account.visit_failed(now, cause, draw, wait);
+    }
+
+    async fn read(&self) -> Result<Step<Profile>, StoreError> {
+        match self.calls.check(&self.account, &self.token).await {
+            Ok(TokenCheck::Alive(profile)) => Ok(Step::Done(profile)),
+            Ok(TokenCheck::Refused(refusal)) => self.judged(refusal.into()).await,
+            Err(CallError::Instagram(error)) => self.judged(error).await,
+            Err(CallError::Store(error)) => Err(error),
+        }
+    }
+
+    async fn renew(&self) -> Result<Step<TokenGrant>, StoreError> {
+        let refusal = match self.calls.renew(&self.token).await {
+            Ok(grant) => return Ok(Step::Done(grant)),
+            Err(CallError::Instagram(error)) => error,
+            Err(CallError::Store(error)) => return Err(error),
+        };
+        self.work.ports.metrics.count(CountedEvent::RenewalFailed(refusal.kind));
+        if !refusal.rejects_token() {
+            return self.judged(refusal).await;
+        }
+        match self.calls.confirm(&self.account, &self.token, refusal).await {
+            Ok(confirmed) => self.judged(confirmed.into()).await,
+            Err(CallError::Instagram(error)) => Ok(Step::Failed(error)),
+            Err(CallError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Consequence of a failure, after a witness was asked where it is a refusal.
+    async fn judged<T>(&self, error: InstagramError) -> Result<Step<T>, StoreError> {
+        let refused = match error.kind {
+            InstagramErrorKind::TokenRejected(_) => Refused::Token,
+            InstagramErrorKind::AppMisconfigured => Refused::App,
+            _ => return Ok(Step::Failed(error)),
+        };
+        let verdict = self.calls.judge(refused).await?;
+        Ok(match (verdict, error.kind) {
+            (Verdict::Account, InstagramErrorKind::TokenRejected(reason)) => {
+                Step::End(self.refused(reason, error))
+            }
+            (Verdict::App(_), _) => Step::End(Finding::given_back(Some(error))),
+            (verdict, _) => Step::Failed(verdict.failure(&error).unwrap_or(error)),
+        })
+    }
+
+    /// The token is dead by Instagram's word.
+    fn refused(&self, reason: ReauthorizationReason, refusal: InstagramError) -> Finding {
+        let account = self.account.dead(reason, self.work.ports.clock.now());
+        Finding { failure: Some(refusal), ..Finding::new(account, VisitOutcome::Refused) }
+    }
+
+    /// Stores what was found, and ends the lease.
+    async fn finish(&self, Finding { account, grant, outcome, .. }: Finding) -> VisitOutcome {
+        let ports = &self.work.ports;
+        let change = account.map(|account| VisitChange {
+            account: account.succeeding(&self.account, ports.clock.now()),
+            former_revision: self.account.revision,
+            former_profile_time: self.account.profile_time,
+            token: grant.as_ref().map(|grant| grant.token.clone()),
+        });
+        let marked = change.as_ref().and_then(|change| change.account.refused);
+        let result = VisitResult { id: self.account.id, change };
+        match self.work.results.store(ports, self.calls.lease.holder, result).await {
+            Ok(true) => {
+                match (outcome, marked) {
+                    (VisitOutcome::Refused, Some(reason)) => {
+                        ports.metrics.count(CountedEvent::AccountRefused(reason));
+                    }
+                    _ if grant.is_some() => ports.metrics.count(CountedEvent::TokenRenewed),
+                    _ => {}
+                }
+                outcome
+            }
+            Ok(false) => self.keep_token(grant).await,
+            Err(error) => {
+                tracing::warn!(account.id = %self.account.id, %error, "a visit was not stored");
+                VisitOutcome::GivenBack
+            }
+        }
+    }
+
+    /// Stores a renewed token on top of what others stored meanwhile. Anything else that was found is found again by
+    /// the next visit.
+    async fn keep_token(&self, grant: Option<TokenGrant>) -> VisitOutcome {
+        let Some(grant) = grant else { return VisitOutcome::GivenBack };
+        let read = (&self.account, &self.token);
+        let ports = &self.work.ports;
+        let stored = store_on_top(ports, MAX_TRIES, read, Some(&grant), |account| {
+            account.take_renewal(&grant);
+        });
+        match stored.await {
+            Ok(Stored::Done(_)) => {
+                ports.metrics.count(CountedEvent::TokenRenewed);
+                VisitOutcome::Done
+            }
+            // Another token, which may be this one: the answer to its write was lost.
+            Ok(Stored::Superseded(_)) => VisitOutcome::GivenBack,
+            Err(NotStored::Store(error)) => {
+                tracing::warn!(account.id = %self.account.id, %error, "a renewed token was not stored");
+                VisitOutcome::GivenBack
+            }
+            Err(NotStored::TokenGone(_) | NotStored::Gone) => VisitOutcome::GivenBack,
+        }
+    }
+}
