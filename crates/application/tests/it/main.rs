@@ -6,6 +6,7 @@ mod begin_link;
 mod fetch_access_token;
 mod get_accounts;
 mod instagram_script;
+mod keeper;
 mod link_account;
 mod list_accounts;
 mod metrics;

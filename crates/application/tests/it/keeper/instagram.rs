@@ -1,0 +1,247 @@
+//! An Instagram with a mood: for all accounts, or for some.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ig_domain::ports::{
+    Clock as _, CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind,
+};
+use ig_domain::{
+    AuthorizationCode, GrantedScopes, LongLivedToken, Profile, ReauthorizationReason, RedirectUri,
+    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+};
+use ig_test_support::FakeClock;
+use ig_test_support::builders::{long_lived, parsed, profile};
+use time::OffsetDateTime;
+
+/// Lifetime of a token in seconds: 60 days.
+const TOKEN_SECONDS: u64 = 60 * 24 * 60 * 60;
+
+/// Instagram as a whole. Clones share it.
+#[derive(Clone)]
+pub(crate) struct MoodyInstagram {
+    clock: FakeClock,
+    /// Time that a call takes.
+    call_time: Duration,
+    state: Arc<Mutex<State>>,
+    in_flight: Arc<AtomicUsize>,
+    most_in_flight: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct State {
+    tokens: HashMap<String, Token>,
+    issued: u32,
+    mood: Mood,
+    /// Refusals of single accounts.
+    refused: HashMap<u32, InstagramError>,
+    calls: Vec<Call>,
+}
+
+struct Token {
+    number: u32,
+    issue_time: OffsetDateTime,
+    expire_time: OffsetDateTime,
+}
+
+/// Mood of Instagram towards all accounts, or those of some numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Mood {
+    /// It answers.
+    #[default]
+    Well,
+    /// It fails for everybody.
+    Fails(InstagramError),
+    /// It fails for these accounts.
+    FailsFor(HashSet<u32>, InstagramError),
+}
+
+/// Kind of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    Renewal,
+    Reading,
+}
+
+/// A call that came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) time: OffsetDateTime,
+    pub(crate) kind: CallKind,
+    /// Number of the account.
+    pub(crate) number: u32,
+}
+
+/// A failure of this kind, with Instagram's numbers for it.
+pub(crate) fn failure(
+    kind: InstagramErrorKind,
+    code: Option<i64>,
+    subcode: Option<i64>,
+) -> InstagramError {
+    InstagramError { kind, facts: GraphFacts { code, subcode, fbtrace_id: None } }
+}
+
+/// A refusal of the token under code 190, with this subcode.
+pub(crate) fn dead(subcode: Option<i64>) -> InstagramError {
+    let reason = match subcode {
+        Some(463) => ReauthorizationReason::TokenExpired,
+        Some(460) => ReauthorizationReason::PasswordChanged,
+        Some(459 | 464) => ReauthorizationReason::Checkpoint,
+        _ => ReauthorizationReason::TokenRevoked,
+    };
+    failure(InstagramErrorKind::TokenRejected(reason), Some(190), subcode)
+}
+
+impl MoodyInstagram {
+    pub(crate) fn new(clock: FakeClock, call_time: Duration) -> Self {
+        Self {
+            clock,
+            call_time,
+            state: Arc::default(),
+            in_flight: Arc::default(),
+            most_in_flight: Arc::default(),
+        }
+    }
+
+    /// Knows `token` as that of account `number`.
+    pub(crate) fn know(
+        &self,
+        token: &str,
+        number: u32,
+        issue_time: OffsetDateTime,
+        expire_time: OffsetDateTime,
+    ) {
+        self.lock().tokens.insert(token.to_owned(), Token { number, issue_time, expire_time });
+    }
+
+    pub(crate) fn set_mood(&self, mood: Mood) {
+        self.lock().mood = mood;
+    }
+
+    /// Refuses account `number` from now on, or no more.
+    pub(crate) fn refuse(&self, number: u32, refusal: Option<InstagramError>) {
+        let mut state = self.lock();
+        match refusal {
+            Some(refusal) => state.refused.insert(number, refusal),
+            None => state.refused.remove(&number),
+        };
+    }
+
+    /// The calls since they were taken last.
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.lock().calls)
+    }
+
+    /// Maximum number of calls that were under way at once, since it was taken last.
+    pub(crate) fn take_most_in_flight(&self) -> usize {
+        self.most_in_flight.swap(0, Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn issue(&self, state: &mut State, number: u32) -> LongLivedToken {
+        state.issued += 1;
+        let text = format!("IGAA-{number}-{}", state.issued);
+        let now = self.clock.now();
+        let expire_time = now + Duration::from_secs(TOKEN_SECONDS);
+        state.tokens.insert(text.clone(), Token { number, issue_time: now, expire_time });
+        long_lived(&text)
+    }
+
+    /// One call with a token; returns the number of its account.
+    async fn call<T>(
+        &self,
+        kind: CallKind,
+        token: &TokenText,
+        answer: impl FnOnce(&Self, &mut State, u32) -> T,
+    ) -> Result<T, InstagramError> {
+        let under_way = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_in_flight.fetch_max(under_way, Ordering::SeqCst);
+        let came = self.note(kind, token);
+        tokio::time::sleep(self.call_time).await;
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        let number = came?;
+        Ok(answer(self, &mut self.lock(), number))
+    }
+
+    fn note(&self, kind: CallKind, token: &TokenText) -> Result<u32, InstagramError> {
+        let (now, mut state) = (self.clock.now(), self.lock());
+        let Token { number, issue_time, expire_time } = &state.tokens[token.expose()];
+        let (number, age, is_expired) = (*number, now - *issue_time, *expire_time <= now);
+        assert!(
+            kind == CallKind::Reading || age >= Duration::from_hours(24),
+            "account {number} is renewed at an age of {age}"
+        );
+        state.calls.push(Call { time: now, kind, number });
+        let of_all = match &state.mood {
+            Mood::Fails(error) => Some(error),
+            Mood::FailsFor(numbers, error) if numbers.contains(&number) => Some(error),
+            Mood::FailsFor(..) | Mood::Well => None,
+        };
+        match of_all.or_else(|| state.refused.get(&number)) {
+            Some(error) => Err(error.clone()),
+            None if is_expired => Err(dead(Some(463))),
+            None => Ok(number),
+        }
+    }
+}
+
+fn lifetime() -> TokenLifetime {
+    TokenLifetime::from_seconds(TOKEN_SECONDS).unwrap()
+}
+
+#[async_trait]
+impl Instagram for MoodyInstagram {
+    fn authorization_url(
+        &self,
+        _redirect_uri: &RedirectUri,
+        _scopes: &RequestedScopes,
+        _state: &StateToken,
+        _force_reauth: bool,
+    ) -> String {
+        String::new()
+    }
+
+    /// A code is the number of an account.
+    async fn exchange_code(
+        &self,
+        code: &AuthorizationCode,
+        _redirect_uri: &RedirectUri,
+    ) -> Result<CodeExchange, InstagramError> {
+        let number: u32 = code.expose().parse().unwrap();
+        self.lock().refused.remove(&number);
+        Ok(CodeExchange {
+            token: ShortLivedToken::new(parsed(&format!("IGAA-short-{number}"))),
+            user_id: None,
+            granted_scopes: GrantedScopes::Unknown,
+        })
+    }
+
+    async fn extend_token(
+        &self,
+        token: &ShortLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        let number = token.text().expose().trim_start_matches("IGAA-short-").parse().unwrap();
+        Ok((self.issue(&mut self.lock(), number), lifetime()))
+    }
+
+    async fn renew_token(
+        &self,
+        token: &LongLivedToken,
+    ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
+        let renewal = self.call(CallKind::Renewal, token.text(), Self::issue);
+        Ok((renewal.await?, lifetime()))
+    }
+
+    async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
+        if let Some(number) = token.expose().strip_prefix("IGAA-short-") {
+            return Ok(profile(number.parse().unwrap()));
+        }
+        self.call(CallKind::Reading, token, |_, _, number| profile(number)).await
+    }
+}

@@ -1,0 +1,178 @@
+//! A scene: accounts in a store, a keeper, a moody Instagram, and a clock to set. It takes any store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_application::{
+    Keeper, KeeperSettings, LinkWork, LinkedAccount, Ports, RefreshAccountError, RefreshWork,
+    RefreshedAccount, StorePorts,
+};
+use ig_domain::ports::{Clock as _, CompletedLink, CountedEvent, StoreError, Timer};
+use ig_domain::{AccountId, AccountStatus, InstagramAccount, LinkAttempt};
+use ig_test_support::builders::{START, account, long_lived, pending_link, presentation};
+use ig_test_support::{FakeClock, RecordedMetrics, SequentialIds};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::instagram::MoodyInstagram;
+
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
+
+/// Maximum number of visits at the same time.
+pub(crate) const IN_FLIGHT: usize = 16;
+
+/// A scene that begins at [`START`].
+pub(crate) struct Scene {
+    pub(crate) clock: FakeClock,
+    pub(crate) instagram: MoodyInstagram,
+    pub(crate) metrics: RecordedMetrics,
+    pub(crate) ports: Ports,
+    pub(crate) stop: CancellationToken,
+    settings: KeeperSettings,
+    keeper: Keeper,
+}
+
+/// What a scene plays on.
+pub(crate) struct Stage {
+    /// An empty store.
+    pub(crate) store: StorePorts,
+    /// The time in which calls to the store take their time.
+    pub(crate) timer: Arc<dyn Timer>,
+    /// Time that a call to Instagram takes, by tokio's clock.
+    pub(crate) call_time: Duration,
+    /// Time between two readings of a profile: the store's own.
+    pub(crate) reading_interval: Duration,
+}
+
+impl Scene {
+    pub(crate) fn new(stage: Stage) -> Self {
+        let Stage { store, timer, call_time, reading_interval } = stage;
+        let clock = FakeClock::at(START);
+        let instagram = MoodyInstagram::new(clock.clone(), call_time);
+        let metrics = RecordedMetrics::default();
+        let ports = Ports {
+            store,
+            instagram: Arc::new(instagram.clone()),
+            clock: Arc::new(clock.clone()),
+            timer,
+            ids: Arc::new(SequentialIds::default()),
+            metrics: Arc::new(metrics.clone()),
+            health: Arc::default(),
+        };
+        let stop = CancellationToken::new();
+        let look_interval = Duration::from_secs(1);
+        let settings = KeeperSettings { in_flight: IN_FLIGHT, reading_interval, look_interval };
+        let keeper = Keeper::new(&ports, settings, stop.clone(), TaskTracker::new());
+        Self { clock, instagram, metrics, ports, stop, settings, keeper }
+    }
+
+    /// Another keeper over the same store, as another replica has it.
+    pub(crate) fn another_keeper(&self) -> Keeper {
+        let ports = Ports { health: Arc::default(), ..self.ports.clone() };
+        Keeper::new(&ports, self.settings, self.stop.clone(), TaskTracker::new())
+    }
+
+    pub(crate) fn reading_interval(&self) -> Duration {
+        self.settings.reading_interval
+    }
+
+    pub(crate) fn id(number: u32) -> AccountId {
+        account(number, "shop/7", START).id
+    }
+
+    /// Links account `number` at this moment.
+    pub(crate) async fn link(&self, number: u32) {
+        self.link_as(number, |_| {}).await;
+    }
+
+    /// Links account `number` at this moment, and stores it with this `change` from the beginning.
+    pub(crate) async fn link_as(&self, number: u32, change: impl FnOnce(&mut InstagramAccount)) {
+        let now = self.clock.now();
+        let mut account = account(number, "shop/7", now);
+        change(&mut account);
+        let (token, ids) = (format!("IGAA-{number}-0"), &self.ports.ids);
+        self.instagram.know(&token, number, account.token_issue_time, account.token_expire_time);
+        let (state, code) = (format!("state-{number}"), format!("code-{number}"));
+        let pending = pending_link(&state, "shop/7", now);
+        self.ports.store.pending_links.insert(&pending).await.unwrap();
+        let attempt = LinkAttempt::begin(pending, &presentation(&code, &state, "shop/7"), now);
+        let holder = ids.lease_holder();
+        self.ports.store.link_attempts.create(&attempt, holder).await.unwrap();
+        let link = CompletedLink {
+            displaced: None,
+            account,
+            former_revision: None,
+            token: Some(long_lived(&token)),
+            missing_scopes: Vec::new(),
+            end_time: now,
+        };
+        self.ports.store.link_attempts.complete(&attempt.code, holder, &link).await.unwrap();
+    }
+
+    /// Links account `number` again, as a person does whose token is dead.
+    pub(crate) async fn link_again(&self, number: u32) -> LinkedAccount {
+        let state = format!("state-{number}-again");
+        let pending = pending_link(&state, "shop/7", self.clock.now());
+        self.ports.store.pending_links.insert(&pending).await.unwrap();
+        let presented = presentation(&number.to_string(), &state, "shop/7");
+        LinkWork::new(&self.ports).run(&presented).await.unwrap()
+    }
+
+    /// Lets time pass in steps; after each one the keeper does all that is due.
+    pub(crate) async fn pass(&self, span: Duration, step: Duration) {
+        let mut left = span;
+        while !left.is_zero() {
+            let next = step.min(left);
+            self.clock.advance(next);
+            self.look().await;
+            left -= next;
+        }
+    }
+
+    /// Lets the keeper do all that is due now.
+    pub(crate) async fn look(&self) {
+        self.try_look().await.unwrap();
+    }
+
+    /// Lets the keeper do all that is due now, as far as the store lets it.
+    pub(crate) async fn try_look(&self) -> Result<(), StoreError> {
+        self.keeper.visit_due().await
+    }
+
+    /// Refreshes account `number`, as a caller does.
+    pub(crate) async fn refresh(
+        &self,
+        number: u32,
+    ) -> Result<RefreshedAccount, RefreshAccountError> {
+        RefreshWork::new(&self.ports).run(Self::id(number)).await
+    }
+
+    pub(crate) async fn stored(&self, number: u32) -> InstagramAccount {
+        let found = self.ports.store.accounts.find_with_token(Self::id(number)).await.unwrap();
+        found.unwrap().0
+    }
+
+    pub(crate) async fn status(&self, number: u32) -> AccountStatus {
+        self.stored(number).await.status(self.clock.now())
+    }
+
+    /// Fails unless the accounts of these numbers are active.
+    pub(crate) async fn assert_active(&self, numbers: impl IntoIterator<Item = u32>) {
+        for number in numbers {
+            let account = self.stored(number).await;
+            let status = account.status(self.clock.now());
+            assert_eq!(status, AccountStatus::Active, "account {number}: {account:?}");
+        }
+    }
+
+    pub(crate) async fn breaker_is_open(&self) -> bool {
+        self.ports.store.breaker.load().await.unwrap().open.is_some()
+    }
+
+    /// Number of the events that `is_counted` counts, since events were looked at last.
+    pub(crate) fn events(&self, is_counted: impl Fn(&CountedEvent) -> bool) -> usize {
+        self.metrics.take().iter().filter(|event| is_counted(event)).count()
+    }
+}
