@@ -53,7 +53,7 @@ enum Step<T> {
     /// It failed, and the visit goes on.
     Failed(InstagramError),
     /// The visit ends here.
-    End(Finding),
+    End(Box<Finding>),
 }
 
 impl Finding {
@@ -157,7 +157,7 @@ impl Visit<'_> {
             match self.read().await? {
                 Step::Done(profile) => account.read_profile(profile, self.work.ports.clock.now()),
                 Step::Failed(error) => failures.push((error, false)),
-                Step::End(finding) => return Ok(finding),
+                Step::End(finding) => return Ok(*finding),
             }
         }
         if renew && !self.work.is_stopping() {
@@ -167,7 +167,7 @@ impl Visit<'_> {
                     grant = Some(renewed);
                 }
                 Step::Failed(error) => failures.push((error, true)),
-                Step::End(finding) => return Ok(finding),
+                Step::End(finding) => return Ok(*finding),
             }
         }
         self.settle(&mut account, &failures);
@@ -223,9 +223,9 @@ impl Visit<'_> {
         let verdict = self.calls.judge(refused).await?;
         Ok(match (verdict, error.kind) {
             (Verdict::Account, InstagramErrorKind::TokenRejected(reason)) => {
-                Step::End(self.refused(reason, error))
+                Step::End(Box::new(self.refused(reason, error)))
             }
-            (Verdict::App(_), _) => Step::End(Finding::given_back(Some(error))),
+            (Verdict::App(_), _) => Step::End(Box::new(Finding::given_back(Some(error)))),
             (verdict, _) => Step::Failed(verdict.failure(&error).unwrap_or(error)),
         })
     }
@@ -280,13 +280,14 @@ impl Visit<'_> {
                 ports.metrics.count(CountedEvent::TokenRenewed);
                 VisitOutcome::Done
             }
-            // Another token, which may be this one: the answer to its write was lost.
-            Ok(Stored::Superseded(_)) => VisitOutcome::GivenBack,
             Err(NotStored::Store(error)) => {
                 tracing::warn!(account.id = %self.account.id, %error, "a renewed token was not stored");
                 VisitOutcome::GivenBack
             }
-            Err(NotStored::TokenGone(_) | NotStored::Gone) => VisitOutcome::GivenBack,
+            // Another token, which may be this one where the answer to its write was lost; or none any more.
+            Ok(Stored::Superseded(_)) | Err(NotStored::TokenGone(_) | NotStored::Gone) => {
+                VisitOutcome::GivenBack
+            }
         }
     }
 }

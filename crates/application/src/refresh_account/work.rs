@@ -76,7 +76,7 @@ impl RefreshWork {
             match refreshed {
                 Err(Setback::LookAgain) => wait.pause().await?,
                 Err(Setback::AppRefused(refusal)) => {
-                    let verdict = witness::judge(&self.ports, id, Refused::App).await?;
+                    let verdict = Box::pin(witness::judge(&self.ports, id, Refused::App)).await?;
                     return Err(verdict.failure(&refusal).unwrap_or(refusal).into());
                 }
                 Err(Setback::Failed(error)) => return Err(error),

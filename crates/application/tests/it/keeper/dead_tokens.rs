@@ -90,7 +90,7 @@ async fn a_dead_token_that_is_due_for_renewal_is_asked_about_once_more() {
     let scene = linked().await;
     let due = scene.stored(SICK).await.renewal_time();
     let left = std::time::Duration::try_from(due - scene.clock.now()).unwrap();
-    scene.pass(left - MINUTE, HOUR).await;
+    scene.pass(left.checked_sub(MINUTE).unwrap(), HOUR).await;
     calls(&scene);
     scene.instagram.refuse(SICK, Some(dead(Some(460))));
     scene.pass(MINUTE, MINUTE).await;
@@ -121,7 +121,7 @@ async fn a_token_that_runs_out_is_marked_within_a_minute_and_nobody_is_asked() {
     scene.instagram.refuse(SICK, Some(failure(InstagramErrorKind::Unavailable, Some(2), None)));
     let end = scene.stored(SICK).await.token_expire_time;
     let left = std::time::Duration::try_from(end - scene.clock.now()).unwrap();
-    scene.pass(left - MINUTE, HOUR).await;
+    scene.pass(left.checked_sub(MINUTE).unwrap(), HOUR).await;
     assert_eq!(scene.status(SICK).await, AccountStatus::Active);
     let before = scene.stored(SICK).await;
     assert!(before.failures.trouble.is_some());

@@ -171,7 +171,8 @@ impl MoodyInstagram {
 
     fn note(&self, kind: CallKind, token: &TokenText) -> Result<u32, InstagramError> {
         let (now, mut state) = (self.clock.now(), self.lock());
-        let Token { number, issue_time, expire_time } = &state.tokens[token.expose()];
+        let known = state.tokens.get(token.expose()).expect("it issued the token");
+        let Token { number, issue_time, expire_time } = known;
         let (number, age, is_expired) = (*number, now - *issue_time, *expire_time <= now);
         assert!(
             kind == CallKind::Reading || age >= Duration::from_hours(24),

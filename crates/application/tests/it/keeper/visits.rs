@@ -141,7 +141,7 @@ async fn of_two_keepers_one_visits_each_account() {
     link_all(&scene, 100).await;
     scene.clock.advance(DAY);
     let other = scene.another_keeper();
-    let (_, visited) = tokio::join!(scene.look(), other.visit_due());
+    let ((), visited) = tokio::join!(scene.look(), other.visit_due());
     visited.unwrap();
     let mut numbers: Vec<_> =
         scene.instagram.take_calls().into_iter().map(|call| call.number).collect();
