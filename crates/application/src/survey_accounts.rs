@@ -17,7 +17,7 @@ pub struct SurveyAccounts {
 }
 
 impl SurveyAccounts {
-    /// The last survey, which is taken now where it is older than [`SURVEY_INTERVAL`] and nobody else takes it; `None`
+    /// The last survey, which is taken now where it is older than a minute and nobody else takes it; `None`
     /// where there is none yet.
     ///
     /// # Errors

@@ -284,7 +284,7 @@ impl Visit<'_> {
                 tracing::warn!(account.id = %self.account.id, %error, "a renewed token was not stored");
                 VisitOutcome::GivenBack
             }
-            // Another token, which may be this one where the answer to its write was lost; or none any more.
+            // Another token, which may be this one, where the answer to its write was lost; or none any more.
             Ok(Stored::Superseded(_)) | Err(NotStored::TokenGone(_) | NotStored::Gone) => {
                 VisitOutcome::GivenBack
             }

@@ -76,7 +76,8 @@ impl RefreshWork {
             match refreshed {
                 Err(Setback::LookAgain) => wait.pause().await?,
                 Err(Setback::AppRefused(refusal)) => {
-                    let verdict = Box::pin(witness::judge(&self.ports, id, Refused::App)).await?;
+                    let judged = Box::pin(witness::judge(&self.ports, id, Refused::App));
+                    let verdict = judged.await?;
                     return Err(verdict.failure(&refusal).unwrap_or(refusal).into());
                 }
                 Err(Setback::Failed(error)) => return Err(error),

@@ -171,8 +171,7 @@ impl MoodyInstagram {
 
     fn note(&self, kind: CallKind, token: &TokenText) -> Result<u32, InstagramError> {
         let (now, mut state) = (self.clock.now(), self.lock());
-        let known = state.tokens.get(token.expose()).expect("it issued the token");
-        let Token { number, issue_time, expire_time } = known;
+        let Token { number, issue_time, expire_time } = state.tokens.get(token.expose()).unwrap();
         let (number, age, is_expired) = (*number, now - *issue_time, *expire_time <= now);
         assert!(
             kind == CallKind::Reading || age >= Duration::from_hours(24),

@@ -25,7 +25,7 @@ pub(crate) async fn live(scene: &Scene, accounts: u32, days: u32, renewals: Rang
         *by_hour.entry((call.time - START).whole_hours()).or_default() += 1;
     }
     for number in 1..=accounts {
-        let times = renewed.get(&number).copied().unwrap_or_default();
+        let times = *renewed.get(&number).unwrap();
         assert!(renewals.contains(&times), "account {number} was renewed {times} times");
         let account = scene.stored(number).await;
         assert_eq!((account.refused, account.failures.trouble), (None, None));

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::join_all;
 use ig_application::RefreshAccountError;
 use ig_domain::ports::{Clock as _, CountedEvent, InstagramError, InstagramErrorKind};
 use ig_domain::{AccountStatus, ReauthorizationReason, TroubleCause};
@@ -136,29 +135,6 @@ async fn three_sick_testers_among_hundreds_are_their_own_matter() {
     for number in testers {
         let account = scene.stored(number).await;
         assert!(account.failures.count > 0, "{account:?}");
-    }
-}
-
-/// One is asked after the first of eight was refused, and one after the others were.
-#[tokio::test(start_paused = true)]
-async fn judgements_at_the_same_time_share_a_witness() {
-    let scene = scene();
-    for number in 1..=16 {
-        scene.link(number).await;
-    }
-    let sick: HashSet<u32> = (9..=16).collect();
-    scene.pass(DAY, DAY).await;
-    drop(scene.instagram.take_calls());
-    scene.instagram.set_mood(Mood::FailsFor(sick.clone(), dead(None)));
-    scene.clock.advance(HOUR);
-    join_all(sick.iter().map(|number| scene.refresh(*number))).await;
-    let calls = scene.instagram.take_calls();
-    let of_sick = calls.iter().filter(|call| sick.contains(&call.number)).count();
-    assert!(of_sick >= 16, "each is asked twice");
-    let witnesses = calls.len() - of_sick;
-    assert!(witnesses <= 2, "{witnesses} witnesses were asked");
-    for number in sick {
-        assert_ne!(scene.status(number).await, AccountStatus::Active);
     }
 }
 
