@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a `Get` costs on each store, beside a plain server that answers from memory.
 
+mod claims;
 mod listing;
 mod load;
 mod resources;
@@ -40,8 +41,11 @@ pub(crate) struct Arguments {
     /// Measure what one caller's listings cost another one's `Get`, among many accounts, instead
     #[arg(long)]
     list: bool,
-    /// How many accounts `--list` is measured among
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, requires = "list")]
+    /// Measure what a claim of due accounts costs among few and among many accounts, instead
+    #[arg(long, conflicts_with = "list")]
+    claims: bool,
+    /// How many accounts `--list` and `--claims` are measured among
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
 }
 
@@ -53,6 +57,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     console::note("building what ships, which takes a while ...");
     let profile = ["build", "--profile", PROFILE, "--workspace", "--bins", "--examples"];
     process::run(&mut workspace.cargo(&profile))?;
+    if arguments.claims {
+        return claims::run(workspace, postgres.url(), arguments.accounts);
+    }
     if arguments.list {
         let on_server = Store::Postgres(postgres.url().to_owned());
         let tools = (h2load.as_path(), grpcurl.as_path());
