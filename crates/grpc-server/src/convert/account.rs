@@ -1,6 +1,9 @@
 //! Accounts on the wire.
 
-use ig_domain::{AccountStatus, AccountType, AccountView, InstagramAccount, ReauthorizationReason};
+use ig_domain::{
+    AccountStatus, AccountType, AccountView, InstagramAccount, ReauthorizationReason,
+    RefreshTrouble,
+};
 use ig_proto::v1;
 use prost_types::Timestamp;
 use time::OffsetDateTime;
@@ -8,6 +11,8 @@ use time::OffsetDateTime;
 /// An account as callers see it. It is taken apart, so that a forgotten field does not compile.
 pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
     let AccountView { account, status } = view;
+    let dead = status != AccountStatus::Active;
+    let next_refresh_time = account.next_refresh_time().filter(|_| !dead);
     let (status, reason) = account_status(status);
     let InstagramAccount {
         id,
@@ -29,7 +34,7 @@ pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
         token_expire_time,
         link_time,
         profile_time,
-        failures: _, // They are the keeper's.
+        failures,
         update_time,
         revision,
     } = account;
@@ -55,6 +60,17 @@ pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
         profile_time: Some(timestamp(profile_time)),
         update_time: Some(timestamp(update_time)),
         revision,
+        next_refresh_time: next_refresh_time.map(timestamp),
+        refresh_trouble: failures.trouble.filter(|_| !dead).map(refresh_trouble),
+    }
+}
+
+fn refresh_trouble(trouble: RefreshTrouble) -> v1::RefreshTrouble {
+    let RefreshTrouble { cause, since_time, attempts } = trouble;
+    v1::RefreshTrouble {
+        cause: cause.as_str().to_owned(),
+        since_time: Some(timestamp(since_time)),
+        attempts: attempts.try_into().unwrap_or(i32::MAX),
     }
 }
 

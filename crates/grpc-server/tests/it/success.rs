@@ -80,8 +80,12 @@ async fn link_answers_the_whole_account() {
         profile_time: Some(timestamp(START)),
         update_time: Some(timestamp(START)),
         revision: 1,
+        next_refresh_time: account.next_refresh_time,
+        refresh_trouble: None,
     };
     assert_eq!(account, expected);
+    let next = account.next_refresh_time.unwrap().seconds - timestamp(START).seconds;
+    assert!((24 * 86_400..=36 * 86_400).contains(&next), "{next} s");
 }
 
 #[tokio::test]
