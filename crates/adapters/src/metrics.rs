@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics, VisitOutcome};
 use ig_domain::{CodeHash, LinkOutcome, LinkRefusal, ReauthorizationReason};
-use ig_metrics::{Counts, Registry};
+use ig_metrics::{Counts, Durations, Registry};
 
 /// Maximum number of postponed links that are remembered. The oldest is forgotten first, and may count again.
 const MAX_REMEMBERED: usize = 4096;
@@ -168,6 +168,7 @@ pub struct PrometheusMetrics {
     renewals: Counts<RenewalOutcomeLabel>,
     refused_accounts: Counts<Reason>,
     visits: Counts<Visit>,
+    visit_durations: Durations<Visit>,
     postponed: Mutex<VecDeque<CodeHash>>,
 }
 
@@ -181,6 +182,11 @@ impl PrometheusMetrics {
             renewals: Counts::register(registry, "renewals", "Renewals by what became of them"),
             refused_accounts: Counts::register(registry, "refused_accounts", refused),
             visits: Counts::register(registry, "visits", "Visits of the keeper by their outcome"),
+            visit_durations: Durations::register(
+                registry,
+                "visit_duration",
+                "Time of visits from their claim to their stored result",
+            ),
             postponed: Mutex::default(),
         }
     }
@@ -211,7 +217,10 @@ impl Metrics for PrometheusMetrics {
             CountedEvent::TokenRenewed => self.renewals.count(RenewalOutcomeLabel::Renewed),
             CountedEvent::RenewalFailed(kind) => self.renewals.count(kind.into()),
             CountedEvent::AccountRefused(reason) => self.refused_accounts.count(reason.into()),
-            CountedEvent::VisitEnded { outcome, .. } => self.visits.count(outcome.into()),
+            CountedEvent::VisitEnded { outcome, elapsed } => {
+                self.visits.count(outcome.into());
+                self.visit_durations.observe(outcome.into(), elapsed);
+            }
         }
     }
 }

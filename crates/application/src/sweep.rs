@@ -1,8 +1,8 @@
-//! Sweep: marks accounts that have expired, ends links that nobody came back for, deletes rows that are long past.
+//! Sweep: ends links that nobody came back for, and deletes rows that are long past.
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountWriter, Clock, LinkAttempts, StoreError};
+use ig_domain::ports::{Clock, LinkAttempts, StoreError};
 
 use crate::Ports;
 
@@ -11,8 +11,6 @@ const MAX_ROUND_ROWS: u64 = 500;
 
 /// Sweeps the store.
 pub struct Sweep {
-    /// Store of the accounts to mark.
-    pub account_writer: Arc<dyn AccountWriter>,
     /// Store of the attempts to end and delete.
     pub attempts: Arc<dyn LinkAttempts>,
     /// Business time.
@@ -23,11 +21,7 @@ impl Sweep {
     /// Sweeps over `ports`.
     #[must_use]
     pub fn new(ports: &Ports) -> Self {
-        Self {
-            account_writer: ports.store.account_writer.clone(),
-            attempts: ports.store.link_attempts.clone(),
-            clock: ports.clock.clone(),
-        }
+        Self { attempts: ports.store.link_attempts.clone(), clock: ports.clock.clone() }
     }
 
     /// Runs one round; returns the number of rows touched.
@@ -36,10 +30,6 @@ impl Sweep {
     ///
     /// When the store failed.
     pub async fn execute_round(&self) -> Result<u64, StoreError> {
-        let now = self.clock.now();
-        // Neither is left undone because the other fails.
-        let marked = self.account_writer.mark_expired(now, MAX_ROUND_ROWS).await;
-        let swept = self.attempts.sweep(now, MAX_ROUND_ROWS).await;
-        Ok(marked? + swept?)
+        self.attempts.sweep(self.clock.now(), MAX_ROUND_ROWS).await
     }
 }

@@ -6,17 +6,9 @@ use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Unit;
 
 use crate::label::{by_index, pair};
-use crate::{Gauge, GaugeGuard, Label, Registry};
-
-/// The upper bounds of the histograms, in seconds: from a read that memory answers to the longest wait.
-const BOUNDS: [f64; 17] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0, 30.0,
-];
+use crate::{Durations, Gauge, GaugeGuard, Label, Registry};
 
 /// Outcome of a call.
 pub trait Outcome: Label {
@@ -30,8 +22,7 @@ pub struct CallMeter<S, O>(Arc<Handles<S, O>>);
 struct Handles<S, O> {
     /// By the index of the call's label, and within that by the index of its outcome.
     ended: Box<[Counter]>,
-    /// By the index of the call's label.
-    durations: Box<[Histogram]>,
+    durations: Durations<S>,
     in_flight: Gauge,
     labels: PhantomData<fn(S, O)>,
 }
@@ -51,8 +42,15 @@ impl<S: Label, O: Outcome> CallMeter<S, O> {
     #[must_use]
     pub fn register(registry: &mut Registry, call: &str, what: &str) -> Self {
         let ended = Family::<[(&str, &str); 2], Counter>::default();
-        let durations =
-            Family::<[(&str, &str); 1], Histogram>::new_with_constructor(|| Histogram::new(BOUNDS));
+        let in_flight = Gauge::register(
+            registry,
+            &format!("{call}s_in_flight"),
+            &format!("{what} that are under way"),
+        );
+        let metrics = registry.inner();
+        metrics.register(format!("{call}s"), format!("{what} that ended"), ended.clone());
+        let help = format!("Duration of {what}");
+        let durations = Durations::register(registry, &format!("{call}_duration"), &help);
         let handles = Handles {
             ended: by_index(|called: S| {
                 let ended = ended.clone();
@@ -62,19 +60,10 @@ impl<S: Label, O: Outcome> CallMeter<S, O> {
             })
             .flatten()
             .collect(),
-            durations: by_index(|called: S| durations.get_or_create_owned(&[pair(called)]))
-                .collect(),
-            in_flight: Gauge::register(
-                registry,
-                &format!("{call}s_in_flight"),
-                &format!("{what} that are under way"),
-            ),
+            in_flight,
+            durations,
             labels: PhantomData,
         };
-        let metrics = registry.inner();
-        metrics.register(format!("{call}s"), format!("{what} that ended"), ended);
-        let help = format!("Duration of {what}");
-        metrics.register_with_unit(format!("{call}_duration"), help, Unit::Seconds, durations);
         Self(Arc::new(handles))
     }
 
@@ -94,9 +83,7 @@ impl<S: Label, O: Outcome> CallMeter<S, O> {
         if let Some(counter) = self.0.ended.get(ended) {
             counter.inc();
         }
-        if let Some(histogram) = self.0.durations.get(called.index()) {
-            histogram.observe(begin.elapsed().as_secs_f64());
-        }
+        self.0.durations.observe(called, begin.elapsed());
     }
 }
 

@@ -7,6 +7,7 @@ mod call_meter;
 mod computed_gauge;
 mod counter;
 mod counts;
+mod durations;
 mod gauge;
 mod label;
 #[cfg(target_os = "linux")]
@@ -18,6 +19,7 @@ pub use call_meter::{CallMeter, MeteredCall, Outcome};
 pub use computed_gauge::{Compute, ComputedGauge};
 pub use counter::Counter;
 pub use counts::{Counts, NamedCounts};
+pub use durations::Durations;
 pub use gauge::{Gauge, GaugeGuard};
 pub use label::Label;
 pub use registry::Registry;

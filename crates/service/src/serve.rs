@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
-use ig_application::{Ports, SurveyAccounts, Sweep};
+use ig_application::{Keeper, KeeperSettings, Ports, SurveyAccounts, Sweep};
 use ig_domain::ports::{Clock, StoreProbe};
 use ig_grpc_server::{ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
@@ -33,6 +33,12 @@ use crate::surveying::Surveying;
 use crate::sweeping::{shrink_log_forever, sweep_forever};
 use crate::tls::{FollowedTls, TlsFiles};
 use crate::wiring;
+
+/// Interval between two looks of the keeper for due accounts while there are none.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The same where the time comes from the sandbox, by which days pass in a moment.
+const SANDBOX_LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Serves until SIGTERM or SIGINT. `FAILURE` when something under way had to be given up.
 ///
@@ -57,7 +63,9 @@ pub(crate) async fn run(
     let Wired { preparation, ports, probe, surveying } =
         wire(&mut config, &database, clock, &meters)?;
     let rest = preparation.begin().await?;
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let tasks = Tasks {
+        keeper: keeper(&config, &ports, &tracker, &stop),
         sweep: Sweep::new(&ports),
         surveying,
         missing_keys: MissingKeys {
@@ -67,7 +75,6 @@ pub(crate) async fn run(
         },
     };
 
-    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut serving = Box::pin(ig_grpc_server::serve(
         listener,
         UseCases::new(&ports, config.redirect_uris, config.state_ttl, &tracker),
@@ -85,7 +92,7 @@ pub(crate) async fn run(
     ));
     tokio::select! {
         served = &mut serving => return Ok(served.map(|()| ExitCode::SUCCESS)?),
-        unusable = background(rest, &database, tasks) => return Err(unusable),
+        unusable = background(rest, &database, &tracker, tasks) => return Err(unusable),
         never = callers.follow() => never,
         never = follow(tls) => never,
         signal = signals.next() => info!(signal, "stopping"),
@@ -143,7 +150,7 @@ fn wire(
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let (app_id, meter) = (config.instagram.app_id.clone(), meters.store.clone());
     let store = SeaOrmStore::new(Arc::clone(database), app_id, keys.clone(), meter);
-    let store = Arc::new(store);
+    let store = Arc::new(store.with_reading_interval(config.profile_every));
     let preparation = Preparation {
         database: Arc::clone(database),
         migrates: migrates(config, database),
@@ -186,19 +193,46 @@ fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
     }
 }
 
+/// The keeper of the settings, whose visits `tracker` waits for, until `stop`.
+fn keeper(
+    config: &ServeConfig,
+    ports: &Ports,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Option<Keeper> {
+    let sandbox = config.sandbox_clock_url.is_some();
+    let settings = KeeperSettings {
+        in_flight: config.keeper_in_flight,
+        reading_interval: config.profile_every,
+        look_interval: if sandbox { SANDBOX_LOOK_INTERVAL } else { LOOK_INTERVAL },
+    };
+    config.keeper.then(|| Keeper::new(ports, settings, stop.clone(), tracker.clone()))
+}
+
 /// The tasks that go on beside the calls once the store is prepared.
 struct Tasks {
+    /// `None` where another replica keeps tokens alive.
+    keeper: Option<Keeper>,
     sweep: Sweep,
     surveying: Surveying,
     missing_keys: MissingKeys,
 }
 
 /// Background work beside the calls. Ends only when the store is unusable for good, with the reason.
-async fn background(rest: Option<Rest<'_>>, database: &Database, tasks: Tasks) -> anyhow::Error {
+async fn background(
+    rest: Option<Rest<'_>>,
+    database: &Database,
+    tracker: &TaskTracker,
+    tasks: Tasks,
+) -> anyhow::Error {
     if let Some(rest) = rest
         && let Err(unusable) = rest.await
     {
         return unusable;
+    }
+    if let Some(keeper) = tasks.keeper {
+        // It ends by the stop, not with this future: a claim that is under way is to be given back.
+        tracker.spawn(async move { keeper.run().await });
     }
     tokio::select! {
         never = sweep_forever(tasks.sweep) => never,

@@ -1,4 +1,4 @@
-//! The background task that sweeps: expired accounts are marked, links that nobody came back for end.
+//! The background task that sweeps: links that nobody came back for end.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ async fn sweep_until_done(sweep: &Sweep) -> Result<u64, StoreError> {
 mod tests {
     use std::sync::Arc;
 
-    use ig_domain::ports::{Cause, MockAccountWriter, MockClock, MockLinkAttempts};
+    use ig_domain::ports::{Cause, MockClock, MockLinkAttempts};
     use time::OffsetDateTime;
 
     use super::*;
@@ -78,13 +78,7 @@ mod tests {
         attempts.expect_sweep().returning(move |_, _| rounds.next().unwrap());
         let mut clock = MockClock::new();
         clock.expect_now().return_const(OffsetDateTime::UNIX_EPOCH);
-        let mut accounts = MockAccountWriter::new();
-        accounts.expect_mark_expired().returning(|_, _| Ok(0));
-        Sweep {
-            account_writer: Arc::new(accounts),
-            attempts: Arc::new(attempts),
-            clock: Arc::new(clock),
-        }
+        Sweep { attempts: Arc::new(attempts), clock: Arc::new(clock) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Requests to Instagram, counted by endpoint and outcome.
 
 use ig_domain::ports::InstagramErrorKind;
-use ig_metrics::{CallMeter, MeteredCall, Outcome, Registry};
+use ig_metrics::{CallMeter, Gauge, MeteredCall, Outcome, Registry};
 
 use super::endpoint::Endpoint;
 
@@ -62,18 +62,25 @@ impl From<InstagramErrorKind> for Ended {
     }
 }
 
-/// Counts and times the requests to Instagram, each try for itself.
+/// Counts and times the requests to Instagram, each try for itself, and shows the usage that Instagram states.
 #[derive(Clone)]
-pub struct InstagramMeter(CallMeter<Endpoint, Ended>);
+pub struct InstagramMeter {
+    requests: CallMeter<Endpoint, Ended>,
+    pub(super) usage: Gauge,
+}
 
 impl InstagramMeter {
     /// Registers all at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
-        Self(CallMeter::register(registry, "instagram_request", "requests to Instagram"))
+        let usage = "Highest figure of the usage of limits that Instagram stated last";
+        Self {
+            requests: CallMeter::register(registry, "instagram_request", "requests to Instagram"),
+            usage: Gauge::register(registry, "usage_percent", usage),
+        }
     }
 
     pub(super) fn begin(&self, endpoint: Endpoint) -> MeteredCall<Endpoint, Ended> {
-        self.0.begin(endpoint)
+        self.requests.begin(endpoint)
     }
 }

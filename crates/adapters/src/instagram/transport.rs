@@ -95,7 +95,8 @@ impl Transport {
         };
         let outages = OutageLog::new(proxy.map(ProxyUrl::host));
         let (pooled, unpooled) = (client(usize::MAX)?, client(0)?);
-        Ok(Self { pooled, unpooled, limits, meter, outages, usage: Usage::new() })
+        let usage = Usage::new(meter.usage.clone());
+        Ok(Self { pooled, unpooled, limits, meter, outages, usage })
     }
 
     /// Highest figure of the usage that Instagram stated last, in per cent of a limit; `None` where it stated none.

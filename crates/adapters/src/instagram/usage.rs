@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ig_metrics::Gauge;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
@@ -19,25 +20,30 @@ pub(super) const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
 const FIGURES: [&str; 5] = ["call_count", "total_time", "total_cputime", "call_volume", "cpu_time"];
 
 /// Highest figure of the last answer that stated one. Starts with none.
-pub(super) struct Usage(AtomicU32);
+pub(super) struct Usage {
+    percent: AtomicU32,
+    shown: Gauge,
+}
 
 impl Usage {
     const NONE: u32 = u32::MAX;
 
-    pub(super) fn new() -> Self {
-        Self(AtomicU32::new(Self::NONE))
+    /// None yet; what is stated is also `shown`.
+    pub(super) fn new(shown: Gauge) -> Self {
+        Self { percent: AtomicU32::new(Self::NONE), shown }
     }
 
     /// Takes over what an answer states, if anything.
     pub(super) fn update(&self, headers: &HeaderMap) {
         if let Some(percent) = percent(headers) {
-            self.0.store(percent.into(), Ordering::Relaxed);
+            self.percent.store(percent.into(), Ordering::Relaxed);
+            self.shown.set(percent.into());
         }
     }
 
     /// The figure in per cent; `None` before one was stated.
     pub(super) fn percent(&self) -> Option<u16> {
-        u16::try_from(self.0.load(Ordering::Relaxed)).ok()
+        u16::try_from(self.percent.load(Ordering::Relaxed)).ok()
     }
 }
 
@@ -61,6 +67,7 @@ fn percent(headers: &HeaderMap) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use ig_metrics::Registry;
     use proptest::prelude::*;
     use reqwest::header::HeaderValue;
     use rstest::rstest;
@@ -107,13 +114,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_states_nothing_changes_nothing() {
-        let usage = Usage::new();
+        let shown = Gauge::register(&mut Registry::new("test", "1"), "usage_percent", "usage");
+        let usage = Usage::new(shown.clone());
         assert_eq!(usage.percent(), None);
         usage.update(&headers(Some(r#"{"call_count":81}"#), None));
         usage.update(&headers(None, None));
         assert_eq!(usage.percent(), Some(81));
         usage.update(&headers(Some(r#"{"call_count":5}"#), None));
-        assert_eq!(usage.percent(), Some(5));
+        assert_eq!((usage.percent(), shown.get()), (Some(5), 5));
     }
 
     proptest! {

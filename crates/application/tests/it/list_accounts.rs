@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::{
-    GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, Sweep, UnlinkAccount,
-};
-use ig_domain::ports::{AccountKey, MockAccountWriter, MockLinkAttempts, StatusFilter, StoreError};
+use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
+use ig_domain::ports::{AccountKey, AccountWriter as _, StatusFilter};
 use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope, ReauthorizationReason};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
@@ -39,7 +37,7 @@ async fn pages_follow_one_another_without_gap_or_repetition() {
     assert_eq!(end, None, "a last page that is full has no successor");
 }
 
-/// The filter goes by the mark, which a sweep sets; the shown status is judged by the clock.
+/// The filter goes by the mark, which the keeper sets; the shown status is judged by the clock.
 #[tokio::test]
 async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let before = account(1, "shop/7", START);
@@ -55,22 +53,10 @@ async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let active = listed(StatusFilter::Active).await;
     let expired = ReauthorizationReason::TokenExpired;
     assert_eq!(active[0].status, AccountStatus::ReauthorizationRequired(expired));
-    let sweep = Sweep { account_writer: accounts, attempts: Arc::new(store), clock };
-    sweep.execute_round().await.unwrap();
+    store.mark_expired(before.token_expire_time, 9).await.unwrap();
     assert!(listed(StatusFilter::Active).await.is_empty());
     let marked = listed(StatusFilter::ReauthorizationRequired).await;
     assert_eq!((marked[0].account.refused, marked[0].account.revision), (Some(expired), 2));
-}
-
-#[tokio::test]
-async fn links_are_swept_though_no_account_can_be_marked() {
-    let mut accounts = MockAccountWriter::new();
-    accounts.expect_mark_expired().returning(|_, _| Err(StoreError::Conflict));
-    let mut attempts = MockLinkAttempts::new();
-    attempts.expect_sweep().once().returning(|_, _| Ok(1));
-    let clock = Arc::new(FakeClock::at(START));
-    let sweep = Sweep { account_writer: Arc::new(accounts), attempts: Arc::new(attempts), clock };
-    assert!(matches!(sweep.execute_round().await, Err(StoreError::Conflict)));
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ impl From<BatchKey> for AccountKey {
     }
 }
 
-/// Filter of a listing by the stored mark: an account that has expired is marked by the next sweep.
+/// Filter of a listing by the stored mark: an account that has expired is marked by the keeper within a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
     /// Only accounts that are not marked.

@@ -82,6 +82,14 @@ pub(super) fn span(raw: &str, setting: &Setting) -> Result<Duration, String> {
         .ok_or_else(|| format!("is not a span of {min} to {max}"))
 }
 
+/// Maximum number of visits at the same time: each holds a connection to Instagram. Ours.
+const MAX_KEEPER_IN_FLIGHT: usize = 256;
+
+pub(super) fn keeper_in_flight(raw: &str) -> Result<usize, String> {
+    let number = raw.parse().ok().filter(|number| (1..=MAX_KEEPER_IN_FLIGHT).contains(number));
+    number.ok_or_else(|| format!("is not a number of 1 to {MAX_KEEPER_IN_FLIGHT}"))
+}
+
 pub(super) fn boolean(raw: &str) -> Result<bool, &'static str> {
     raw.parse().map_err(|_| "is neither true nor false")
 }

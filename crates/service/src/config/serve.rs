@@ -40,6 +40,12 @@ pub(crate) struct ServeConfig {
     pub(crate) shutdown_timeout: Duration,
     /// Whether reflection is served.
     pub(crate) reflection: bool,
+    /// Whether accounts are visited when they are due.
+    pub(crate) keeper: bool,
+    /// Maximum number of visits at the same time.
+    pub(crate) keeper_in_flight: usize,
+    /// Time between two readings of a profile.
+    pub(crate) profile_every: Duration,
     /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
     pub(crate) sandbox_clock_url: Option<String>,
 }
@@ -61,6 +67,10 @@ impl Config for ServeConfig {
             reader.value(&setting::STATE_TTL, |raw| parse::span(raw, &setting::STATE_TTL));
         let shutdown_timeout = reader
             .value(&setting::SHUTDOWN_TIMEOUT, |raw| parse::span(raw, &setting::SHUTDOWN_TIMEOUT));
+        let keeper = reader.value(&setting::KEEPER, parse::boolean);
+        let keeper_in_flight = reader.value(&setting::KEEPER_IN_FLIGHT, parse::keeper_in_flight);
+        let profile_every =
+            reader.value(&setting::PROFILE_EVERY, |raw| parse::span(raw, &setting::PROFILE_EVERY));
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
         let config = Self {
             instagram: instagram?,
@@ -75,6 +85,9 @@ impl Config for ServeConfig {
             state_ttl: state_ttl?,
             shutdown_timeout: shutdown_timeout?,
             reflection: reflection?,
+            keeper: keeper?,
+            keeper_in_flight: keeper_in_flight?,
+            profile_every: profile_every?,
             sandbox_clock_url: sandbox_clock_url?,
         };
         config.check(reader, allow_anonymous?);

@@ -199,6 +199,30 @@ settings! {
         .between("1s", "365d");
     }
 
+    "Keeping tokens alive" {
+        KEEPER = Setting::defaulting(
+            "KEEPER",
+            "true|false",
+            "Whether this replica renews tokens and reads profiles when they are due",
+            "true",
+        );
+
+        KEEPER_IN_FLIGHT = Setting::defaulting(
+            "KEEPER_IN_FLIGHT",
+            "NUMBER",
+            "Maximum number of accounts that this replica visits at once, 1 to 256",
+            "16",
+        );
+
+        PROFILE_EVERY = Setting::defaulting(
+            "PROFILE_EVERY",
+            "DURATION",
+            "Time between two readings of an account's profile, the same on every replica",
+            "24h",
+        )
+        .between("10m", "365d");
+    }
+
     "Probes, numbers and logs" {
         METRICS_LISTEN = Setting::defaulting(
             "METRICS_LISTEN",

@@ -123,6 +123,11 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
 #[case::state_ttl_long("STATE_TTL", "366d", "is not a span of 1s to 365d")]
 #[case::state_ttl_unit("STATE_TTL", "15", "is not a span of 1s to 365d")]
 #[case::shutdown_timeout("SHUTDOWN_TIMEOUT", "2h", "is not a span of 1s to 1h")]
+#[case::keeper("KEEPER", "1", "is neither true nor false")]
+#[case::keeper_in_flight_none("KEEPER_IN_FLIGHT", "0", "is not a number of 1 to 256")]
+#[case::keeper_in_flight_many("KEEPER_IN_FLIGHT", "257", "is not a number of 1 to 256")]
+#[case::profile_every_often("PROFILE_EVERY", "9m", "is not a span of 10m to 365d")]
+#[case::profile_every_rarely("PROFILE_EVERY", "366d", "is not a span of 10m to 365d")]
 #[case::reflection("REFLECTION", "on", "is neither true nor false")]
 #[case::clock("SANDBOX_CLOCK_URL", "https://127.0.0.1/clock", "is not a plain http URL")]
 fn a_wrong_value_is_told_by_its_variable_with_where_it_came_from(
@@ -175,6 +180,9 @@ fn lists_and_spans_are_read() {
         ("REDIRECT_URIS", "https://a.example/x, http://localhost:1/"),
         ("STATE_TTL", "30d"),
         ("SHUTDOWN_TIMEOUT", "1m 30s"),
+        ("KEEPER", "false"),
+        ("KEEPER_IN_FLIGHT", "64"),
+        ("PROFILE_EVERY", "6h"),
         ("TOKEN_KEYS", KEY),
     ])
     .unwrap();
@@ -183,6 +191,8 @@ fn lists_and_spans_are_read() {
     assert_eq!(uris, ["https://a.example/x", "http://localhost:1/"]);
     assert_eq!(config.state_ttl, Duration::from_hours(30 * 24));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
+    assert_eq!((config.keeper, config.keeper_in_flight), (false, 64));
+    assert_eq!(config.profile_every, Duration::from_hours(6));
     assert!(config.token_keys.is_some());
 }
 

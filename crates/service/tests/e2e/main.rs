@@ -24,6 +24,7 @@ mod help;
 mod image_build;
 mod instagram_outages;
 mod interrupted_work;
+mod keeper;
 mod keys;
 mod listing;
 mod logging;

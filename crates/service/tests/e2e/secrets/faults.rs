@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::scenario::{APP_SECRET, PROXY_PASSWORD, Scenario, command, told};
 use crate::rows::answers::{Answers, LONG, RENEWED, SHORT, usual};
 use crate::support::stub::{Endpoint, Reply};
-use crate::support::{A_DAY_LATER, Service};
+use crate::support::{A_DAY_LATER, HOUR, Service};
 
 impl Scenario {
     /// Each call to Instagram fails in each way, then goes well: a link is finished or ended for good.
@@ -62,6 +62,9 @@ impl Scenario {
             Answers::usual().but(Endpoint::Refresh, vec![reply]).plan(&self.stub);
             let refreshed = self.service.refresh(&account.account_id).await;
             self.errors.extend(refreshed.err().as_ref().map(told));
+            // What throttling was remembered is over then.
+            self.stub.advance(HOUR);
+            self.service.clock_reaches(self.stub.now_seconds()).await;
         }
         Answers::usual().plan(&self.stub);
         self.service.refresh(&account.account_id).await.unwrap();
