@@ -36,6 +36,14 @@ pub enum Guard {
     SentMark,
     /// Each hand-out has an audit entry of its own, also of a token that was handed out before.
     EachAuditEntry,
+    /// A due account that somebody holds is not claimed.
+    ClaimLease,
+    /// The result of a visit is stored only if the account is still as it was read.
+    ResultCheck,
+    /// Other accounts are found as witnesses.
+    Witness,
+    /// The app's breaker opens.
+    Breaker,
 }
 
 /// A store in memory, for one app. Clones share everything.
@@ -148,6 +156,23 @@ impl MemoryStore {
             let all = rows.accounts.values().cloned();
             all.filter_map(|(account, token)| Some((account, token?))).collect()
         })
+    }
+
+    /// Moment of the next visit of an account, as the keeper finds it; `None` where there will be none.
+    #[must_use]
+    pub fn next_visit_time(&self, id: AccountId) -> Option<OffsetDateTime> {
+        let mut database = self.lock();
+        let rows = database.apps.get_mut(&self.app_id)?;
+        rows.next_visit_time(id, self.reading_interval)
+    }
+
+    /// Whether somebody holds the renewal lease on an account.
+    #[must_use]
+    pub fn is_renewal_leased(&self, id: AccountId) -> bool {
+        let mut database = self.lock();
+        let now = database.lease_time;
+        let rows = database.apps.entry(self.app_id.clone()).or_default();
+        is_held(rows.renewals.get(&id).copied(), RENEWAL_LEASE, now)
     }
 
     /// All attempts.

@@ -73,7 +73,9 @@ impl AccountWriter for MemoryStore {
     ) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, _| {
-            update(&mut rows.accounts, account, former_revision, token, guarded)
+            update(&mut rows.accounts, account, former_revision, token, guarded)?;
+            rows.put_off.remove(&account.id);
+            Ok(())
         })
     }
 
@@ -93,6 +95,7 @@ impl AccountWriter for MemoryStore {
             }
             update(&mut rows.accounts, account, former_revision, None, guarded)?;
             rows.renewals = renewals;
+            rows.put_off.remove(&account.id);
             Ok(())
         })
     }

@@ -150,6 +150,7 @@ impl LinkAttempts for MemoryStore {
                 (None, None) => return Err(StoreError::Conflict),
             }
             rows.accounts = accounts;
+            rows.put_off.remove(&link.account.id);
             let row = self.held(rows, code, holder)?;
             let outcome = LinkOutcome::of(link);
             row.attempt.phase = Phase::Ended { outcome, end_time: link.end_time };

@@ -59,6 +59,19 @@ impl Schedule {
     }
 }
 
+impl Rows {
+    /// Moment of the next visit of an account; `None` where there is none.
+    pub(super) fn next_visit_time(
+        &mut self,
+        id: AccountId,
+        interval: Duration,
+    ) -> Option<OffsetDateTime> {
+        let (account, _) = self.accounts.get(&id)?;
+        let put_off = self.put_off.get(&id).copied();
+        put_off.or_else(|| self.schedule.next_visit_time(account, interval))
+    }
+}
+
 /// The app's breaker as it is stored.
 #[derive(Clone, Copy, Default)]
 pub(super) struct BreakerRow {
@@ -74,7 +87,8 @@ impl DueAccounts for MemoryStore {
         holder: LeaseHolder,
         limit: u64,
     ) -> Result<Vec<ClaimedAccount>, StoreError> {
-        let (guarded, interval) = (!self.lacks(Guard::Lease), self.reading_interval);
+        let guarded = !self.lacks(Guard::Lease) && !self.lacks(Guard::ClaimLease);
+        let interval = self.reading_interval;
         self.transact(|rows, lease_time| {
             let Rows { accounts, renewals, put_off, schedule, .. } = rows;
             let mut due = Vec::new();
@@ -109,7 +123,8 @@ impl DueAccounts for MemoryStore {
         &self,
         results: &[(LeaseHolder, VisitResult)],
     ) -> Result<Vec<AccountId>, StoreError> {
-        let (fenced, guarded) = (!self.lacks(Guard::Lease), !self.lacks(Guard::Revision));
+        let fenced = !self.lacks(Guard::Lease);
+        let guarded = !self.lacks(Guard::Revision) && !self.lacks(Guard::ResultCheck);
         self.transact(|rows, _| {
             let mut unstored = Vec::new();
             for (holder, VisitResult { id, change }) in results {
@@ -168,6 +183,9 @@ impl DueAccounts for MemoryStore {
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<(InstagramAccount, LongLivedToken)>, StoreError> {
+        if self.lacks(Guard::Witness) {
+            return Ok(Vec::new());
+        }
         self.transact(|rows, _| {
             let mut others: Vec<_> = rows
                 .accounts
@@ -190,6 +208,9 @@ impl AppBreaker for MemoryStore {
     }
 
     async fn open(&self, cause: TroubleCause, now: OffsetDateTime) -> Result<bool, StoreError> {
+        if self.lacks(Guard::Breaker) {
+            return Ok(true);
+        }
         self.transact(|rows, _| {
             let row = &mut rows.breaker;
             if row.breaker.open.is_some() {
