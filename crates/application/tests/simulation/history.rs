@@ -1,94 +1,99 @@
-//! One history: calls come, replicas stop, time passes, faults end.
+//! One history: calls come, keepers look, replicas stop, time passes, faults end.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use ig_application::{
-    FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
-    LinkAccountError, LinkWork, LinkedAccount, RefreshAccount, RefreshAccountError, RefreshWork,
-    RefreshedAccount,
-};
-use ig_domain::ports::{AccountWriter as _, Clock as _, LinkAttempts as _, PendingLinks as _};
-use ig_domain::{AccountId, OwnerScope, Phase, Presentation, Recipient, RequestId};
+use ig_domain::ports::Clock as _;
+use ig_domain::{AccountId, Presentation};
 use ig_test_support::Guard;
-use ig_test_support::builders::{parsed, pending_link, presentation};
-use time::OffsetDateTime;
-use tokio_util::task::TaskTracker;
+use ig_test_support::builders::presentation;
 
+use crate::calls::{self, Answer, Work, name};
+use crate::crash_points::Crashes;
 use crate::invariants::Invariants;
-use crate::ports::Replica;
+use crate::plan::{Action, Plan, Step};
+use crate::replica::Process;
+use crate::schedule::Tasks;
+use crate::sickness::Sickness;
 use crate::world::World;
 
 const REPLICAS: usize = 3;
-const STEPS: usize = 800;
-const TASKS: usize = 6;
-/// Minimum lifetimes that calls ask for: any, and one that only a token issued this day has.
-const MIN_TTLS: [Duration; 2] = [Duration::ZERO, Duration::from_hours(59 * 24)];
+const MAX_TASKS: usize = 7;
+
+/// Minimum lifetimes that calls ask for: any, one that a token has until it is due, and one of its first day.
+const MIN_TTLS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_hours(40 * 24), Duration::from_hours(59 * 24)];
+
 /// Maximum number of polls of a call once faults have ended.
 const MAX_POLLS: usize = 2_000;
 
-type Task = Pin<Box<dyn Future<Output = Answer>>>;
-
-enum Answer {
-    Linked(String, Result<LinkedAccount, LinkAccountError>),
-    Refreshed(Result<RefreshedAccount, RefreshAccountError>),
-    Fetched(Fetch, Result<FetchedAccessToken, FetchAccessTokenError>),
-}
-
-/// A call for a token.
-struct Fetch {
-    request_id: RequestId,
-    arrival: OffsetDateTime,
-}
-
 /// One history of the world.
 pub(crate) struct History {
-    world: Arc<World>,
-    invariants: Invariants,
-    tasks: Vec<(usize, Task)>,
-    presentations: Vec<Presentation>,
-    /// One or two persons: the fewer, the more often their links and renewals meet.
-    persons: usize,
+    pub(crate) world: Arc<World>,
+    plan: Plan,
+    pub(crate) invariants: Invariants,
+    pub(crate) processes: Vec<Process>,
+    tasks: Tasks,
+    pub(crate) presentations: Vec<Presentation>,
     /// Answer to each presentation: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
     fetches: u32,
 }
 
+/// What a history came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Played {
+    /// The first broken invariant, if any.
+    pub(crate) violation: Option<String>,
+    pub(crate) trace: Vec<String>,
+    /// Number of steps that were played.
+    pub(crate) steps: usize,
+    pub(crate) crashes: Crashes,
+}
+
 impl History {
-    pub(crate) fn new(seed: u64, missing: Option<Guard>, traced: bool) -> Self {
-        let world = World::new(seed, missing, traced);
-        let persons = 1 + world.roll(2);
+    /// The history of `plan`, over a store that lacks a guard.
+    pub(crate) fn new(plan: Plan, missing: Option<Guard>, traced: bool) -> Self {
+        let world = Arc::new(World::new(plan.calm, missing, traced));
         Self {
-            world: Arc::new(world),
-            persons,
             invariants: Invariants::default(),
-            tasks: Vec::new(),
+            processes: (0..REPLICAS).map(|_| Process::new(&world)).collect(),
+            tasks: Tasks::new(plan.schedule),
             presentations: Vec::new(),
             answers: BTreeMap::new(),
             fetches: 0,
+            plan,
+            world,
         }
     }
 
-    /// Runs the history; returns the first broken invariant, if any, and the trace.
-    pub(crate) fn run(mut self) -> (Option<String>, Vec<String>) {
-        self.consent();
-        for _ in 0..STEPS {
-            self.step();
-            if self.checked() {
+    pub(crate) fn run(mut self) -> Played {
+        let mut played = 0;
+        for step in std::mem::take(&mut self.plan.steps) {
+            played += 1;
+            self.step(step);
+            if self.is_checked_broken() {
                 break;
             }
         }
         if self.world.state().violation.is_none() {
+            self.world.seed(self.plan.dice);
             self.finish();
         }
+        self.world.state().calmed = true;
         let mut state = self.world.state();
-        (state.violation.take(), std::mem::take(&mut state.trace))
+        Played {
+            violation: state.violation.take(),
+            trace: std::mem::take(&mut state.trace),
+            steps: played,
+            crashes: std::mem::take(&mut state.crashes),
+        }
     }
 
-    fn checked(&mut self) -> bool {
+    /// Checks the invariants where something may have changed. Returns whether one is broken.
+    pub(crate) fn is_checked_broken(&mut self) -> bool {
         // Stored data changes by calls to the store only.
         if std::mem::take(&mut self.world.state().unchecked) {
             self.invariants.check(&self.world);
@@ -96,48 +101,64 @@ impl History {
         self.world.state().violation.is_some()
     }
 
-    fn step(&mut self) {
-        match self.world.roll(1_000) {
-            0..800 => self.poll_any(),
-            800..920 => self.call(),
-            920..930 => self.stop_replica(),
-            930..940 => self.world.store.end_leases(),
-            940..980 => self.pass(Duration::from_secs(1 + self.world.roll(60) as u64)),
-            980..984 => self.pass(Duration::from_hours(25)),
-            984..986 => {
-                let person = self.person();
-                self.world.note(|| format!("person {person} changes the password"));
-                self.world.state().instagram.revoke(person);
+    fn step(&mut self, step: Step) {
+        self.world.seed(step.dice);
+        self.world.state().faults = step.faults;
+        match step.action {
+            Action::Poll => self.poll(step.stays),
+            Action::Call => self.call(),
+            Action::Look => self.look(),
+            Action::Crash => self.crash(),
+            Action::Stop => self.stop(),
+            Action::PassLease => self.pass_lease(),
+            Action::PassSeconds => {
+                let seconds = 1 + self.world.roll(60) as u64;
+                self.pass(Duration::from_secs(seconds));
             }
-            986..988 => self.unlink(),
-            988..990 => {
-                drop(done(self.world.store.mark_expired(self.world.clock.now(), 100)));
-                drop(done(self.world.store.sweep(self.world.clock.now(), 100)));
-                self.world.state().unchecked = true;
+            Action::PassHours => {
+                let hours = 1 + self.world.roll(self.plan.hours) as u64;
+                self.pass(Duration::from_hours(hours));
             }
-            _ => self.consent(),
+            Action::ChangePassword => self.change_password(),
+            Action::DestroyToken => self.destroy_token(),
+            Action::Sicken => self.sicken(),
+            Action::Consent => self.consent(),
         }
     }
 
-    fn pass(&self, span: Duration) {
+    pub(crate) fn pass(&self, span: Duration) {
         self.world.note(|| format!("{span:?} pass"));
         self.world.clock.advance(span);
     }
 
     fn person(&self) -> u32 {
-        u32::try_from(self.world.roll(self.persons) + 1).expect("few persons")
+        u32::try_from(self.world.roll(self.plan.persons) + 1).expect("few persons")
     }
 
-    /// A person consents; now and then the state or the code is one that was seen before.
+    /// Any account; `None` where there is none.
+    fn account(&self) -> Option<AccountId> {
+        let accounts = self.world.store.accounts();
+        let index = self.world.roll(accounts.len().max(1));
+        accounts.get(index).map(|(account, _)| account.id)
+    }
+
+    fn begin(&mut self, replica: usize, work: Work) {
+        self.tasks.begin(&self.world, replica, false, work);
+    }
+
+    /// A person begins a link.
     fn consent(&mut self) {
-        let person = self.person();
-        let now = self.world.clock.now();
+        let (replica, person) = (self.world.roll(REPLICAS), self.person());
         // Mostly one owner, so that links of one account meet often.
         let owner = ["shop/1", "shop/1", "shop/1", "shop/2"][self.world.roll(4)];
+        self.world.note(|| format!("replica {replica}: person {person} begins a link to {owner}"));
+        self.begin(replica, calls::begin(&self.processes[replica].ports, person, owner));
+    }
+
+    /// A person comes back with a code; now and then the state or the code is one that was seen before.
+    fn come_back(&mut self, person: u32, owner: &str, mut state: String) {
+        let now = self.world.clock.now();
         let mut code = self.world.state().instagram.consent(person, now);
-        let mut state = format!("state-{}", self.presentations.len());
-        let pending = done(self.world.store.insert(&pending_link(&state, owner, now)));
-        pending.expect("the state is new");
         if let (0, Some(former)) = (self.world.roll(8), self.presentations.last()) {
             if self.world.roll(2) == 0 {
                 former.code.expose().clone_into(&mut code);
@@ -150,95 +171,132 @@ impl History {
     }
 
     fn call(&mut self) {
-        if self.tasks.len() >= TASKS {
-            return self.poll_any();
+        if self.tasks.len() >= MAX_TASKS {
+            return self.poll(false);
+        }
+        if self.presentations.is_empty() {
+            return self.consent();
         }
         let replica = self.world.roll(REPLICAS);
-        let accounts = self.world.store.accounts();
-        let of_an_account = !accounts.is_empty() && self.world.roll(2) == 0;
-        let task = if of_an_account {
-            let (account, _) = &accounts[self.world.roll(accounts.len())];
-            let fetch = self.world.roll(3) == 0;
-            let what = if fetch { "fetch the token of" } else { "refresh" };
-            self.world.note(|| format!("replica {replica}: {what} {}", account.id));
-            if fetch { self.fetch(account.id) } else { self.refresh(account.id) }
-        } else {
-            let recent = self.presentations.len().min(4);
-            let index = self.presentations.len() - 1 - self.world.roll(recent);
-            let presented = self.presentations[index].clone();
-            self.world.note(|| format!("replica {replica}: link {}", name(&presented)));
-            self.link(presented)
+        let work = match (self.world.roll(16), self.account()) {
+            (0..3, Some(id)) => self.fetch(replica, id),
+            (3..8, Some(id)) => {
+                self.world.note(|| format!("replica {replica}: refresh {id}"));
+                calls::refresh(&self.processes[replica].ports, id)
+            }
+            (8, Some(id)) => self.seldom(replica, id),
+            _ => self.link(replica),
         };
-        self.tasks.push((replica, task));
+        self.begin(replica, work);
     }
 
-    fn link(&self, presented: Presentation) -> Task {
-        let work = LinkWork::new(&Replica::ports(&self.world));
-        Box::pin(async move { Answer::Linked(name(&presented), work.run(&presented).await) })
+    fn link(&self, replica: usize) -> Work {
+        let recent = self.presentations.len().min(4);
+        let index = self.presentations.len() - 1 - self.world.roll(recent);
+        let presented = self.presentations[index].clone();
+        self.world.note(|| format!("replica {replica}: link {}", name(&presented)));
+        calls::link(&self.processes[replica].ports, presented)
     }
 
-    fn refresh(&self, id: AccountId) -> Task {
-        let work = self.refresh_work();
-        Box::pin(async move { Answer::Refreshed(work.run(id).await) })
-    }
-
-    fn refresh_work(&self) -> RefreshWork {
-        RefreshWork::new(&Replica::ports(&self.world))
-    }
-
-    fn fetch(&mut self, id: AccountId) -> Task {
-        let ports = Replica::ports(&self.world);
-        let refresh = Arc::new(RefreshAccount::new(&ports, TaskTracker::new()));
-        let fetch = FetchAccessToken::new(&ports, refresh);
+    fn fetch(&mut self, replica: usize, id: AccountId) -> Work {
+        let min_ttl = MIN_TTLS[self.world.roll(MIN_TTLS.len())];
         self.fetches += 1;
-        let request_id: RequestId = parsed(&format!("req-{}", self.fetches));
-        let recipient = Recipient {
-            caller: parsed("publisher"),
-            purpose: parsed("publish"),
-            request_id: request_id.clone(),
-        };
-        let (owners, min_ttl) = (OwnerScope::everyone(), MIN_TTLS[self.world.roll(MIN_TTLS.len())]);
-        let command = FetchAccessTokenCommand { account: id, owners, min_ttl, recipient };
-        let call = Fetch { request_id, arrival: self.world.clock.now() };
-        // The work itself, without the task of its own that needs a runtime.
-        let renewal = self.refresh_work();
-        Box::pin(async move {
-            let fetched = fetch.execute_with(&command, renewal.run(id)).await;
-            Answer::Fetched(call, fetched)
-        })
+        self.world.note(|| format!("replica {replica}: fetch the token of {id} for {min_ttl:?}"));
+        calls::fetch(&self.processes[replica].ports, id, min_ttl, self.fetches)
     }
 
-    fn poll_any(&mut self) {
-        if self.tasks.is_empty() {
-            return;
+    /// Calls that come now and then.
+    fn seldom(&self, replica: usize, id: AccountId) -> Work {
+        let ports = &self.processes[replica].ports;
+        let (what, work) = match self.world.roll(5) {
+            0 => ("unlink", calls::unlink(ports, id)),
+            1 => ("get", calls::get(ports, id)),
+            2 => ("list", calls::list(ports)),
+            _ => ("sweep", calls::sweep(ports)),
+        };
+        self.world.note(|| format!("replica {replica}: {what}, perhaps {id}"));
+        work
+    }
+
+    /// A keeper looks for due accounts, unless its last round is still under way.
+    fn look(&mut self) {
+        let replica = self.world.roll(REPLICAS);
+        if self.tasks.has_round(replica) {
+            return self.poll(false);
         }
-        let index = self.world.roll(self.tasks.len());
-        let (_, task) = &mut self.tasks[index];
-        if let Some(answer) = polled(task) {
-            drop(self.tasks.swap_remove(index));
+        self.world.note(|| format!("replica {replica}: the keeper looks"));
+        let work = calls::look(&self.processes[replica]);
+        self.tasks.begin(&self.world, replica, true, work);
+    }
+
+    fn poll(&mut self, stays: bool) {
+        let Some(task) = self.tasks.choose(&self.world, stays) else { return };
+        let number = task.number;
+        if let Some(answer) = polled(&mut task.work) {
+            self.tasks.remove(number);
             self.hear(answer);
         }
     }
 
-    fn stop_replica(&mut self) {
+    /// A replica stops wherever its tasks are, and forgets all.
+    fn crash(&mut self) {
         let replica = self.world.roll(REPLICAS);
         self.world.note(|| format!("the replica stops: {replica}"));
-        self.tasks.retain(|(of, _)| *of != replica);
+        self.world.state().rules.excuse();
+        self.tasks.crash(replica);
+        self.processes[replica] = Process::new(&self.world);
     }
 
-    fn unlink(&self) {
-        let accounts = self.world.store.accounts();
-        if accounts.is_empty() {
-            return;
+    /// A replica is told to stop, and another one takes its place while it finishes.
+    fn stop(&mut self) {
+        let replica = self.world.roll(REPLICAS);
+        self.world.note(|| format!("the replica is told to stop: {replica}"));
+        self.processes[replica].stop.cancel();
+        self.processes[replica] = Process::new(&self.world);
+    }
+
+    /// Leases run out; whoever holds one does not know.
+    pub(crate) fn pass_lease(&self) {
+        self.world.note(|| "leases run out");
+        for (account, token) in self.world.store.accounts() {
+            if self.world.store.is_renewal_leased(account.id) {
+                self.world.state().rules.outlive(token.text().expose());
+            }
         }
-        let (account, _) = &accounts[self.world.roll(accounts.len())];
-        self.world.note(|| format!("unlink {}", account.id));
-        done(self.world.store.remove(account.id, account.revision)).expect("nobody is between");
+        self.world.store.end_leases();
         self.world.state().unchecked = true;
     }
 
-    fn hear(&mut self, answer: Answer) {
+    fn change_password(&self) {
+        let person = self.person();
+        self.world.note(|| format!("person {person} changes the password"));
+        self.world.state().instagram.revoke(person);
+    }
+
+    fn destroy_token(&self) {
+        let Some(id) = self.account() else { return };
+        self.world.note(|| format!("the token of {id} is destroyed"));
+        self.world.store.destroy_token(id);
+        self.world.state().unchecked = true;
+    }
+
+    fn sicken(&self) {
+        let person = self.person();
+        let sickness = Sickness::roll(&self.world, person);
+        let was_well = self.world.state().instagram.sickness.is_none();
+        let sickness = was_well.then_some(sickness);
+        self.world.note(|| format!("Instagram's incident: {sickness:?}"));
+        self.world.state().instagram.sickness = sickness;
+    }
+
+    pub(crate) fn hear(&mut self, answer: Answer) {
         match answer {
+            Answer::Begun(person, owner, Ok(begun)) => {
+                self.come_back(person, owner, begun.state.expose().to_owned());
+            }
+            Answer::Begun(person, _, Err(error)) => {
+                self.world.note(|| format!("the link of person {person} not begun: {error:?}"));
+            }
             Answer::Refreshed(Ok(refreshed)) => {
                 self.world.note(|| format!("refreshed: {:?}", refreshed.token_outcome));
             }
@@ -257,76 +315,40 @@ impl History {
                 self.world.note(|| format!("{call} not linked: {error:?}"));
             }
             Answer::Linked(call, Ok(linked)) => {
-                let answer = (linked.view.account.id, linked.created);
-                self.world.note(|| format!("{call} linked: {answer:?}"));
-                let first = *self.answers.entry(call.clone()).or_insert(answer);
-                if first != answer {
-                    self.world.violate(format!("{call} was answered {first:?}, then {answer:?}"));
-                }
+                self.hear_linked(call, (linked.view.account.id, linked.created));
             }
+            Answer::Visited(visited) => {
+                self.world.note(|| format!("the keeper visited {visited:?}"))
+            }
+            Answer::Other(line) => self.world.note(|| line),
         }
     }
 
-    /// Faults end: every call comes to its end, no matter who held a lease, and so does every attempt.
-    fn finish(&mut self) {
-        self.world.note(|| "faults end");
-        self.world.state().faults = false;
-        for presented in self.presentations.clone() {
-            for _ in 0..3 {
-                self.world.note(|| format!("at last: link {}", name(&presented)));
-                let task = self.link(presented.clone());
-                let Some(answer) = self.patiently(task) else {
-                    return self.world.violate(format!("{} never ends", name(&presented)));
-                };
-                self.hear(answer);
-                if self.checked() {
-                    return;
-                }
-            }
-        }
-        for (account, _) in self.world.store.accounts() {
-            self.world.note(|| format!("at last: refresh {}", account.id));
-            let task = self.refresh(account.id);
-            let Some(answer) = self.patiently(task) else {
-                return self.world.violate(format!("the refresh of {} never ends", account.id));
-            };
-            self.hear(answer);
-            if self.checked() {
-                return;
-            }
-        }
-        let attempts = self.world.store.attempts();
-        let mut attempts = attempts.iter();
-        let open = attempts.find(|attempt| !matches!(attempt.phase, Phase::Ended { .. }));
-        if let Some(attempt) = open {
-            self.world.violate(format!("an attempt did not end: {:?}", attempt.phase));
+    fn hear_linked(&mut self, call: String, answer: (AccountId, bool)) {
+        self.world.note(|| format!("{call} linked: {answer:?}"));
+        let first = *self.answers.entry(call.clone()).or_insert(answer);
+        if first != answer {
+            self.world.violate(format!("{call} was answered {first:?}, then {answer:?}"));
         }
     }
 
-    fn patiently(&self, mut task: Task) -> Option<Answer> {
+    /// Forgets the tasks that are under way.
+    pub(crate) fn abandon_tasks(&mut self) {
+        self.tasks.clear();
+    }
+
+    /// The answer of work that nothing disturbs; `None` where it does not end.
+    pub(crate) fn patiently(&self, mut work: Work) -> Option<Answer> {
         (0..MAX_POLLS).find_map(|_| {
             self.world.store.pass_lease_time(Duration::from_millis(50));
-            polled(&mut task)
+            polled(&mut work)
         })
     }
 }
 
-fn name(presented: &Presentation) -> String {
-    format!("{} with {}", presented.code.expose(), presented.state.expose())
-}
-
-fn polled(task: &mut Task) -> Option<Answer> {
-    match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        std::task::Poll::Ready(answer) => Some(answer),
-        std::task::Poll::Pending => None,
-    }
-}
-
-/// The value of a future that never waits.
-fn done<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("the store in memory waited"),
+fn polled(work: &mut Work) -> Option<Answer> {
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
     }
 }

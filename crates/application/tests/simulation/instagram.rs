@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{
-    Clock as _, CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind,
-};
+use ig_domain::ports::{Clock as _, CodeExchange, Instagram, InstagramError, InstagramErrorKind};
 use ig_domain::{
     AuthorizationCode, GrantedScopes, LongLivedToken, Profile, ReauthorizationReason, RedirectUri,
     RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
@@ -14,14 +12,19 @@ use ig_domain::{
 use ig_test_support::builders::{long_lived, parsed, profile};
 use time::OffsetDateTime;
 
-use crate::ports::Replica;
-use crate::world::point;
+use crate::crash_points::{CrashPoint, Side};
+use crate::replica::Replica;
+use crate::rules::Tick;
+use crate::sickness::{Sickness, THROTTLING, throttled};
+use crate::world::State;
 
 /// State of the simulated Instagram.
 #[derive(Default)]
 pub(crate) struct InstagramModel {
     pub(crate) codes: BTreeMap<String, Code>,
     pub(crate) tokens: BTreeMap<String, Token>,
+    /// Refusal of all calls, or of those for one person; `None` while Instagram is well.
+    pub(crate) sickness: Option<Sickness>,
     count: u32,
 }
 
@@ -44,14 +47,17 @@ enum Sent {
 
 /// A token and its origin.
 pub(crate) struct Token {
-    person: u32,
+    pub(crate) person: u32,
     /// The token that it was renewed from.
     pub(crate) parent: Option<String>,
     expire_time: OffsetDateTime,
     dead: bool,
     refusals: u32,
-    /// Whether it was refused twice, with no answer in between that told our side that it works.
-    pub(crate) refused_twice: bool,
+    /// The first refusal since our side was told last that it works.
+    refused_since: Tick,
+    /// The first refusal of two with no answer in between that told our side that it works; `None` where there were
+    /// never two.
+    pub(crate) refused_twice: Option<Tick>,
 }
 
 const SHORT: Duration = Duration::from_hours(1);
@@ -90,7 +96,8 @@ impl InstagramModel {
             expire_time: now + life,
             dead: false,
             refusals: 0,
-            refused_twice: false,
+            refused_since: 0,
+            refused_twice: None,
         };
         self.tokens.insert(text.clone(), token);
         text
@@ -99,16 +106,31 @@ impl InstagramModel {
     /// The person that the token belongs to, or the refusal.
     fn judge(&mut self, text: &str, lie: bool, call: Call) -> Result<u32, InstagramError> {
         let token = self.tokens.get_mut(text).expect("only issued tokens are presented");
-        if token.dead || token.expire_time <= call.now || lie {
+        let sick = self.sickness.as_ref().and_then(|sickness| sickness.rejection(token.person));
+        if token.dead || token.expire_time <= call.now || lie || sick.is_some() {
+            if token.refusals == 0 {
+                token.refused_since = call.tick;
+            }
             token.refusals += 1;
-            token.refused_twice |= token.refusals >= 2;
-            let reason = ReauthorizationReason::PasswordChanged;
-            return Err(error(InstagramErrorKind::TokenRejected(reason)));
+            if token.refusals >= 2 {
+                token.refused_twice.get_or_insert(token.refused_since);
+            }
+            let reason = sick.unwrap_or(ReauthorizationReason::PasswordChanged);
+            return Err(InstagramErrorKind::TokenRejected(reason).into());
         }
         if call.answered {
             token.refusals = 0;
         }
         Ok(token.person)
+    }
+
+    /// Whether Instagram takes the token at `now`.
+    pub(crate) fn accepts(&self, text: &str, now: OffsetDateTime) -> bool {
+        self.tokens.get(text).is_some_and(|token| !token.dead && token.expire_time > now)
+    }
+
+    fn person_of(&self, token: &str) -> u32 {
+        self.tokens.get(token).expect("only issued tokens are presented").person
     }
 }
 
@@ -116,19 +138,16 @@ impl InstagramModel {
 #[derive(Clone, Copy)]
 struct Call {
     now: OffsetDateTime,
+    tick: Tick,
     /// Whether Instagram's answer reaches our side, so that our side knows it.
     answered: bool,
-}
-
-fn error(kind: InstagramErrorKind) -> InstagramError {
-    InstagramError { kind, facts: GraphFacts::default() }
 }
 
 /// Course of a call to Instagram.
 enum Way {
     Well,
     /// Answered, or known not to be sent: nothing was done.
-    Refused(InstagramErrorKind),
+    Refused(InstagramError),
     /// No answer; our side cannot know whether it was done.
     Silence {
         done: bool,
@@ -138,28 +157,43 @@ enum Way {
 }
 
 impl Replica {
-    fn way(&self) -> Way {
-        if !self.0.trouble(3) {
+    fn way(&self, person: u32) -> Way {
+        let refusal = |state: &State| state.instagram.sickness.as_ref()?.refusal(person);
+        if let Some(refusal) = refusal(&self.world.state()) {
+            return Way::Refused(refusal);
+        }
+        if !self.world.trouble(3) {
             return Way::Well;
         }
-        let retry_after = Duration::from_mins(1);
-        match self.0.roll(8) {
-            0 => Way::Refused(InstagramErrorKind::NotSent),
-            1 => Way::Refused(InstagramErrorKind::Unavailable),
-            2 => Way::Refused(InstagramErrorKind::RateLimited { retry_after }),
-            3 => Way::Refused(InstagramErrorKind::AppMisconfigured),
-            4 => Way::Refused(InstagramErrorKind::Unexpected),
+        match self.world.roll(8) {
+            0 => Way::Refused(InstagramErrorKind::NotSent.into()),
+            1 => Way::Refused(InstagramErrorKind::Unavailable.into()),
+            2 => Way::Refused(throttled(THROTTLING[self.world.roll(THROTTLING.len())])),
+            3 => Way::Refused(InstagramErrorKind::AppMisconfigured.into()),
+            4 => Way::Refused(InstagramErrorKind::Unexpected.into()),
             5 => Way::Silence { done: true },
             6 => Way::Silence { done: false },
             _ => Way::Gibberish,
         }
     }
 
+    /// A keeper renews a token that is due, and no other one.
+    fn check_due(&self, token: &TokenText) {
+        let accounts = self.world.store.accounts();
+        let mut accounts = accounts.iter();
+        let account =
+            accounts.find(|(_, stored)| stored.text().is(token)).map(|(account, _)| account);
+        let early = account.is_some_and(|account| account.renewal_time() > self.world.clock.now());
+        if self.is_keeper && early {
+            self.world.violate("a keeper renews a token that is not due");
+        }
+    }
+
     /// Marks the knowledge of our side about a code, and returns the former mark. A code past its hour cannot be taken
     /// any more, so our side may have forgotten what it knew.
     fn mark(&self, code: &str, sent: Sent) -> Sent {
-        let now = self.0.clock.now();
-        let mut state = self.0.state();
+        let now = self.world.clock.now();
+        let mut state = self.world.state();
         let code = state.instagram.codes.get_mut(code).expect("a code of the history");
         let former = std::mem::replace(&mut code.sent, sent);
         if code.expire_time <= now { Sent::No } else { former }
@@ -167,46 +201,79 @@ impl Replica {
 
     async fn call<T>(
         &self,
-        name: &str,
-        work: impl FnOnce(&mut InstagramModel, Call) -> Result<T, InstagramError> + Send,
+        point: CrashPoint,
+        person: u32,
+        work: impl FnOnce(&mut State, Call) -> Result<T, InstagramError> + Send,
     ) -> Result<T, InstagramError> {
-        let way = self.way();
-        let call = Call { now: self.0.clock.now(), answered: matches!(way, Way::Well) };
+        let (way, now) = (self.way(person), self.world.clock.now());
         let answer = {
-            let instagram = &mut self.0.state().instagram;
+            let state = &mut *self.world.state();
+            let tick = state.rules.tick();
+            let call = Call { now, tick, answered: matches!(way, Way::Well) };
+            if !call.answered {
+                state.rules.excuse();
+            }
             match way {
-                Way::Well => work(instagram, call),
-                Way::Refused(kind) => Err(error(kind)),
-                Way::Silence { done: false } => Err(error(InstagramErrorKind::NoAnswer)),
+                Way::Well => work(state, call),
+                Way::Refused(refusal) => Err(refusal),
+                Way::Silence { done: false } => Err(InstagramErrorKind::NoAnswer.into()),
                 Way::Silence { done: true } => {
-                    work(instagram, call).and_then(|_| Err(error(InstagramErrorKind::NoAnswer)))
+                    work(state, call).and_then(|_| Err(InstagramErrorKind::NoAnswer.into()))
                 }
                 Way::Gibberish => {
-                    work(instagram, call).and_then(|_| Err(error(InstagramErrorKind::Unreadable)))
+                    work(state, call).and_then(|_| Err(InstagramErrorKind::Unreadable.into()))
                 }
             }
         };
-        self.0.note(|| {
+        self.world.note(|| {
             let said = answer.as_ref().err().map_or("well".to_owned(), ToString::to_string);
-            format!("  {name}: {said}")
+            format!("  {point:?}: {said}")
         });
-        point().await;
+        self.world.pass(point, Side::After).await;
+        answer
+    }
+
+    /// Calls Instagram with a token, unless it asked to wait: then no call may be made but by a link.
+    async fn call_with<T>(
+        &self,
+        point: CrashPoint,
+        token: &TokenText,
+        work: impl FnOnce(&mut State, Call, u32) -> Result<T, InstagramError> + Send,
+    ) -> Result<T, InstagramError> {
+        let text = token.expose();
+        let account = self.world.account_with(text);
+        if self.pauses().are_on(account, self.world.clock.now()) && text.starts_with("long-") {
+            self.world.violate("Instagram was asked though it throttles");
+        }
+        self.world.pass(point, Side::Before).await;
+        let lie = self.world.trouble(12);
+        let person = self.world.state().instagram.person_of(text);
+        let answer = self.call(point, person, move |state, call| {
+            let person = state.instagram.judge(text, lie, call)?;
+            work(state, call, person)
+        });
+        let answer = answer.await;
+        if let Err(error) = &answer
+            && text.starts_with("long-")
+        {
+            self.pauses().hear(account, error, self.world.clock.now());
+        }
         answer
     }
 
     async fn lengthen(
         &self,
-        name: &str,
+        point: CrashPoint,
         token: &TokenText,
-        renewal: bool,
     ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
-        point().await;
-        let lie = self.0.trouble(12);
-        let text = token.expose().to_owned();
-        let issued = self.call(name, move |instagram, call| {
-            let person = instagram.judge(&text, lie, call)?;
-            let parent = renewal.then_some(text.as_str());
-            Ok(instagram.issue("long", person, parent, call.now))
+        let text = token.expose();
+        let renews = point == CrashPoint::RenewToken;
+        let issued = self.call_with(point, token, |state, call, person| {
+            let parent = renews.then_some(text);
+            if renews && !state.rules.may_renew(text, self.world.account_with(text)) {
+                state.violate(format!("{text} was renewed twice without need"));
+            }
+            Ok(state.instagram.issue("long", person, parent, call.now))
         });
         let lifetime = TokenLifetime::from_seconds(LONG.as_secs()).expect("60 days");
         Ok((long_lived(&issued.await?), lifetime))
@@ -230,21 +297,20 @@ impl Instagram for Replica {
         code: &AuthorizationCode,
         _redirect_uri: &RedirectUri,
     ) -> Result<CodeExchange, InstagramError> {
-        point().await;
-        let text = code.expose().to_owned();
-        let former = self.mark(&text, Sent::Perhaps);
+        self.world.pass(CrashPoint::ExchangeCode, Side::Before).await;
+        let text = code.expose();
+        let former = self.mark(text, Sent::Perhaps);
         if former == Sent::Perhaps {
-            self.0.violate(format!("{text} was sent again though Instagram may have taken it"));
+            self.world.violate(format!("{text} was sent again though Instagram may have taken it"));
         }
-        let spent = text.clone();
-        let exchanged = self.call("exchange code", move |instagram, call| {
-            let code = instagram.codes.get_mut(&spent).expect("a code of the history");
+        let person = self.world.state().instagram.codes[text].person;
+        let exchanged = self.call(CrashPoint::ExchangeCode, person, move |state, call| {
+            let code = state.instagram.codes.get_mut(text).expect("a code of the history");
             if code.used || code.expire_time <= call.now {
-                return Err(error(InstagramErrorKind::CodeRejected));
+                return Err(InstagramErrorKind::CodeRejected.into());
             }
             code.used = true;
-            let person = code.person;
-            Ok((person, instagram.issue("short", person, None, call.now)))
+            Ok((person, state.instagram.issue("short", person, None, call.now)))
         });
         match exchanged.await {
             Ok((person, token)) => Ok(CodeExchange {
@@ -255,7 +321,7 @@ impl Instagram for Replica {
             Err(refusal) => {
                 let unknown = [InstagramErrorKind::NoAnswer, InstagramErrorKind::Unreadable];
                 if !unknown.contains(&refusal.kind) {
-                    self.mark(&text, Sent::No);
+                    self.mark(text, Sent::No);
                 }
                 Err(refusal)
             }
@@ -266,22 +332,21 @@ impl Instagram for Replica {
         &self,
         token: &ShortLivedToken,
     ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
-        self.lengthen("extend token", token.text(), false).await
+        self.lengthen(CrashPoint::ExtendToken, token.text()).await
     }
 
     async fn renew_token(
         &self,
         token: &LongLivedToken,
     ) -> Result<(LongLivedToken, TokenLifetime), InstagramError> {
-        self.lengthen("renew token", token.text(), true).await
+        self.check_due(token.text());
+        self.lengthen(CrashPoint::RenewToken, token.text()).await
     }
 
     async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
-        point().await;
-        let lie = self.0.trouble(12);
-        let text = token.expose().to_owned();
-        let person =
-            self.call("read profile", move |instagram, call| instagram.judge(&text, lie, call));
-        Ok(profile(person.await?))
+        let read = self.call_with(CrashPoint::ReadProfile, token, |_, _, person| Ok(person));
+        let person = read.await?;
+        self.world.state().rules.testify(person);
+        Ok(profile(person))
     }
 }

@@ -6,6 +6,7 @@ use ig_application::FetchedAccessToken;
 use ig_domain::ports::Clock as _;
 use ig_domain::{AccountId, AccountStatus, InstagramAccount, RequestId};
 
+use crate::visits::Visits;
 use crate::world::World;
 
 /// The accounts as they were after the step before.
@@ -14,6 +15,7 @@ pub(crate) struct Invariants {
     before: BTreeMap<AccountId, (InstagramAccount, String)>,
     /// The token that belonged to each revision.
     tokens: BTreeMap<(AccountId, i64), String>,
+    visits: Visits,
 }
 
 impl Invariants {
@@ -28,18 +30,16 @@ impl Invariants {
         let mut after = BTreeMap::new();
         for (account, token) in &accounts {
             let token = token.text().expose().to_owned();
-            if let Some(what) = complete(account, &token) {
-                world.violate(what);
-            }
             let before = self.before.get(&account.id);
-            if let Some(what) = before.and_then(|before| succeeds(world, before, account, &token)) {
-                world.violate(what);
-            }
-            let refused_before = before.is_some_and(|(before, _)| before.refused.is_some());
-            let newly_refused = account.refused.is_some() && !refused_before;
-            let expired = account.is_expired(world.clock.now());
-            if newly_refused && !expired && !refused_twice(world, &token) {
-                world.violate("an account needs re-authorisation, and Instagram said so only once");
+            let broken = [
+                complete(account, &token),
+                before.and_then(|before| succeeds(world, before, account, &token)),
+                marked(world, before.map(|(before, _)| before), account, &token),
+                self.visits.check(world, account),
+            ];
+            broken.into_iter().flatten().for_each(|what| world.violate(what));
+            if !world.store.is_renewal_leased(account.id) {
+                world.state().rules.unheld(account.id);
             }
             self.tokens.insert((account.id, account.revision), token.clone());
             after.insert(account.id, (account.clone(), token));
@@ -89,8 +89,13 @@ fn succeeds(
     account: &InstagramAccount,
     token: &str,
 ) -> Option<String> {
+    let same = InstagramAccount {
+        profile_time: account.profile_time,
+        failures: account.failures,
+        ..before.clone()
+    };
     let same =
-        before.clone() == InstagramAccount { profile_time: before.profile_time, ..account.clone() };
+        same == *account && before.failures.trouble.is_some() == account.failures.trouble.is_some();
     if account.revision < before.revision || (account.revision == before.revision && !same) {
         return Some(format!("revision {} became {}", before.revision, account.revision));
     }
@@ -113,6 +118,24 @@ fn living(world: &World, account: &InstagramAccount) -> bool {
     account.status(world.clock.now()) == AccountStatus::Active
 }
 
-fn refused_twice(world: &World, token: &str) -> bool {
-    world.state().instagram.tokens[token].refused_twice
+/// An account is marked by Instagram's word only after two refusals of its token and a witness.
+fn marked(
+    world: &World,
+    before: Option<&InstagramAccount>,
+    account: &InstagramAccount,
+    token: &str,
+) -> Option<String> {
+    let was_marked = before.is_some_and(|before| before.refused.is_some());
+    if account.refused.is_none() || was_marked || account.is_expired(world.clock.now()) {
+        return None;
+    }
+    let state = world.state();
+    let token = &state.instagram.tokens[token];
+    match token.refused_twice {
+        None => Some("an account is marked, and Instagram said so only once".to_owned()),
+        Some(since) if !state.rules.has_witness(account.id, token.person, since) => {
+            Some("an account is marked, and no witness was asked".to_owned())
+        }
+        Some(_) => None,
+    }
 }

@@ -1,89 +1,94 @@
 //! The ports as the replicas see them: each call is two points with a fate between.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ig_application::{Ports, StorePorts};
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, AppBreaker, AuditLog, BatchKey, Breaker,
     Cause, ClaimedAccount, Clock, CompletedLink, CountedEvent, DueAccounts, Ids, LinkAttempts,
     Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
 };
 use ig_domain::{
-    AccountId, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder, LinkAttempt,
-    LongLivedToken, PendingLink, Phase, StateHash, StateToken, TroubleCause,
+    AccountId, AccountStatus, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder,
+    LinkAttempt, LongLivedToken, PendingLink, Phase, StateHash, StateToken, TroubleCause,
 };
 use ig_test_support::builders::START;
 use time::OffsetDateTime;
 
-use crate::world::{Fate, World, point};
-
-/// One replica, as each of its ports.
-pub(crate) struct Replica(pub(crate) Arc<World>);
+use crate::crash_points::{CrashPoint, Side};
+use crate::replica::Replica;
+use crate::world::Fate;
 
 fn unavailable() -> StoreError {
     StoreError::Unavailable(Cause::new("lost on the way"))
 }
 
 impl Replica {
-    /// The ports of a replica in this world.
-    pub(crate) fn ports(world: &Arc<World>) -> Ports {
-        let replica = Arc::new(Self(Arc::clone(world)));
-        Ports {
-            store: StorePorts::of(replica.clone()),
-            instagram: replica.clone(),
-            clock: replica.clone(),
-            timer: replica.clone(),
-            ids: replica.clone(),
-            metrics: replica,
-            health: Arc::default(),
-        }
-    }
-
     async fn store<T: Send>(
         &self,
-        name: &str,
+        point: CrashPoint,
         operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        point().await;
-        let fate = self.0.fate();
+        self.world.pass(point, Side::Before).await;
+        let fate = self.world.fate();
         if fate != Fate::Well {
-            self.0.note(|| format!("  {name}: {fate:?}"));
+            self.world.note(|| format!("  {point:?}: {fate:?}"));
         }
-        self.0.state().unchecked = true;
+        self.world.state().unchecked = true;
         let answer = match fate {
             Fate::Lost => Err(unavailable()),
             Fate::AnswerLost => operation.await.and_then(|_| Err(unavailable())),
             Fate::Well => operation.await,
         };
-        point().await;
+        self.world.pass(point, Side::After).await;
         answer
+    }
+
+    /// The result of a visit is not stored over a change that its holder has not seen.
+    fn check_stored(&self, before: &[(InstagramAccount, LongLivedToken)], result: &VisitResult) {
+        let VisitResult { id, change: Some(change) } = result else { return };
+        let Some((before, _)) = before.iter().find(|(account, _)| account.id == *id) else {
+            return;
+        };
+        let seen = before.revision == change.former_revision
+            && before.profile_time == change.former_profile_time;
+        let after = self.world.store.accounts();
+        let mut after = after.iter().map(|(account, _)| account);
+        if !seen && *before != change.account && after.any(|after| *after == change.account) {
+            self.world.violate("the result of a visit was stored over the change of another");
+        }
+    }
+
+    /// Whether another account than this one has a token that lives at `now`.
+    fn has_others(&self, except: AccountId, now: OffsetDateTime) -> bool {
+        let accounts = self.world.store.accounts();
+        let mut others = accounts.iter().filter(|(account, _)| account.id != except);
+        others.any(|(account, _)| account.status(now) == AccountStatus::Active)
     }
 }
 
 #[async_trait]
 impl AccountReader for Replica {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        self.store("find account", AccountReader::find(&self.0.store, key)).await
+        self.store(CrashPoint::FindAccount, AccountReader::find(&self.world.store, key)).await
     }
 
     async fn find_many(
         &self,
         keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        self.store("find accounts", self.0.store.find_many(keys)).await
+        self.store(CrashPoint::FindAccounts, self.world.store.find_many(keys)).await
     }
 
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
-        self.store("list accounts", self.0.store.list(page)).await
+        self.store(CrashPoint::ListAccounts, self.world.store.list(page)).await
     }
 
     async fn find_with_token(
         &self,
         id: AccountId,
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
-        self.store("find account and token", self.0.store.find_with_token(id)).await
+        self.store(CrashPoint::FindAccountAndToken, self.world.store.find_with_token(id)).await
     }
 }
 
@@ -95,7 +100,11 @@ impl AccountWriter for Replica {
         former_revision: i64,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
-        self.store("update account", self.0.store.update(account, former_revision, token)).await
+        self.store(
+            CrashPoint::UpdateAccount,
+            self.world.store.update(account, former_revision, token),
+        )
+        .await
     }
 
     async fn mark_refused(
@@ -104,38 +113,38 @@ impl AccountWriter for Replica {
         former_revision: i64,
         holder: LeaseHolder,
     ) -> Result<(), StoreError> {
-        let marked = self.0.store.mark_refused(account, former_revision, holder);
-        self.store("mark refused", marked).await
+        let marked = self.world.store.mark_refused(account, former_revision, holder);
+        self.store(CrashPoint::MarkRefused, marked).await
     }
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
-        self.store("remove account", self.0.store.remove(id, revision)).await
+        self.store(CrashPoint::RemoveAccount, self.world.store.remove(id, revision)).await
     }
 
     async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
-        self.store("mark expired", self.0.store.mark_expired(now, limit)).await
+        self.store(CrashPoint::MarkExpired, self.world.store.mark_expired(now, limit)).await
     }
 }
 
 #[async_trait]
 impl PendingLinks for Replica {
     async fn insert(&self, pending: &PendingLink) -> Result<(), StoreError> {
-        self.store("insert state", self.0.store.insert(pending)).await
+        self.store(CrashPoint::InsertState, self.world.store.insert(pending)).await
     }
 
     async fn find(&self, state: &StateHash) -> Result<Option<PendingLink>, StoreError> {
-        self.store("find state", PendingLinks::find(&self.0.store, state)).await
+        self.store(CrashPoint::FindState, PendingLinks::find(&self.world.store, state)).await
     }
 }
 
 #[async_trait]
 impl LinkAttempts for Replica {
     async fn find(&self, code: &CodeHash) -> Result<Option<LinkAttempt>, StoreError> {
-        self.store("find attempt", LinkAttempts::find(&self.0.store, code)).await
+        self.store(CrashPoint::FindAttempt, LinkAttempts::find(&self.world.store, code)).await
     }
 
     async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError> {
-        self.store("create attempt", self.0.store.create(attempt, holder)).await
+        self.store(CrashPoint::CreateAttempt, self.world.store.create(attempt, holder)).await
     }
 
     async fn claim(
@@ -143,7 +152,8 @@ impl LinkAttempts for Replica {
         code: &CodeHash,
         holder: LeaseHolder,
     ) -> Result<Option<LinkAttempt>, StoreError> {
-        self.store("claim attempt", LinkAttempts::claim(&self.0.store, code, holder)).await
+        self.store(CrashPoint::ClaimAttempt, LinkAttempts::claim(&self.world.store, code, holder))
+            .await
     }
 
     async fn advance(
@@ -152,7 +162,7 @@ impl LinkAttempts for Replica {
         holder: LeaseHolder,
         phase: &Phase,
     ) -> Result<(), StoreError> {
-        self.store("advance attempt", self.0.store.advance(code, holder, phase)).await
+        self.store(CrashPoint::AdvanceAttempt, self.world.store.advance(code, holder, phase)).await
     }
 
     async fn release(
@@ -161,8 +171,8 @@ impl LinkAttempts for Replica {
         holder: LeaseHolder,
         phase: &Phase,
     ) -> Result<(), StoreError> {
-        let release = LinkAttempts::release(&self.0.store, code, holder, phase);
-        self.store("release attempt", release).await
+        let release = LinkAttempts::release(&self.world.store, code, holder, phase);
+        self.store(CrashPoint::ReleaseAttempt, release).await
     }
 
     async fn complete(
@@ -171,26 +181,34 @@ impl LinkAttempts for Replica {
         holder: LeaseHolder,
         link: &CompletedLink,
     ) -> Result<(), StoreError> {
-        self.store("complete attempt", self.0.store.complete(code, holder, link)).await
+        self.store(CrashPoint::CompleteAttempt, self.world.store.complete(code, holder, link)).await
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
-        self.store("sweep", self.0.store.sweep(now, limit)).await
+        self.store(CrashPoint::SweepLinks, self.world.store.sweep(now, limit)).await
     }
 }
 
 #[async_trait]
 impl RenewalLeases for Replica {
     async fn claim(&self, account: AccountId, holder: LeaseHolder) -> Result<bool, StoreError> {
-        self.store("claim renewal", RenewalLeases::claim(&self.0.store, account, holder)).await
+        self.store(
+            CrashPoint::ClaimRenewal,
+            RenewalLeases::claim(&self.world.store, account, holder),
+        )
+        .await
     }
 
     async fn extend(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
-        self.store("extend renewal", self.0.store.extend(account, holder)).await
+        self.store(CrashPoint::ExtendRenewal, self.world.store.extend(account, holder)).await
     }
 
     async fn release(&self, account: AccountId, holder: LeaseHolder) -> Result<(), StoreError> {
-        self.store("release renewal", RenewalLeases::release(&self.0.store, account, holder)).await
+        self.store(
+            CrashPoint::ReleaseRenewal,
+            RenewalLeases::release(&self.world.store, account, holder),
+        )
+        .await
     }
 }
 
@@ -202,14 +220,29 @@ impl DueAccounts for Replica {
         holder: LeaseHolder,
         limit: u64,
     ) -> Result<Vec<ClaimedAccount>, StoreError> {
-        self.store("claim due accounts", self.0.store.claim_due(now, holder, limit)).await
+        let claim = async {
+            let look = self.last_look();
+            if self.world.state().rules.is_open_since(look) {
+                self.world.violate("a keeper claims accounts though the breaker is open");
+            }
+            self.world.store.claim_due(now, holder, limit).await
+        };
+        self.store(CrashPoint::ClaimDue, claim).await
     }
 
     async fn finish(
         &self,
         results: &[(LeaseHolder, VisitResult)],
     ) -> Result<Vec<AccountId>, StoreError> {
-        self.store("finish visits", self.0.store.finish(results)).await
+        let finish = async {
+            let before = self.world.store.accounts();
+            let finished = self.world.store.finish(results).await;
+            for (_, result) in results {
+                self.check_stored(&before, result);
+            }
+            finished
+        };
+        self.store(CrashPoint::FinishVisits, finish).await
     }
 
     async fn put_off(
@@ -218,11 +251,15 @@ impl DueAccounts for Replica {
         holder: LeaseHolder,
         until: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        self.store("put a visit off", self.0.store.put_off(id, holder, until)).await
+        let put_off = async {
+            self.world.state().rules.note_put_off(id, until);
+            self.world.store.put_off(id, holder, until).await
+        };
+        self.store(CrashPoint::PutOff, put_off).await
     }
 
     async fn schedule_missed(&self, limit: u64) -> Result<u64, StoreError> {
-        self.store("schedule missed", self.0.store.schedule_missed(limit)).await
+        self.store(CrashPoint::ScheduleMissed, self.world.store.schedule_missed(limit)).await
     }
 
     async fn witnesses(
@@ -231,22 +268,42 @@ impl DueAccounts for Replica {
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<(InstagramAccount, LongLivedToken)>, StoreError> {
-        self.store("find witnesses", self.0.store.witnesses(except, now, limit)).await
+        let witnesses = async {
+            if !self.has_others(except, now) {
+                self.world.state().rules.leave_alone(except);
+            }
+            self.world.store.witnesses(except, now, limit).await
+        };
+        self.store(CrashPoint::FindWitnesses, witnesses).await
     }
 }
 
 #[async_trait]
 impl AppBreaker for Replica {
     async fn load(&self) -> Result<Breaker, StoreError> {
-        self.store("load the breaker", self.0.store.load()).await
+        let load = async {
+            self.note_look();
+            self.world.store.load().await
+        };
+        self.store(CrashPoint::LoadBreaker, load).await
     }
 
     async fn open(&self, cause: TroubleCause, now: OffsetDateTime) -> Result<bool, StoreError> {
-        self.store("open the breaker", self.0.store.open(cause, now)).await
+        let open = async {
+            self.world.note(|| "the breaker opens");
+            self.world.state().rules.open_breaker();
+            self.world.store.open(cause, now).await
+        };
+        self.store(CrashPoint::OpenBreaker, open).await
     }
 
     async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
-        self.store("close the breaker", self.0.store.close(now)).await
+        let close = async {
+            self.world.note(|| "the breaker closes");
+            self.world.state().rules.close_breaker();
+            self.world.store.close(now).await
+        };
+        self.store(CrashPoint::CloseBreaker, close).await
     }
 
     async fn take_probe(
@@ -254,57 +311,63 @@ impl AppBreaker for Replica {
         now: OffsetDateTime,
         interval: Duration,
     ) -> Result<bool, StoreError> {
-        self.store("take a probe", self.0.store.take_probe(now, interval)).await
+        self.store(CrashPoint::TakeProbe, self.world.store.take_probe(now, interval)).await
     }
 }
 
 #[async_trait]
 impl AuditLog for Replica {
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.store("record", self.0.store.record(entry)).await
+        self.store(CrashPoint::RecordAuditEntry, self.world.store.record(entry)).await
     }
 }
 
 impl Clock for Replica {
     fn now(&self) -> OffsetDateTime {
-        self.0.clock.now()
+        self.world.clock.now()
     }
 }
 
 #[async_trait]
 impl Timer for Replica {
     fn now(&self) -> Instant {
-        let passed = self.0.clock.now() - START;
-        self.0.begin + Duration::try_from(passed).unwrap_or_default()
+        let passed = self.world.clock.now() - START;
+        self.world.begin + Duration::try_from(passed).unwrap_or_default()
     }
 
     async fn sleep(&self, _span: Duration) {
-        point().await;
+        self.world.pass(CrashPoint::Sleep, Side::Before).await;
+        self.world.pass(CrashPoint::Sleep, Side::After).await;
     }
 }
 
 impl Ids for Replica {
     fn account_id(&self, now: OffsetDateTime) -> AccountId {
-        self.0.ids.account_id(now)
+        self.world.ids.account_id(now)
     }
 
     fn audit_id(&self, now: OffsetDateTime) -> AuditId {
-        self.0.ids.audit_id(now)
+        self.world.ids.audit_id(now)
     }
 
     fn state(&self) -> StateToken {
-        self.0.ids.state()
+        self.world.ids.state()
     }
 
     fn lease_holder(&self) -> LeaseHolder {
-        self.0.ids.lease_holder()
+        self.world.ids.lease_holder()
     }
 
     fn draw(&self) -> u32 {
-        self.0.ids.draw()
+        self.world.ids.draw()
     }
 }
 
 impl Metrics for Replica {
-    fn count(&self, _event: CountedEvent) {}
+    fn count(&self, event: CountedEvent) {
+        self.world.note(|| match event {
+            CountedEvent::VisitEnded { outcome, .. } => format!("  visited: {outcome:?}"),
+            event => format!("  counted: {event:?}"),
+        });
+    }
 }

@@ -1,14 +1,18 @@
 //! World that all replicas share: the store, Instagram, the clock, and the dice.
 
-use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
+use ig_domain::AccountId;
 use ig_test_support::builders::{START, parsed};
 use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
 
+use crate::crash_points::{CrashPoint, Crashes, Side};
 use crate::instagram::InstagramModel;
+use crate::rules::Rules;
+
+/// Once in so many polls a call takes one more.
+const DAWDLING: usize = 8;
 
 /// The world of one history.
 pub(crate) struct World {
@@ -18,7 +22,7 @@ pub(crate) struct World {
     pub(crate) begin: Instant,
     pub(crate) ids: SequentialIds,
     dice: Mutex<fastrand::Rng>,
-    /// Factor by which faults are rarer than usual: some worlds are harsh, some let work come far.
+    /// Factor by which faults are rarer than usual.
     calm: usize,
     /// Whether the trace is kept, which costs more than the history itself.
     traced: bool,
@@ -26,14 +30,19 @@ pub(crate) struct World {
 }
 
 /// State of the world that changes, besides the store.
+#[derive(Default)]
 pub(crate) struct State {
     pub(crate) instagram: InstagramModel,
+    pub(crate) rules: Rules,
     /// Whether requests and answers may be lost.
     pub(crate) faults: bool,
+    /// Whether faults have ended for good.
+    pub(crate) calmed: bool,
     /// Whether the store was called since the invariants were checked.
     pub(crate) unchecked: bool,
     pub(crate) violation: Option<String>,
     pub(crate) trace: Vec<String>,
+    pub(crate) crashes: Crashes,
 }
 
 /// Fate of a request.
@@ -47,31 +56,38 @@ pub(crate) enum Fate {
     AnswerLost,
 }
 
+impl State {
+    /// Records the first broken invariant.
+    pub(crate) fn violate(&mut self, what: String) {
+        self.trace.push(format!("VIOLATION: {what}"));
+        self.violation.get_or_insert(what);
+    }
+}
+
 impl World {
-    pub(crate) fn new(seed: u64, missing: Option<Guard>, traced: bool) -> Self {
+    /// A world in which faults are rarer by the factor `calm`, over a store that lacks a guard.
+    pub(crate) fn new(calm: usize, missing: Option<Guard>, traced: bool) -> Self {
         let store = MemoryStore::new(parsed("990602627938098"));
         let store = missing.map_or_else(|| store.clone(), |guard| store.without(guard));
-        let mut dice = fastrand::Rng::with_seed(seed);
         Self {
             store,
             clock: FakeClock::at(START),
             begin: Instant::now(),
             ids: SequentialIds::default(),
-            calm: [1, 4, 12][dice.usize(..3)],
-            dice: Mutex::new(dice),
+            calm,
+            dice: Mutex::new(fastrand::Rng::with_seed(0)),
             traced,
-            state: Mutex::new(State {
-                instagram: InstagramModel::default(),
-                faults: true,
-                unchecked: false,
-                violation: None,
-                trace: Vec::new(),
-            }),
+            state: Mutex::default(),
         }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets all choices from here on follow from `dice`.
+    pub(crate) fn seed(&self, dice: u64) {
+        *self.dice.lock().unwrap_or_else(PoisonError::into_inner) = fastrand::Rng::with_seed(dice);
     }
 
     /// A number below `bound`.
@@ -85,10 +101,24 @@ impl World {
     }
 
     pub(crate) fn fate(&self) -> Fate {
-        match (self.trouble(12), self.roll(2)) {
-            (false, _) => Fate::Well,
+        let fate = match (self.trouble(12), self.roll(2)) {
+            (false, _) => return Fate::Well,
             (true, 0) => Fate::Lost,
             (true, _) => Fate::AnswerLost,
+        };
+        self.state().rules.excuse();
+        fate
+    }
+
+    /// Whether a call takes another poll.
+    pub(crate) fn dawdles(&self) -> bool {
+        !self.state().calmed && self.roll(DAWDLING) == 0
+    }
+
+    pub(crate) fn note_crash(&self, point: (CrashPoint, Side)) {
+        let mut state = self.state();
+        if !state.calmed {
+            state.crashes.insert(point);
         }
     }
 
@@ -101,30 +131,13 @@ impl World {
 
     /// Records the first broken invariant.
     pub(crate) fn violate(&self, what: impl Into<String>) {
-        let what = what.into();
-        let mut state = self.state();
-        state.trace.push(format!("VIOLATION: {what}"));
-        state.violation.get_or_insert(what);
+        self.state().violate(what.into());
     }
-}
 
-/// Lets others run before going on: the point at which a replica may stop.
-pub(crate) fn point() -> impl Future<Output = ()> + Send {
-    Point { passed: false }
-}
-
-struct Point {
-    passed: bool,
-}
-
-impl Future for Point {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<()> {
-        if self.passed {
-            return Poll::Ready(());
-        }
-        self.passed = true;
-        Poll::Pending
+    /// The account that has this token now; `None` where none has.
+    pub(crate) fn account_with(&self, token: &str) -> Option<AccountId> {
+        let accounts = self.store.accounts();
+        let mut accounts = accounts.iter();
+        accounts.find(|(_, stored)| stored.text().expose() == token).map(|(account, _)| account.id)
     }
 }

@@ -1,0 +1,132 @@
+//! The end of a history: once faults have ended, all comes to its end.
+
+use std::time::Duration;
+
+use ig_domain::ports::Clock as _;
+use ig_domain::{AccountId, AccountStatus, DEFAULT_READING_INTERVAL, Phase};
+
+use crate::calls::{self, Answer, Work, name};
+use crate::history::History;
+
+/// Times that pass between looks of the last keeper: a closed breaker, then the checks of a dead token's first day.
+const LAST_SPANS: [Duration; 5] = [
+    Duration::from_mins(6),
+    Duration::from_hours(7),
+    Duration::from_hours(7),
+    Duration::from_hours(7),
+    Duration::from_hours(7),
+];
+
+/// Maximum number of rounds until nothing is due.
+const MAX_ROUNDS: usize = 20;
+
+impl History {
+    /// Faults end: every call comes to its end, no matter who held a lease, and so does every attempt. A day later all
+    /// accounts are as Instagram says.
+    pub(crate) fn finish(&mut self) {
+        self.world.note(|| "faults end");
+        {
+            let mut state = self.world.state();
+            (state.faults, state.calmed, state.instagram.sickness) = (false, true, None);
+            state.rules.excuse();
+        }
+        self.abandon_tasks();
+        self.pass_lease();
+        let ended = self.link_at_last() && self.keep_at_last() && self.refresh_at_last();
+        if ended {
+            self.check_attempts();
+        }
+    }
+
+    /// Whether the work ends and breaks nothing.
+    fn ends(&mut self, what: &str, work: Work) -> bool {
+        self.world.note(|| format!("at last: {what}"));
+        let Some(answer) = self.patiently(work) else {
+            self.world.violate(format!("{what} never ends"));
+            return false;
+        };
+        self.hear(answer);
+        !self.is_checked_broken()
+    }
+
+    fn link_at_last(&mut self) -> bool {
+        self.presentations.clone().into_iter().all(|presented| {
+            (0..3).all(|_| {
+                let work = calls::link(&self.processes[0].ports, presented.clone());
+                self.ends(&format!("link {}", name(&presented)), work)
+            })
+        })
+    }
+
+    fn refresh_at_last(&mut self) -> bool {
+        self.world.store.accounts().into_iter().all(|(account, _)| {
+            let work = calls::refresh(&self.processes[0].ports, account.id);
+            self.ends(&format!("refresh {}", account.id), work)
+        })
+    }
+
+    /// A keeper goes on alone for a day. Whatever it was to visit once more then works if Instagram takes its token.
+    fn keep_at_last(&mut self) -> bool {
+        let accounts = self.world.store.accounts().into_iter();
+        let awaited = accounts
+            .filter(|(account, _)| account.next_visit_time(DEFAULT_READING_INTERVAL).is_some());
+        let awaited: Vec<_> = awaited.map(|(account, _)| account.id).collect();
+        let kept = LAST_SPANS.into_iter().all(|span| {
+            self.pass(span);
+            self.visit_all()
+        });
+        kept && self.are_as_instagram_says(&awaited)
+    }
+
+    /// Visits accounts until none is due.
+    fn visit_all(&mut self) -> bool {
+        for _ in 0..MAX_ROUNDS {
+            let Some(answer) = self.patiently(calls::look(&self.processes[0])) else {
+                self.world.violate("a round of the keeper never ends");
+                return false;
+            };
+            let visited = if let Answer::Visited(Ok(visited)) = answer { visited } else { 0 };
+            self.hear(answer);
+            if self.is_checked_broken() {
+                return false;
+            }
+            if visited == 0 {
+                return true;
+            }
+        }
+        self.world.violate("the keeper always finds something due");
+        false
+    }
+
+    fn are_as_instagram_says(&self, awaited: &[AccountId]) -> bool {
+        let now = self.world.clock.now();
+        if self.world.state().rules.is_open() {
+            // All tokens may be dead, or those that were asked as witnesses.
+            return true;
+        }
+        for (account, token) in self.world.store.accounts() {
+            let works = self.world.state().instagram.accepts(token.text().expose(), now);
+            let is_active = account.status(now) == AccountStatus::Active;
+            if works && !is_active && awaited.contains(&account.id) {
+                self.world.violate(format!("{} is not healed after a day", account.id));
+            }
+            if !works && is_active {
+                self.world.violate(format!("{} is active after a day", account.id));
+            }
+            let next = self.world.store.next_visit_time(account.id);
+            if next.is_some_and(|next| next <= now) {
+                self.world.violate(format!("nobody visits {}, which is due", account.id));
+            }
+        }
+        self.world.state().violation.is_none()
+    }
+
+    fn check_attempts(&self) {
+        let attempts = self.world.store.attempts();
+        let mut attempts = attempts.iter();
+        let open = attempts.find(|attempt| !matches!(attempt.phase, Phase::Ended { .. }));
+        if let Some(attempt) = open {
+            self.world.violate(format!("an attempt did not end: {:?}", attempt.phase));
+        }
+    }
+}

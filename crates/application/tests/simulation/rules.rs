@@ -1,0 +1,107 @@
+//! Rules about the order of events: renewals, witnesses, and the breaker.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ig_domain::AccountId;
+use time::OffsetDateTime;
+
+/// Number of an event: the later, the higher.
+pub(crate) type Tick = u64;
+
+/// Events so far, as far as rules depend on their order.
+#[derive(Default)]
+pub(crate) struct Rules {
+    now: Tick,
+    /// The last event after which a renewal may be repeated: a lost request or answer, or a replica that stopped.
+    excuse: Tick,
+    /// When nobody held the lease of an account last.
+    unheld: BTreeMap<AccountId, Tick>,
+    /// Tokens whose holder may have outlived its lease.
+    outlived: BTreeSet<String>,
+    /// Tokens that were renewed, each with the moment before its holder's claim.
+    renewed: BTreeMap<String, Tick>,
+    /// When a person's token was last seen to work.
+    well: BTreeMap<u32, Tick>,
+    /// When there was last nobody but this account to be asked.
+    alone: BTreeMap<AccountId, Tick>,
+    /// The moment until which the visit of an account without a token was put off last.
+    put_off: BTreeMap<AccountId, OffsetDateTime>,
+    /// When the breaker opened; `None` while it is closed.
+    open: Option<Tick>,
+}
+
+impl Rules {
+    /// A new event.
+    pub(crate) fn tick(&mut self) -> Tick {
+        self.now += 1;
+        self.now
+    }
+
+    pub(crate) fn excuse(&mut self) {
+        self.excuse = self.tick();
+    }
+
+    pub(crate) fn unheld(&mut self, account: AccountId) {
+        let now = self.tick();
+        self.unheld.insert(account, now);
+    }
+
+    pub(crate) fn outlive(&mut self, token: &str) {
+        self.outlived.insert(token.to_owned());
+    }
+
+    /// Notes that Instagram renewed the token, which was the account's. Returns whether that was allowed: not a second
+    /// time without an excuse since the claim under which it was renewed first.
+    pub(crate) fn may_renew(&mut self, token: &str, account: Option<AccountId>) -> bool {
+        if let Some(claimed) = self.renewed.get(token) {
+            return self.excuse >= *claimed || self.outlived.contains(token);
+        }
+        let unheld = account.and_then(|account| self.unheld.get(&account).copied());
+        self.renewed.insert(token.to_owned(), unheld.unwrap_or(0));
+        true
+    }
+
+    pub(crate) fn testify(&mut self, person: u32) {
+        let now = self.tick();
+        self.well.insert(person, now);
+    }
+
+    pub(crate) fn leave_alone(&mut self, account: AccountId) {
+        let now = self.tick();
+        self.alone.insert(account, now);
+    }
+
+    /// Whether, after `since`, another person's token was seen to work, or there was nobody else to be asked.
+    pub(crate) fn has_witness(&self, account: AccountId, person: u32, since: Tick) -> bool {
+        let others = self.well.iter().filter(|(other, _)| **other != person);
+        let mut moments = others.map(|(_, moment)| moment).chain(self.alone.get(&account));
+        moments.any(|moment| *moment > since)
+    }
+
+    /// A visit that found no token puts the account off, though it may have been linked anew meanwhile.
+    pub(crate) fn note_put_off(&mut self, account: AccountId, until: OffsetDateTime) {
+        self.put_off.insert(account, until);
+    }
+
+    pub(crate) fn put_off(&self, account: AccountId) -> Option<OffsetDateTime> {
+        self.put_off.get(&account).copied()
+    }
+
+    pub(crate) fn open_breaker(&mut self) {
+        let now = self.tick();
+        self.open.get_or_insert(now);
+    }
+
+    pub(crate) fn close_breaker(&mut self) {
+        self.open = None;
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the breaker was open at `then`, and is still.
+    pub(crate) fn is_open_since(&self, then: Tick) -> bool {
+        self.open.is_some_and(|open| open < then)
+    }
+}
