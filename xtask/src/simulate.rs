@@ -122,7 +122,7 @@ fn play(simulation: &Path, seeds: Range<u64>) -> Result<u64> {
     trouble.map_or(Ok(failed.into_inner()), Err)
 }
 
-/// The lines of a batch that name a seed and what it broke.
+/// The reports of a batch, each of which names a seed and what it broke.
 fn play_batch(simulation: &Path, seeds: &Range<u64>) -> Result<Vec<String>> {
     let mut command = Command::new(simulation);
     command.args([TEST, "--exact", "--nocapture"]);
@@ -135,8 +135,25 @@ fn play_batch(simulation: &Path, seeds: &Range<u64>) -> Result<Vec<String>> {
     Ok(broken)
 }
 
+/// The reports in the output of a batch: each a line that names the seed, and the indented lines of the shrunk history.
 fn broken_seeds(said: &str) -> Vec<String> {
-    said.lines().filter(|line| line.starts_with("seed ")).map(str::to_owned).collect()
+    let mut reports: Vec<String> = Vec::new();
+    let mut is_inside = false;
+    for line in said.lines() {
+        if line.starts_with("seed ") {
+            is_inside = true;
+            reports.push(line.to_owned());
+        } else if let Some(report) = reports.last_mut()
+            && is_inside
+            && line.starts_with("    ")
+        {
+            report.push('\n');
+            report.push_str(line);
+        } else {
+            is_inside = false;
+        }
+    }
+    reports
 }
 
 #[cfg(test)]
@@ -163,6 +180,13 @@ mod tests {
         let mut played: Vec<_> = played.lines().collect();
         played.sort_unstable();
         assert_eq!(played, ["1007..2007", "2007..2500", "7..1007"]);
+    }
+
+    #[test]
+    fn a_report_is_a_seed_and_its_shrunk_history() {
+        let said = "note: replay\nseed 7: broken\n    shrunk\n      at last\nseed 9: broken\nstack:\n    0: main";
+        let reports = ["seed 7: broken\n    shrunk\n      at last", "seed 9: broken"];
+        assert_eq!(broken_seeds(said), reports);
     }
 
     #[test]
