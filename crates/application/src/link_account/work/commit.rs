@@ -115,7 +115,8 @@ impl LinkWork {
         let Brought { attempt, grant, token, profile } = brought;
         let now = self.clock.now();
         let mut account = stored.clone();
-        account.read_profile((*profile).clone(), now);
+        // The reading is as old as the token: others may have been refused since.
+        account.read_profile((*profile).clone(), token.issue_time);
         account.learn_exchange_id(grant.consent.user_id.clone());
         let newer = account.take_consent(&grant.consent, token, now);
         CompletedLink {
