@@ -159,6 +159,7 @@ impl Measured {
             programs: workspace.target().join(PROFILE),
             callers: None,
             folder,
+            variables: without_keeper(),
         };
         settings.empty_folder()?;
         let stack = Stack::start(&settings)?;
@@ -195,6 +196,11 @@ impl Measured {
         }
         Ok(started.elapsed())
     }
+}
+
+/// Variables of a service that answers callers only.
+fn without_keeper() -> Vec<(&'static str, String)> {
+    vec![("KEEPER", "false".to_owned())]
 }
 
 /// Waits until a service says that it is ready.

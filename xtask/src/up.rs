@@ -56,6 +56,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         programs: workspace.target().join("debug"),
         callers: None,
         folder: workspace.target().join("up").join(arguments.grpc.port().to_string()),
+        variables: Vec::new(),
     };
     settings.empty_folder()?;
     let mut stack = Stack::start(&settings)?;

@@ -1,7 +1,7 @@
 //! Fills a migrated database with accounts, for measurements: `fill_accounts DATABASE_URL APP_ID NUMBER`.
 //!
 //! A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand needs re-authorisation. Account `n`
-//! has the professional account id `n`.
+//! has the professional account id `n`. No visit is scheduled.
 
 use std::error::Error;
 
@@ -39,9 +39,9 @@ fn statements(backend: DbBackend, app: u64, number: u64) -> Vec<String> {
     let fill = format!(
         "INSERT INTO instagram_account (id, app_id, professional_account_id, owner, username, account_type,
             refused, consent_time, token_issue_time, token_expire_time, link_time, profile_time, update_time,
-            revision)
+            revision, scheduled_revision)
         SELECT {id}, '{app}', CAST(n AS text), 'shop/' || (n % 100), 'user.' || n, 'business',
-            CASE WHEN n % 10000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1
+            CASE WHEN n % 10000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1, 1
         FROM {numbers}"
     );
     let analyze = (backend == DbBackend::Postgres).then(|| "ANALYZE".to_owned());

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::load::{Call, Load, Sample};
-use super::{PROFILE, wait_until_ready};
+use super::{PROFILE, wait_until_ready, without_keeper};
 use crate::console::{self, Step};
 use crate::grpc::{Client, SERVICE};
 use crate::process::{self, Group, free_address};
@@ -133,6 +133,7 @@ impl Crowd {
             programs,
             callers: Some(folder.join("callers.toml")),
             folder,
+            variables: without_keeper(),
         };
         settings.empty_folder()?;
         let listers = listers(&settings)?;

@@ -138,6 +138,7 @@ mod tests {
             programs: "/work tree/debug".into(),
             callers: None,
             folder: "/work tree/up".into(),
+            variables: Vec::new(),
         };
         let client = Client::new("/work tree/grpcurl".into(), settings.grpc);
         let guide = Guide { client: &client, demo: &demo, settings: &settings };

@@ -26,8 +26,8 @@ const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 const KEPT: [&str; 7] =
     ["HOME", "PATH", "RUST_BACKTRACE", "RUST_LOG", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR"];
 
-/// Seals the tokens of the sandbox's accounts in PostgreSQL, beside which no key can be made.
-const TOKEN_KEYS: &str = "demo:ZGVtby1rZXktb2YtdGhlLWxvY2FsLXN0YWNrLW9ubHk=";
+/// Seals the tokens of the sandbox's accounts.
+pub(crate) const TOKEN_KEYS: &str = "demo:ZGVtby1rZXktb2YtdGhlLWxvY2FsLXN0YWNrLW9ubHk=";
 
 /// Store of the service's accounts.
 #[derive(Clone)]
@@ -49,14 +49,21 @@ pub(crate) struct Settings {
     pub(crate) programs: PathBuf,
     /// The file of who may call; everybody may where there is none.
     pub(crate) callers: Option<PathBuf>,
-    /// Holds the logs, and in SQLite the database and its key.
+    /// Holds the logs, and in SQLite the database.
     pub(crate) folder: PathBuf,
+    /// Further variables of the service.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Settings {
     /// URL of the sandbox.
     pub(crate) fn sandbox_url(&self) -> String {
         format!("http://{}", self.sandbox)
+    }
+
+    /// URL of the service's numbers.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics)
     }
 
     /// URL at which the service says whether it is ready.
@@ -112,6 +119,7 @@ impl Settings {
             ("SANDBOX_CLOCK_URL", format!("{sandbox}/sandbox/clock")),
             ("GRPC_LISTEN", self.grpc.to_string()),
             ("METRICS_LISTEN", self.metrics.to_string()),
+            ("TOKEN_KEYS", TOKEN_KEYS.to_owned()),
             // The printed lines are to work hours later too.
             ("STATE_TTL", "30d".to_owned()),
             // Below the grace after which a child is killed.
@@ -119,6 +127,7 @@ impl Settings {
         ]);
         let callers = self.callers.iter().map(|file| ("CALLERS_FILE", file.display().to_string()));
         variables.extend(callers);
+        variables.extend(self.variables.clone());
         variables
     }
 
@@ -136,7 +145,6 @@ impl Settings {
     fn of_store(&self) -> Vec<(&'static str, String)> {
         let mut variables = vec![("DATABASE_URL", self.database_url())];
         if let Store::Postgres(_) = self.store {
-            variables.push(("TOKEN_KEYS", TOKEN_KEYS.to_owned()));
             variables.push(("MIGRATE_ON_START", "true".to_owned()));
         }
         variables
