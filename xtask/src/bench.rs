@@ -4,6 +4,7 @@ mod claims;
 mod listing;
 mod load;
 mod resources;
+mod sweep;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
     /// Measure what a claim of due accounts costs among few and among many accounts, instead
     #[arg(long, conflicts_with = "list")]
     claims: bool,
+    /// Measure the keeper while 20,000 accounts are due at once, and another caller's `Get` meanwhile, instead
+    #[arg(long, conflicts_with_all = ["list", "claims"])]
+    sweep: bool,
     /// How many accounts `--list` and `--claims` are measured among
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
@@ -60,16 +64,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.claims {
         return claims::run(workspace, postgres.url(), arguments.accounts);
     }
+    let on_server = Store::Postgres(postgres.url().to_owned());
+    if arguments.sweep {
+        sweep::run(workspace, &h2load, "SQLite", Store::Sqlite)?;
+        return sweep::run(workspace, &h2load, "PostgreSQL", on_server);
+    }
     if arguments.list {
-        let on_server = Store::Postgres(postgres.url().to_owned());
         let tools = (h2load.as_path(), grpcurl.as_path());
         listing::run(workspace, tools, "SQLite", Store::Sqlite, arguments.accounts)?;
         return listing::run(workspace, tools, "PostgreSQL", on_server, arguments.accounts);
     }
 
     let sqlite = Measured::start(workspace, &grpcurl, "SQLite", Store::Sqlite)?;
-    let store = Store::Postgres(postgres.url().to_owned());
-    let postgres = Measured::start(workspace, &grpcurl, "PostgreSQL", store)?;
+    let postgres = Measured::start(workspace, &grpcurl, "PostgreSQL", on_server)?;
     let memory = Bare::start(workspace, [&postgres, &sqlite])?;
     let servers = [memory.target(&sqlite.request), sqlite.target(), postgres.target()];
     for load in Load::ALL {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::load::{Call, Load, Sample};
+use super::load::{self, Call, Load, Sample};
 use super::{PROFILE, wait_until_ready, without_keeper};
 use crate::console::{self, Step};
 use crate::grpc::{Client, SERVICE};
@@ -172,7 +172,7 @@ impl Crowd {
     }
 
     fn get(&self, h2load: &Path) -> Result<Sample> {
-        let request = self.request("get.request", GET)?;
+        let request = load::message_file(&self.settings.folder, "get.request", GET)?;
         let call = Call {
             url: format!("http://{}/{SERVICE}/Get", self.settings.grpc),
             request: &request,
@@ -199,7 +199,7 @@ impl Crowd {
 
     /// Listings without end.
     fn flood(&self, h2load: &Path, lister: &Lister, message: &[u8]) -> Result<Group> {
-        let request = self.request("list.request", message)?;
+        let request = load::message_file(&self.settings.folder, "list.request", message)?;
         let mut command = Command::new(h2load);
         command.args(["-D", "3600", "-c", "1", "-m", &LISTINGS.to_string()]);
         command.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
@@ -209,16 +209,6 @@ impl Crowd {
             .arg(&request)
             .arg(format!("http://{}/{SERVICE}/List", self.settings.grpc));
         Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
-    }
-
-    /// A file with a message as gRPC frames it.
-    fn request(&self, name: &str, message: &[u8]) -> Result<PathBuf> {
-        let file = self.settings.folder.join(name);
-        let length = u32::try_from(message.len()).context("a message is small")?;
-        let framed = [&[0], length.to_be_bytes().as_slice(), message].concat();
-        std::fs::write(&file, framed)
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        Ok(file)
     }
 }
 

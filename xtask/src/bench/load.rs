@@ -1,7 +1,7 @@
 //! The load generator: nghttp2's h2load.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -71,7 +71,6 @@ impl Load {
     }
 
     fn report(self, h2load: &Path, call: &Call, calls: u32) -> Result<Report> {
-        let log = NamedTempFile::new().context("cannot make a file for latencies")?;
         let number = |number: u32| number.to_string();
         let mut command = Command::new(h2load);
         command.args(["-n", &number(calls), "-c", &number(self.connections.min(calls))]);
@@ -80,14 +79,27 @@ impl Load {
         if let Some(token) = call.token {
             command.arg("-H").arg(format!("authorization: Bearer {token}"));
         }
-        command.arg(format!("--log-file={}", log.path().display()));
-        command.arg(&call.url);
-        let output = command.stdin(Stdio::null()).output().context("cannot start h2load")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let log = std::fs::read_to_string(log.path()).context("h2load left no latencies")?;
-        Report::parse(&text, &log)
-            .with_context(|| format!("h2load says nothing that we know:\n{text}"))
+        Report::of(command.arg(&call.url))
     }
+}
+
+/// Answers for each second to `calls` GETs over HTTP/1.1, so many at once, each on a connection of its own. Fails
+/// unless all are well.
+pub(super) fn plain_rate(h2load: &Path, url: &str, at_once: u32, calls: u32) -> Result<f64> {
+    let mut command = Command::new(h2load);
+    command.args(["--h1", "-n", &calls.to_string(), "-c", &at_once.to_string(), url]);
+    let report = Report::of(&mut command)?;
+    ensure!(report.succeeded == calls, "{} of {calls} calls succeeded", report.succeeded);
+    Ok(report.per_second)
+}
+
+/// A new file with a message as gRPC frames it.
+pub(super) fn message_file(folder: &Path, name: &str, message: &[u8]) -> Result<PathBuf> {
+    let file = folder.join(name);
+    let length = u32::try_from(message.len()).context("a message is small")?;
+    let framed = [&[0], length.to_be_bytes().as_slice(), message].concat();
+    std::fs::write(&file, framed).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 impl fmt::Display for Load {
@@ -100,6 +112,8 @@ impl fmt::Display for Load {
 /// Report of h2load.
 struct Report {
     per_second: f64,
+    /// Calls that were answered with HTTP 2xx or 3xx.
+    succeeded: u32,
     /// Bytes of all bodies.
     data: u64,
     /// Of each call, in microseconds, ascending.
@@ -107,15 +121,28 @@ struct Report {
 }
 
 impl Report {
+    /// The report of a measurement by this command of h2load.
+    fn of(command: &mut Command) -> Result<Self> {
+        let log = NamedTempFile::new().context("cannot make a file for latencies")?;
+        command.arg(format!("--log-file={}", log.path().display()));
+        let output = command.stdin(Stdio::null()).output().context("cannot start h2load")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let log = std::fs::read_to_string(log.path()).context("h2load left no latencies")?;
+        Self::parse(&text, &log)
+            .with_context(|| format!("h2load says nothing that we know:\n{text}"))
+    }
+
     fn parse(text: &str, log: &str) -> Option<Self> {
         let finished = text.lines().find_map(|line| line.strip_prefix("finished in "))?;
         let per_second = finished.split(", ").nth(1)?.strip_suffix(" req/s")?.parse().ok()?;
+        let requests = text.lines().find_map(|line| line.strip_prefix("requests: "))?;
+        let succeeded = requests.split(", ").find_map(|part| part.strip_suffix(" succeeded"))?;
         let traffic = text.lines().find_map(|line| line.strip_prefix("traffic: "))?;
         let data = traffic.rsplit_once(") data")?.0.rsplit_once('(')?.1.parse().ok()?;
         let latency = |line: &str| line.split('\t').nth(2)?.parse::<f64>().ok();
         let mut latencies = log.lines().map(latency).collect::<Option<Vec<_>>>()?;
         latencies.sort_by(f64::total_cmp);
-        Some(Self { per_second, data, latencies })
+        Some(Self { per_second, succeeded: succeeded.parse().ok()?, data, latencies })
     }
 
     fn sample(&self, cpu: f64) -> Sample {
@@ -150,7 +177,7 @@ traffic: 3.20KB (3280) total, 40B (40) headers (space savings 95.12%), 3.05KB (3
     fn speed_bodies_and_latencies_are_read() {
         let log = "1\t200\t400\n2\t200\t100\n3\t200\t300\n4\t200\t200\n";
         let report = Report::parse(TEXT, log).unwrap();
-        assert_eq!(report.data, 3120);
+        assert_eq!((report.succeeded, report.data), (4, 3120));
         let expected = Sample { per_second: 8123.45, p50: 300.0, p99: 400.0, cpu: 7.0 };
         assert_eq!(report.sample(7.0), expected);
     }

@@ -84,9 +84,9 @@ pub(crate) fn get(url: &str) -> Result<minreq::Response> {
 }
 
 /// One POST of JSON to the sandbox; fails unless it is well.
-pub(crate) fn post(url: &str, body: &Value) -> Result<()> {
+pub(crate) fn post(url: &str, body: &Value) -> Result<minreq::Response> {
     let request = minreq::post(url).with_header("content-type", "application/json");
-    send(request.with_body(body.to_string())).map(|_| ())
+    send(request.with_body(body.to_string()))
 }
 
 /// One DELETE to the sandbox; fails unless it is well.
