@@ -73,7 +73,7 @@ fn print_row(what: &str, (sample, unready): &(Sample, u32), (alone, _): &(Sample
 }
 
 /// Runs `work` while every processor is busy with something else: the floor for what fills a machine.
-fn beside_busy_processors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn beside_busy_processors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let processors = thread::available_parallelism().context("the processors are not known")?;
     let done = AtomicBool::new(false);
     thread::scope(|scope| {

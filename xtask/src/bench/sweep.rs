@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::listing::beside_busy_processors;
 use super::load::{self, Call, Load, Sample};
 use super::resources::Resources;
 use super::{PROFILE, Target, wait_until_ready};
@@ -50,6 +51,7 @@ pub(super) fn run(workspace: &Workspace, h2load: &Path, name: &str, store: Store
     let crowd = Crowd::start(workspace, name, store)?;
     let floor = crowd.floor(h2load)?;
     let alone = Load::ONE_BY_ONE.run(h2load, &crowd.target(), GETS)?;
+    let busy = beside_busy_processors(|| crowd.gets(h2load))?;
     let step = Step::begin(format!("{name}: visiting {ACCOUNTS} accounts"));
     let Swept { rate, memory: [before, during], cpu, gets } = crowd.sweep(h2load)?;
     step.done();
@@ -67,7 +69,8 @@ pub(super) fn run(workspace: &Workspace, h2load: &Path, name: &str, store: Store
          CPU: {cpu:.0} us each call"
     ));
     console::say("Get of another caller beside    p50       p99    p99 of alone");
-    for (beside, Sample { p50, p99, .. }) in [("nothing", alone), ("the sweep", gets)] {
+    let gets = [("nothing", alone), ("a loop on each processor", busy), ("the sweep", gets)];
+    for (beside, Sample { p50, p99, .. }) in gets {
         let times = p99 / alone.p99;
         console::say(format_args!("{beside:<25} {p50:>6.0} us {p99:>6.0} us {times:>12.1}"));
     }
