@@ -44,6 +44,7 @@ mod sweep;
 mod tokens;
 mod unreachable;
 mod unreadable;
+mod visit_changes;
 mod write_obstacle;
 
 pub use database::Database;

@@ -219,12 +219,23 @@ impl SeaOrmStore {
         id: AccountId,
         token: &LongLivedToken,
     ) -> Result<(), StoreError> {
+        self.put_tokens(on, [(id, token)]).await
+    }
+
+    /// Stores tokens in place of those that the accounts had: at least one.
+    pub(super) async fn put_tokens<'a>(
+        &self,
+        on: &DatabaseTransaction,
+        tokens: impl IntoIterator<Item = (AccountId, &'a LongLivedToken)>,
+    ) -> Result<(), StoreError> {
         use account_token::Column::{KeyId, SealedToken};
-        let row = seal_long_lived(&*self.cipher, id, token)?;
+        let seal = |(id, token)| Ok(seal_long_lived(&*self.cipher, id, token)?.into_active_model());
+        let rows = tokens.into_iter().map(seal).collect::<Result<Vec<_>, StoreError>>()?;
+        let rows = rows.into_iter().map(ActiveModelTrait::reset_all);
         let replacing = OnConflict::column(account_token::Column::AccountId)
             .update_columns([SealedToken, KeyId])
             .to_owned();
-        let put = account_token::Entity::insert(row.into_active_model().reset_all())
+        let put = account_token::Entity::insert_many(rows)
             .on_conflict(replacing)
             .exec_without_returning(on)
             .await;

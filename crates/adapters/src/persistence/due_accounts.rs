@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use ig_domain::ports::{
-    ClaimedAccount, DueAccounts, RENEWAL_LEASE, StoreError, VisitChange, VisitResult,
-};
+use ig_domain::ports::{ClaimedAccount, DueAccounts, RENEWAL_LEASE, StoreError, VisitResult};
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, URGENT_LIFETIME};
 use sea_orm::sea_query::{
     Condition, Expr, ExprTrait as _, InsertStatement, OnConflict, Order, Query, SelectStatement,
@@ -55,16 +53,14 @@ impl DueAccounts for SeaOrmStore {
         self.call(Operation::FinishVisits, async {
             let write = self.database.begin_write().await?;
             let held = self.release_each(write.on(), results).await?;
-            let mut unstored = Vec::new();
-            for (_, VisitResult { id, change }) in results {
-                let Some(change) = change else { continue };
-                // A renewed token is stored whoever holds the lease: the stored account is as it was read.
-                let allowed = change.token.is_some() || held.contains(id.as_uuid());
-                if !allowed || !self.store_change(write.on(), change).await? {
-                    unstored.push(*id);
-                }
-            }
+            // A renewed token is stored whoever holds the lease: the stored account is as it was read.
+            let (allowed, refused): (Vec<_>, Vec<_>) =
+                results.iter().filter_map(|(_, result)| result.change.as_ref()).partition(
+                    |change| change.token.is_some() || held.contains(change.account.id.as_uuid()),
+                );
+            let mut unstored = self.store_changes(write.on(), allowed).await?;
             write.commit().await?;
+            unstored.extend(refused.iter().map(|change| change.account.id));
             Ok(unstored)
         })
         .await
@@ -281,26 +277,6 @@ impl SeaOrmStore {
         let rows = on.query_all(&release).await.map_err(|error| translate(&error))?;
         let released = rows.iter().map(|row| row.try_get("", "account_id"));
         released.collect::<Result<_, _>>().map_err(|error| translate(&error))
-    }
-
-    /// Stores a change if the stored account is still as it was read; returns whether.
-    async fn store_change(
-        &self,
-        on: &DatabaseTransaction,
-        change: &VisitChange,
-    ) -> Result<bool, StoreError> {
-        let VisitChange { account, former_revision, former_profile_time, token } = change;
-        let as_read = self
-            .read_as(account.id, *former_revision)
-            .add(Column::ProfileTime.eq(micros(*former_profile_time)));
-        match self.replace_where(on, account, as_read).await {
-            Err(StoreError::Conflict) => return Ok(false),
-            replaced => replaced?,
-        }
-        if let Some(token) = token {
-            self.put_token(on, account.id, token).await?;
-        }
-        Ok(true)
     }
 
     /// Accounts that were changed without a look at their schedule, soonest expiry first.

@@ -315,18 +315,18 @@ impl History {
                 self.world.note(|| format!("{call} not linked: {error:?}"));
             }
             Answer::Linked(call, Ok(linked)) => {
-                self.hear_linked(call, (linked.view.account.id, linked.created));
+                self.hear_linked(&call, (linked.view.account.id, linked.created));
             }
             Answer::Visited(visited) => {
-                self.world.note(|| format!("the keeper visited {visited:?}"))
+                self.world.note(|| format!("the keeper visited {visited:?}"));
             }
             Answer::Other(line) => self.world.note(|| line),
         }
     }
 
-    fn hear_linked(&mut self, call: String, answer: (AccountId, bool)) {
+    fn hear_linked(&mut self, call: &str, answer: (AccountId, bool)) {
         self.world.note(|| format!("{call} linked: {answer:?}"));
-        let first = *self.answers.entry(call.clone()).or_insert(answer);
+        let first = *self.answers.entry(call.to_owned()).or_insert(answer);
         if first != answer {
             self.world.violate(format!("{call} was answered {first:?}, then {answer:?}"));
         }

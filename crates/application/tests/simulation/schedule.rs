@@ -43,7 +43,7 @@ pub(crate) struct Task {
 /// The tasks of all replicas, and the one that went on last.
 pub(crate) struct Tasks {
     schedule: Schedule,
-    tasks: Vec<Task>,
+    under_way: Vec<Task>,
     begun: u64,
     last: u64,
     lowest: i64,
@@ -51,7 +51,7 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn new(schedule: Schedule) -> Self {
-        Self { schedule, tasks: Vec::new(), begun: 0, last: 0, lowest: 0 }
+        Self { schedule, under_way: Vec::new(), begun: 0, last: 0, lowest: 0 }
     }
 
     pub(crate) fn begin(
@@ -63,54 +63,54 @@ impl Tasks {
     ) {
         self.begun += 1;
         let priority = i64::try_from(world.roll(PRIORITIES)).unwrap_or_default();
-        self.tasks.push(Task { number: self.begun, replica, is_round, work, priority });
+        self.under_way.push(Task { number: self.begun, replica, is_round, work, priority });
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.tasks.len()
+        self.under_way.len()
     }
 
     /// Whether the keeper of `replica` has a round under way.
     pub(crate) fn has_round(&self, replica: usize) -> bool {
-        self.tasks.iter().any(|task| task.is_round && task.replica == replica)
+        self.under_way.iter().any(|task| task.is_round && task.replica == replica)
     }
 
     /// Drops the tasks of `replica`, wherever they are.
     pub(crate) fn crash(&mut self, replica: usize) {
-        self.tasks.retain(|task| task.replica != replica);
+        self.under_way.retain(|task| task.replica != replica);
     }
 
     pub(crate) fn remove(&mut self, number: u64) {
-        self.tasks.retain(|task| task.number != number);
+        self.under_way.retain(|task| task.number != number);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.tasks.clear();
+        self.under_way.clear();
     }
 
     /// The task that goes on; with `stays` the one that went on last. `None` where there is none.
     pub(crate) fn choose(&mut self, world: &World, stays: bool) -> Option<&mut Task> {
-        let last = self.tasks.iter().position(|task| task.number == self.last);
+        let last = self.under_way.iter().position(|task| task.number == self.last);
         let chosen = match (last, self.schedule) {
-            _ if self.tasks.is_empty() => return None,
+            _ if self.under_way.is_empty() => return None,
             (Some(last), _) if stays => last,
             (Some(last), Schedule::FewSwitches) if world.roll(SWITCH) > 0 => last,
-            (_, Schedule::Uniform | Schedule::FewSwitches) => world.roll(self.tasks.len()),
+            (_, Schedule::Uniform | Schedule::FewSwitches) => world.roll(self.under_way.len()),
             (_, Schedule::Priorities) => self.foremost(world),
         };
-        let task = self.tasks.get_mut(chosen)?;
+        let task = self.under_way.get_mut(chosen)?;
         self.last = task.number;
         Some(task)
     }
 
     fn foremost(&mut self, world: &World) -> usize {
         if world.roll(PRIORITY_CHANGE) == 0
-            && let Some(task) = self.tasks.iter_mut().max_by_key(|task| task.priority)
+            && let Some(task) = self.under_way.iter_mut().max_by_key(|task| task.priority)
         {
             self.lowest -= 1;
             task.priority = self.lowest;
         }
-        let foremost = self.tasks.iter().enumerate().max_by_key(|(_, task)| task.priority);
+        let foremost = self.under_way.iter().enumerate().max_by_key(|(_, task)| task.priority);
         foremost.map_or(0, |(index, _)| index)
     }
 }

@@ -157,6 +157,32 @@ pub async fn results_that_cannot_be_stored_keep_no_others_back(store: &dyn Store
     assert_eq!(ports.stored(id(4)).await.unwrap().0.profile_time, DUE);
 }
 
+/// A visitor that was replaced may finish together with the one that replaced it.
+pub async fn of_two_results_of_one_account_one_is_stored(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    link(&ports, 1, |_| {}).await;
+    let account = claim_one(&ports, 1).await;
+    store.end_leases().await;
+    claim_one(&ports, 2).await;
+    let renewed = |text: &str, claimant| {
+        let mut renewed = account.clone();
+        renewed.take_renewal(&builders::grant(text, DUE));
+        let renewed = renewed.succeeding(&account, DUE);
+        let change = VisitChange {
+            account: renewed,
+            token: Some(long_lived(text)),
+            ..read_at(&account, DUE)
+        };
+        result(claimant, id(1), Some(change))
+    };
+    let stale = VisitChange { former_revision: 7, ..read_at(&account, DUE) };
+    let results =
+        [result(2, id(1), Some(stale)), renewed("IGAA-second", 2), renewed("IGAA-third", 1)];
+    let unstored = ports.due_accounts.finish(&results).await.unwrap();
+    assert_eq!(unstored, [id(1), id(1)]);
+    assert_eq!(ports.stored(id(1)).await.unwrap().1, "IGAA-second");
+}
+
 /// But for a token that it renewed of an account that nobody has changed: that would be lost.
 pub async fn a_replaced_visitor_stores_nothing_but_a_new_token(store: &dyn StoreUnderTest) {
     let ports = store.ports();
