@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use ig_domain::ports::StoreError;
 use ig_domain::{AccountId, AppId, InstagramAccount, RefreshTrouble, TroubleCause, VisitFailures};
+use sea_orm::UpdateMany;
+use sea_orm::sea_query::Expr;
 
 use super::columns::{
     account_type, account_type_name, granted_list, granted_scopes, instant, micros, parse, present,
     reason, reason_name,
 };
-use super::entity::instagram_account::Model;
+use super::entity::instagram_account::{Column, Entity, Model};
 
 /// The row of `account`. `reading_interval` is the time between two readings of a profile.
 pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: Duration) -> Model {
@@ -132,6 +134,14 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         update_time: instant("update_time", update_time)?,
         revision,
     })
+}
+
+/// `update`, which also makes an account one whose visits have not failed.
+pub(super) fn without_failures(update: UpdateMany<Entity>) -> UpdateMany<Entity> {
+    update
+        .col_expr(Column::FailedVisits, Expr::value(0))
+        .col_expr(Column::RetryTime, Expr::value(None::<i64>))
+        .col_expr(Column::TroubleCause, Expr::value(None::<String>))
 }
 
 /// The failures that [`to_row`] kept. A cause of a newer version is the one that says least.

@@ -185,7 +185,7 @@ impl SeaOrmStore {
         self.replace_where(on, account, self.read_as(account.id, former_revision)).await
     }
 
-    pub(super) async fn replace_where(
+    async fn replace_where(
         &self,
         on: &DatabaseTransaction,
         account: &InstagramAccount,

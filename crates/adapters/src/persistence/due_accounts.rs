@@ -9,13 +9,13 @@ use sea_orm::sea_query::{
     Condition, Expr, ExprTrait as _, InsertStatement, OnConflict, Order, Query, SelectStatement,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult as _,
+    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, StatementBuilder,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::account_row::to_domain;
+use super::account_row::{to_domain, without_failures};
 use super::columns::micros;
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::entity::{account_token, renewal_lease};
@@ -127,11 +127,11 @@ impl SeaOrmStore {
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let mut due = ids(on, &self.urgent(now, limit)).await?;
+        let mut due: Vec<Uuid> = ids(on, &self.urgent(now, limit), "id").await?;
         let left = limit.saturating_sub(due.len() as u64);
         if left > 0 {
             // The urgent are among the longest due, too: as many more make up for them.
-            let longest = ids(on, &self.longest_due(now, limit)).await?;
+            let longest: Vec<Uuid> = ids(on, &self.longest_due(now, limit), "id").await?;
             let known: HashSet<Uuid> = due.iter().copied().collect();
             let others = longest.into_iter().filter(|id| !known.contains(id));
             due.extend(others.take(usize::try_from(left).unwrap_or(usize::MAX)));
@@ -204,11 +204,7 @@ impl SeaOrmStore {
         // In one order, so that claims at the same time never wait for each other in a ring.
         let mut sorted = due.to_vec();
         sorted.sort_unstable();
-        let rows = on.query_all(&self.claim_of(&sorted, holder)).await;
-        let rows = rows.map_err(|error| translate(&error))?;
-        let taken = rows.iter().map(|row| row.try_get("", "account_id"));
-        let taken: HashSet<Uuid> =
-            taken.collect::<Result<_, _>>().map_err(|error| translate(&error))?;
+        let taken: HashSet<Uuid> = ids(on, &self.claim_of(&sorted, holder), "account_id").await?;
         Ok(due.iter().copied().filter(|id| taken.contains(id)).collect())
     }
 
@@ -274,9 +270,7 @@ impl SeaOrmStore {
             .cond_where(held)
             .returning_col(AccountId)
             .take();
-        let rows = on.query_all(&release).await.map_err(|error| translate(&error))?;
-        let released = rows.iter().map(|row| row.try_get("", "account_id"));
-        released.collect::<Result<_, _>>().map_err(|error| translate(&error))
+        ids(on, &release, "account_id").await
     }
 
     /// Accounts that were changed without a look at their schedule, soonest expiry first.
@@ -294,7 +288,6 @@ impl SeaOrmStore {
         on: &DatabaseTransaction,
         row: &QueryResult,
     ) -> Result<(), StoreError> {
-        use sea_orm::FromQueryResult as _;
         let model = Model::from_query_result(row, "");
         let model = model.map_err(|error| translate(&error))?;
         let (id, revision) = (AccountId::from_uuid(model.id), model.revision);
@@ -302,12 +295,9 @@ impl SeaOrmStore {
             Ok(account) => account.next_visit_time(self.reading_interval).map(micros),
             Err(_) => Some(0),
         };
-        let scheduled = Entity::update_many()
+        let scheduled = without_failures(Entity::update_many())
             .col_expr(Column::NextVisitTime, Expr::value(next_visit_time))
             .col_expr(Column::ScheduledRevision, Expr::col(Column::Revision))
-            .col_expr(Column::FailedVisits, Expr::value(0))
-            .col_expr(Column::RetryTime, Expr::value(None::<i64>))
-            .col_expr(Column::TroubleCause, Expr::value(None::<String>))
             .filter(self.read_as(id, revision));
         scheduled.exec(on).await.map(drop).map_err(|error| translate(&error))
     }
@@ -330,10 +320,14 @@ impl SeaOrmStore {
     }
 }
 
-/// The ids that `query` finds.
-async fn ids(on: &DatabaseTransaction, query: &SelectStatement) -> Result<Vec<Uuid>, StoreError> {
-    let rows = on.query_all(query).await.map_err(|error| translate(&error))?;
-    let ids = rows.iter().map(|row| row.try_get("", "id"));
+/// The ids in `column` of the rows that `statement` returns.
+async fn ids<C: FromIterator<Uuid>>(
+    on: &DatabaseTransaction,
+    statement: &impl StatementBuilder,
+    column: &str,
+) -> Result<C, StoreError> {
+    let rows = on.query_all(statement).await.map_err(|error| translate(&error))?;
+    let ids = rows.iter().map(|row| row.try_get("", column));
     ids.collect::<Result<_, _>>().map_err(|error| translate(&error))
 }
 

@@ -13,6 +13,7 @@ use sea_orm::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::account_row::without_failures;
 use super::attempt_row::{ENDED, EXCHANGED, SENT, UNSENT, ended_columns};
 use super::columns::{micros, reason_name};
 use super::entity::link_attempt::{self, Column};
@@ -46,21 +47,17 @@ impl SeaOrmStore {
         limit: u64,
     ) -> Result<u64, StoreError> {
         use instagram_account::Column::{
-            FailedVisits, Id, NextVisitTime, Refused, RetryTime, Revision, ScheduledRevision,
-            TroubleCause, UpdateTime,
+            Id, NextVisitTime, Refused, Revision, ScheduledRevision, UpdateTime,
         };
         let write = self.database.begin_write().await?;
         let expired = self.expired_accounts(now, limit).into_tuple::<Uuid>().all(write.on()).await;
         let expired = expired.map_err(|error| translate(&error))?;
-        let marked = instagram_account::Entity::update_many()
+        let marked = without_failures(instagram_account::Entity::update_many())
             .col_expr(Refused, Expr::value(reason_name(ReauthorizationReason::TokenExpired)))
             .col_expr(UpdateTime, Expr::value(micros(now)))
             .col_expr(Revision, Expr::col(Revision).add(1))
             .col_expr(ScheduledRevision, Expr::col(Revision).add(1))
             .col_expr(NextVisitTime, Expr::value(None::<i64>))
-            .col_expr(FailedVisits, Expr::value(0))
-            .col_expr(RetryTime, Expr::value(None::<i64>))
-            .col_expr(TroubleCause, Expr::value(None::<String>))
             .filter(Id.is_in(expired))
             .exec(write.on())
             .await;
