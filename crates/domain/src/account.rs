@@ -69,7 +69,7 @@ pub struct InstagramAccount {
     pub media_count: Option<i64>,
     /// Scopes that the person granted.
     pub granted_scopes: GrantedScopes,
-    /// Reason for which the token no longer works: Instagram refused it, or a sweep found it past its expiry. `None`
+    /// Reason for which the token no longer works: Instagram refused it, or the keeper found it past its expiry. `None`
     /// while neither has happened.
     pub refused: Option<ReauthorizationReason>,
     /// Moment at which the code of the stored token's consent was exchanged. Renewals of the token do not change it.

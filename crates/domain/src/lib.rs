@@ -58,8 +58,8 @@ pub use pending_link::{
 pub use profile::{AccountType, Profile};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
 pub use schedule::{
-    DEFAULT_READING_INTERVAL, MAX_RETRY_DELAY, MIN_RETRY_DELAY, RefreshTrouble, TroubleCause,
-    URGENT_LIFETIME, VisitFailures, VisitTask,
+    DEFAULT_READING_INTERVAL, RefreshTrouble, TroubleCause, URGENT_LIFETIME, VisitFailures,
+    VisitTask,
 };
 pub use scope::{GrantedScopes, InvalidScope, RequestedScopes, Scope, TooManyScopes};
 pub use token::{InvalidToken, LongLivedToken, ShortLivedToken, TokenText};

@@ -24,10 +24,10 @@ pub const URGENT_LIFETIME: Duration = Duration::from_hours(7 * 24);
 const LAST_DAY: Duration = Duration::from_hours(24);
 
 /// Minimum time between a failed visit and the next try.
-pub const MIN_RETRY_DELAY: Duration = Duration::from_mins(1);
+const MIN_RETRY_DELAY: Duration = Duration::from_mins(1);
 
 /// Maximum time between a failed visit and the next try.
-pub const MAX_RETRY_DELAY: Duration = Duration::from_hours(6);
+const MAX_RETRY_DELAY: Duration = Duration::from_hours(6);
 
 /// Maximum time between a failed visit and the next try within a token's [`LAST_DAY`].
 const MAX_LAST_DAY_RETRY_DELAY: Duration = Duration::from_mins(15);

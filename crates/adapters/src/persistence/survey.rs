@@ -34,7 +34,7 @@ impl Surveys for SeaOrmStore {
         let counted = Box::pin(async {
             let all = self.count(&self.all()).await?.number;
             let marked = self.count(&self.marked()).await?.number;
-            // Accounts that the sweep marks within a minute.
+            // Accounts that the keeper marks within a minute.
             let expired = self.count(&self.expired(now)).await?.number;
             let dead = marked.saturating_add(expired);
             let first: Option<Expiry> = self.database.read_one(&self.first_expiry(now)).await?;
