@@ -44,11 +44,7 @@ impl FormatRequestData for Computed<'_> {
 impl Window {
     /// Opens a browser on this page for as long as `visit` takes, however that ends.
     pub(crate) async fn visit<T>(url: &str, visit: impl AsyncFnOnce(&Self) -> T) -> T {
-        let mut command = Command::new(tool("CHROMEDRIVER"));
-        command.arg("--port=0");
-        let chromedriver = Process::start(command);
-        let line = chromedriver.line_with("started successfully on port ");
-        let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');
+        let (_chromedriver, port) = listening_driver();
         let address = format!("http://127.0.0.1:{port}");
         let window = Self(WebDriver::new(address, capabilities()).await.unwrap());
         let visited = AssertUnwindSafe(async {
@@ -100,6 +96,21 @@ impl Window {
 
     async fn computed(&self, element: &WebElement, what: &'static str) -> String {
         self.0.cmd(Computed { element, what }).await.unwrap().value().unwrap()
+    }
+}
+
+/// A `ChromeDriver` that listens, and its port. It draws a port on `::1` and then needs the same one on `127.0.0.1`: where
+/// another program has that, it ends, and the next one draws another.
+fn listening_driver() -> (Process, String) {
+    const STARTED: &str = "started successfully on port ";
+    loop {
+        let mut command = Command::new(tool("CHROMEDRIVER"));
+        command.arg("--port=0");
+        let driver = Process::start(command);
+        let line = driver.line_with_one_of(&[STARTED, "port not available"]);
+        if let Some((_, port)) = line.split_once(STARTED) {
+            return (driver, port.trim_end_matches('.').to_owned());
+        }
     }
 }
 

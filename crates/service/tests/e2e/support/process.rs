@@ -35,14 +35,21 @@ impl Process {
 
     /// Waits for a line that holds `text`, and returns it.
     pub(crate) fn line_with(&self, text: &str) -> String {
+        self.line_with_one_of(&[text])
+    }
+
+    /// Waits for a line that holds one of these texts, and returns it.
+    pub(crate) fn line_with_one_of(&self, texts: &[&str]) -> String {
+        let is_sought = |line: &&String| texts.iter().any(|text| line.contains(text));
+        let find = |lines: &[String]| lines.iter().find(is_sought).cloned();
         let lines = self.output.lines.lock().unwrap();
-        let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
-        let (lines, _) = self
+        let waited = self
             .output
             .grown
-            .wait_timeout_while(lines, TEST_TIMEOUT, |lines| find(lines).is_none())
-            .unwrap();
-        find(&lines).unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", lines.join("\n")))
+            .wait_timeout_while(lines, TEST_TIMEOUT, |lines| find(lines).is_none());
+        // Not with the lines locked: the end of the program prints them.
+        let found = find(&waited.unwrap().0);
+        found.unwrap_or_else(|| panic!("no line with one of {texts:?}"))
     }
 
     /// Waits until the service listens, without holding up what else the test has under way; returns where.
