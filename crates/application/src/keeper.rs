@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::budget::Budget;
-use self::places::Places;
+use self::places::{Place, Places};
 use self::results::Results;
-use self::visit::{Report, visit};
+use self::visit::Answered;
 use crate::{Ports, StorePorts, witness};
 
 /// Time after which free places are filled though they are few.
@@ -42,7 +42,7 @@ const MAX_SWEPT_ACCOUNTS: u64 = 500;
 /// Settings of a keeper.
 #[derive(Clone, Copy, Debug)]
 pub struct KeeperSettings {
-    /// Maximum number of visits at the same time, at least 1.
+    /// Maximum number of visits that make their calls at the same time, at least 1. As many results may wait meanwhile.
     pub in_flight: usize,
     /// Time between two readings of a profile: the store's own.
     pub reading_interval: Duration,
@@ -54,7 +54,6 @@ pub struct KeeperSettings {
 pub struct Keeper {
     work: Arc<KeeperWork>,
     tracker: TaskTracker,
-    places: Places,
 }
 
 /// The work of [`Keeper`], without tasks of its own: its futures may be dropped between any two calls to a port.
@@ -62,6 +61,7 @@ pub struct KeeperWork {
     ports: Ports,
     settings: KeeperSettings,
     budget: Budget,
+    places: Places,
     results: Results,
     stop: CancellationToken,
     seen: Mutex<Seen>,
@@ -87,7 +87,7 @@ impl Keeper {
         tracker: TaskTracker,
     ) -> Self {
         let work = Arc::new(KeeperWork::new(ports, settings, stop));
-        Self { work, tracker, places: Places::new() }
+        Self { work, tracker }
     }
 
     /// Visits accounts as they become due, until it is stopped and its visits have ended.
@@ -107,7 +107,7 @@ impl Keeper {
                 () = timer.sleep(self.work.settings.look_interval) => {}
             }
         }
-        self.places.at_most(0).await;
+        self.work.places.emptied().await;
     }
 
     /// Visits accounts until none can be claimed and all visits have ended, or until it is stopped.
@@ -120,12 +120,13 @@ impl Keeper {
         while !self.work.is_stopping() {
             self.work.sweep().await;
             let limit = self.work.limit().await?;
-            let free = limit.saturating_sub(self.places.taken());
+            let free = self.work.places.free(limit);
             let claimed = if free == 0 { 0 } else { self.begin_visits(free).await? };
-            if claimed == 0 && self.places.taken() == 0 {
+            if claimed == 0 && self.work.places.are_empty() {
                 break;
             }
-            self.wait(limit, claimed > 0).await;
+            let may_find_more = claimed > 0 || (free == 0 && limit > 0);
+            self.wait(limit, may_find_more).await;
         }
         Ok(())
     }
@@ -135,32 +136,33 @@ impl Keeper {
         let claims = self.work.claim(free).await?;
         let count = claims.len();
         for claim in claims {
-            let (work, place) = (Arc::clone(&self.work), self.places.take());
-            self.tracker.spawn(async move {
-                work.visit(claim).await;
-                drop(place);
-            });
+            let work = Arc::clone(&self.work);
+            self.tracker.spawn(async move { work.visit(claim).await });
         }
         Ok(count)
     }
 
-    /// Returns when it is time for another claim. `more`: the last one found something.
-    async fn wait(&self, limit: usize, more: bool) {
-        let (timer, settings) = (&self.work.ports.timer, self.work.settings);
-        let (bound, span) = if more {
-            (limit - limit.div_ceil(4), MAX_FREE_TIME)
-        } else {
-            (0, settings.look_interval)
-        };
+    /// Returns when it is time for another claim.
+    async fn wait(&self, limit: usize, may_find_more: bool) {
+        let KeeperWork { ports, settings, places, stop, .. } = &*self.work;
         let some_time = async {
-            if more {
-                self.places.at_most(limit.saturating_sub(1)).await;
+            if may_find_more {
+                tokio::select! {
+                    () = places.are_free(limit.div_ceil(4), limit) => {}
+                    () = async {
+                        places.are_free(1, limit).await;
+                        ports.timer.sleep(MAX_FREE_TIME).await;
+                    } => {}
+                }
+            } else {
+                tokio::select! {
+                    () = places.emptied() => {}
+                    () = ports.timer.sleep(settings.look_interval) => {}
+                }
             }
-            timer.sleep(span).await;
         };
         tokio::select! {
-            () = self.work.stop.cancelled() => {}
-            () = self.places.at_most(bound) => {}
+            () = stop.cancelled() => {}
             () = some_time => {}
         }
     }
@@ -171,6 +173,7 @@ struct Claim {
     account: ClaimedAccount,
     holder: LeaseHolder,
     begin: Instant,
+    place: Place,
 }
 
 impl KeeperWork {
@@ -181,6 +184,7 @@ impl KeeperWork {
             ports: ports.clone(),
             settings,
             budget: Budget::new(settings.in_flight),
+            places: Places::new(),
             results: Results::default(),
             stop,
             seen: Mutex::default(),
@@ -209,19 +213,29 @@ impl KeeperWork {
         let (holder, begin) = (self.ports.ids.lease_holder(), self.ports.timer.now());
         let (now, limit) = (self.ports.clock.now(), u64::try_from(limit).unwrap_or(u64::MAX));
         let claimed = self.ports.store.due_accounts.claim_due(now, holder, limit).await?;
-        let claim = |account| Claim { account, holder, begin };
+        let claim = |account| Claim { account, holder, begin, place: self.places.take() };
         Ok(claimed.into_iter().map(claim).collect())
     }
 
     #[tracing::instrument(name = "visit", level = "debug", skip_all, fields(account.id = %claim.account.id))]
     async fn visit(&self, claim: Claim) {
-        let Claim { account, holder, begin } = claim;
-        let Report { outcome, failure } = Box::pin(visit(self, account, holder, begin)).await;
-        let now = self.ports.timer.now();
-        match failure.map(|error| (error.kind, error.throttle_scope())) {
+        let Claim { account, holder, begin, mut place } = claim;
+        let answered = Box::pin(visit::ask(self, account, holder, begin)).await;
+        self.adapt_budget(&answered);
+        place.answered();
+        let outcome = answered.store().await;
+        let elapsed = self.ports.timer.now().duration_since(begin);
+        self.ports.metrics.count(CountedEvent::VisitEnded { outcome, elapsed });
+    }
+
+    /// Adapts the number of visits to what Instagram answered to one of them.
+    fn adapt_budget(&self, answered: &Answered<'_>) {
+        match answered.failure().map(|error| (error.kind, error.throttle_scope())) {
             // It says nothing about the other accounts.
             Some((_, Some(ThrottleScope::Account))) => {}
-            Some((InstagramErrorKind::RateLimited { .. }, _)) => self.budget.throttled(now),
+            Some((InstagramErrorKind::RateLimited { .. }, _)) => {
+                self.budget.throttled(self.ports.timer.now());
+            }
             Some((
                 InstagramErrorKind::TokenRejected(_) | InstagramErrorKind::AppMisconfigured,
                 _,
@@ -230,14 +244,12 @@ impl KeeperWork {
                 // It may be open now.
                 self.forget_breaker();
             }
-            None if outcome == VisitOutcome::Done => self.budget.succeeded(),
+            None if answered.outcome() == VisitOutcome::Done => self.budget.succeeded(),
             _ => {}
         }
-        let elapsed = now.duration_since(begin);
-        self.ports.metrics.count(CountedEvent::VisitEnded { outcome, elapsed });
     }
 
-    /// Number of visits that may be under way now: none while the breaker is open or the app is throttled.
+    /// Number of visits that may make their calls now: none while the breaker is open or the app is throttled.
     async fn limit(&self) -> Result<usize, StoreError> {
         let now = self.ports.clock.now();
         if self.ports.health.throttle.of_app(now).is_some() {

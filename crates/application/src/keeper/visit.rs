@@ -29,16 +29,16 @@ pub(super) struct Visit<'a> {
     token: LongLivedToken,
 }
 
-/// Report of a visit that has ended.
-#[derive(Clone, Debug)]
-pub(super) struct Report {
-    pub(super) outcome: VisitOutcome,
-    /// Instagram's last failure; `None` where it failed at nothing.
-    pub(super) failure: Option<InstagramError>,
+/// A visit that has Instagram's answers.
+pub(super) enum Answered<'a> {
+    /// Its finding is to be stored.
+    Found(Visit<'a>, Finding),
+    /// Nothing is to be stored.
+    Ended(VisitOutcome),
 }
 
 /// Finding of a visit, as it is to be stored.
-struct Finding {
+pub(super) struct Finding {
     /// The account as it is now; its revision is still the stored one. `None` where nothing is stored.
     account: Option<InstagramAccount>,
     /// The new token, where it was renewed.
@@ -67,18 +67,26 @@ impl Finding {
     }
 }
 
-/// Visits a claimed account, whose claim was sent at `begin` by the timer.
-pub(super) async fn visit(
+/// Asks Instagram for what is due of a claimed account, whose claim was sent at `begin` by the timer.
+pub(super) async fn ask(
     work: &KeeperWork,
     ClaimedAccount { id, found }: ClaimedAccount,
     holder: LeaseHolder,
     begin: Instant,
-) -> Report {
+) -> Answered<'_> {
     match found {
         Ok((account, Some(token))) => {
             let lease = HeldLease::claimed(&work.ports, id, holder, begin);
             let calls = LeasedCalls { ports: &work.ports, lease };
-            Visit { work, calls, account, token }.run().await
+            let visit = Visit { work, calls, account, token };
+            match visit.find_out().await {
+                Ok(finding) => Answered::Found(visit, finding),
+                Err(error) => {
+                    // The lease runs out by itself: so it is not visited again at once.
+                    tracing::debug!(%error, "a visit could not be finished");
+                    Answered::Ended(VisitOutcome::GivenBack)
+                }
+            }
         }
         unreadable => {
             let until = work.ports.clock.now() + UNREADABLE_DELAY;
@@ -88,26 +96,38 @@ pub(super) async fn visit(
             if let Err(error) = work.ports.store.due_accounts.put_off(id, holder, until).await {
                 tracing::debug!(%error, "a visit was not put off");
             }
-            Report { outcome: VisitOutcome::Unreadable, failure: None }
+            Answered::Ended(VisitOutcome::Unreadable)
+        }
+    }
+}
+
+impl Answered<'_> {
+    /// The outcome, if it is stored.
+    pub(super) fn outcome(&self) -> VisitOutcome {
+        match self {
+            Self::Found(_, finding) => finding.outcome,
+            Self::Ended(outcome) => *outcome,
+        }
+    }
+
+    /// Instagram's last failure; `None` where it failed at nothing.
+    pub(super) fn failure(&self) -> Option<&InstagramError> {
+        match self {
+            Self::Found(_, finding) => finding.failure.as_ref(),
+            Self::Ended(_) => None,
+        }
+    }
+
+    /// Stores what was found, and ends the lease. Returns the outcome of the visit.
+    pub(super) async fn store(self) -> VisitOutcome {
+        match self {
+            Self::Found(visit, finding) => visit.finish(finding).await,
+            Self::Ended(outcome) => outcome,
         }
     }
 }
 
 impl Visit<'_> {
-    async fn run(self) -> Report {
-        match self.find_out().await {
-            Ok(found) => {
-                let failure = found.failure.clone();
-                Report { outcome: self.finish(found).await, failure }
-            }
-            Err(error) => {
-                // The lease runs out by itself: so it is not visited again at once.
-                tracing::debug!(%error, "a visit could not be finished");
-                Report { outcome: VisitOutcome::GivenBack, failure: None }
-            }
-        }
-    }
-
     async fn find_out(&self) -> Result<Finding, StoreError> {
         let now = self.work.ports.clock.now();
         if self.work.is_stopping() {

@@ -15,7 +15,7 @@ use ig_test_support::MemoryStore;
 use time::OffsetDateTime;
 
 use super::instagram::{CallKind, dead};
-use super::scene::{DAY, HOUR, MINUTE, Scene};
+use super::scene::{DAY, HOUR, IN_FLIGHT, MINUTE, Scene};
 use super::{scene, scene_over};
 use crate::empty_store;
 
@@ -26,6 +26,7 @@ type Meddling = Box<dyn FnOnce(&MemoryStore) + Send>;
 struct Meddled {
     store: MemoryStore,
     finishes: AtomicUsize,
+    finish_time: Duration,
     after_claim: Mutex<Option<Meddling>>,
     before_finish: Mutex<Option<Meddling>>,
     /// Whether claimed accounts cannot be read.
@@ -39,6 +40,7 @@ impl Meddled {
         Self {
             store: store.clone(),
             finishes: AtomicUsize::new(0),
+            finish_time: Duration::from_millis(5),
             after_claim: Mutex::default(),
             before_finish: Mutex::default(),
             unreadable: false,
@@ -83,7 +85,7 @@ impl DueAccounts for Meddled {
     ) -> Result<Vec<AccountId>, StoreError> {
         self.finishes.fetch_add(1, Ordering::SeqCst);
         self.meddle(&self.before_finish);
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(self.finish_time).await;
         self.store.finish(results).await
     }
 
@@ -280,4 +282,35 @@ async fn visits_run_at_the_same_time() {
     let elapsed = begin.elapsed();
     // Ten visits one after the other in each of sixteen places, at 50 ms.
     assert!(elapsed < Duration::from_millis(500 * 10 / 8), "{elapsed:?}");
+}
+
+/// A store that takes half as long as Instagram does not slow the visits down by as much.
+#[tokio::test(start_paused = true)]
+async fn results_are_stored_while_other_visits_make_their_calls() {
+    let finish_time = Duration::from_millis(25);
+    let (scene, _) = Meddled { finish_time, ..Meddled::new(&empty_store()) }.scene();
+    link_all(&scene, 160).await;
+    scene.clock.advance(DAY);
+    let begin = tokio::time::Instant::now();
+    scene.look().await;
+    let elapsed = begin.elapsed();
+    // Ten visits one after the other in each of sixteen places, at 50 ms, and twice 25 ms for the last results.
+    assert!(elapsed < Duration::from_millis(550 * 10 / 8), "{elapsed:?}");
+}
+
+/// A store that is slower than Instagram holds the calls up: their answers do not pile up.
+#[tokio::test(start_paused = true)]
+async fn no_more_results_wait_than_calls_are_allowed() {
+    let finish_time = Duration::from_secs(1);
+    let (scene, _) = Meddled { finish_time, ..Meddled::new(&empty_store()) }.scene();
+    link_all(&scene, 160).await;
+    scene.clock.advance(DAY);
+    let instagram = scene.instagram.clone();
+    let asked_in_time = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        instagram.take_calls().len()
+    };
+    let ((), asked) = tokio::join!(scene.look(), asked_in_time);
+    assert_eq!(asked, 2 * IN_FLIGHT);
+    assert_eq!(scene.instagram.take_calls().len(), 160 - asked);
 }
