@@ -50,7 +50,7 @@ pub(crate) async fn store_on_top(
         let next = next.succeeding(&former, ports.clock.now());
         let write = retry_up_to(tries, &*ports.timer, || {
             let renewed = grant.map(|grant| grant.token.clone());
-            ports.store.account_writer.update(&next, former.revision, renewed)
+            ports.store.account_writer.update(&next, &former, renewed)
         });
         match write.await {
             Ok(()) => return Ok(Stored::Done(next)),

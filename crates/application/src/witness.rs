@@ -165,7 +165,7 @@ async fn testimony(ports: &Ports, witness: &InstagramAccount, token: &LongLivedT
     read.read_profile(profile, now);
     let read = read.succeeding(witness, now);
     // Somebody else may have changed it meanwhile: what it said counts all the same.
-    if let Err(error) = ports.store.account_writer.update(&read, witness.revision, None).await {
+    if let Err(error) = ports.store.account_writer.update(&read, witness, None).await {
         tracing::debug!(%error, "a witness's reading was not stored");
     }
     Testimony::Well

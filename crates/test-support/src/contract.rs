@@ -93,6 +93,7 @@ macro_rules! store_contract {
                 an_update_without_a_token_keeps_the_stored_one,
                 a_newer_reading_alone_is_stored_under_the_same_revision,
                 a_stale_update_changes_nothing,
+                a_late_update_takes_back_neither_a_newer_reading_nor_a_retry,
                 an_account_that_is_gone_cannot_be_updated_or_removed,
                 a_removed_account_is_gone_with_its_token,
                 a_stale_removal_removes_nothing,

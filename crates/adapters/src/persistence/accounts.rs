@@ -72,12 +72,12 @@ impl AccountWriter for SeaOrmStore {
     async fn update(
         &self,
         account: &InstagramAccount,
-        former_revision: i64,
+        former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         self.call(Operation::UpdateAccount, async {
             let write = self.database.begin_write().await?;
-            self.replace_account(write.on(), account, former_revision).await?;
+            self.replace_where(write.on(), account, self.unchanged(former)).await?;
             if let Some(token) = token {
                 self.put_token(write.on(), account.id, &token).await?;
             }
@@ -175,7 +175,7 @@ impl SeaOrmStore {
         inserted.map(drop).map_err(|error| translate(&error))
     }
 
-    /// Stores a changed account if it is still as it was read.
+    /// Stores a changed account if it still has the revision that was read.
     pub(super) async fn replace_account(
         &self,
         on: &DatabaseTransaction,
@@ -245,6 +245,14 @@ impl SeaOrmStore {
     /// The row of `account`, with its schedule.
     pub(super) fn row(&self, account: &InstagramAccount) -> Model {
         to_row(&self.app, account, self.reading_interval)
+    }
+
+    /// The account if it is still as `former`: its revision counts neither readings nor retries.
+    fn unchanged(&self, former: &InstagramAccount) -> Condition {
+        let retry_time = former.failures.retry_time.map(micros);
+        self.read_as(former.id, former.revision)
+            .add(Column::ProfileTime.eq(micros(former.profile_time)))
+            .add(retry_time.map_or(Column::RetryTime.is_null(), |time| Column::RetryTime.eq(time)))
     }
 
     pub(super) fn read_as(&self, id: AccountId, revision: i64) -> Condition {

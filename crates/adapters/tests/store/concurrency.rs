@@ -35,10 +35,9 @@ async fn bump(ports: Ports, account: InstagramAccount) {
     loop {
         let key = AccountKey::Id(account.id);
         let read = ports.accounts.find(&key).await.unwrap().unwrap();
-        let former = read.revision;
-        let next = InstagramAccount { revision: former + 1, ..read };
+        let next = InstagramAccount { revision: read.revision + 1, ..read.clone() };
         let token = long_lived(&next.revision.to_string());
-        match ports.account_writer.update(&next, former, Some(token)).await {
+        match ports.account_writer.update(&next, &read, Some(token)).await {
             Ok(()) => return,
             Err(StoreError::Conflict | StoreError::Overloaded(_)) => {}
             Err(error) => panic!("{error:?}"),

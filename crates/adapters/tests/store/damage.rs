@@ -206,7 +206,7 @@ async fn an_account_whose_token_is_destroyed_is_found_without_one(
     assert_eq!((found, token.is_none()), (account.clone(), true));
     // A new consent gives it one again.
     let next = InstagramAccount { revision: 2, ..account.clone() };
-    ports.account_writer.update(&next, 1, Some(long_lived("anew"))).await.unwrap();
+    ports.account_writer.update(&next, &account, Some(long_lived("anew"))).await.unwrap();
     let (found, token) = ports.accounts.find_with_token(account.id).await.unwrap().unwrap();
     assert_eq!((found, token.unwrap().text().expose()), (next, "anew"));
 }

@@ -124,7 +124,7 @@ async fn an_account_that_a_former_version_renews_gets_another_schedule(
     let mut failed = account.clone();
     failed.visit_failed(DUE, Some(TroubleCause::RateLimited), 0, Duration::ZERO);
     let failed = failed.succeeding(&account, DUE);
-    ports.account_writer.update(&failed, 1, None).await.unwrap();
+    ports.account_writer.update(&failed, &account, None).await.unwrap();
     store.run(RENEWED).await;
     let renewed = ports.accounts.find(&AccountKey::Id(account.id)).await.unwrap().unwrap();
     assert_eq!(renewed.failures, VisitFailures::default(), "its trouble is over");

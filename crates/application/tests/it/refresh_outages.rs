@@ -102,10 +102,10 @@ impl AccountWriter for Flaky {
     async fn update(
         &self,
         account: &InstagramAccount,
-        former_revision: i64,
+        former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
-        self.call("update", self.store.update(account, former_revision, token)).await
+        self.call("update", self.store.update(account, former, token)).await
     }
 
     async fn mark_refused(
@@ -187,7 +187,7 @@ async fn a_renewed_token_is_not_dropped_where_the_look_after_a_conflict_fails() 
     instagram.expect_renew_token().once().return_once(move |_| {
         let renamed = InstagramAccount { username: "renamed".parse().unwrap(), ..linked() };
         let renamed = renamed.succeeding(&linked(), START + DAY);
-        let updated = others.update(&renamed, linked().revision, None).now_or_never().unwrap();
+        let updated = others.update(&renamed, &linked(), None).now_or_never().unwrap();
         updated.unwrap();
         Ok((long_lived("IGAA-renewed"), TokenLifetime::from_seconds(5_183_944).unwrap()))
     });

@@ -97,14 +97,11 @@ impl AccountWriter for Replica {
     async fn update(
         &self,
         account: &InstagramAccount,
-        former_revision: i64,
+        former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
-        self.store(
-            CrashPoint::UpdateAccount,
-            self.world.store.update(account, former_revision, token),
-        )
-        .await
+        let update = self.world.store.update(account, former, token);
+        self.store(CrashPoint::UpdateAccount, update).await
     }
 
     async fn mark_refused(

@@ -185,16 +185,17 @@ pub trait AccountReader: Send + Sync {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AccountWriter: Send + Sync {
-    /// Stores a changed account, and its new token where there is one, if the stored revision is still
-    /// `former_revision`.
+    /// Stores a changed account, and its new token where there is one, if the stored account still has the revision,
+    /// the reading of the profile, and the retry of `former`, from which the change was made: the revision alone counts
+    /// neither readings nor retries.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] when it is not, or the account is gone; [`StoreError::Unavailable`].
+    /// [`StoreError::Conflict`] when it has not, or the account is gone; [`StoreError::Unavailable`].
     async fn update(
         &self,
         account: &InstagramAccount,
-        former_revision: i64,
+        former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError>;
 
@@ -205,8 +206,8 @@ pub trait AccountWriter: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::LeaseLost`] when another holds the lease, or has held it since; [`StoreError::Conflict`] as for
-    /// [`update`](Self::update); [`StoreError::Unavailable`].
+    /// [`StoreError::LeaseLost`] when another holds the lease, or has held it since; [`StoreError::Conflict`] when the
+    /// stored account is another one, or gone; [`StoreError::Unavailable`].
     async fn mark_refused(
         &self,
         account: &InstagramAccount,

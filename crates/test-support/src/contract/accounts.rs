@@ -188,10 +188,10 @@ pub async fn an_update_stores_everything(store: &dyn StoreUnderTest) {
         revision: 2,
         ..full_account(1)
     };
-    ports.account_writer.update(&changed, 1, Some(long_lived("newer"))).await.unwrap();
-    assert_eq!(ports.stored(former.id).await, Some((changed, "newer".to_owned())));
+    ports.account_writer.update(&changed, &former, Some(long_lived("newer"))).await.unwrap();
+    assert_eq!(ports.stored(former.id).await, Some((changed.clone(), "newer".to_owned())));
     let bare = InstagramAccount { revision: 3, ..former };
-    ports.account_writer.update(&bare, 2, Some(long_lived("newest"))).await.unwrap();
+    ports.account_writer.update(&bare, &changed, Some(long_lived("newest"))).await.unwrap();
     assert_eq!(ports.stored(bare.id).await, Some((bare, "newest".to_owned())));
 }
 
@@ -200,8 +200,8 @@ pub async fn an_update_without_a_token_keeps_the_stored_one(store: &dyn StoreUnd
     let ports = store.ports();
     let account = builders::account(1, "", START);
     ports.link(1, &account, "token").await;
-    let changed = InstagramAccount { name: None, revision: 2, ..account };
-    ports.account_writer.update(&changed, 1, None).await.unwrap();
+    let changed = InstagramAccount { name: None, revision: 2, ..account.clone() };
+    ports.account_writer.update(&changed, &account, None).await.unwrap();
     assert_eq!(ports.stored(changed.id).await, Some((changed, "token".to_owned())));
 }
 
@@ -210,8 +210,9 @@ pub async fn a_newer_reading_alone_is_stored_under_the_same_revision(store: &dyn
     let ports = store.ports();
     let account = builders::account(1, "", START);
     ports.link(1, &account, "token").await;
-    let read = InstagramAccount { profile_time: START + Duration::from_hours(1), ..account };
-    ports.account_writer.update(&read, 1, None).await.unwrap();
+    let profile_time = START + Duration::from_hours(1);
+    let read = InstagramAccount { profile_time, ..account.clone() };
+    ports.account_writer.update(&read, &account, None).await.unwrap();
     assert_eq!(ports.stored(read.id).await.unwrap().0, read);
 }
 
@@ -221,19 +222,43 @@ pub async fn a_stale_update_changes_nothing(store: &dyn StoreUnderTest) {
     let account = InstagramAccount { revision: 7, ..builders::account(1, "", START) };
     ports.link(1, &account, "token").await;
     let changed = InstagramAccount { name: None, revision: 7, ..account.clone() };
-    for former in [6, 8] {
+    for revision in [6, 8] {
+        let former = InstagramAccount { revision, ..account.clone() };
         let written =
-            ports.account_writer.update(&changed, former, Some(long_lived("stale"))).await;
+            ports.account_writer.update(&changed, &former, Some(long_lived("stale"))).await;
         assert_conflict(written);
     }
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
+}
+
+/// Neither of the two moves the revision.
+pub async fn a_late_update_takes_back_neither_a_newer_reading_nor_a_retry(
+    store: &dyn StoreUnderTest,
+) {
+    let ports = store.ports();
+    let account = builders::account(1, "", START);
+    ports.link(1, &account, "token").await;
+    let read_after = |minutes| InstagramAccount {
+        profile_time: START + Duration::from_mins(minutes),
+        ..account.clone()
+    };
+    let (late, read, newest) = (read_after(1), read_after(2), read_after(3));
+    ports.account_writer.update(&read, &account, None).await.unwrap();
+    assert_conflict(ports.account_writer.update(&late, &account, Some(long_lived("late"))).await);
+    let mut failed = read.clone();
+    failed.visit_failed(START, None, 0, Duration::from_hours(1));
+    ports.account_writer.update(&failed, &read, None).await.unwrap();
+    assert_conflict(ports.account_writer.update(&newest, &read, None).await);
+    assert_eq!(ports.stored(account.id).await, Some((failed.clone(), "token".to_owned())));
+    ports.account_writer.update(&newest, &failed, None).await.unwrap();
+    assert_eq!(ports.stored(account.id).await, Some((newest, "token".to_owned())));
 }
 
 /// A removed account does not come back by a late write.
 pub async fn an_account_that_is_gone_cannot_be_updated_or_removed(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = builders::account(1, "", START);
-    let updated = ports.account_writer.update(&account, 1, Some(long_lived("token"))).await;
+    let updated = ports.account_writer.update(&account, &account, Some(long_lived("token"))).await;
     assert_conflict(updated);
     assert_conflict(ports.account_writer.remove(account.id, 1).await);
     assert_eq!(ports.stored(account.id).await, None);
@@ -270,10 +295,11 @@ pub async fn of_many_updates_of_one_revision_one_is_stored(store: &dyn StoreUnde
     let stored = count_at_once(|number| {
         let account_writer = ports.account_writer.clone();
         let name = Some(number.to_string());
-        let changed = InstagramAccount { name, revision: 2, ..account.clone() };
+        let former = account.clone();
+        let changed = InstagramAccount { name, revision: 2, ..former.clone() };
         async move {
             let token = long_lived(&number.to_string());
-            match account_writer.update(&changed, 1, Some(token)).await {
+            match account_writer.update(&changed, &former, Some(token)).await {
                 Ok(()) => true,
                 Err(StoreError::Conflict) => false,
                 Err(error) => panic!("{error:?}"),

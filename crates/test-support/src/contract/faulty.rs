@@ -28,6 +28,8 @@ pub enum Fault {
     Nothing,
     /// A guard is lost: a write changes any stored revision.
     StaleWrites,
+    /// A guard is lost: a write takes back a reading or a retry that is newer than what was read.
+    LateReadings,
     /// A guard is lost: a replaced holder writes all the same.
     LateHolders,
     /// A guard is lost: a state serves many codes.
@@ -175,6 +177,9 @@ macro_rules! faults_are_seen {
                 visits::results_that_cannot_be_stored_keep_no_others_back,
                 completion::a_changed_account_leaves_everything_as_it_was,
                 completion::a_changed_displaced_account_leaves_everything_as_it_was,
+            }
+            late_readings: LateReadings breaks {
+                accounts::a_late_update_takes_back_neither_a_newer_reading_nor_a_retry,
             }
             late_holders: LateHolders breaks {
                 leases::a_replaced_holder_changes_nothing,

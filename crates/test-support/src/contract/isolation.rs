@@ -37,7 +37,7 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     assert_eq!(other.accounts.list(&page).await.unwrap(), []);
     assert_eq!(other.stored(account.id).await, None);
     let revision = account.revision;
-    let updated = other.account_writer.update(&account, revision, Some(long_lived("theirs"))).await;
+    let updated = other.account_writer.update(&account, &account, Some(long_lived("theirs"))).await;
     assert_conflict(updated);
     assert_conflict(other.account_writer.remove(account.id, revision).await);
     assert_eq!(other.account_writer.mark_expired(account.token_expire_time, 9).await.unwrap(), 0);

@@ -242,9 +242,9 @@ pub async fn only_the_holder_of_a_renewal_marks_its_account(store: &dyn StoreUnd
     assert!(matches!(mark(2, 3).await, Err(StoreError::Conflict)));
     assert_eq!(ports.stored(id(1)).await, Some((account.clone(), "token".to_owned())));
     let read = InstagramAccount { profile_time: START + Duration::from_secs(1), ..account.clone() };
-    ports.account_writer.update(&read, 1, None).await.unwrap();
+    ports.account_writer.update(&read, &account, None).await.unwrap();
     assert!(matches!(mark(1, 3).await, Err(StoreError::Conflict)));
-    ports.account_writer.update(&account, 1, None).await.unwrap();
+    ports.account_writer.update(&account, &read, None).await.unwrap();
     mark(1, 3).await.unwrap();
     assert_eq!(ports.stored(id(1)).await, Some((marked.clone(), "token".to_owned())));
 }

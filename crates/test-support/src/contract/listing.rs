@@ -123,12 +123,10 @@ pub async fn pages_cross_owners_and_prefixes(store: &dyn StoreUnderTest) {
     for limit in 1..=10 {
         assert_eq!(joined(&ports, &listing, limit).await, whole, "pages of {limit}");
     }
-    let marked = InstagramAccount {
-        refused: Some(ReauthorizationReason::TokenRevoked),
-        revision: 2,
-        ..ports.stored(id(4)).await.unwrap().0
-    };
-    ports.account_writer.update(&marked, 1, None).await.unwrap();
+    let (former, _) = ports.stored(id(4)).await.unwrap();
+    let refused = Some(ReauthorizationReason::TokenRevoked);
+    let marked = InstagramAccount { refused, revision: 2, ..former.clone() };
+    ports.account_writer.update(&marked, &former, None).await.unwrap();
     let dead = StatusFilter::ReauthorizationRequired;
     let dead = AccountPage { status: Some(dead), ..listing.clone() };
     assert_eq!(joined(&ports, &dead, 1).await, [id(4)]);

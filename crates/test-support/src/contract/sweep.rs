@@ -151,7 +151,7 @@ pub async fn an_expired_account_is_marked_once(store: &dyn StoreUnderTest) {
     assert_eq!(ports.stored(id(1)).await, Some((marked, "token".to_owned())));
     assert_eq!(ports.stored(id(2)).await, Some((dead, "token".to_owned())));
     assert_eq!(ports.stored(id(3)).await, Some((later, "token".to_owned())));
-    assert_conflict(ports.account_writer.update(&living(1), 1, None).await);
+    assert_conflict(ports.account_writer.update(&living(1), &living(1), None).await);
 }
 
 /// A round marks no more than its limit, however many have expired.

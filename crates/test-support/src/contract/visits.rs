@@ -143,10 +143,10 @@ pub async fn results_that_cannot_be_stored_keep_no_others_back(store: &dyn Store
     assert_eq!(claim(&ports, DUE, 1, 9).await.len(), 4);
     let accounts = [1, 2, 3, 4].map(|number| builders::account(number, "shop/7", START));
     let relinked = InstagramAccount { revision: 2, name: None, ..accounts[0].clone() };
-    ports.account_writer.update(&relinked, 1, None).await.unwrap();
+    ports.account_writer.update(&relinked, &accounts[0], None).await.unwrap();
     let mut read = accounts[1].clone();
     read.read_profile(builders::profile(2), DUE - HOUR);
-    ports.account_writer.update(&read, 1, None).await.unwrap();
+    ports.account_writer.update(&read, &accounts[1], None).await.unwrap();
     ports.account_writer.remove(id(3), 1).await.unwrap();
     let results = accounts.each_ref().map(|one| result(1, one.id, Some(read_at(one, DUE))));
     let mut unstored = ports.due_accounts.finish(&results).await.unwrap();
@@ -230,7 +230,7 @@ pub async fn every_write_keeps_the_schedule(store: &dyn StoreUnderTest) {
     let mut failed = account.clone();
     failed.visit_failed(DUE, Some(TroubleCause::RateLimited), u32::MAX, HOUR * 3);
     let failed = failed.succeeding(&account, DUE);
-    ports.account_writer.update(&failed, 1, None).await.unwrap();
+    ports.account_writer.update(&failed, &account, None).await.unwrap();
     assert_eq!(ports.stored(id(1)).await.unwrap().0, failed);
     assert_eq!(claim(&ports, DUE + HOUR, 1, 9).await, []);
     assert_eq!(claim(&ports, DUE + HOUR * 3, 1, 9).await, [id(1)]);

@@ -68,12 +68,16 @@ impl AccountWriter for MemoryStore {
     async fn update(
         &self,
         account: &InstagramAccount,
-        former_revision: i64,
+        former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Revision);
+        let version = |account: &InstagramAccount| {
+            (account.revision, account.profile_time, account.failures.retry_time)
+        };
         self.transact(|rows, _| {
-            update(&mut rows.accounts, account, former_revision, token, guarded)?;
+            let as_read = |stored: &_| !guarded || version(stored) == version(former);
+            update(&mut rows.accounts, account, token, as_read)?;
             rows.put_off.remove(&account.id);
             Ok(())
         })
@@ -89,11 +93,11 @@ impl AccountWriter for MemoryStore {
         self.transact(|rows, now| {
             let mut renewals = rows.renewals.clone();
             extend(&mut renewals, account.id, holder, now, fenced)?;
-            let stored = rows.accounts.get(&account.id);
-            if stored.is_some_and(|(stored, _)| stored.profile_time != account.profile_time) {
-                return Err(StoreError::Conflict);
-            }
-            update(&mut rows.accounts, account, former_revision, None, guarded)?;
+            let as_read = |stored: &InstagramAccount| {
+                let unchanged = !guarded || stored.revision == former_revision;
+                unchanged && stored.profile_time == account.profile_time
+            };
+            update(&mut rows.accounts, account, None, as_read)?;
             rows.renewals = renewals;
             rows.put_off.remove(&account.id);
             Ok(())
@@ -136,15 +140,15 @@ fn find(accounts: &AccountRows, key: &AccountKey) -> Option<InstagramAccount> {
     found.cloned()
 }
 
+/// Stores a changed account if the stored one is still `as_read`.
 pub(super) fn update(
     accounts: &mut AccountRows,
     account: &InstagramAccount,
-    former_revision: i64,
     token: Option<LongLivedToken>,
-    guarded: bool,
+    as_read: impl FnOnce(&InstagramAccount) -> bool,
 ) -> Result<(), StoreError> {
     let (stored, stored_token) = accounts.get_mut(&account.id).ok_or(StoreError::Conflict)?;
-    if guarded && stored.revision != former_revision {
+    if !as_read(stored) {
         return Err(StoreError::Conflict);
     }
     *stored = account.clone();

@@ -7,8 +7,8 @@ use ig_domain::ports::{
     ATTEMPT_LEASE, CompletedLink, GraphFacts, LinkAttempts, PendingLinks, RENEWAL_LEASE, StoreError,
 };
 use ig_domain::{
-    AccountId, CODE_LIFETIME, CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome,
-    LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
+    AccountId, CODE_LIFETIME, CodeHash, InstagramAccount, LINK_RETENTION, LeaseHolder, LinkAttempt,
+    LinkOutcome, LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
 };
 use time::OffsetDateTime;
 
@@ -137,7 +137,8 @@ impl LinkAttempts for MemoryStore {
             }
             match (link.former_revision, &link.token) {
                 (Some(former), token) => {
-                    update(&mut accounts, &link.account, former, token.clone(), guarded)?;
+                    let as_read = |stored: &InstagramAccount| !guarded || stored.revision == former;
+                    update(&mut accounts, &link.account, token.clone(), as_read)?;
                 }
                 (None, Some(token)) => {
                     let id = &link.account.professional_account_id;

@@ -134,20 +134,12 @@ impl DueAccounts for MemoryStore {
                 }
                 let Some(change) = change else { continue };
                 let VisitChange { account, former_revision, former_profile_time, token } = change;
-                let stored = rows.accounts.get(id).map(|(stored, _)| stored.profile_time);
-                let as_read = !guarded || stored == Some(*former_profile_time);
+                let as_read = |stored: &InstagramAccount| {
+                    let version = (stored.revision, stored.profile_time);
+                    !guarded || version == (*former_revision, *former_profile_time)
+                };
                 let allowed = !fenced || held || token.is_some();
-                let stored = as_read
-                    && allowed
-                    && update(
-                        &mut rows.accounts,
-                        account,
-                        *former_revision,
-                        token.clone(),
-                        guarded,
-                    )
-                    .is_ok();
-                if stored {
+                if allowed && update(&mut rows.accounts, account, token.clone(), as_read).is_ok() {
                     rows.put_off.remove(id);
                 } else {
                     unstored.push(*id);

@@ -175,7 +175,7 @@ async fn a_renewed_token_is_stored_on_top_of_what_others_stored_meanwhile() {
         let mut read = account.clone();
         read.username = "renamed".parse().unwrap();
         let read = read.succeeding(&account, account.update_time);
-        done(store.update(&read, account.revision, None)).unwrap();
+        done(store.update(&read, &account, None)).unwrap();
     }));
     scene.look().await;
     let account = scene.stored(1).await;

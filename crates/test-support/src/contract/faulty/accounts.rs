@@ -10,10 +10,15 @@ use time::OffsetDateTime;
 use super::{Fault, FaultyPorts};
 
 impl FaultyPorts {
+    /// The stored account, whatever the caller read.
+    async fn stored(&self, id: AccountId) -> Result<InstagramAccount, StoreError> {
+        let found = self.ports.accounts.find(&AccountKey::Id(id)).await?;
+        found.ok_or(StoreError::Conflict)
+    }
+
     /// The stored revision, whatever revision the caller read.
     pub(super) async fn stored_revision(&self, id: AccountId) -> Result<i64, StoreError> {
-        let found = self.ports.accounts.find(&AccountKey::Id(id)).await?;
-        found.map(|account| account.revision).ok_or(StoreError::Conflict)
+        Ok(self.stored(id).await?.revision)
     }
 
     pub(super) fn told(&self, written: Result<(), StoreError>) -> Result<(), StoreError> {
@@ -63,17 +68,26 @@ impl AccountWriter for FaultyPorts {
     async fn update(
         &self,
         account: &InstagramAccount,
-        mut former_revision: i64,
+        former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         let token = token.filter(|_| !self.has(Fault::LostTokens));
+        let mut former = former.clone();
         loop {
-            let updated =
-                self.ports.account_writer.update(account, former_revision, token.clone()).await;
-            if !matches!(updated, Err(StoreError::Conflict)) || !self.has(Fault::StaleWrites) {
+            let updated = self.ports.account_writer.update(account, &former, token.clone()).await;
+            if !matches!(updated, Err(StoreError::Conflict)) {
+                return updated;
+            }
+            let stored = self.stored(account.id).await;
+            let is_overwritten = match (self.fault, &stored) {
+                (Fault::StaleWrites, _) => true,
+                (Fault::LateReadings, Ok(stored)) => stored.revision == former.revision,
+                _ => false,
+            };
+            if !is_overwritten {
                 return self.told(updated);
             }
-            former_revision = self.stored_revision(account.id).await?;
+            former = stored?;
         }
     }
 
@@ -84,7 +98,8 @@ impl AccountWriter for FaultyPorts {
         holder: LeaseHolder,
     ) -> Result<(), StoreError> {
         if self.has(Fault::UnfencedMarks) {
-            return self.ports.account_writer.update(account, former_revision, None).await;
+            let former = InstagramAccount { revision: former_revision, ..account.clone() };
+            return self.ports.account_writer.update(account, &former, None).await;
         }
         self.told(self.ports.account_writer.mark_refused(account, former_revision, holder).await)
     }
