@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
+use ig_domain::ports::{InstagramError, InstagramErrorKind, OpenBreaker, StoreError};
 use ig_domain::{AccountId, InstagramAccount, LongLivedToken, TroubleCause};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
@@ -86,7 +86,7 @@ enum Testimony {
 }
 
 /// Judges a refusal that `accused` met, by witnesses that are asked after it; they keep their readings. Opens the
-/// breaker where it is the app's matter, and closes it where a witness is well.
+/// breaker where it is the app's matter, and closes it where a witness was asked and is well.
 ///
 /// # Errors
 ///
@@ -131,6 +131,7 @@ async fn ask_witnesses(
     if witnesses.is_empty() {
         return Ok(Finding::NobodyElse);
     }
+    let seen = ports.store.breaker.load().await?.open;
     let mut app = false;
     for (witness, token) in witnesses {
         let is_known_well =
@@ -139,7 +140,10 @@ async fn ask_witnesses(
             return Ok(Finding::Well(witness.id));
         }
         match testimony(ports, &witness, &token).await {
-            Testimony::Well => return Ok(Finding::Well(witness.id)),
+            Testimony::Well => {
+                close_breaker(ports, seen).await?;
+                return Ok(Finding::Well(witness.id));
+            }
             Testimony::Refused(refused) => app |= refused == Refused::App,
             Testimony::None => return Ok(Finding::Undecided),
         }
@@ -174,11 +178,9 @@ async fn testimony(ports: &Ports, witness: &InstagramAccount, token: &LongLivedT
 async fn verdict(ports: &Ports, refused: Refused, finding: Finding) -> Result<Verdict, StoreError> {
     let app = match (finding, refused) {
         (Finding::Undecided, _) => return Ok(Verdict::Undecided),
-        (Finding::Well(_), _) => {
-            close_breaker(ports).await?;
+        (Finding::Well(_), _) | (Finding::NobodyElse, Refused::Token) => {
             return Ok(Verdict::Account);
         }
-        (Finding::NobodyElse, Refused::Token) => return Ok(Verdict::Account),
         (Finding::NobodyElse, Refused::App) => true,
         (Finding::AllRefused { app }, refused) => app || refused == Refused::App,
     };
@@ -194,9 +196,11 @@ async fn verdict(ports: &Ports, refused: Refused, finding: Finding) -> Result<Ve
     Ok(Verdict::App(cause))
 }
 
-async fn close_breaker(ports: &Ports) -> Result<(), StoreError> {
-    let breaker = &ports.store.breaker;
-    if breaker.load().await?.open.is_some() && breaker.close(ports.clock.now()).await? {
+/// Closes the breaker where it was `seen` open before a witness was asked that is well. That witness says nothing about
+/// a later opening.
+async fn close_breaker(ports: &Ports, seen: Option<OpenBreaker>) -> Result<(), StoreError> {
+    let Some(OpenBreaker { since_time, .. }) = seen else { return Ok(()) };
+    if ports.store.breaker.close(since_time, ports.clock.now()).await? {
         tracing::info!("a witness is well: the keeper goes on");
     }
     Ok(())
@@ -209,16 +213,17 @@ async fn close_breaker(ports: &Ports) -> Result<(), StoreError> {
 ///
 /// [`StoreError::Unavailable`].
 pub(crate) async fn probe(ports: &Ports) -> Result<(), StoreError> {
+    let seen = ports.store.breaker.load().await?.open;
     let now = ports.clock.now();
     let nobody = ports.ids.account_id(now);
     let mut candidates = ports.store.due_accounts.witnesses(nobody, now, PROBE_CANDIDATES).await?;
     if candidates.is_empty() {
-        return close_breaker(ports).await;
+        return close_breaker(ports, seen).await;
     }
     let index = usize::try_from(ports.ids.draw()).unwrap_or_default() % candidates.len();
     let (witness, token) = candidates.swap_remove(index);
     match testimony(ports, &witness, &token).await {
-        Testimony::Well => close_breaker(ports).await,
+        Testimony::Well => close_breaker(ports, seen).await,
         Testimony::Refused(_) | Testimony::None => Ok(()),
     }
 }

@@ -192,6 +192,7 @@ macro_rules! store_contract {
                 nothing_is_missed_where_every_write_keeps_the_schedule,
                 witnesses_are_those_whose_profile_was_read_last,
                 the_breaker_opens_and_closes_once,
+                a_close_leaves_a_later_opening_alone,
                 an_open_breaker_is_probed_once_in_an_interval,
                 due_accounts_of_another_app_are_left_alone,
             }

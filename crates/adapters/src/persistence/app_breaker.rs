@@ -50,12 +50,16 @@ impl AppBreaker for SeaOrmStore {
         .await
     }
 
-    async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn close(
+        &self,
+        since_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         let closing = self
             .breaker()
             .col_expr(Column::SinceTime, Expr::value(None::<i64>))
             .col_expr(Column::CloseTime, Expr::value(micros(now)))
-            .filter(Column::SinceTime.is_not_null());
+            .filter(Column::SinceTime.eq(micros(since_time)));
         self.change_breaker(closing).await
     }
 

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use ig_application::{Ports, RefreshAccountError, RefreshWork};
-use ig_domain::ports::{AppBreaker as _, InstagramError, InstagramErrorKind, MockInstagram};
+use ig_domain::ports::{
+    AccountWriter as _, AppBreaker as _, InstagramError, InstagramErrorKind, MockInstagram,
+};
 use ig_domain::{InstagramAccount, Profile, TroubleCause};
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, account, profile};
@@ -170,6 +173,48 @@ async fn a_witness_that_is_well_closes_the_breaker() {
     refresh(&ports(&store, instagram, DAY)).await;
     let breaker = store.load().await.unwrap();
     assert_eq!((breaker.open, breaker.close_time), (None, Some(START + DAY)));
+}
+
+/// Another replica closes and opens it while the witness is asked.
+#[tokio::test]
+async fn a_witness_that_is_well_leaves_a_later_opening_alone() {
+    let store = store_up_to(2).await;
+    store.open(TroubleCause::InstagramUnavailable, START).await.unwrap();
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Err(refusal()));
+    let others = store.clone();
+    answers(&mut instagram, move |number| {
+        if number == 1 {
+            return Err(refusal());
+        }
+        assert!(others.close(START, START).now_or_never().unwrap().unwrap());
+        let opened = others.open(TroubleCause::InstagramUnavailable, START + DAY / 2);
+        assert!(opened.now_or_never().unwrap().unwrap());
+        Ok(profile(number))
+    });
+    refresh(&ports(&store, instagram, DAY)).await;
+    let open = store.load().await.unwrap().open;
+    assert_eq!(open.map(|open| open.since_time), Some(START + DAY / 2));
+}
+
+/// Another replica reads its profile, too, and stores what it read first.
+#[tokio::test]
+async fn the_reading_of_a_witness_takes_no_newer_one_back() {
+    let store = store_up_to(2).await;
+    let mut instagram = MockInstagram::new();
+    renews(&mut instagram, Err(refusal()));
+    let others = store.clone();
+    answers(&mut instagram, move |number| {
+        if number == 1 {
+            return Err(refusal());
+        }
+        let newer = read_after(2, 48);
+        others.update(&newer, &read_after(2, 8), None).now_or_never().unwrap().unwrap();
+        Ok(profile(number))
+    });
+    let refused = refresh(&ports(&store, instagram, DAY)).await;
+    assert!(matches!(refused, RefreshAccountError::ReauthorizationRequired(_)), "{refused:?}");
+    assert_eq!(stored(&store, &read_after(2, 0)).await.0, read_after(2, 48));
 }
 
 #[tokio::test]

@@ -288,17 +288,27 @@ impl AppBreaker for Replica {
     async fn open(&self, cause: TroubleCause, now: OffsetDateTime) -> Result<bool, StoreError> {
         let open = async {
             self.world.note(|| "the breaker opens");
-            self.world.state().rules.open_breaker();
+            self.world.state().rules.open_breaker(now);
             self.world.store.open(cause, now).await
         };
         self.store(CrashPoint::OpenBreaker, open).await
     }
 
-    async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn close(
+        &self,
+        since_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         let close = async {
-            self.world.note(|| "the breaker closes");
-            self.world.state().rules.close_breaker();
-            self.world.store.close(now).await
+            let closed = self.world.store.close(since_time, now).await?;
+            if closed {
+                self.world.note(|| "the breaker closes");
+                if !self.world.state().rules.close_breaker() {
+                    self.world
+                        .violate("the breaker closes, and no witness was well since it opened");
+                }
+            }
+            Ok(closed)
         };
         self.store(CrashPoint::CloseBreaker, close).await
     }

@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     put_off: BTreeMap<AccountId, OffsetDateTime>,
     /// When the breaker opened; `None` while it is closed.
     open: Option<Tick>,
+    /// The last opening by the clock, and when the breaker first opened at that moment.
+    last_opening: Option<(OffsetDateTime, Tick)>,
 }
 
 impl Rules {
@@ -87,13 +89,22 @@ impl Rules {
         self.put_off.get(&account).copied()
     }
 
-    pub(crate) fn open_breaker(&mut self) {
+    pub(crate) fn open_breaker(&mut self, since_time: OffsetDateTime) {
         let now = self.tick();
-        self.open.get_or_insert(now);
+        if self.open.is_none() {
+            self.open = Some(now);
+            // The clock cannot tell two openings at one moment apart.
+            let same = self.last_opening.filter(|(time, _)| *time == since_time);
+            self.last_opening = Some(same.unwrap_or((since_time, now)));
+        }
     }
 
-    pub(crate) fn close_breaker(&mut self) {
+    /// Returns whether the breaker may close: a token was seen to work, or there was nobody to be asked, since it
+    /// opened.
+    pub(crate) fn close_breaker(&mut self) -> bool {
         self.open = None;
+        let opened = self.last_opening.map_or(0, |(_, tick)| tick);
+        self.well.values().chain(self.alone.values()).any(|moment| *moment > opened)
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -141,12 +141,17 @@ pub trait AppBreaker: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn open(&self, cause: TroubleCause, now: OffsetDateTime) -> Result<bool, StoreError>;
 
-    /// Closes the breaker at `now`. `false` where it was closed already.
+    /// Closes the breaker that opened at `since_time`, at `now`. `false` where it was closed already, also where it was
+    /// opened anew since.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError>;
+    async fn close(
+        &self,
+        since_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
 
     /// Takes the turn to send a witness at `now`, if the breaker is open and nobody has taken it within `interval`.
     ///

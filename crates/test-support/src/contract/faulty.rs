@@ -7,6 +7,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod breaker;
 mod due_accounts;
 mod key_checks;
 mod leases;
@@ -72,6 +73,8 @@ pub enum Fault {
     LooseKeyChecks,
     /// A listing ignores owner and status, and leaves an account out between two pages.
     LooseListings,
+    /// A guard is lost: a close of the breaker ends any opening.
+    BlindCloses,
     /// Claims of due accounts are in no order.
     DisorderlyClaims,
     /// Results of visits are not stored.
@@ -107,7 +110,6 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
         let app = if self.fault == Fault::OneApp { parsed("990602627938098") } else { app };
         let ports = self.store.of_app(app);
         let probe = Arc::clone(&ports.probe);
-        let breaker = Arc::clone(&ports.breaker);
         let faulty =
             Arc::new(FaultyPorts { ports, fault: self.fault, holders: Arc::clone(&self.holders) });
         Ports {
@@ -117,7 +119,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             link_attempts: faulty.clone(),
             renewal_leases: faulty.clone(),
             due_accounts: faulty.clone(),
-            breaker,
+            breaker: faulty.clone(),
             surveys: faulty.clone(),
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
@@ -266,6 +268,9 @@ macro_rules! faults_are_seen {
                 isolation::check_values_of_another_app_are_others,
                 visits::due_accounts_of_another_app_are_left_alone,
                 visits::the_breaker_opens_and_closes_once,
+            }
+            blind_closes: BlindCloses breaks {
+                visits::a_close_leaves_a_later_opening_alone,
             }
             disorderly_claims: DisorderlyClaims breaks {
                 visits::the_most_urgent_are_claimed_first,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{ClaimedAccount, OpenBreaker, VisitChange, VisitResult};
+use ig_domain::ports::{Breaker, ClaimedAccount, OpenBreaker, VisitChange, VisitResult};
 use ig_domain::{
     AccountId, InstagramAccount, LeaseHolder, ReauthorizationReason, TroubleCause, VisitFailures,
 };
@@ -288,19 +288,32 @@ pub async fn witnesses_are_those_whose_profile_was_read_last(store: &dyn StoreUn
 pub async fn the_breaker_opens_and_closes_once(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), store.of_app(parsed("2")));
     let (breaker, cause) = (&ports.breaker, TroubleCause::AppMisconfigured);
-    assert!(!breaker.close(START).await.unwrap());
+    assert!(!breaker.close(START, START).await.unwrap());
     assert!(!breaker.take_probe(START, HOUR).await.unwrap());
     assert!(breaker.open(cause, START).await.unwrap());
     assert!(!breaker.open(TroubleCause::RateLimited, START + HOUR).await.unwrap());
     let open = Some(OpenBreaker { cause, since_time: START });
     assert_eq!(breaker.load().await.unwrap().open, open);
     assert_eq!(other.breaker.load().await.unwrap().open, None);
-    assert!(!other.breaker.close(START).await.unwrap());
-    assert!(breaker.close(START + HOUR).await.unwrap());
-    assert!(!breaker.close(START + HOUR * 2).await.unwrap());
+    assert!(!other.breaker.close(START, START).await.unwrap());
+    assert!(breaker.close(START, START + HOUR).await.unwrap());
+    assert!(!breaker.close(START, START + HOUR * 2).await.unwrap());
     let closed = breaker.load().await.unwrap();
     assert_eq!((closed.open, closed.close_time), (None, Some(START + HOUR)));
     assert!(breaker.open(TroubleCause::RateLimited, START + DAY).await.unwrap());
+}
+
+/// Whoever closes it has asked a witness since an opening that was seen, and knows nothing of a later one.
+pub async fn a_close_leaves_a_later_opening_alone(store: &dyn StoreUnderTest) {
+    let Ports { breaker, .. } = store.ports();
+    let cause = TroubleCause::AppMisconfigured;
+    assert!(breaker.open(cause, START).await.unwrap());
+    assert!(breaker.close(START, START + HOUR).await.unwrap());
+    assert!(breaker.open(cause, START + HOUR * 2).await.unwrap());
+    assert!(!breaker.close(START, START + HOUR * 3).await.unwrap());
+    let open = Some(OpenBreaker { cause, since_time: START + HOUR * 2 });
+    let close_time = Some(START + HOUR);
+    assert_eq!(breaker.load().await.unwrap(), Breaker { open, close_time });
 }
 
 /// Of all replicas together.

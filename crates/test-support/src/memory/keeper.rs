@@ -214,13 +214,18 @@ impl AppBreaker for MemoryStore {
         })
     }
 
-    async fn close(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn close(
+        &self,
+        since_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         self.transact(|rows, _| {
-            let closed = rows.breaker.breaker.open.take().is_some();
-            if closed {
-                rows.breaker.breaker.close_time = Some(now);
+            let breaker = &mut rows.breaker.breaker;
+            let closes = breaker.open.is_some_and(|open| open.since_time == since_time);
+            if closes {
+                *breaker = Breaker { open: None, close_time: Some(now) };
             }
-            Ok(closed)
+            Ok(closes)
         })
     }
 
