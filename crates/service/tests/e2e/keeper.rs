@@ -136,7 +136,8 @@ async fn play(on: On, number: usize, seeds: std::ops::Range<u64>) {
         let repeated = renewals.values().filter(|times| **times > 1).count();
         assert_eq!(renewals.len(), DUE, "seed {seed}");
         assert!(renewals.values().all(|times| *times <= 2), "seed {seed}: {renewals:?}");
-        assert!(repeated <= IN_FLIGHT, "seed {seed}: {repeated} were renewed twice");
+        // Its calls that were under way, and its results that waited to be stored.
+        assert!(repeated <= 2 * IN_FLIGHT, "seed {seed}: {repeated} were renewed twice");
     }
     tokens_serve(&replicas[0], &sandbox).await;
 }
