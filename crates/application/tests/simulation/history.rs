@@ -107,7 +107,10 @@ impl History {
         match step.action {
             Action::Poll => self.poll(step.stays),
             Action::Call => self.call(),
-            Action::Look => self.look(),
+            Action::Look => {
+                let replica = self.world.roll(REPLICAS);
+                self.look(replica);
+            }
             Action::Crash => self.crash(),
             Action::Stop => self.stop(),
             Action::PassLease => self.pass_lease(),
@@ -118,6 +121,8 @@ impl History {
             Action::PassHours => {
                 let hours = 1 + self.world.roll(self.plan.hours) as u64;
                 self.pass(Duration::from_hours(hours));
+                // What is due by then is what all keepers find, and at the same time.
+                (0..REPLICAS).for_each(|replica| self.look(replica));
             }
             Action::ChangePassword => self.change_password(),
             Action::DestroyToken => self.destroy_token(),
@@ -218,9 +223,8 @@ impl History {
         work
     }
 
-    /// A keeper looks for due accounts, unless its last round is still under way.
-    fn look(&mut self) {
-        let replica = self.world.roll(REPLICAS);
+    /// The keeper of a replica looks for due accounts, unless its last round is still under way.
+    fn look(&mut self, replica: usize) {
         if self.tasks.has_round(replica) {
             return self.poll(false);
         }

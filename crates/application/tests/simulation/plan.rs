@@ -6,18 +6,18 @@ const STEPS: usize = 800;
 
 /// What happens in a step, and how often in 1,000 steps.
 const ACTIONS: [(Action, usize); 12] = [
-    (Action::Poll, 765),
+    (Action::Poll, 757),
     (Action::Call, 105),
     (Action::Look, 40),
-    (Action::Crash, 13),
+    (Action::Crash, 8),
     (Action::Stop, 3),
-    (Action::PassLease, 9),
+    (Action::PassLease, 16),
     (Action::PassSeconds, 30),
-    (Action::PassHours, 12),
-    (Action::ChangePassword, 2),
-    (Action::DestroyToken, 3),
-    (Action::Sicken, 7),
-    (Action::Consent, 11),
+    (Action::PassHours, 18),
+    (Action::ChangePassword, 1),
+    (Action::DestroyToken, 1),
+    (Action::Sicken, 3),
+    (Action::Consent, 18),
 ];
 
 /// What happens in a step.
@@ -68,7 +68,7 @@ pub(crate) struct Plan {
     pub(crate) calm: usize,
     /// The fewer persons, the more often their links and renewals meet; a witness is another one.
     pub(crate) persons: usize,
-    /// Maximum number of hours that pass at once.
+    /// Maximum number of hours that pass at once: mostly many, since a token is renewed after weeks.
     pub(crate) hours: usize,
     pub(crate) schedule: Schedule,
     pub(crate) steps: Vec<Step>,
@@ -87,7 +87,7 @@ impl Plan {
         Self {
             calm: [1, 4, 12][dice.usize(..3)],
             persons: 1 + dice.usize(..3),
-            hours: [25, 72, 480][dice.usize(..3)],
+            hours: [25, 480, 480][dice.usize(..3)],
             schedule: Schedule::ALL[dice.usize(..Schedule::ALL.len())],
             steps: (0..STEPS).map(|_| steps(&mut dice)).collect(),
             dice: dice.u64(..),
