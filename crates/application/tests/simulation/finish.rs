@@ -6,7 +6,7 @@ use ig_domain::ports::Clock as _;
 use ig_domain::{AccountId, AccountStatus, DEFAULT_READING_INTERVAL, Phase};
 
 use crate::calls::{self, Answer, Work, name};
-use crate::history::History;
+use crate::history::{History, REPLICAS};
 
 /// Times that pass between looks of the last keeper: a closed breaker, then the checks of a dead token's first day.
 const LAST_SPANS: [Duration; 5] = [
@@ -28,7 +28,7 @@ impl History {
         {
             let mut state = self.world.state();
             (state.faults, state.calmed, state.instagram.sickness) = (false, true, None);
-            state.rules.excuse();
+            (0..REPLICAS).for_each(|replica| state.rules.excuse(replica));
         }
         self.abandon_tasks();
         self.pass_lease();

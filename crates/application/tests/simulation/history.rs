@@ -19,7 +19,7 @@ use crate::schedule::Tasks;
 use crate::sickness::Sickness;
 use crate::world::World;
 
-const REPLICAS: usize = 3;
+pub(crate) const REPLICAS: usize = 3;
 const MAX_TASKS: usize = 7;
 
 /// Minimum lifetimes that calls ask for: any, one that a token has until it is due, and one of its first day.
@@ -59,7 +59,7 @@ impl History {
         let world = Arc::new(World::new(plan.calm, missing, traced));
         Self {
             invariants: Invariants::default(),
-            processes: (0..REPLICAS).map(|_| Process::new(&world)).collect(),
+            processes: (0..REPLICAS).map(|replica| Process::new(&world, replica)).collect(),
             tasks: Tasks::new(plan.schedule),
             presentations: Vec::new(),
             answers: BTreeMap::new(),
@@ -246,9 +246,9 @@ impl History {
     fn crash(&mut self) {
         let replica = self.world.roll(REPLICAS);
         self.world.note(|| format!("the replica stops: {replica}"));
-        self.world.state().rules.excuse();
+        self.world.state().rules.excuse(replica);
         self.tasks.crash(replica);
-        self.processes[replica] = Process::new(&self.world);
+        self.processes[replica] = Process::new(&self.world, replica);
     }
 
     /// A replica is told to stop, and another one takes its place while it finishes.
@@ -256,7 +256,7 @@ impl History {
         let replica = self.world.roll(REPLICAS);
         self.world.note(|| format!("the replica is told to stop: {replica}"));
         self.processes[replica].stop.cancel();
-        self.processes[replica] = Process::new(&self.world);
+        self.processes[replica] = Process::new(&self.world, replica);
     }
 
     /// Leases run out; whoever holds one does not know.

@@ -211,7 +211,7 @@ impl Replica {
             let tick = state.rules.tick();
             let call = Call { now, tick, answered: matches!(way, Way::Well) };
             if !call.answered {
-                state.rules.excuse();
+                state.rules.excuse(self.number);
             }
             match way {
                 Way::Well => work(state, call),
@@ -270,7 +270,8 @@ impl Replica {
         let renews = point == CrashPoint::RenewToken;
         let issued = self.call_with(point, token, |state, call, person| {
             let parent = renews.then_some(text);
-            if renews && !state.rules.may_renew(text, self.world.account_with(text)) {
+            let account = self.world.account_with(text);
+            if renews && !state.rules.may_renew(self.number, text, account) {
                 state.violate(format!("{text} was renewed twice without need"));
             }
             Ok(state.instagram.issue("long", person, parent, call.now))

@@ -30,7 +30,7 @@ impl Replica {
         operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.world.pass(point, Side::Before).await;
-        let fate = self.world.fate();
+        let fate = self.world.fate(self.number);
         if fate != Fate::Well {
             self.world.note(|| format!("  {point:?}: {fate:?}"));
         }

@@ -26,9 +26,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(world: &Arc<World>) -> Self {
+    /// The process of this replica, which forgets all that the one before it remembered.
+    pub(crate) fn new(world: &Arc<World>, replica: usize) -> Self {
         let (pauses, health, stop) = (Arc::default(), Arc::default(), CancellationToken::new());
-        let ports = |is_keeper| Replica::ports(world, &pauses, &health, is_keeper);
+        let ports = |is_keeper| Replica::ports(world, replica, (&pauses, &health), is_keeper);
         let settings = KeeperSettings {
             in_flight: IN_FLIGHT,
             reading_interval: DEFAULT_READING_INTERVAL,
@@ -75,6 +76,7 @@ impl Pauses {
 /// One replica, as each of its ports.
 pub(crate) struct Replica {
     pub(crate) world: Arc<World>,
+    pub(crate) number: usize,
     pauses: Arc<Mutex<Pauses>>,
     /// Whether these are the ports of the keeper.
     pub(crate) is_keeper: bool,
@@ -85,12 +87,13 @@ pub(crate) struct Replica {
 impl Replica {
     fn ports(
         world: &Arc<World>,
-        pauses: &Arc<Mutex<Pauses>>,
-        health: &Arc<AppHealth>,
+        number: usize,
+        (pauses, health): (&Arc<Mutex<Pauses>>, &Arc<AppHealth>),
         is_keeper: bool,
     ) -> Ports {
         let replica = Arc::new(Self {
             world: Arc::clone(world),
+            number,
             pauses: Arc::clone(pauses),
             is_keeper,
             look: AtomicU64::new(0),

@@ -12,14 +12,15 @@ pub(crate) type Tick = u64;
 #[derive(Default)]
 pub(crate) struct Rules {
     now: Tick,
-    /// The last event after which a renewal may be repeated: a lost request or answer, or a replica that stopped.
-    excuse: Tick,
+    /// The last event of each replica after which a renewal of its own may be repeated: a request or an answer was
+    /// lost, or it stopped.
+    excuses: BTreeMap<usize, Tick>,
     /// When nobody held the lease of an account last.
     unheld: BTreeMap<AccountId, Tick>,
     /// Tokens whose holder may have outlived its lease.
     outlived: BTreeSet<String>,
-    /// Tokens that were renewed, each with the moment before its holder's claim.
-    renewed: BTreeMap<String, Tick>,
+    /// Tokens that were renewed, each with the replica that did it first, and the moment before its claim.
+    renewed: BTreeMap<String, (usize, Tick)>,
     /// When a person's token was last seen to work.
     well: BTreeMap<u32, Tick>,
     /// When there was last nobody but this account to be asked.
@@ -39,8 +40,9 @@ impl Rules {
         self.now
     }
 
-    pub(crate) fn excuse(&mut self) {
-        self.excuse = self.tick();
+    pub(crate) fn excuse(&mut self, replica: usize) {
+        let now = self.tick();
+        self.excuses.insert(replica, now);
     }
 
     pub(crate) fn unheld(&mut self, account: AccountId) {
@@ -52,14 +54,20 @@ impl Rules {
         self.outlived.insert(token.to_owned());
     }
 
-    /// Notes that Instagram renewed the token, which was the account's. Returns whether that was allowed: not a second
-    /// time without an excuse since the claim under which it was renewed first.
-    pub(crate) fn may_renew(&mut self, token: &str, account: Option<AccountId>) -> bool {
-        if let Some(claimed) = self.renewed.get(token) {
-            return self.excuse >= *claimed || self.outlived.contains(token);
+    /// Notes that Instagram renewed the token, which was the account's, for a replica. Returns whether that was allowed:
+    /// not a second time, but where the replica that renewed it first has had an excuse since its claim.
+    pub(crate) fn may_renew(
+        &mut self,
+        replica: usize,
+        token: &str,
+        account: Option<AccountId>,
+    ) -> bool {
+        if let Some((first, claimed)) = self.renewed.get(token) {
+            let is_excused = self.excuses.get(first).is_some_and(|excuse| excuse >= claimed);
+            return is_excused || self.outlived.contains(token);
         }
         let unheld = account.and_then(|account| self.unheld.get(&account).copied());
-        self.renewed.insert(token.to_owned(), unheld.unwrap_or(0));
+        self.renewed.insert(token.to_owned(), (replica, unheld.unwrap_or(0)));
         true
     }
 

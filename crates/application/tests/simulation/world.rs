@@ -100,13 +100,14 @@ impl World {
         self.state().faults && self.roll(times * self.calm) == 0
     }
 
-    pub(crate) fn fate(&self) -> Fate {
+    /// The fate of a request of this replica.
+    pub(crate) fn fate(&self, replica: usize) -> Fate {
         let fate = match (self.trouble(12), self.roll(2)) {
             (false, _) => return Fate::Well,
             (true, 0) => Fate::Lost,
             (true, _) => Fate::AnswerLost,
         };
-        self.state().rules.excuse();
+        self.state().rules.excuse(replica);
         fate
     }
 
