@@ -1,4 +1,5 @@
-//! Parts that tests of several crates share: a store in memory, a clock to set, ids in a row, valid values.
+//! Parts that tests of several crates share: a store in memory, a clock to set, ids in a row, valid values, a
+//! keeper with what it keeps alive.
 //!
 //! A dev-dependency only; nothing here is shipped.
 
@@ -8,6 +9,7 @@ pub mod certificates;
 mod clock;
 pub mod contract;
 mod ids;
+pub mod keeper;
 mod memory;
 mod metrics;
 mod needles;

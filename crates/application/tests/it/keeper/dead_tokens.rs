@@ -2,11 +2,10 @@
 
 use ig_domain::ports::{Clock as _, CountedEvent, InstagramError, InstagramErrorKind};
 use ig_domain::{AccountStatus, ReauthorizationReason};
+use ig_test_support::keeper::{CallKind, DAY, HOUR, MINUTE, Scene, dead, failure};
 use rstest::rstest;
 
-use super::instagram::{CallKind, dead, failure};
 use super::scene;
-use super::scene::{DAY, HOUR, MINUTE, Scene};
 
 const ACCOUNTS: u32 = 100;
 

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use ig_domain::DEFAULT_READING_INTERVAL;
 use ig_domain::ports::Clock as _;
 use ig_test_support::builders::START;
-
-use super::instagram::CallKind;
-use super::scene::{DAY, HOUR, Scene};
+use ig_test_support::keeper::{CallKind, DAY, HOUR, Scene};
 
 /// Links `accounts` accounts within an hour and lets `days` pass, hour by hour; then no account needed anything, each was
 /// renewed as often as in `renewals`, and no hour had more than five times the mean number of calls.
@@ -30,7 +29,7 @@ pub(crate) async fn live(scene: &Scene, accounts: u32, days: u32, renewals: Rang
         let account = scene.stored(number).await;
         assert_eq!((account.refused, account.failures.trouble), (None, None));
         assert!(account.token_expire_time > scene.clock.now() + DAY * 20);
-        assert!(account.profile_time + scene.reading_interval() + HOUR * 2 > scene.clock.now());
+        assert!(account.profile_time + DEFAULT_READING_INTERVAL + HOUR * 2 > scene.clock.now());
     }
     let hours = usize::try_from(days * 24).unwrap();
     let (most, mean) = (by_hour.values().max().copied().unwrap(), calls.len() / hours);

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use ig_domain::InstagramAccount;
 use ig_domain::ports::{Clock as _, InstagramError, InstagramErrorKind};
+use ig_test_support::keeper::{CallKind, DAY, HOUR, MINUTE, Mood, failure};
 
-use super::instagram::{CallKind, Mood, failure};
-use super::scene;
-use super::scene::{DAY, HOUR, IN_FLIGHT, MINUTE};
+use super::{IN_FLIGHT, scene};
 
 const ACCOUNTS: u32 = 200;
 

@@ -5,11 +5,10 @@ use std::collections::HashSet;
 use ig_application::RefreshAccountError;
 use ig_domain::ports::{Clock as _, CountedEvent, InstagramError, InstagramErrorKind};
 use ig_domain::{AccountStatus, ReauthorizationReason, TroubleCause};
+use ig_test_support::keeper::{DAY, HOUR, MINUTE, Mood, Scene, dead, failure};
 use rstest::rstest;
 
-use super::instagram::{Mood, dead, failure};
 use super::scene;
-use super::scene::{DAY, HOUR, MINUTE, Scene};
 
 /// Hundreds, of all ages: some are due for renewal at any moment, all for a reading within a day.
 const ACCOUNTS: u32 = 200;
@@ -103,7 +102,7 @@ async fn after_the_breaker_work_begins_with_one_visit_at_a_time() {
     scene.pass(DAY, HOUR).await;
     scene.instagram.set_mood(Mood::Well);
     let before = scene.instagram.take_most_in_flight();
-    assert!(before <= super::scene::IN_FLIGHT);
+    assert!(before <= super::IN_FLIGHT);
     scene.clock.advance(MINUTE * 5);
     scene.look().await;
     assert_eq!(scene.instagram.take_most_in_flight(), 1);

@@ -12,11 +12,10 @@ use ig_domain::ports::{
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken};
 use ig_test_support::MemoryStore;
+use ig_test_support::keeper::{CallKind, DAY, HOUR, MINUTE, Scene, dead};
 use time::OffsetDateTime;
 
-use super::instagram::{CallKind, dead};
-use super::scene::{DAY, HOUR, IN_FLIGHT, MINUTE, Scene};
-use super::{scene, scene_over};
+use super::{IN_FLIGHT, scene, scene_over};
 use crate::empty_store;
 
 /// Something that happens once, beside the keeper.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ig_test_support::builders::START;
+use ig_test_support::keeper::DAY;
 
 use super::life::live;
 use super::scene;
-use super::scene::DAY;
 
 const ACCOUNTS: u32 = 500;
 

@@ -1,54 +1,76 @@
 //! A scene: accounts in a store, a keeper, a moody Instagram, and a clock to set. It takes any store.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use ig_application::{
     Keeper, KeeperSettings, LinkWork, LinkedAccount, Ports, RefreshAccountError, RefreshWork,
     RefreshedAccount, StorePorts,
 };
 use ig_domain::ports::{Clock as _, CompletedLink, CountedEvent, StoreError, Timer};
 use ig_domain::{AccountId, AccountStatus, InstagramAccount, LinkAttempt};
-use ig_test_support::builders::{START, account, long_lived, pending_link, presentation};
-use ig_test_support::{FakeClock, RecordedMetrics, SequentialIds};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::instagram::MoodyInstagram;
+use crate::builders::{START, account, long_lived, pending_link, presentation};
+use crate::{FakeClock, RecordedMetrics, SequentialIds};
 
-pub(crate) const MINUTE: Duration = Duration::from_mins(1);
-pub(crate) const HOUR: Duration = Duration::from_hours(1);
-pub(crate) const DAY: Duration = Duration::from_hours(24);
-
-/// Maximum number of visits at the same time.
-pub(crate) const IN_FLIGHT: usize = 16;
+/// A minute.
+pub const MINUTE: Duration = Duration::from_mins(1);
+/// An hour.
+pub const HOUR: Duration = Duration::from_hours(1);
+/// A day.
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// A scene that begins at [`START`].
-pub(crate) struct Scene {
-    pub(crate) clock: FakeClock,
-    pub(crate) instagram: MoodyInstagram,
-    pub(crate) metrics: RecordedMetrics,
-    pub(crate) ports: Ports,
-    pub(crate) stop: CancellationToken,
+pub struct Scene {
+    /// Business time.
+    pub clock: FakeClock,
+    /// Instagram.
+    pub instagram: MoodyInstagram,
+    /// Events that were counted.
+    pub metrics: RecordedMetrics,
+    /// The ports that the keeper has, too.
+    pub ports: Ports,
+    /// Stops the keepers.
+    pub stop: CancellationToken,
     settings: KeeperSettings,
     keeper: Keeper,
 }
 
 /// What a scene plays on.
-pub(crate) struct Stage {
+pub struct Stage {
     /// An empty store.
-    pub(crate) store: StorePorts,
-    /// The time in which calls to the store take their time.
-    pub(crate) timer: Arc<dyn Timer>,
+    pub store: StorePorts,
     /// Time that a call to Instagram takes, by tokio's clock.
-    pub(crate) call_time: Duration,
+    pub call_time: Duration,
     /// Time between two readings of a profile: the store's own.
-    pub(crate) reading_interval: Duration,
+    pub reading_interval: Duration,
+    /// Maximum number of visits at the same time.
+    pub in_flight: usize,
+}
+
+/// Tokio's own time. Where a test pauses it, a sleep ends once everybody else waits.
+struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
 }
 
 impl Scene {
-    pub(crate) fn new(stage: Stage) -> Self {
-        let Stage { store, timer, call_time, reading_interval } = stage;
+    /// A scene without accounts.
+    #[must_use]
+    pub fn new(stage: Stage) -> Self {
+        let Stage { store, call_time, reading_interval, in_flight } = stage;
         let clock = FakeClock::at(START);
         let instagram = MoodyInstagram::new(clock.clone(), call_time);
         let metrics = RecordedMetrics::default();
@@ -56,39 +78,38 @@ impl Scene {
             store,
             instagram: Arc::new(instagram.clone()),
             clock: Arc::new(clock.clone()),
-            timer,
+            timer: Arc::new(TokioTimer),
             ids: Arc::new(SequentialIds::default()),
             metrics: Arc::new(metrics.clone()),
             health: Arc::default(),
         };
         let stop = CancellationToken::new();
         let look_interval = Duration::from_secs(1);
-        let settings = KeeperSettings { in_flight: IN_FLIGHT, reading_interval, look_interval };
+        let settings = KeeperSettings { in_flight, reading_interval, look_interval };
         let keeper = Keeper::new(&ports, settings, stop.clone(), TaskTracker::new());
         Self { clock, instagram, metrics, ports, stop, settings, keeper }
     }
 
     /// Another keeper over the same store, as another replica has it.
-    pub(crate) fn another_keeper(&self) -> Keeper {
+    #[must_use]
+    pub fn another_keeper(&self) -> Keeper {
         let ports = Ports { health: Arc::default(), ..self.ports.clone() };
         Keeper::new(&ports, self.settings, self.stop.clone(), TaskTracker::new())
     }
 
-    pub(crate) fn reading_interval(&self) -> Duration {
-        self.settings.reading_interval
-    }
-
-    pub(crate) fn id(number: u32) -> AccountId {
+    /// Id of account `number`.
+    #[must_use]
+    pub fn id(number: u32) -> AccountId {
         account(number, "shop/7", START).id
     }
 
     /// Links account `number` at this moment.
-    pub(crate) async fn link(&self, number: u32) {
+    pub async fn link(&self, number: u32) {
         self.link_as(number, |_| {}).await;
     }
 
     /// Links account `number` at this moment, and stores it with this `change` from the beginning.
-    pub(crate) async fn link_as(&self, number: u32, change: impl FnOnce(&mut InstagramAccount)) {
+    pub async fn link_as(&self, number: u32, change: impl FnOnce(&mut InstagramAccount)) {
         let now = self.clock.now();
         let mut account = account(number, "shop/7", now);
         change(&mut account);
@@ -112,7 +133,7 @@ impl Scene {
     }
 
     /// Links account `number` again, as a person does whose token is dead.
-    pub(crate) async fn link_again(&self, number: u32) -> LinkedAccount {
+    pub async fn link_again(&self, number: u32) -> LinkedAccount {
         let state = format!("state-{number}-again");
         let pending = pending_link(&state, "shop/7", self.clock.now());
         self.ports.store.pending_links.insert(&pending).await.unwrap();
@@ -121,7 +142,7 @@ impl Scene {
     }
 
     /// Lets time pass in steps; after each one the keeper does all that is due.
-    pub(crate) async fn pass(&self, span: Duration, step: Duration) {
+    pub async fn pass(&self, span: Duration, step: Duration) {
         let mut left = span;
         while !left.is_zero() {
             let next = step.min(left);
@@ -132,34 +153,41 @@ impl Scene {
     }
 
     /// Lets the keeper do all that is due now.
-    pub(crate) async fn look(&self) {
+    pub async fn look(&self) {
         self.try_look().await.unwrap();
     }
 
     /// Lets the keeper do all that is due now, as far as the store lets it.
-    pub(crate) async fn try_look(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn try_look(&self) -> Result<(), StoreError> {
         self.keeper.visit_due().await
     }
 
     /// Refreshes account `number`, as a caller does.
-    pub(crate) async fn refresh(
-        &self,
-        number: u32,
-    ) -> Result<RefreshedAccount, RefreshAccountError> {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RefreshWork::run`].
+    pub async fn refresh(&self, number: u32) -> Result<RefreshedAccount, RefreshAccountError> {
         RefreshWork::new(&self.ports).run(Self::id(number)).await
     }
 
-    pub(crate) async fn stored(&self, number: u32) -> InstagramAccount {
+    /// Account `number` as it is stored.
+    pub async fn stored(&self, number: u32) -> InstagramAccount {
         let found = self.ports.store.accounts.find_with_token(Self::id(number)).await.unwrap();
         found.unwrap().0
     }
 
-    pub(crate) async fn status(&self, number: u32) -> AccountStatus {
+    /// Status of account `number` at this moment.
+    pub async fn status(&self, number: u32) -> AccountStatus {
         self.stored(number).await.status(self.clock.now())
     }
 
     /// Fails unless the accounts of these numbers are active.
-    pub(crate) async fn assert_active(&self, numbers: impl IntoIterator<Item = u32>) {
+    pub async fn assert_active(&self, numbers: impl IntoIterator<Item = u32>) {
         for number in numbers {
             let account = self.stored(number).await;
             let status = account.status(self.clock.now());
@@ -167,12 +195,14 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn breaker_is_open(&self) -> bool {
+    /// Whether the app's breaker is open.
+    pub async fn breaker_is_open(&self) -> bool {
         self.ports.store.breaker.load().await.unwrap().open.is_some()
     }
 
     /// Number of the events that `is_counted` counts, since events were looked at last.
-    pub(crate) fn events(&self, is_counted: impl Fn(&CountedEvent) -> bool) -> usize {
+    #[must_use]
+    pub fn events(&self, is_counted: impl Fn(&CountedEvent) -> bool) -> usize {
         self.metrics.take().iter().filter(|event| is_counted(event)).count()
     }
 }

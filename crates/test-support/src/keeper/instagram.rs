@@ -13,16 +13,17 @@ use ig_domain::{
     AuthorizationCode, GrantedScopes, LongLivedToken, Profile, ReauthorizationReason, RedirectUri,
     RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
 };
-use ig_test_support::FakeClock;
-use ig_test_support::builders::{long_lived, parsed, profile};
 use time::OffsetDateTime;
 
-/// Lifetime of a token in seconds: 60 days.
-const TOKEN_SECONDS: u64 = 60 * 24 * 60 * 60;
+use crate::FakeClock;
+use crate::builders::{long_lived, parsed, profile};
+
+/// Lifetime of a token.
+pub const TOKEN_LIFETIME: Duration = Duration::from_hours(60 * 24);
 
 /// Instagram as a whole. Clones share it.
 #[derive(Clone)]
-pub(crate) struct MoodyInstagram {
+pub struct MoodyInstagram {
     clock: FakeClock,
     /// Time that a call takes.
     call_time: Duration,
@@ -49,7 +50,7 @@ struct Token {
 
 /// Mood of Instagram towards all accounts, or those of some numbers.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Mood {
+pub enum Mood {
     /// It answers.
     #[default]
     Well,
@@ -61,22 +62,27 @@ pub(crate) enum Mood {
 
 /// Kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallKind {
+pub enum CallKind {
+    /// The renewal of a token.
     Renewal,
+    /// The reading of a profile.
     Reading,
 }
 
 /// A call that came.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Call {
-    pub(crate) time: OffsetDateTime,
-    pub(crate) kind: CallKind,
+pub struct Call {
+    /// Moment at which it came.
+    pub time: OffsetDateTime,
+    /// Its kind.
+    pub kind: CallKind,
     /// Number of the account.
-    pub(crate) number: u32,
+    pub number: u32,
 }
 
 /// A failure of this kind, with Instagram's numbers for it.
-pub(crate) fn failure(
+#[must_use]
+pub fn failure(
     kind: InstagramErrorKind,
     code: Option<i64>,
     subcode: Option<i64>,
@@ -85,7 +91,8 @@ pub(crate) fn failure(
 }
 
 /// A refusal of the token under code 190, with this subcode.
-pub(crate) fn dead(subcode: Option<i64>) -> InstagramError {
+#[must_use]
+pub fn dead(subcode: Option<i64>) -> InstagramError {
     let reason = match subcode {
         Some(463) => ReauthorizationReason::TokenExpired,
         Some(460) => ReauthorizationReason::PasswordChanged,
@@ -96,7 +103,9 @@ pub(crate) fn dead(subcode: Option<i64>) -> InstagramError {
 }
 
 impl MoodyInstagram {
-    pub(crate) fn new(clock: FakeClock, call_time: Duration) -> Self {
+    /// One that answers, each call after `call_time`.
+    #[must_use]
+    pub fn new(clock: FakeClock, call_time: Duration) -> Self {
         Self {
             clock,
             call_time,
@@ -107,7 +116,7 @@ impl MoodyInstagram {
     }
 
     /// Knows `token` as that of account `number`.
-    pub(crate) fn know(
+    pub fn know(
         &self,
         token: &str,
         number: u32,
@@ -117,12 +126,13 @@ impl MoodyInstagram {
         self.lock().tokens.insert(token.to_owned(), Token { number, issue_time, expire_time });
     }
 
-    pub(crate) fn set_mood(&self, mood: Mood) {
+    /// Sets the mood from now on.
+    pub fn set_mood(&self, mood: Mood) {
         self.lock().mood = mood;
     }
 
     /// Refuses account `number` from now on, or no more.
-    pub(crate) fn refuse(&self, number: u32, refusal: Option<InstagramError>) {
+    pub fn refuse(&self, number: u32, refusal: Option<InstagramError>) {
         let mut state = self.lock();
         match refusal {
             Some(refusal) => state.refused.insert(number, refusal),
@@ -131,12 +141,14 @@ impl MoodyInstagram {
     }
 
     /// The calls since they were taken last.
-    pub(crate) fn take_calls(&self) -> Vec<Call> {
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.lock().calls)
     }
 
     /// Maximum number of calls that were under way at once, since it was taken last.
-    pub(crate) fn take_most_in_flight(&self) -> usize {
+    #[must_use]
+    pub fn take_most_in_flight(&self) -> usize {
         self.most_in_flight.swap(0, Ordering::SeqCst)
     }
 
@@ -148,7 +160,7 @@ impl MoodyInstagram {
         state.issued += 1;
         let text = format!("IGAA-{number}-{}", state.issued);
         let now = self.clock.now();
-        let expire_time = now + Duration::from_secs(TOKEN_SECONDS);
+        let expire_time = now + TOKEN_LIFETIME;
         state.tokens.insert(text.clone(), Token { number, issue_time: now, expire_time });
         long_lived(&text)
     }
@@ -192,7 +204,7 @@ impl MoodyInstagram {
 }
 
 fn lifetime() -> TokenLifetime {
-    TokenLifetime::from_seconds(TOKEN_SECONDS).unwrap()
+    TokenLifetime::from_seconds(TOKEN_LIFETIME.as_secs()).unwrap()
 }
 
 #[async_trait]
