@@ -88,11 +88,16 @@ pub(crate) fn key(number: u8) -> String {
 }
 
 /// The store of `app` in `database`, sealing under `keys`.
-pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
+pub(crate) fn store(database: Arc<Database>, app: AppId, keys: &str) -> SeaOrmStore {
     let cipher: KeyRing = keys.parse().unwrap();
     let meter = StoreMeter::register(&mut Registry::new("test", "1"));
+    SeaOrmStore::new(database, app, Arc::new(cipher), meter)
+}
+
+/// The ports of this store.
+pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
     let audit = ShownAudit { database: database.clone(), app: app.clone() };
-    let store = Arc::new(SeaOrmStore::new(database, app, Arc::new(cipher), meter));
+    let store = Arc::new(store(database, app, keys));
     Ports {
         accounts: store.clone(),
         account_writer: store.clone(),

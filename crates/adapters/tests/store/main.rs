@@ -6,6 +6,7 @@ mod concurrency;
 mod damage;
 mod fixture;
 mod flooding;
+mod keeper;
 mod keys;
 mod migrations;
 mod outage;

@@ -1,11 +1,9 @@
 //! The keeper, by a set clock: what it does to accounts, and what it asks of Instagram, over days and years.
 
 mod dead_tokens;
-mod life;
 mod outage;
 mod sick_app;
 mod visits;
-mod year;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use ig_domain::ports::{
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken};
 use ig_test_support::MemoryStore;
+use ig_test_support::builders::START;
 use ig_test_support::keeper::{CallKind, DAY, HOUR, MINUTE, Scene, dead};
 use time::OffsetDateTime;
 
@@ -312,4 +313,17 @@ async fn no_more_results_wait_than_calls_are_allowed() {
     let ((), asked) = tokio::join!(scene.look(), asked_in_time);
     assert_eq!(asked, 2 * IN_FLIGHT);
     assert_eq!(scene.instagram.take_calls().len(), 160 - asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keeper_that_runs_by_itself_finds_what_becomes_due() {
+    let scene = scene();
+    scene.link(1).await;
+    let keeper = scene.another_keeper();
+    let running = tokio::spawn(async move { keeper.run().await });
+    scene.clock.advance(DAY);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(scene.stored(1).await.profile_time, START + DAY);
+    scene.stop.cancel();
+    running.await.unwrap();
 }
