@@ -52,6 +52,13 @@ impl<'a> HeldLease<'a> {
         while_extending(&*self.ports.timer, call, || self.extend()).await
     }
 
+    /// Gives the lease back.
+    pub(crate) async fn release(&self) {
+        if let Err(error) = self.ports.store.renewal_leases.release(self.id, self.holder).await {
+            tracing::debug!(%error, "a lease could not be given back and ends by itself");
+        }
+    }
+
     async fn extend(&self) -> Result<(), StoreError> {
         let begin = self.ports.timer.now();
         self.ports.store.renewal_leases.extend(self.id, self.holder).await?;

@@ -185,6 +185,7 @@ macro_rules! store_contract {
                 results_that_cannot_be_stored_keep_no_others_back,
                 of_two_results_of_one_account_one_is_stored,
                 a_replaced_visitor_stores_nothing_but_a_new_token,
+                a_new_token_that_is_not_stored_keeps_its_lease,
                 a_visit_without_a_change_only_ends_its_lease,
                 a_visit_that_is_put_off_comes_later,
                 every_write_keeps_the_schedule,

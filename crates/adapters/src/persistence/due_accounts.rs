@@ -52,13 +52,18 @@ impl DueAccounts for SeaOrmStore {
     ) -> Result<Vec<AccountId>, StoreError> {
         self.call(Operation::FinishVisits, async {
             let write = self.database.begin_write().await?;
-            let held = self.release_each(write.on(), results).await?;
+            let (renewed, others): (Vec<_>, Vec<_>) = results.iter().partition(|(_, result)| {
+                result.change.as_ref().is_some_and(|change| change.token.is_some())
+            });
+            let held = self.release_each(write.on(), others).await?;
             // A renewed token is stored whoever holds the lease: the stored account is as it was read.
             let (allowed, refused): (Vec<_>, Vec<_>) =
                 results.iter().filter_map(|(_, result)| result.change.as_ref()).partition(
                     |change| change.token.is_some() || held.contains(change.account.id.as_uuid()),
                 );
             let mut unstored = self.store_changes(write.on(), allowed).await?;
+            let stored = renewed.into_iter().filter(|(_, result)| !unstored.contains(&result.id));
+            self.release_each(write.on(), stored).await?;
             write.commit().await?;
             unstored.extend(refused.iter().map(|change| change.account.id));
             Ok(unstored)
@@ -75,7 +80,7 @@ impl DueAccounts for SeaOrmStore {
         self.call(Operation::PutOffVisit, async {
             let write = self.database.begin_write().await?;
             let result = (holder, VisitResult { id, change: None });
-            if self.release_each(write.on(), &[result]).await?.contains(id.as_uuid()) {
+            if self.release_each(write.on(), [&result]).await?.contains(id.as_uuid()) {
                 let put_off = Entity::update_many()
                     .col_expr(Column::NextVisitTime, Expr::value(micros(until)))
                     .filter(Column::AppId.eq(self.app.as_str()))
@@ -255,15 +260,19 @@ impl SeaOrmStore {
     async fn release_each(
         &self,
         on: &DatabaseTransaction,
-        results: &[(LeaseHolder, VisitResult)],
+        results: impl IntoIterator<Item = &(LeaseHolder, VisitResult)>,
     ) -> Result<HashSet<Uuid>, StoreError> {
         use renewal_lease::Column::{AccountId, AppId, LeaseHolder};
-        let held = results.iter().fold(Condition::any(), |any, (holder, result)| {
+        let held = results.into_iter().fold(Condition::any(), |any, (holder, result)| {
             let one = Condition::all()
                 .add(AccountId.eq(*result.id.as_uuid()))
                 .add(LeaseHolder.eq(*holder.as_uuid()));
             any.add(one)
         });
+        // Without a condition, all leases would be released.
+        if held.is_empty() {
+            return Ok(HashSet::new());
+        }
         let release = Query::delete()
             .from_table(renewal_lease::Entity)
             .and_where(Expr::col(AppId).eq(self.app.as_str()))

@@ -286,8 +286,8 @@ impl Visit<'_> {
         }
     }
 
-    /// Stores a renewed token on top of what others stored meanwhile. Anything else that was found is found again by
-    /// the next visit.
+    /// Stores a renewed token on top of what others stored meanwhile, and ends the lease. Anything else that was found
+    /// is found again by the next visit.
     async fn keep_token(&self, grant: Option<TokenGrant>) -> VisitOutcome {
         let Some(grant) = grant else { return VisitOutcome::GivenBack };
         let read = (&self.account, &self.token);
@@ -295,7 +295,10 @@ impl Visit<'_> {
         let stored = store_on_top(ports, MAX_TRIES, read, Some(&grant), |account| {
             account.take_renewal(&grant);
         });
-        match stored.await {
+        let lease = &self.calls.lease;
+        let stored = lease.keep(stored).await;
+        lease.release().await;
+        match stored {
             Ok(Stored::Done(_)) => {
                 ports.metrics.count(CountedEvent::TokenRenewed);
                 VisitOutcome::Done

@@ -3,7 +3,7 @@
 mod leased;
 
 use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
-use ig_domain::{AccountId, LeaseHolder};
+use ig_domain::AccountId;
 
 use self::leased::LeasedRefresh;
 use super::{RefreshAccountError, RefreshedAccount};
@@ -67,12 +67,11 @@ impl RefreshWork {
         let wait = LeaseWait::new(&*self.ports.timer);
         loop {
             let lease = self.claim(id, &wait).await?;
-            let holder = lease.holder;
             let calls = LeasedCalls { ports: &self.ports, lease };
             let leased = LeasedRefresh { ports: &self.ports, calls, arrival };
             // Apart from the callers' futures, most of which never renew.
             let refreshed = Box::pin(leased.refresh()).await;
-            self.give_back(id, holder).await;
+            leased.calls.lease.release().await;
             match refreshed {
                 Err(Setback::LookAgain) => wait.pause().await?,
                 Err(Setback::AppRefused(refusal)) => {
@@ -98,12 +97,6 @@ impl RefreshWork {
                 return Ok(HeldLease::claimed(&self.ports, id, holder, begin));
             }
             wait.pause().await?;
-        }
-    }
-
-    async fn give_back(&self, id: AccountId, holder: LeaseHolder) {
-        if let Err(error) = self.ports.store.renewal_leases.release(id, holder).await {
-            tracing::debug!(%error, "a lease could not be given back and ends by itself");
         }
     }
 }

@@ -75,6 +75,8 @@ pub enum Fault {
     LooseListings,
     /// A guard is lost: a close of the breaker ends any opening.
     BlindCloses,
+    /// A visit's lease ends though its new token was not stored.
+    EagerReleases,
     /// Claims of due accounts are in no order.
     DisorderlyClaims,
     /// Results of visits are not stored.
@@ -271,6 +273,9 @@ macro_rules! faults_are_seen {
             }
             blind_closes: BlindCloses breaks {
                 visits::a_close_leaves_a_later_opening_alone,
+            }
+            eager_releases: EagerReleases breaks {
+                visits::a_new_token_that_is_not_stored_keeps_its_lease,
             }
             disorderly_claims: DisorderlyClaims breaks {
                 visits::the_most_urgent_are_claimed_first,

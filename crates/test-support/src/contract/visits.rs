@@ -200,6 +200,28 @@ pub async fn a_replaced_visitor_stores_nothing_but_a_new_token(store: &dyn Store
     assert_eq!(ports.stored(id(1)).await.unwrap().1, "IGAA-late");
 }
 
+/// So nobody renews again before its holder has stored it on top of what others stored.
+pub async fn a_new_token_that_is_not_stored_keeps_its_lease(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    for number in 1..=2 {
+        link(&ports, number, |_| {}).await;
+    }
+    assert_eq!(claim(&ports, DUE, 1, 9).await.len(), 2);
+    let renewed = [1, 2].map(|number| {
+        let account = builders::account(number, "shop/7", START);
+        let token = Some(long_lived("IGAA-second"));
+        result(1, account.id, Some(VisitChange { token, ..read_at(&account, DUE) }))
+    });
+    let (account, _) = ports.stored(id(1)).await.unwrap();
+    let named = InstagramAccount { revision: 2, name: None, ..account.clone() };
+    ports.account_writer.update(&named, &account, None).await.unwrap();
+    assert_eq!(ports.due_accounts.finish(&renewed).await.unwrap(), [id(1)]);
+    assert!(!ports.renewal_leases.claim(id(1), holder(2)).await.unwrap());
+    assert!(ports.renewal_leases.claim(id(2), holder(2)).await.unwrap());
+    ports.renewal_leases.release(id(1), holder(1)).await.unwrap();
+    assert!(ports.renewal_leases.claim(id(1), holder(2)).await.unwrap());
+}
+
 /// A visit that found nothing to change.
 pub async fn a_visit_without_a_change_only_ends_its_lease(store: &dyn StoreUnderTest) {
     let ports = store.ports();

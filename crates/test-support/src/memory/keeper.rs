@@ -129,7 +129,8 @@ impl DueAccounts for MemoryStore {
             let mut unstored = Vec::new();
             for (holder, VisitResult { id, change }) in results {
                 let held = rows.renewals.get(id).is_some_and(|lease| lease.holder == *holder);
-                if held {
+                let renewed = change.as_ref().is_some_and(|change| change.token.is_some());
+                if held && !renewed {
                     rows.renewals.remove(id);
                 }
                 let Some(change) = change else { continue };
@@ -141,6 +142,9 @@ impl DueAccounts for MemoryStore {
                 let allowed = !fenced || held || token.is_some();
                 if allowed && update(&mut rows.accounts, account, token.clone(), as_read).is_ok() {
                     rows.put_off.remove(id);
+                    if held {
+                        rows.renewals.remove(id);
+                    }
                 } else {
                     unstored.push(*id);
                 }

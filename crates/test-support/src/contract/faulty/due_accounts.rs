@@ -55,6 +55,11 @@ impl DueAccounts for FaultyPorts {
             _ => {}
         }
         let unstored = self.ports.due_accounts.finish(&results).await?;
+        if self.has(Fault::EagerReleases) {
+            for (holder, result) in &results {
+                self.ports.renewal_leases.release(result.id, *holder).await?;
+            }
+        }
         let linked = self.has(Fault::LinkedVisits) && !unstored.is_empty();
         if linked {
             Ok(results.iter().map(|(_, result)| result.id).collect())
