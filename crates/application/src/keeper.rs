@@ -148,7 +148,7 @@ impl Keeper {
         let some_time = async {
             if may_find_more {
                 tokio::select! {
-                    () = places.are_free(limit.div_ceil(4), limit) => {}
+                    () = places.are_free(limit.div_ceil(8), limit) => {}
                     () = async {
                         places.are_free(1, limit).await;
                         ports.timer.sleep(MAX_FREE_TIME).await;
