@@ -32,7 +32,7 @@ pub(super) struct Visit<'a> {
 /// A visit that has Instagram's answers.
 pub(super) enum Answered<'a> {
     /// Its finding is to be stored.
-    Found(Visit<'a>, Finding),
+    Found(Box<Visit<'a>>, Box<Finding>),
     /// Nothing is to be stored.
     Ended(VisitOutcome),
 }
@@ -80,7 +80,7 @@ pub(super) async fn ask(
             let calls = LeasedCalls { ports: &work.ports, lease };
             let visit = Visit { work, calls, account, token };
             match visit.find_out().await {
-                Ok(finding) => Answered::Found(visit, finding),
+                Ok(finding) => Answered::Found(Box::new(visit), Box::new(finding)),
                 Err(error) => {
                     // The lease runs out by itself: so it is not visited again at once.
                     tracing::debug!(%error, "a visit could not be finished");
@@ -121,7 +121,7 @@ impl Answered<'_> {
     /// Stores what was found, and ends the lease. Returns the outcome of the visit.
     pub(super) async fn store(self) -> VisitOutcome {
         match self {
-            Self::Found(visit, finding) => visit.finish(finding).await,
+            Self::Found(visit, finding) => visit.finish(*finding).await,
             Self::Ended(outcome) => outcome,
         }
     }

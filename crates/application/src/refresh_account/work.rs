@@ -2,8 +2,8 @@
 
 mod leased;
 
-use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
 use ig_domain::AccountId;
+use ig_domain::ports::{InstagramError, InstagramErrorKind, StoreError};
 
 use self::leased::LeasedRefresh;
 use super::{RefreshAccountError, RefreshedAccount};
