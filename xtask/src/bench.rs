@@ -157,18 +157,7 @@ impl Measured {
         name: &'static str,
         store: Store,
     ) -> Result<Self> {
-        let folder = workspace.target().join("bench").join(name);
-        let settings = Settings {
-            grpc: free_address()?,
-            sandbox: free_address()?,
-            metrics: free_address()?,
-            store,
-            programs: workspace.target().join(PROFILE),
-            callers: None,
-            folder,
-            variables: without_keeper(),
-        };
-        settings.empty_folder()?;
+        let settings = settings(workspace, name, store)?;
         let stack = Stack::start(&settings)?;
         let client = Client::new(grpcurl.to_owned(), settings.grpc);
         let demo = Demo::link(&client, &settings.sandbox_url())?;
@@ -205,9 +194,20 @@ impl Measured {
     }
 }
 
-/// Variables of a service that answers callers only.
-fn without_keeper() -> Vec<(&'static str, String)> {
-    vec![("KEEPER", "false".to_owned())]
+/// Settings of a stack of what ships, at free addresses, whose service answers callers only. Its folder is new.
+fn settings(workspace: &Workspace, folder: &str, store: Store) -> Result<Settings> {
+    let settings = Settings {
+        grpc: free_address()?,
+        sandbox: free_address()?,
+        metrics: free_address()?,
+        store,
+        programs: workspace.target().join(PROFILE),
+        callers: None,
+        folder: workspace.target().join("bench").join(folder),
+        variables: vec![("KEEPER", "false".to_owned())],
+    };
+    settings.empty_folder()?;
+    Ok(settings)
 }
 
 /// Waits until a service says that it is ready.

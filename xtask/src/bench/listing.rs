@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::load::{self, Call, Load, Sample};
-use super::{PROFILE, wait_until_ready, without_keeper};
+use super::{settings, wait_until_ready};
 use crate::console::{self, Step};
 use crate::grpc::{Client, SERVICE};
-use crate::process::{self, Group, free_address};
+use crate::process::{self, Group};
 use crate::up::demo;
 use crate::up::stack::{APP_ID, Settings, Stack, Store};
 use crate::workspace::Workspace;
@@ -123,19 +123,8 @@ impl Crowd {
         store: Store,
         accounts: u32,
     ) -> Result<Self> {
-        let programs = workspace.target().join(PROFILE);
-        let folder = workspace.target().join("bench").join(format!("{name}-list"));
-        let settings = Settings {
-            grpc: free_address()?,
-            sandbox: free_address()?,
-            metrics: free_address()?,
-            store,
-            programs,
-            callers: Some(folder.join("callers.toml")),
-            folder,
-            variables: without_keeper(),
-        };
-        settings.empty_folder()?;
+        let mut settings = settings(workspace, &format!("{name}-list"), store)?;
+        settings.callers = Some(settings.folder.join("callers.toml"));
         let listers = listers(&settings)?;
         let getter = caller(&settings, "getter", &["*".to_owned()])?;
         let stack = Stack::start(&settings)?;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::listing::beside_busy_processors;
 use super::load::{self, Call, Load, Sample};
 use super::resources::Resources;
-use super::{PROFILE, Target, wait_until_ready};
+use super::{Target, settings, wait_until_ready};
 use crate::console::{self, Step};
 use crate::grpc::SERVICE;
-use crate::process::{self, free_address};
+use crate::process;
 use crate::up::demo;
 use crate::up::stack::{APP_ID, Settings, Stack, Store, TOKEN_KEYS};
 use crate::workspace::Workspace;
@@ -99,21 +99,12 @@ struct Crowd {
 
 impl Crowd {
     fn start(workspace: &Workspace, name: &str, store: Store) -> Result<Self> {
-        let settings = Settings {
-            grpc: free_address()?,
-            sandbox: free_address()?,
-            metrics: free_address()?,
-            store,
-            programs: workspace.target().join(PROFILE),
-            callers: None,
-            folder: workspace.target().join("bench").join(format!("{name}-sweep")),
-            variables: vec![
-                ("KEEPER", "true".to_owned()),
-                ("KEEPER_IN_FLIGHT", IN_FLIGHT.to_string()),
-                ("PROFILE_EVERY", "365d".to_owned()),
-            ],
-        };
-        settings.empty_folder()?;
+        let mut settings = settings(workspace, &format!("{name}-sweep"), store)?;
+        settings.variables = vec![
+            ("KEEPER", "true".to_owned()),
+            ("KEEPER_IN_FLIGHT", IN_FLIGHT.to_string()),
+            ("PROFILE_EVERY", "365d".to_owned()),
+        ];
         let request = load::message_file(&settings.folder, "get.request", GET)?;
         let stack = Stack::start(&settings)?;
         let step = Step::begin(format!("filling {name} with {ACCOUNTS} accounts"));
