@@ -271,15 +271,20 @@ async fn a_visit_that_the_store_cuts_short_is_not_repeated_at_once() {
     scene.assert_active([1, 2]).await;
 }
 
+/// Time in which ten times as many accounts are visited as at once.
+async fn visiting_time(scene: &Scene) -> Duration {
+    link_all(scene, 160).await;
+    scene.clock.advance(DAY);
+    let begin = tokio::time::Instant::now();
+    scene.look().await;
+    begin.elapsed()
+}
+
 /// It takes as long as Instagram takes for one visit, not for all of them.
 #[tokio::test(start_paused = true)]
 async fn visits_run_at_the_same_time() {
     let scene = scene();
-    link_all(&scene, 160).await;
-    scene.clock.advance(DAY);
-    let begin = tokio::time::Instant::now();
-    scene.look().await;
-    let elapsed = begin.elapsed();
+    let elapsed = visiting_time(&scene).await;
     // Ten visits one after the other in each of sixteen places, at 50 ms.
     assert!(elapsed < Duration::from_millis(500 * 10 / 8), "{elapsed:?}");
 }
@@ -289,11 +294,7 @@ async fn visits_run_at_the_same_time() {
 async fn results_are_stored_while_other_visits_make_their_calls() {
     let finish_time = Duration::from_millis(25);
     let (scene, _) = Meddled { finish_time, ..Meddled::new(&empty_store()) }.scene();
-    link_all(&scene, 160).await;
-    scene.clock.advance(DAY);
-    let begin = tokio::time::Instant::now();
-    scene.look().await;
-    let elapsed = begin.elapsed();
+    let elapsed = visiting_time(&scene).await;
     // Ten visits one after the other in each of sixteen places, at 50 ms, and twice 25 ms for the last results.
     assert!(elapsed < Duration::from_millis(550 * 10 / 8), "{elapsed:?}");
 }
