@@ -52,17 +52,18 @@ impl DueAccounts for SeaOrmStore {
     ) -> Result<Vec<AccountId>, StoreError> {
         self.call(Operation::FinishVisits, async {
             let write = self.database.begin_write().await?;
-            let (renewed, others): (Vec<_>, Vec<_>) = results.iter().partition(|(_, result)| {
-                result.change.as_ref().is_some_and(|change| change.token.is_some())
-            });
-            let held = self.release_each(write.on(), others).await?;
+            let lease = |(holder, result): &(LeaseHolder, VisitResult)| (result.id, *holder);
+            let (renewed, others): (Vec<_>, Vec<_>) =
+                results.iter().partition(|(_, result)| result.renews());
+            let held = self.release_each(write.on(), others.into_iter().map(lease)).await?;
             // A renewed token is stored whoever holds the lease: the stored account is as it was read.
             let (allowed, refused): (Vec<_>, Vec<_>) =
                 results.iter().filter_map(|(_, result)| result.change.as_ref()).partition(
                     |change| change.token.is_some() || held.contains(change.account.id.as_uuid()),
                 );
             let mut unstored = self.store_changes(write.on(), allowed).await?;
-            let stored = renewed.into_iter().filter(|(_, result)| !unstored.contains(&result.id));
+            let leases = renewed.into_iter().map(lease);
+            let stored = leases.filter(|(id, _)| !unstored.contains(id));
             self.release_each(write.on(), stored).await?;
             write.commit().await?;
             unstored.extend(refused.iter().map(|change| change.account.id));
@@ -79,8 +80,7 @@ impl DueAccounts for SeaOrmStore {
     ) -> Result<(), StoreError> {
         self.call(Operation::PutOffVisit, async {
             let write = self.database.begin_write().await?;
-            let result = (holder, VisitResult { id, change: None });
-            if self.release_each(write.on(), [&result]).await?.contains(id.as_uuid()) {
+            if self.release_each(write.on(), [(id, holder)]).await?.contains(id.as_uuid()) {
                 let put_off = Entity::update_many()
                     .col_expr(Column::NextVisitTime, Expr::value(micros(until)))
                     .filter(Column::AppId.eq(self.app.as_str()))
@@ -256,17 +256,17 @@ impl SeaOrmStore {
         Ok(claimed.collect())
     }
 
-    /// Releases the leases on the accounts of `results`; returns those that their holder held still.
+    /// Releases the leases on accounts; returns those that their holder held still.
     async fn release_each(
         &self,
         on: &DatabaseTransaction,
-        results: impl IntoIterator<Item = &(LeaseHolder, VisitResult)>,
+        leases: impl IntoIterator<Item = (AccountId, LeaseHolder)>,
     ) -> Result<HashSet<Uuid>, StoreError> {
-        use renewal_lease::Column::{AccountId, AppId, LeaseHolder};
-        let held = results.into_iter().fold(Condition::any(), |any, (holder, result)| {
+        use renewal_lease::Column;
+        let held = leases.into_iter().fold(Condition::any(), |any, (id, holder)| {
             let one = Condition::all()
-                .add(AccountId.eq(*result.id.as_uuid()))
-                .add(LeaseHolder.eq(*holder.as_uuid()));
+                .add(Column::AccountId.eq(*id.as_uuid()))
+                .add(Column::LeaseHolder.eq(*holder.as_uuid()));
             any.add(one)
         });
         // Without a condition, all leases would be released.
@@ -275,9 +275,9 @@ impl SeaOrmStore {
         }
         let release = Query::delete()
             .from_table(renewal_lease::Entity)
-            .and_where(Expr::col(AppId).eq(self.app.as_str()))
+            .and_where(Expr::col(Column::AppId).eq(self.app.as_str()))
             .cond_where(held)
-            .returning_col(AccountId)
+            .returning_col(Column::AccountId)
             .take();
         ids(on, &release, "account_id").await
     }

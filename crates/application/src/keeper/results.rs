@@ -65,10 +65,8 @@ impl Results {
         };
         let (results, senders): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.result, waiting.stored)).unzip();
-        let renewed = |(_, result): &(LeaseHolder, VisitResult)| {
-            result.change.as_ref().is_some_and(|change| change.token.is_some())
-        };
-        let tries = if results.iter().any(renewed) { MAX_TRIES } else { ONCE };
+        let tries =
+            if results.iter().any(|(_, result)| result.renews()) { MAX_TRIES } else { ONCE };
         let finish = || ports.store.due_accounts.finish(&results);
         let unstored = retry_up_to(tries, &*ports.timer, finish).await;
         let unstored = unstored.map(HashSet::<_>::from_iter);

@@ -26,6 +26,14 @@ pub struct VisitResult {
     pub change: Option<VisitChange>,
 }
 
+impl VisitResult {
+    /// Whether the visit renewed the token.
+    #[must_use]
+    pub fn renews(&self) -> bool {
+        self.change.as_ref().is_some_and(|change| change.token.is_some())
+    }
+}
+
 /// Change of an account by a visit.
 #[derive(Clone, Debug)]
 pub struct VisitChange {

@@ -127,10 +127,10 @@ impl DueAccounts for MemoryStore {
         let guarded = !self.lacks(Guard::Revision) && !self.lacks(Guard::ResultCheck);
         self.transact(|rows, _| {
             let mut unstored = Vec::new();
-            for (holder, VisitResult { id, change }) in results {
+            for (holder, result) in results {
+                let VisitResult { id, change } = result;
                 let held = rows.renewals.get(id).is_some_and(|lease| lease.holder == *holder);
-                let renewed = change.as_ref().is_some_and(|change| change.token.is_some());
-                if held && !renewed {
+                if held && !result.renews() {
                     rows.renewals.remove(id);
                 }
                 let Some(change) = change else { continue };
