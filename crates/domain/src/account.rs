@@ -20,6 +20,29 @@ pub enum ReauthorizationReason {
     TokenRevoked,
 }
 
+impl ReauthorizationReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] =
+        [Self::TokenExpired, Self::PasswordChanged, Self::Checkpoint, Self::TokenRevoked];
+
+    /// The name by which events and callers know the reason.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::PasswordChanged => "PASSWORD_CHANGED",
+            Self::Checkpoint => "CHECKPOINT",
+            Self::TokenRevoked => "TOKEN_REVOKED",
+        }
+    }
+
+    /// The reason of this name; `None` where it is not one of ours.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
 /// Status of an account: whether its token works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountStatus {
@@ -87,7 +110,8 @@ pub struct InstagramAccount {
     /// Moment of the last change that `revision` counts.
     pub update_time: OffsetDateTime,
     /// Number of the account's stored version: 1 when first stored; each change adds one. Neither a newer
-    /// `profile_time` alone nor a failure within trouble is a change; the beginning and the end of trouble are.
+    /// `profile_time` alone, nor another query of the picture's link, nor a failure within trouble is a change; the
+    /// beginning and the end of trouble are.
     pub revision: i64,
 }
 
@@ -271,21 +295,34 @@ impl InstagramAccount {
         Self { refused, ..self }
     }
 
-    /// `self` with the revision and time of a successor to `former`: both move where anything but `profile_time` and
-    /// the failures differs, and where trouble begins or ends.
+    /// Whether both show the same picture: the query of a link to one is another with each reading.
+    #[must_use]
+    pub fn has_picture_of(&self, other: &Self) -> bool {
+        self.picture() == other.picture()
+    }
+
+    /// The link to the picture without its query.
+    fn picture(&self) -> Option<&str> {
+        self.profile_picture_url.as_deref().and_then(|url| url.split('?').next())
+    }
+
+    /// `self` with the revision and time of a successor to `former`: both move where anything but `profile_time`, the
+    /// query of the picture's link and the failures differs, and where trouble begins or ends.
     #[must_use]
     pub fn succeeding(self, former: &Self, now: OffsetDateTime) -> Self {
+        let in_trouble = |account: &Self| account.failures.trouble.is_some();
         let unchanged = Self {
+            profile_picture_url: former.profile_picture_url.clone(),
             profile_time: former.profile_time,
             failures: former.failures,
             update_time: former.update_time,
             revision: former.revision,
             ..self.clone()
         };
-        let in_trouble = |account: &Self| account.failures.trouble.is_some();
-        if unchanged == *former && in_trouble(&self) == in_trouble(former) {
-            let Self { profile_time, failures, .. } = self;
-            return Self { profile_time, failures, ..unchanged };
+        let is_same = unchanged == *former && self.has_picture_of(former);
+        if is_same && in_trouble(&self) == in_trouble(former) {
+            let Self { profile_picture_url, profile_time, failures, .. } = self;
+            return Self { profile_picture_url, profile_time, failures, ..unchanged };
         }
         Self { update_time: now, revision: former.revision + 1, ..self }
     }

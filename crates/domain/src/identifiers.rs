@@ -1,4 +1,4 @@
-//! Ids that are ours or the deployment's: accounts, the Meta app, holders of a lease.
+//! Ids that are ours or the deployment's: accounts, the Meta app, holders of a lease, events and their log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -91,6 +91,57 @@ impl LeaseHolder {
     #[must_use]
     pub fn as_uuid(&self) -> &Uuid {
         &self.0
+    }
+}
+
+/// The id of an event: random, kept for as long as the event, and never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// No event: the beginning of a log is behind it.
+    pub const NONE: Self = Self(Uuid::nil());
+
+    /// Wraps a UUID that the store made.
+    #[must_use]
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The UUID itself.
+    #[must_use]
+    pub fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The id of a log of events: random, another one once the database was restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogId(Uuid);
+
+impl LogId {
+    /// Wraps a UUID that the store made.
+    #[must_use]
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The UUID itself.
+    #[must_use]
+    pub fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
     }
 }
 

@@ -10,6 +10,8 @@ mod authorization_response;
 mod bearer_token;
 mod caller;
 mod code;
+mod consumer;
+mod event;
 mod grant;
 mod hash;
 mod identifiers;
@@ -43,9 +45,16 @@ pub use authorization_response::{
 pub use bearer_token::{BearerToken, InvalidBearerToken};
 pub use caller::{Caller, CallerName, InvalidCallerName, InvalidRole, Role};
 pub use code::{AuthorizationCode, InvalidAuthorizationCode};
+pub use consumer::{ConsumerName, InvalidConsumerName};
+pub use event::{
+    AccountEvent, ChangedField, ChangedFields, EventChange, EventKind, EventPosition, LoggedEvent,
+    UnlinkCause,
+};
 pub use grant::{MIN_RENEWAL_AGE, TokenGrant, TokenLifetime};
 pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash};
-pub use identifiers::{AccountId, AppId, InvalidAccountId, InvalidAppId, LeaseHolder};
+pub use identifiers::{
+    AccountId, AppId, EventId, InvalidAccountId, InvalidAppId, LeaseHolder, LogId,
+};
 pub use instagram_id::{AppScopedUserId, InstagramId, InvalidInstagramId, ProfessionalAccountId};
 pub use line_limit::LineLimit;
 pub use listing::{ListingOrder, ListingPosition};

@@ -262,6 +262,22 @@ async fn a_dead_account_stays_dead_while_instagram_cannot_tell() {
 }
 
 #[tokio::test]
+async fn a_dead_account_keeps_its_first_reason_and_the_answer_tells_a_new_one() {
+    let marked = dead(linked());
+    let store = store_with(&marked).await;
+    let mut instagram = MockInstagram::new();
+    reads(&mut instagram, vec![Err(refusal()), Err(refusal())]);
+    let refused =
+        use_case(&store, instagram, DAY).execute(marked.id, &OwnerScope::everyone(), ()).await;
+    let Err(RefreshAccountError::ReauthorizationRequired(dead)) = refused else {
+        panic!("{refused:?}");
+    };
+    let expected = AccountStatus::ReauthorizationRequired(ReauthorizationReason::PasswordChanged);
+    assert_eq!(dead.view.status, expected);
+    assert_eq!(stored(&store, &marked).await.0, marked);
+}
+
+#[tokio::test]
 async fn a_profile_of_another_account_is_not_taken_over() {
     let store = store_with(&linked()).await;
     let before = stored(&store, &linked()).await;

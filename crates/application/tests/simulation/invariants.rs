@@ -90,12 +90,13 @@ fn succeeds(
     token: &str,
 ) -> Option<String> {
     let same = InstagramAccount {
+        profile_picture_url: account.profile_picture_url.clone(),
         profile_time: account.profile_time,
         failures: account.failures,
         ..before.clone()
     };
-    let same =
-        same == *account && before.failures.trouble.is_some() == account.failures.trouble.is_some();
+    let same = same == *account && before.has_picture_of(account);
+    let same = same && before.failures.trouble.is_some() == account.failures.trouble.is_some();
     if account.revision < before.revision || (account.revision == before.revision && !same) {
         return Some(format!("revision {} became {}", before.revision, account.revision));
     }

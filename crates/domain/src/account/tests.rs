@@ -117,6 +117,20 @@ fn a_new_name_is_a_change() {
     assert_eq!((next.revision, next.update_time), (2, NOW + Duration::HOUR));
 }
 
+#[rstest]
+#[case::same_picture("https://cdn.example/a.jpg?oh=1", "https://cdn.example/a.jpg?oh=2", 1)]
+#[case::another_picture("https://cdn.example/a.jpg?oh=1", "https://cdn.example/b.jpg?oh=1", 2)]
+fn a_link_to_the_same_picture_is_stored_without_a_change(
+    #[case] before: &str,
+    #[case] after: &str,
+    #[case] revision: i64,
+) {
+    let picture =
+        |url: &str| InstagramAccount { profile_picture_url: Some(url.to_owned()), ..account() };
+    let next = picture(after).succeeding(&picture(before), NOW + Duration::HOUR);
+    assert_eq!((next.revision, next.profile_picture_url.as_deref()), (revision, Some(after)));
+}
+
 fn scoped(digits: &str) -> AppScopedUserId {
     digits.parse().unwrap()
 }

@@ -144,15 +144,15 @@ impl LeasedRefresh<'_> {
     }
 
     /// Stores that Instagram refused the token twice, and answers so. One that is not marked yet is marked only where a
-    /// witness does not say that it is the app's matter.
+    /// witness does not say that it is the app's matter; one that is keeps its first reason, and the answer tells this
+    /// one.
     async fn mark_dead<T>(
         &self,
         account: InstagramAccount,
         refusal: Refusal,
     ) -> Result<T, Setback> {
         let marked = if account.refused.is_some() {
-            let marked = InstagramAccount { refused: Some(refusal.reason), ..account.clone() };
-            marked.succeeding(&account, self.ports.clock.now())
+            account.clone()
         } else {
             let verdict = self.calls.judge(Refused::Token).await?;
             if let Some(failure) = verdict.failure(&refusal.clone().into()) {
@@ -170,7 +170,8 @@ impl LeasedRefresh<'_> {
                 if account.refused.is_none() {
                     self.count(CountedEvent::AccountRefused(reason));
                 }
-                Err(self.reauthorization(marked, facts))
+                let refused = InstagramAccount { refused: Some(reason), ..marked };
+                Err(self.reauthorization(refused, facts))
             }
             // Somebody linked it anew meanwhile, or held the lease and may have heard better.
             Err(StoreError::Conflict | StoreError::LeaseLost) => Err(Setback::LookAgain),
