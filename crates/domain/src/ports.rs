@@ -4,6 +4,7 @@
 
 mod audit;
 mod callers;
+mod events;
 mod instagram;
 mod keeper;
 mod key_checks;
@@ -15,6 +16,10 @@ mod system;
 
 pub use audit::{AuditLog, AuditPage};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
+pub use events::{
+    CONSUMER_LEASE, ConsumerKey, ConsumerState, Consumers, EventLog, EventSurvey, HeldConsumer,
+    LogCount, LogState, MAX_CONSUMERS, MAX_NUMBERED_EVENTS, Restoration, Taken,
+};
 pub use instagram::{
     CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind, ThrottleScope,
 };

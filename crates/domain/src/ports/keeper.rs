@@ -69,8 +69,9 @@ pub trait DueAccounts: Send + Sync {
 
     /// Stores the results of visits in one transaction, each for itself, and releases the leases that their holders
     /// have. A change is stored only if the stored account is still as it was read; one without a new token also only
-    /// if the holder was not replaced. Returns the ids of the accounts whose change was not stored. A new token that was
-    /// not stored keeps its lease: so nobody renews again until its holder has stored it on top of what others stored.
+    /// if the holder was not replaced. Each writes its event. Returns the ids of the accounts whose change was not
+    /// stored. A new token that was not stored keeps its lease: so nobody renews again until its holder has stored it on
+    /// top of what others stored.
     ///
     /// # Errors
     ///

@@ -181,7 +181,8 @@ pub trait AccountReader: Send + Sync {
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError>;
 }
 
-/// Changes and deletes linked accounts and their tokens. A link stores an account by [`LinkAttempts::complete`].
+/// Changes and deletes linked accounts and their tokens. A link stores an account by [`LinkAttempts::complete`]. Each
+/// change writes its event in its own transaction.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AccountWriter: Send + Sync {
@@ -331,7 +332,8 @@ pub trait LinkAttempts: Send + Sync {
         phase: &Phase,
     ) -> Result<(), StoreError>;
 
-    /// Stores the account and ends the attempt as linked, erasing the short-lived token: all or nothing.
+    /// Stores the account with the event of its change and ends the attempt as linked, erasing the short-lived token: all
+    /// or nothing.
     ///
     /// # Errors
     ///
