@@ -80,6 +80,37 @@ impl Timer for FakeTimer {
     }
 }
 
+/// A timer that stands still until it is moved: a sleep ends once it was moved past the sleep's end. Clones share the
+/// time.
+#[derive(Clone)]
+pub struct ManualTimer(Arc<watch::Sender<Instant>>);
+
+impl ManualTimer {
+    /// A timer that begins now.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "two of them are not alike")]
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(Instant::now())))
+    }
+
+    /// Moves the timer on, and ends the sleeps whose end it passes.
+    pub fn advance(&self, span: Duration) {
+        self.0.send_modify(|now| *now += span);
+    }
+}
+
+#[async_trait]
+impl Timer for ManualTimer {
+    fn now(&self) -> Instant {
+        *self.0.borrow()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        let end = self.now() + span;
+        let _ = self.0.subscribe().wait_for(|now| *now >= end).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -99,5 +130,20 @@ mod tests {
         waiting.await.unwrap();
         assert_eq!(clock.jumps(), 1);
         clock.jumped(0).await;
+    }
+
+    #[tokio::test]
+    async fn a_sleep_ends_once_the_timer_was_moved_past_its_end() {
+        let timer = ManualTimer::new();
+        let sleeping = tokio::spawn({
+            let timer = timer.clone();
+            async move { timer.sleep(Duration::from_secs(10)).await }
+        });
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+            assert!(!sleeping.is_finished());
+            timer.advance(Duration::from_secs(5));
+        }
+        sleeping.await.unwrap();
     }
 }

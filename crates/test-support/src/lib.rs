@@ -14,7 +14,7 @@ mod memory;
 mod metrics;
 mod needles;
 
-pub use clock::{FakeClock, FakeTimer};
+pub use clock::{FakeClock, FakeTimer, ManualTimer};
 pub use ids::SequentialIds;
 pub use memory::{Guard, MemoryStore};
 pub use metrics::RecordedMetrics;

@@ -3,25 +3,32 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod consumers;
+mod events;
 mod keeper;
 mod key_checks;
 mod leases;
 mod surveys;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    ATTEMPT_LEASE, Cause, RENEWAL_LEASE, StoreError, StoreProbe, max_lease_left,
+    ATTEMPT_LEASE, CONSUMER_LEASE, Cause, ConsumerKey, RENEWAL_LEASE, StoreError, StoreProbe,
+    max_lease_left,
 };
 use ig_domain::{
     AccountId, AppId, AuditEntry, CodeHash, DEFAULT_READING_INTERVAL, InstagramAccount,
     LeaseHolder, LinkAttempt, LongLivedToken, PendingLink, StateHash,
 };
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
+use self::consumers::ConsumerRow;
+use self::events::EventRows;
 use self::keeper::{BreakerRow, Schedule};
 use self::surveys::SurveyRow;
 
@@ -44,6 +51,18 @@ pub enum Guard {
     Witness,
     /// The app's breaker opens.
     Breaker,
+    /// A change writes its event.
+    EventWrite,
+    /// A change writes its event once.
+    EventOnce,
+    /// Events get their numbers in the order in which they were written.
+    EventNumber,
+    /// A position whose next event was purged is not held by the log.
+    CursorCheck,
+    /// A consumer that somebody holds is not taken.
+    ConsumerLease,
+    /// A committed cursor moves by itself only where all that was sent is committed.
+    ConsumerAdvance,
 }
 
 /// A store in memory, for one app. Clones share everything.
@@ -53,6 +72,10 @@ pub struct MemoryStore {
     database: Arc<Mutex<Database>>,
     missing: Option<Guard>,
     reading_interval: Duration,
+    /// Wakes one that waits for an event.
+    written: Arc<Notify>,
+    /// Number of ids that were made of events and logs.
+    drawn: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -74,6 +97,8 @@ struct Rows {
     breaker: BreakerRow,
     survey: SurveyRow,
     schedule: Schedule,
+    events: EventRows,
+    consumers: BTreeMap<ConsumerKey, ConsumerRow>,
 }
 
 struct AttemptRow {
@@ -101,6 +126,8 @@ impl MemoryStore {
             database: Arc::default(),
             missing: None,
             reading_interval: DEFAULT_READING_INTERVAL,
+            written: Arc::default(),
+            drawn: Arc::default(),
         }
     }
 
@@ -116,14 +143,14 @@ impl MemoryStore {
         Self { missing: Some(guard), ..self.clone() }
     }
 
-    /// Lets the store's own clock, by which leases end, go on.
+    /// Lets the store's own clock, by which leases end and events age, go on.
     pub fn pass_lease_time(&self, span: Duration) {
         self.lock().lease_time += span;
     }
 
     /// Lets every lease that is held now end.
     pub fn end_leases(&self) {
-        self.pass_lease_time(ATTEMPT_LEASE.max(RENEWAL_LEASE));
+        self.pass_lease_time(ATTEMPT_LEASE.max(RENEWAL_LEASE).max(CONSUMER_LEASE));
     }
 
     /// Sets the store's own clock back: leases end later by `span`.
@@ -131,7 +158,9 @@ impl MemoryStore {
         let mut database = self.lock();
         for rows in database.apps.values_mut() {
             let attempts = rows.attempts.values_mut().filter_map(|row| row.lease.as_mut());
-            attempts.chain(rows.renewals.values_mut()).for_each(|lease| lease.end += span);
+            let consumers = rows.consumers.values_mut().filter_map(|row| row.lease.as_mut());
+            let leases = attempts.chain(rows.renewals.values_mut()).chain(consumers);
+            leases.for_each(|lease| lease.end += span);
         }
     }
 

@@ -7,7 +7,8 @@ use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StatusFilter, StoreError,
 };
 use ig_domain::{
-    AccountId, AppScopedUserId, InstagramAccount, LeaseHolder, ListingPosition, LongLivedToken,
+    AccountEvent, AccountId, AppScopedUserId, InstagramAccount, LeaseHolder, ListingPosition,
+    LongLivedToken, UnlinkCause,
 };
 use time::OffsetDateTime;
 
@@ -75,9 +76,10 @@ impl AccountWriter for MemoryStore {
         let version = |account: &InstagramAccount| {
             (account.revision, account.profile_time, account.failures.retry_time)
         };
-        self.transact(|rows, _| {
+        self.transact(|rows, now| {
             let as_read = |stored: &_| !guarded || version(stored) == version(former);
-            update(&mut rows.accounts, account, token, as_read)?;
+            let event = update(&mut rows.accounts, account, token, as_read)?;
+            self.tell(&mut rows.events, event, now);
             rows.put_off.remove(&account.id);
             Ok(())
         })
@@ -97,7 +99,8 @@ impl AccountWriter for MemoryStore {
                 let unchanged = !guarded || stored.revision == former_revision;
                 unchanged && stored.profile_time == account.profile_time
             };
-            update(&mut rows.accounts, account, None, as_read)?;
+            let event = update(&mut rows.accounts, account, None, as_read)?;
+            self.tell(&mut rows.events, event, now);
             rows.renewals = renewals;
             rows.put_off.remove(&account.id);
             Ok(())
@@ -106,15 +109,26 @@ impl AccountWriter for MemoryStore {
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Revision);
-        self.transact(|rows, _| remove(&mut rows.accounts, id, revision, guarded))
+        self.transact(|rows, now| {
+            let event = remove(&mut rows.accounts, (id, revision), UnlinkCause::Unlink, guarded)?;
+            self.tell(&mut rows.events, [event], now);
+            Ok(())
+        })
     }
 
     async fn mark_expired(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
-        self.transact(|rows, _| {
+        self.transact(|rows, lease_time| {
             let accounts = rows.accounts.values_mut().map(|(account, _)| account);
             let expired = accounts.filter(|one| one.refused.is_none() && one.is_expired(now));
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
-            Ok(expired.take(most).map(|account| *account = account.expired(now)).count() as u64)
+            let mut events = Vec::new();
+            for account in expired.take(most) {
+                let former = std::mem::replace(account, account.expired(now));
+                events.extend(AccountEvent::between(&former, account));
+            }
+            let marked = events.len() as u64;
+            self.tell(&mut rows.events, events, lease_time);
+            Ok(marked)
         })
     }
 }
@@ -140,34 +154,36 @@ fn find(accounts: &AccountRows, key: &AccountKey) -> Option<InstagramAccount> {
     found.cloned()
 }
 
-/// Stores a changed account if the stored one is still `as_read`.
+/// Stores a changed account if the stored one is still `as_read`. Returns the event of the change.
 pub(super) fn update(
     accounts: &mut AccountRows,
     account: &InstagramAccount,
     token: Option<LongLivedToken>,
     as_read: impl FnOnce(&InstagramAccount) -> bool,
-) -> Result<(), StoreError> {
+) -> Result<Option<AccountEvent>, StoreError> {
     let (stored, stored_token) = accounts.get_mut(&account.id).ok_or(StoreError::Conflict)?;
     if !as_read(stored) {
         return Err(StoreError::Conflict);
     }
-    *stored = account.clone();
+    let former = std::mem::replace(stored, account.clone());
     if let Some(token) = token {
         *stored_token = Some(token);
     }
-    Ok(())
+    Ok(AccountEvent::between(&former, account))
 }
 
+/// Deletes an account of this id if it still has this revision. Returns the event of the deletion.
 pub(super) fn remove(
     accounts: &mut AccountRows,
-    id: AccountId,
-    revision: i64,
+    (id, revision): (AccountId, i64),
+    cause: UnlinkCause,
     guarded: bool,
-) -> Result<(), StoreError> {
+) -> Result<AccountEvent, StoreError> {
     let (stored, _) = accounts.get(&id).ok_or(StoreError::Conflict)?;
     if guarded && stored.revision != revision {
         return Err(StoreError::Conflict);
     }
+    let event = AccountEvent::unlinked(stored, cause);
     accounts.remove(&id);
-    Ok(())
+    Ok(event)
 }

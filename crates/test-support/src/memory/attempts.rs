@@ -7,8 +7,9 @@ use ig_domain::ports::{
     ATTEMPT_LEASE, CompletedLink, GraphFacts, LinkAttempts, PendingLinks, RENEWAL_LEASE, StoreError,
 };
 use ig_domain::{
-    AccountId, CODE_LIFETIME, CodeHash, InstagramAccount, LINK_RETENTION, LeaseHolder, LinkAttempt,
-    LinkOutcome, LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
+    AccountEvent, AccountId, CODE_LIFETIME, CodeHash, InstagramAccount, LINK_RETENTION,
+    LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME,
+    StateHash, UnlinkCause,
 };
 use time::OffsetDateTime;
 
@@ -129,16 +130,18 @@ impl LinkAttempts for MemoryStore {
         link: &CompletedLink,
     ) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Revision);
-        self.transact(|rows, _| {
+        self.transact(|rows, now| {
             self.held(rows, code, holder)?;
-            let mut accounts = rows.accounts.clone();
-            if let Some((id, revision)) = link.displaced {
-                remove(&mut accounts, id, revision, guarded)?;
+            let (mut accounts, mut events) = (rows.accounts.clone(), Vec::new());
+            if let Some(displaced) = link.displaced {
+                let cause = UnlinkCause::OtherOwner;
+                events.push(remove(&mut accounts, displaced, cause, guarded)?);
             }
             match (link.former_revision, &link.token) {
                 (Some(former), token) => {
                     let as_read = |stored: &InstagramAccount| !guarded || stored.revision == former;
-                    update(&mut accounts, &link.account, token.clone(), as_read)?;
+                    let event = update(&mut accounts, &link.account, token.clone(), as_read)?;
+                    events.extend(event);
                 }
                 (None, Some(token)) => {
                     let id = &link.account.professional_account_id;
@@ -147,10 +150,12 @@ impl LinkAttempts for MemoryStore {
                         return Err(StoreError::Conflict);
                     }
                     accounts.insert(link.account.id, (link.account.clone(), Some(token.clone())));
+                    events.push(AccountEvent::linked(&link.account));
                 }
                 (None, None) => return Err(StoreError::Conflict),
             }
             rows.accounts = accounts;
+            self.tell(&mut rows.events, events, now);
             rows.put_off.remove(&link.account.id);
             let row = self.held(rows, code, holder)?;
             let outcome = LinkOutcome::of(link);

@@ -125,7 +125,7 @@ impl DueAccounts for MemoryStore {
     ) -> Result<Vec<AccountId>, StoreError> {
         let fenced = !self.lacks(Guard::Lease);
         let guarded = !self.lacks(Guard::Revision) && !self.lacks(Guard::ResultCheck);
-        self.transact(|rows, _| {
+        self.transact(|rows, now| {
             let mut unstored = Vec::new();
             for (holder, result) in results {
                 let VisitResult { id, change } = result;
@@ -140,7 +140,9 @@ impl DueAccounts for MemoryStore {
                     !guarded || version == (*former_revision, *former_profile_time)
                 };
                 let allowed = !fenced || held || token.is_some();
-                if allowed && update(&mut rows.accounts, account, token.clone(), as_read).is_ok() {
+                let mut store = || update(&mut rows.accounts, account, token.clone(), as_read).ok();
+                if let Some(event) = allowed.then(&mut store).flatten() {
+                    self.tell(&mut rows.events, event, now);
                     rows.put_off.remove(id);
                     if held {
                         rows.renewals.remove(id);
