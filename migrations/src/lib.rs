@@ -6,6 +6,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::EntityTrait;
 use sea_orm_migration::seaql_migrations;
 
+mod event_triggers;
 mod m20261124_000001_create_account;
 mod m20261124_000002_create_pending_link;
 mod m20261124_000003_create_link_attempt;
@@ -16,6 +17,7 @@ mod m20261128_000002_create_sealing_key;
 mod m20261128_000003_default_token_issue_time;
 mod m20261128_000004_schedule_visits;
 mod m20261128_000005_survey_accounts;
+mod m20261129_000001_log_events;
 
 /// Brings a database up to date.
 ///
@@ -37,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000003_default_token_issue_time::Migration),
             Box::new(m20261128_000004_schedule_visits::Migration),
             Box::new(m20261128_000005_survey_accounts::Migration),
+            Box::new(m20261129_000001_log_events::Migration),
         ]
     }
 

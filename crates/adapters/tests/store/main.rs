@@ -13,6 +13,7 @@ mod outage;
 mod restore;
 mod round_trips;
 mod secrets;
+mod told_by_triggers;
 mod upgrade;
 
 mod sqlite {
