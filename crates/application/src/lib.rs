@@ -25,6 +25,7 @@ mod sweep;
 mod throttle;
 mod token_calls;
 mod unlink_account;
+mod watch;
 mod witness;
 
 pub use app_health::AppHealth;
@@ -46,3 +47,8 @@ pub use refresh_account::{
 pub use survey_accounts::SurveyAccounts;
 pub use sweep::Sweep;
 pub use unlink_account::{UnlinkAccount, UnlinkAccountError};
+pub use watch::{
+    CommitWatch, CommitWatchError, ConsumerHolds, EventPoller, OpenWatch, OpenWatchError,
+    PurgeEvents, RightsLost, Watch, WatchCommand, WatchEnd, WatchFrom, WatchMessage, WatchPorts,
+    WatchRights, WatchScope, WatchStream,
+};

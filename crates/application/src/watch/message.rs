@@ -1,0 +1,86 @@
+//! Messages of a stream.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ig_domain::ports::{BatchKey, StoreError};
+use ig_domain::{AccountId, AccountView, EventKind, EventPosition, InstagramAccount, LoggedEvent};
+
+use super::feed::{EventFeed, MAX_ACCOUNT_AGE};
+use super::{WatchPorts, WatchScope};
+
+/// Maximum number of accounts that one query reads.
+const MAX_READ_ACCOUNTS: usize = 100;
+
+/// A message of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchMessage {
+    /// Events in their order; none in a heartbeat. Each has an [`event`](LoggedEvent::event).
+    pub events: Vec<Arc<LoggedEvent>>,
+    /// Each account of these events once, as it is now; none for an account that is gone, or where accounts are not
+    /// shown.
+    pub accounts: Vec<AccountView>,
+    /// Position to resume after; `None` while another stream holds the consumer.
+    pub cursor: Option<EventPosition>,
+    /// Whether all that was committed at the last look at the store has been sent.
+    pub caught_up: bool,
+}
+
+impl WatchMessage {
+    /// A message without events.
+    pub(super) fn heartbeat(cursor: Option<EventPosition>, caught_up: bool) -> Self {
+        Self { events: Vec::new(), accounts: Vec::new(), cursor, caught_up }
+    }
+}
+
+/// The events of `page` that a stream of this scope and of these kinds shows; no kind means all.
+pub(super) fn shown_events(
+    page: &[Arc<LoggedEvent>],
+    scope: &WatchScope,
+    kinds: &[EventKind],
+) -> Vec<Arc<LoggedEvent>> {
+    let is_shown = |logged: &&Arc<LoggedEvent>| {
+        logged.event.as_ref().is_some_and(|event| {
+            scope.owners.contains(&event.owner)
+                && (kinds.is_empty() || kinds.contains(&event.change.kind()))
+        })
+    };
+    page.iter().filter(is_shown).cloned().collect()
+}
+
+/// The accounts of `events`, each as it is at the last of them or later.
+pub(super) async fn accounts_of(
+    events: &[Arc<LoggedEvent>],
+    scope: &WatchScope,
+    ports: &WatchPorts,
+    feed: &EventFeed,
+) -> Result<Vec<AccountView>, StoreError> {
+    let Some(last) = events.last().filter(|_| scope.shows_accounts) else { return Ok(Vec::new()) };
+    let oldest = ports.timer.now().checked_sub(MAX_ACCOUNT_AGE);
+    let (mut accounts, missing) =
+        feed.accounts(account_ids(events.iter().map(Arc::as_ref)), last.number, oldest);
+    accounts.extend(read_accounts(&missing, ports).await?.into_iter().flatten());
+    accounts.retain(|account| scope.owners.contains(&account.owner));
+    let now = ports.clock.now();
+    Ok(accounts.into_iter().map(|account| account.view(now)).collect())
+}
+
+/// The accounts that `events` are about, each once.
+pub(super) fn account_ids<'a>(
+    events: impl IntoIterator<Item = &'a LoggedEvent>,
+) -> BTreeSet<AccountId> {
+    events.into_iter().filter_map(|logged| Some(logged.event.as_ref()?.account_id)).collect()
+}
+
+/// Reads accounts, in the order of their ids.
+pub(super) async fn read_accounts(
+    ids: &[AccountId],
+    ports: &WatchPorts,
+) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+    let mut accounts = Vec::with_capacity(ids.len());
+    for some in ids.chunks(MAX_READ_ACCOUNTS) {
+        let keys: Vec<_> = some.iter().copied().map(BatchKey::Id).collect();
+        accounts.extend(ports.accounts.find_many(&keys).await?);
+    }
+    Ok(accounts)
+}

@@ -1,0 +1,382 @@
+//! Stream: follows the log for one caller.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ig_domain::ports::{StoreError, Taken};
+use ig_domain::{EventKind, EventPosition, LoggedEvent};
+use tokio_util::sync::CancellationToken;
+
+use super::feed::{FeedPage, OpenStream};
+use super::holds::Hold;
+use super::message::{accounts_of, shown_events};
+use super::position::resolve;
+use super::{RightsLost, Watch, WatchCommand, WatchFrom, WatchMessage, WatchRights, WatchScope};
+
+/// Interval between two judgements of the caller's rights.
+const JUDGEMENT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Interval after which a message without events follows another message.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Interval between two tries to take a consumer that another process holds.
+const TAKE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Maximum age of the last look at the store that succeeded.
+const MAX_LOOK_AGE: Duration = Duration::from_secs(8);
+
+/// Interval between two tries of a read that failed.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Maximum number of events of one message.
+const PAGE_EVENTS: usize = 200;
+
+/// End of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchEnd {
+    /// The caller lost its rights.
+    Rights(RightsLost),
+    /// The next event is gone, or the log is another one.
+    CursorExpired,
+    /// The consumer was forgotten meanwhile, and the caller has as many others as it may have.
+    TooManyConsumers,
+    /// The store is away.
+    StoreAway,
+    /// The consumer may be another stream's by now.
+    HoldLost,
+    /// This process stops.
+    Stopped {
+        /// A last message, without events; `None` where it would tell nothing new.
+        last: Option<WatchMessage>,
+    },
+}
+
+/// A stream of messages about events.
+pub struct WatchStream {
+    watch: Watch,
+    from: Option<WatchFrom>,
+    kinds: Vec<EventKind>,
+    rights: Box<dyn WatchRights>,
+    judged: Mutex<(WatchScope, Instant)>,
+    hold: Option<Hold>,
+    /// Cancelled once the log is another one.
+    epoch: CancellationToken,
+    open_time: Instant,
+    /// `None` while another stream holds the consumer.
+    place: Option<Place>,
+    last_message: Option<LastMessage>,
+    _open: OpenStream,
+}
+
+/// Place in the log.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Everything up to here was sent, or is not to be sent.
+    position: EventPosition,
+    /// Number of the last event that was sent; at the beginning that of the position.
+    sent: i64,
+}
+
+#[derive(Clone, Copy)]
+struct LastMessage {
+    time: Instant,
+    cursor: Option<EventPosition>,
+    caught_up: bool,
+}
+
+/// Result of a try to open the stream.
+pub(super) enum Opened {
+    /// It begins behind this position.
+    At(EventPosition),
+    /// Another stream holds the consumer.
+    Waits,
+    /// An event behind its place is gone, or there is no such place.
+    Expired,
+    /// The caller has as many other consumers as it may have.
+    TooManyConsumers,
+}
+
+/// One step of a stream. It is taken back by dropping it.
+enum Step {
+    /// A message is to be sent, and everything up to its cursor is done with it.
+    Message(WatchMessage),
+    /// The stream holds its consumer, and begins behind this position.
+    Opened(EventPosition),
+    /// Events up to this position are not to be sent.
+    Passed(EventPosition),
+    /// Something may have happened.
+    Woken,
+    /// The stream ends.
+    End(WatchEnd),
+}
+
+impl WatchStream {
+    /// A stream that has not begun.
+    pub(super) fn new(watch: &Watch, command: WatchCommand) -> Result<Self, RightsLost> {
+        let WatchCommand { from, consumer, kinds, rights } = command;
+        let now = watch.ports.timer.now();
+        let hold = |key| Hold::new(&watch.holds, key, watch.ports.ids.lease_holder());
+        Ok(Self {
+            from,
+            kinds,
+            judged: Mutex::new((rights.judge()?, now)),
+            rights,
+            hold: consumer.map(hold),
+            epoch: watch.feed.epoch(),
+            open_time: now,
+            place: None,
+            last_message: None,
+            _open: watch.feed.open(),
+            watch: watch.clone(),
+        })
+    }
+
+    /// The next message; waits for it. May be dropped and called again: a message that was not returned comes again.
+    ///
+    /// # Errors
+    ///
+    /// The end of the stream.
+    pub async fn next(&mut self) -> Result<WatchMessage, WatchEnd> {
+        loop {
+            let step = tokio::select! {
+                biased;
+                end = self.must_end() => Step::End(end),
+                step = self.step() => step,
+            };
+            match step {
+                Step::Message(message) => {
+                    self.sent(&message);
+                    return Ok(message);
+                }
+                Step::Opened(position) => self.follow(position),
+                Step::Passed(position) => self.pass(position),
+                Step::Woken => {}
+                Step::End(WatchEnd::Stopped { .. }) => {
+                    return Err(WatchEnd::Stopped { last: self.last_cursor() });
+                }
+                Step::End(end) => return Err(end),
+            }
+        }
+    }
+
+    /// Returns when the stream must end though nothing can be sent, for a caller that does not take its messages.
+    pub async fn must_end(&self) -> WatchEnd {
+        loop {
+            if let Some(end) = self.end() {
+                return end;
+            }
+            let now = self.watch.ports.timer.now();
+            tokio::select! {
+                () = self.watch.stop.cancelled() => {}
+                () = self.epoch.cancelled() => {}
+                () = self.lost() => {}
+                () = self.watch.ports.timer.sleep(self.check_time().duration_since(now)) => {}
+            }
+        }
+    }
+
+    /// The end of the stream, if it must end now.
+    fn end(&self) -> Option<WatchEnd> {
+        let now = self.watch.ports.timer.now();
+        if self.watch.stop.is_cancelled() {
+            return Some(WatchEnd::Stopped { last: None });
+        }
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= judged.1 + JUDGEMENT_INTERVAL {
+            match self.rights.judge() {
+                Ok(scope) => *judged = (scope, now),
+                Err(lost) => return Some(WatchEnd::Rights(lost)),
+            }
+        }
+        let hold = self.hold.as_ref();
+        let is_lost =
+            |hold: &Hold| hold.lost.is_cancelled() || hold.end().is_some_and(|end| now >= end);
+        if self.epoch.is_cancelled() {
+            Some(WatchEnd::CursorExpired)
+        } else if hold.is_some_and(is_lost) {
+            Some(WatchEnd::HoldLost)
+        } else if now >= self.look_time() + MAX_LOOK_AGE {
+            Some(WatchEnd::StoreAway)
+        } else {
+            None
+        }
+    }
+
+    /// Moment of the next check of what may end the stream.
+    fn check_time(&self) -> Instant {
+        let judgement = self.judged.lock().unwrap_or_else(PoisonError::into_inner).1;
+        let check = (judgement + JUDGEMENT_INTERVAL).min(self.look_time() + MAX_LOOK_AGE);
+        let hold_end = self.hold.as_ref().and_then(Hold::end);
+        hold_end.map_or(check, |end| end.min(check))
+    }
+
+    /// Moment of the last look at the store, by the poller or by this stream.
+    fn look_time(&self) -> Instant {
+        self.watch.feed.look_time().map_or(self.open_time, |time| time.max(self.open_time))
+    }
+
+    /// Returns once the consumer's lease is another's.
+    async fn lost(&self) {
+        match &self.hold {
+            Some(hold) => hold.lost.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next step, tried again where the store failed, for as long as it may be away.
+    async fn step(&self) -> Step {
+        let timer = &self.watch.ports.timer;
+        let begin = timer.now();
+        loop {
+            let done = match self.place {
+                Some(place) => self.look_behind(place.position).await,
+                None => self.wait_for_consumer().await,
+            };
+            match done {
+                Ok(step) => return step,
+                Err(error) if timer.now() >= begin + MAX_LOOK_AGE => {
+                    tracing::warn!(%error, "a stream cannot read its events");
+                    return Step::End(WatchEnd::StoreAway);
+                }
+                Err(_) => timer.sleep(RETRY_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Looks for events behind `position`.
+    async fn look_behind(&self, position: EventPosition) -> Result<Step, StoreError> {
+        let changes = self.watch.feed.changes();
+        match self.watch.feed.after(&position, PAGE_EVENTS) {
+            FeedPage::Events(page) => self.show(&page, position).await,
+            FeedPage::Behind => {
+                let page = self.watch.ports.log.page(position.number, PAGE_EVENTS as u64).await?;
+                let page: Vec<_> = page.into_iter().map(Arc::new).collect();
+                let follows = |first: &Arc<LoggedEvent>| first.number == position.number + 1;
+                if !page.first().is_some_and(follows) {
+                    return Ok(Step::End(WatchEnd::CursorExpired));
+                }
+                self.show(&page, position).await
+            }
+            FeedPage::Nothing => {
+                let caught_up = self.is_caught_up(&position);
+                let is_news = caught_up && self.last_message.is_some_and(|last| !last.caught_up);
+                if is_news || self.is_heartbeat_due() {
+                    return Ok(Step::Message(WatchMessage::heartbeat(Some(position), caught_up)));
+                }
+                Ok(self.wait(changes, self.until_heartbeat()).await)
+            }
+            FeedPage::OtherLog => Ok(Step::End(WatchEnd::CursorExpired)),
+        }
+    }
+
+    /// Shows a page of events, which follows `position`.
+    async fn show(
+        &self,
+        page: &[Arc<LoggedEvent>],
+        position: EventPosition,
+    ) -> Result<Step, StoreError> {
+        let Some(last) = page.last() else { return Ok(Step::Woken) };
+        let position = EventPosition { number: last.number, event: last.id, ..position };
+        let scope = self.judged.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let events = shown_events(page, &scope, &self.kinds);
+        if events.is_empty() && !self.is_heartbeat_due() {
+            return Ok(Step::Passed(position));
+        }
+        let accounts = accounts_of(&events, &scope, &self.watch.ports, &self.watch.feed).await?;
+        let caught_up = self.is_caught_up(&position);
+        Ok(Step::Message(WatchMessage { events, accounts, cursor: Some(position), caught_up }))
+    }
+
+    /// Tries to take the consumer.
+    async fn wait_for_consumer(&self) -> Result<Step, StoreError> {
+        let changes = self.hold.as_ref().map(Hold::releases);
+        Ok(match (self.open().await?, changes) {
+            (Opened::At(position), _) => Step::Opened(position),
+            (Opened::Expired, _) => Step::End(WatchEnd::CursorExpired),
+            (Opened::TooManyConsumers, _) => Step::End(WatchEnd::TooManyConsumers),
+            (Opened::Waits, Some(changes)) if !self.is_heartbeat_due() => {
+                self.wait(changes, self.until_heartbeat().min(TAKE_INTERVAL)).await
+            }
+            (Opened::Waits, _) => Step::Message(WatchMessage::heartbeat(None, false)),
+        })
+    }
+
+    /// Tries to open the stream where it is to begin.
+    pub(super) async fn open(&self) -> Result<Opened, StoreError> {
+        let from = match self.from {
+            Some(from) => match resolve(from, &self.watch).await? {
+                Some(position) => Some(position),
+                None => return Ok(Opened::Expired),
+            },
+            None => None,
+        };
+        let committed = match &self.hold {
+            None => return Ok(from.map_or(Opened::Expired, Opened::At)),
+            Some(hold) => match hold.take(from.as_ref()).await? {
+                Taken::Held(position) => position,
+                Taken::Busy => return Ok(Opened::Waits),
+                Taken::NoCursor => return Ok(Opened::Expired),
+                Taken::TooMany => return Ok(Opened::TooManyConsumers),
+            },
+        };
+        let holds = self.watch.ports.log.look(Some(&committed)).await?.holds;
+        Ok(if holds { Opened::At(committed) } else { Opened::Expired })
+    }
+
+    /// Begins behind `position`.
+    pub(super) fn follow(&mut self, position: EventPosition) {
+        self.place = Some(Place { position, sent: position.number });
+        self.pass(position);
+    }
+
+    /// Returns at a change, or after `span`.
+    async fn wait(&self, mut changes: tokio::sync::watch::Receiver<()>, span: Duration) -> Step {
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = self.watch.ports.timer.sleep(span) => {}
+        }
+        Step::Woken
+    }
+
+    /// Moves the place on, behind events that are not to be sent or were.
+    fn pass(&mut self, position: EventPosition) {
+        let Some(place) = &mut self.place else { return };
+        place.position = position;
+        if let Some(hold) = &self.hold {
+            hold.advance(place.sent, position);
+        }
+    }
+
+    fn sent(&mut self, message: &WatchMessage) {
+        let WatchMessage { events, cursor, caught_up, .. } = message;
+        let time = self.watch.ports.timer.now();
+        self.last_message = Some(LastMessage { time, cursor: *cursor, caught_up: *caught_up });
+        if let (Some(place), Some(last)) = (&mut self.place, events.last()) {
+            place.sent = last.number;
+        }
+        if let Some(cursor) = cursor {
+            self.pass(*cursor);
+        }
+    }
+
+    /// A message that tells the cursor; `None` where the last message told it.
+    fn last_cursor(&self) -> Option<WatchMessage> {
+        let cursor = Some(self.place?.position);
+        let is_told = self.last_message.is_some_and(|last| last.cursor == cursor);
+        (!is_told).then(|| WatchMessage::heartbeat(cursor, false))
+    }
+
+    fn is_caught_up(&self, position: &EventPosition) -> bool {
+        self.watch.feed.is_caught_up(position, self.watch.ports.timer.now())
+    }
+
+    /// Whether a message is due though it may tell nothing: the first one comes at once.
+    fn is_heartbeat_due(&self) -> bool {
+        self.until_heartbeat().is_zero()
+    }
+
+    fn until_heartbeat(&self) -> Duration {
+        let due = self.last_message.map(|last| last.time + HEARTBEAT_INTERVAL);
+        due.map_or(Duration::ZERO, |due| due.duration_since(self.watch.ports.timer.now()))
+    }
+}
