@@ -3,6 +3,7 @@
 //! The triggers are to be dropped one release after the last version without events has gone.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::event_triggers;
 
@@ -68,7 +69,7 @@ impl MigrationTrait for Migration {
             .take();
         let accounts = Table::alter().table(InstagramAccount::Table).add_column(revision).take();
         manager.alter_table(accounts).await?;
-        for table in [events(), logs(), consumers()] {
+        for table in [events(manager.get_database_backend()), logs(), consumers()] {
             manager.create_table(table).await?;
         }
         for index in indexes() {
@@ -83,10 +84,15 @@ impl MigrationTrait for Migration {
 
 /// `id` grows in the order of insertion, with gaps. `number` is null until it is given, and has none.
 /// `changed_fields` is a comma-separated list.
-fn events() -> TableCreateStatement {
+fn events(backend: DbBackend) -> TableCreateStatement {
     use AccountEvent as Column;
-    let id =
-        ColumnDef::new(Column::Id).big_integer().not_null().auto_increment().primary_key().take();
+    let mut id = ColumnDef::new(Column::Id).big_integer().not_null().primary_key().take();
+    match backend {
+        // Never the id of another: also once the newest events are gone.
+        DbBackend::Sqlite => id.auto_increment(),
+        // Unlike the sequence of a `bigserial`, it needs no grant of its own.
+        _ => id.extra("GENERATED ALWAYS AS IDENTITY"),
+    };
     Table::create()
         .table(Column::Table)
         .col(id)
