@@ -24,6 +24,7 @@ mod due_accounts;
 #[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
 mod entity;
 mod error;
+mod events;
 mod key_checks;
 mod lease;
 mod link_attempts;
@@ -33,6 +34,7 @@ mod pending_links;
 #[cfg(test)]
 mod plans;
 mod postgres;
+mod random_id;
 mod renewal_leases;
 mod sessions;
 mod sqlite;

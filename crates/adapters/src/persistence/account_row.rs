@@ -69,6 +69,8 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: 
         trouble_cause: trouble.map(|trouble| trouble.cause.as_str().to_owned()),
         trouble_since_time: trouble.map(|trouble| micros(trouble.since_time)),
         trouble_attempts: trouble.map_or(0, |trouble| i64::from(trouble.attempts)),
+        // Whoever stores the row writes the event, and no trigger does.
+        event_revision: *revision,
     }
 }
 
@@ -104,6 +106,7 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         trouble_cause,
         trouble_since_time,
         trouble_attempts,
+        event_revision: _,
     } = row;
     let failures =
         failures(failed_visits, retry_time, trouble_cause, trouble_since_time, trouble_attempts)?;

@@ -4,14 +4,17 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StoreError,
 };
-use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken};
+use ig_domain::{
+    AccountEvent, AccountId, EventChange, InstagramAccount, LeaseHolder, LongLivedToken,
+    UnlinkCause,
+};
 use sea_orm::sea_query::{
     Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult,
-    IdenStatic as _, IntoActiveModel, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Select, SelectA, SelectB,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait,
+    FromQueryResult, IdenStatic as _, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select, SelectA, SelectB,
 };
 use time::OffsetDateTime;
 
@@ -21,6 +24,7 @@ use super::columns::micros;
 use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::error::translate;
+use super::events::NewEvent;
 use super::store_meter::Operation;
 use super::tokens::{open_long_lived, seal_long_lived};
 use super::unreadable::{Table, readable_page};
@@ -107,7 +111,7 @@ impl AccountWriter for SeaOrmStore {
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.call(Operation::RemoveAccount, async {
             let write = self.database.begin_write().await?;
-            self.delete_account(write.on(), id, revision).await?;
+            self.delete_account(write.on(), (id, revision), UnlinkCause::Unlink).await?;
             write.commit().await
         })
         .await
@@ -172,7 +176,8 @@ impl SeaOrmStore {
     ) -> Result<(), StoreError> {
         let row = self.row(account).into_active_model().reset_all();
         let inserted = Entity::insert(row).exec_without_returning(on).await;
-        inserted.map(drop).map_err(|error| translate(&error))
+        inserted.map_err(|error| translate(&error))?;
+        self.tell(on, [AccountEvent::linked(account)]).await
     }
 
     /// Stores a changed account if it still has the revision that was read.
@@ -191,25 +196,49 @@ impl SeaOrmStore {
         account: &InstagramAccount,
         as_read: Condition,
     ) -> Result<(), StoreError> {
+        // Locked, so that the event tells of this very change.
+        let former = Entity::find().filter(as_read.clone()).lock_exclusive().one(on).await;
+        let former = former.map_err(|error| translate(&error))?.ok_or(StoreError::Conflict)?;
+        let former = to_domain(former)?;
         let updated = Entity::update_many()
             .set(self.row(account).into_active_model().reset_all())
             .filter(as_read)
             .exec(on)
             .await
             .map_err(|error| translate(&error))?;
-        if updated.rows_affected == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+        if updated.rows_affected == 0 {
+            return Err(StoreError::Conflict);
+        }
+        self.tell(on, AccountEvent::between(&former, account)).await
     }
 
     /// Forgets an account if it is still as it was read; its token goes with it.
     pub(super) async fn delete_account(
         &self,
         on: &DatabaseTransaction,
-        id: AccountId,
-        revision: i64,
+        (id, revision): (AccountId, i64),
+        cause: UnlinkCause,
     ) -> Result<(), StoreError> {
+        // Says that the event of the deletion is written here, and locks the row until then.
+        let marking = Query::update()
+            .table(Entity)
+            .value(Column::EventRevision, revision + 1)
+            .cond_where(self.read_as(id, revision))
+            .returning(Query::returning().columns([Column::ProfessionalAccountId, Column::Owner]))
+            .take();
+        let marked = on.query_one(&marking).await.map_err(|error| translate(&error))?;
+        let marked = marked.ok_or(StoreError::Conflict)?;
+        let text = |column| marked.try_get("", column).map_err(|error| translate(&error));
+        let event = NewEvent {
+            account_id: *id.as_uuid(),
+            professional_account_id: text("professional_account_id")?,
+            owner: text("owner")?,
+            revision: revision + 1,
+            change: EventChange::Unlinked(cause),
+        };
+        self.tell(on, [event]).await?;
         let deletion = Entity::delete_many().filter(self.read_as(id, revision));
-        let deleted = deletion.exec(on).await.map_err(|error| translate(&error))?;
-        if deleted.rows_affected == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+        deletion.exec(on).await.map(drop).map_err(|error| translate(&error))
     }
 
     /// Stores an account's token in place of the one it had.

@@ -16,7 +16,7 @@ use sea_orm::{
     EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, TransactionTrait,
 };
 use secrecy::ExposeSecret as _;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::entity::{account_token, link_attempt};
 use super::error::{overloaded, stale_session, translate, unavailable};
@@ -44,6 +44,10 @@ pub struct Database {
     bulk_reads: Arc<Semaphore>,
     /// Number of writing transactions that were committed.
     commits: AtomicU64,
+    /// Number of events that were written, whether they were committed or not.
+    pub(super) events_written: AtomicU64,
+    /// Wakes one that waits for a committed event.
+    pub(super) event_committed: Notify,
 }
 
 /// The parts that differ between the databases.
@@ -123,6 +127,8 @@ impl Database {
             probe_connection,
             bulk_reads,
             commits: AtomicU64::new(0),
+            events_written: AtomicU64::new(0),
+            event_committed: Notify::new(),
         }
     }
 
@@ -234,7 +240,8 @@ impl Database {
             Engine::Postgres(_) => None,
         };
         let transaction = self.begin_write_on(&self.connections).await?;
-        Ok(Write { transaction, commits: &self.commits, _turn: turn })
+        let events_written = self.events_written.load(Ordering::Relaxed);
+        Ok(Write { transaction, database: self, events_written, _turn: turn })
     }
 
     /// Whether the database can serve, asked on a connection that no call has.
@@ -302,7 +309,9 @@ async fn turn_of<P>(
 /// A writing transaction. Dropping it undoes it.
 pub(super) struct Write<'a> {
     transaction: DatabaseTransaction,
-    commits: &'a AtomicU64,
+    database: &'a Database,
+    /// Their number at the beginning.
+    events_written: u64,
     _turn: Option<SemaphorePermit<'a>>,
 }
 
@@ -315,7 +324,11 @@ impl Write<'_> {
     /// Commits the transaction.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await.map_err(|error| translate(&error))?;
-        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.database.commits.fetch_add(1, Ordering::Relaxed);
+        // Where another transaction wrote them, somebody looks for nothing once.
+        if self.database.events_written.load(Ordering::Relaxed) != self.events_written {
+            self.database.event_committed.notify_one();
+        }
         Ok(())
     }
 }

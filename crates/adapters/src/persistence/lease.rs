@@ -31,6 +31,12 @@ pub(super) fn has_ended(
         .add(Expr::col(end).gt(later(backend, max_lease_left(lifetime))))
 }
 
+/// Whether a lease of this lifetime that ends at `end` is held at `now`: the opposite of [`has_ended`].
+pub(super) fn is_held(end: i64, lifetime: Duration, now: i64) -> bool {
+    let left = i64::try_from(max_lease_left(lifetime).as_micros()).unwrap_or(i64::MAX);
+    end > now && end <= now.saturating_add(left)
+}
+
 fn later(backend: DbBackend, span: Duration) -> SimpleExpr {
     now(backend).add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, StoreError};
-use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase};
+use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase, UnlinkCause};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, LockBehavior, LockType};
 use sea_orm::{
@@ -184,8 +184,8 @@ impl SeaOrmStore {
         on: &DatabaseTransaction,
         link: &CompletedLink,
     ) -> Result<(), StoreError> {
-        if let Some((id, revision)) = link.displaced {
-            self.delete_account(on, id, revision).await?;
+        if let Some(displaced) = link.displaced {
+            self.delete_account(on, displaced, UnlinkCause::OtherOwner).await?;
         }
         match (link.former_revision, &link.token) {
             (Some(revision), _) => self.replace_account(on, &link.account, revision).await?,

@@ -1,11 +1,12 @@
 //! Calls to the store, counted by operation and outcome.
 
 use ig_domain::ports::{Cause, StoreError};
-use ig_metrics::{CallMeter, Outcome, Registry};
+use ig_metrics::{CallMeter, Counts, Outcome, Registry};
 use tracing::Instrument as _;
 
 use super::SeaOrmStore;
 use super::database::bounded;
+use super::events::CountedKind;
 use super::unreadable::UnreadableRows;
 
 /// Operation of the store: a method of a port.
@@ -40,6 +41,12 @@ pub(super) enum Operation {
     RecordAudit,
     CheckKeys,
     Sweep,
+    LookAtEvents,
+    NumberEvents,
+    ReadEvents,
+    PurgeEvents,
+    Consumers,
+    Restore,
     Probe,
 }
 
@@ -73,6 +80,12 @@ ig_metrics::label!(Operation, "operation", {
     RecordAudit => "record_audit",
     CheckKeys => "check_keys",
     Sweep => "sweep",
+    LookAtEvents => "look_at_events",
+    NumberEvents => "number_events",
+    ReadEvents => "read_events",
+    PurgeEvents => "purge_events",
+    Consumers => "consumers",
+    Restore => "restore",
     Probe => "probe",
 });
 
@@ -122,6 +135,7 @@ impl Ended {
 #[derive(Clone)]
 pub struct StoreMeter {
     calls: CallMeter<Operation, Ended>,
+    pub(super) events: Counts<CountedKind>,
     pub(super) unreadable: UnreadableRows,
 }
 
@@ -130,8 +144,10 @@ impl StoreMeter {
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let unreadable = UnreadableRows::register(registry);
+        let help = "Events that this process wrote, by their kind";
         Self {
             calls: CallMeter::register(registry, "store_call", "calls to the store"),
+            events: Counts::register(registry, "events", help),
             unreadable,
         }
     }

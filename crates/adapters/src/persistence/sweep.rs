@@ -2,7 +2,7 @@
 
 use ig_domain::ports::{GraphFacts, RENEWAL_LEASE, StoreError};
 use ig_domain::{
-    CODE_LIFETIME, LINK_RETENTION, LinkOutcome, LinkRefusal, ReauthorizationReason,
+    CODE_LIFETIME, EventChange, LINK_RETENTION, LinkOutcome, LinkRefusal, ReauthorizationReason,
     SHORT_LIVED_LIFETIME,
 };
 use sea_orm::ActiveValue::Set;
@@ -19,6 +19,7 @@ use super::columns::{micros, reason_name};
 use super::entity::link_attempt::{self, Column};
 use super::entity::{instagram_account, pending_link, renewal_lease};
 use super::error::translate;
+use super::events::NewEvent;
 use super::{SeaOrmStore, lease};
 
 impl SeaOrmStore {
@@ -47,36 +48,54 @@ impl SeaOrmStore {
         limit: u64,
     ) -> Result<u64, StoreError> {
         use instagram_account::Column::{
-            Id, NextVisitTime, Refused, Revision, ScheduledRevision, UpdateTime,
+            EventRevision, Id, NextVisitTime, Refused, Revision, ScheduledRevision, UpdateTime,
         };
         let write = self.database.begin_write().await?;
-        let expired = self.expired_accounts(now, limit).into_tuple::<Uuid>().all(write.on()).await;
-        let expired = expired.map_err(|error| translate(&error))?;
+        let expired = self
+            .expired_accounts(now, limit)
+            .into_tuple::<(Uuid, String, String, i64)>()
+            .all(write.on());
+        let expired = expired.await.map_err(|error| translate(&error))?;
         let marked = without_failures(instagram_account::Entity::update_many())
             .col_expr(Refused, Expr::value(reason_name(ReauthorizationReason::TokenExpired)))
             .col_expr(UpdateTime, Expr::value(micros(now)))
             .col_expr(Revision, Expr::col(Revision).add(1))
             .col_expr(ScheduledRevision, Expr::col(Revision).add(1))
+            .col_expr(EventRevision, Expr::col(Revision).add(1))
             .col_expr(NextVisitTime, Expr::value(None::<i64>))
-            .filter(Id.is_in(expired))
+            .filter(Id.is_in(expired.iter().map(|(id, ..)| *id)))
             .exec(write.on())
             .await;
         let marked = marked.map_err(|error| translate(&error))?.rows_affected;
+        let expired =
+            expired.into_iter().map(|(account_id, professional_account_id, owner, revision)| {
+                let reason = ReauthorizationReason::TokenExpired;
+                NewEvent {
+                    account_id,
+                    professional_account_id,
+                    owner,
+                    revision: revision + 1,
+                    change: EventChange::ReauthorizationRequired(reason),
+                }
+            });
+        self.tell(write.on(), expired).await?;
         write.commit().await?;
         Ok(marked)
     }
 
-    /// The ids of accounts that have expired and are not marked, locked. Rows that others have locked are left to a
-    /// later sweep.
+    /// Ids, owners and revisions of accounts that have expired and are not marked, locked. Rows that others have locked
+    /// are left to a later sweep.
     pub(super) fn expired_accounts(
         &self,
         now: OffsetDateTime,
         limit: u64,
     ) -> Select<instagram_account::Entity> {
-        use instagram_account::Column::{Id, Refused, TokenExpireTime};
+        use instagram_account::Column::{
+            Id, Owner, ProfessionalAccountId, Refused, Revision, TokenExpireTime,
+        };
         self.accounts()
             .select_only()
-            .column(Id)
+            .columns([Id, ProfessionalAccountId, Owner, Revision])
             .filter(Refused.is_null())
             .filter(TokenExpireTime.lte(micros(now)))
             .order_by_asc(TokenExpireTime)

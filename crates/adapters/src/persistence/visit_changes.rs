@@ -2,22 +2,18 @@
 
 use std::collections::HashMap;
 
-use ig_domain::AccountId;
 use ig_domain::ports::{StoreError, VisitChange};
+use ig_domain::{AccountEvent, AccountId, InstagramAccount};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, Iterable as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use uuid::Uuid;
 
 use super::SeaOrmStore;
-use super::columns::micros;
+use super::account_row::to_domain;
 use super::entity::instagram_account::{Column, Entity};
 use super::error::translate;
-
-/// State of a stored account by which a change of it is recognized.
-type Version = (i64, i64);
 
 impl SeaOrmStore {
     /// Stores changes, each if the stored account is still as it was read. Returns the accounts of the others.
@@ -27,13 +23,17 @@ impl SeaOrmStore {
         changes: Vec<&VisitChange>,
     ) -> Result<Vec<AccountId>, StoreError> {
         let mut stored = self.locked(on, &changes).await?;
+        let mut events = Vec::new();
         let as_read = |change: &&VisitChange| {
-            let read = (change.former_revision, micros(change.former_profile_time));
-            let id = change.account.id.as_uuid();
-            let is_as_read = stored.get(id) == Some(&read);
+            let VisitChange { account, former_revision, former_profile_time, .. } = change;
+            let read = (*former_revision, *former_profile_time);
+            let former = stored.get(&account.id);
+            let is_as_read =
+                former.is_some_and(|former| (former.revision, former.profile_time) == read);
             if is_as_read {
                 // Another change of the same account has read another one.
-                stored.remove(id);
+                let former = stored.remove(&account.id);
+                events.extend(former.and_then(|former| AccountEvent::between(&former, account)));
             }
             is_as_read
         };
@@ -48,30 +48,29 @@ impl SeaOrmStore {
         if !tokens.is_empty() {
             self.put_tokens(on, tokens).await?;
         }
+        self.tell(on, events).await?;
         Ok(unstored.iter().map(|change| change.account.id).collect())
     }
 
-    /// Versions of the accounts of `changes`, which stay as they are until the transaction ends.
+    /// The accounts of `changes` that can be read, which stay as they are until the transaction ends.
     async fn locked(
         &self,
         on: &DatabaseTransaction,
         changes: &[&VisitChange],
-    ) -> Result<HashMap<Uuid, Version>, StoreError> {
+    ) -> Result<HashMap<AccountId, InstagramAccount>, StoreError> {
         if changes.is_empty() {
             return Ok(HashMap::new());
         }
         let ids = changes.iter().map(|change| *change.account.id.as_uuid());
         let locked = self
             .accounts()
-            .select_only()
-            .columns([Column::Id, Column::Revision, Column::ProfileTime])
             .filter(Column::Id.is_in(ids))
             // In one order, so that transactions at the same time never wait for each other in a ring.
             .order_by_asc(Column::Id)
-            .lock_exclusive()
-            .into_tuple::<(Uuid, i64, i64)>();
+            .lock_exclusive();
         let rows = locked.all(on).await.map_err(|error| translate(&error))?;
-        Ok(rows.into_iter().map(|(id, revision, time)| (id, (revision, time))).collect())
+        let readable = rows.into_iter().filter_map(|row| to_domain(row).ok());
+        Ok(readable.map(|account| (account.id, account)).collect())
     }
 
     /// Replaces stored accounts, which are locked: at least one.

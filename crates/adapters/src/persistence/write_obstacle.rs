@@ -13,10 +13,13 @@ use super::error::translate;
 use super::postgres;
 
 /// Privileges on each table that serving needs. Tokens go with their accounts, by the foreign key.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 13] = [
+    ("account_event", "SELECT INSERT UPDATE DELETE"),
     ("account_survey", "SELECT INSERT UPDATE"),
     ("account_token", "SELECT INSERT UPDATE"),
     ("app_breaker", "SELECT INSERT UPDATE"),
+    ("event_consumer", "SELECT INSERT UPDATE DELETE"),
+    ("event_log", "SELECT INSERT UPDATE"),
     ("instagram_account", "SELECT INSERT UPDATE DELETE"),
     ("link_attempt", "SELECT INSERT UPDATE DELETE"),
     ("pending_link", "SELECT INSERT UPDATE DELETE"),

@@ -35,6 +35,7 @@ pub struct Model {
     pub trouble_cause: Option<String>,
     pub trouble_since_time: Option<i64>,
     pub trouble_attempts: i64,
+    pub event_revision: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
