@@ -24,6 +24,8 @@ mod due_accounts;
 #[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
 mod entity;
 mod error;
+mod event_consumers;
+mod event_log;
 mod events;
 mod key_checks;
 mod lease;
@@ -36,6 +38,7 @@ mod plans;
 mod postgres;
 mod random_id;
 mod renewal_leases;
+mod restoration;
 mod sessions;
 mod sqlite;
 mod sqlite_log;

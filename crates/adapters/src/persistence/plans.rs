@@ -91,6 +91,8 @@ pub(super) async fn postgres(
     connection.execute_unprepared(&many(common)).await.unwrap();
     // As the server does by itself after a while: before, an index alone counts nothing.
     connection.execute_unprepared("VACUUM ANALYZE instagram_account").await.unwrap();
+    connection.execute_unprepared(MANY_EVENTS).await.unwrap();
+    connection.execute_unprepared("VACUUM ANALYZE account_event").await.unwrap();
     let mut plans = Vec::new();
     for query in queries(&store(&schema.database)) {
         plans.push(explained(&schema.database, "EXPLAIN", &query, "QUERY PLAN").await);
@@ -112,6 +114,13 @@ async fn explained(
     steps.iter().map(|step| step.try_get("", column).unwrap()).collect()
 }
 
+/// SQL that inserts so many events that a full scan is dear. Ten have no number.
+const MANY_EVENTS: &str = "INSERT INTO account_event (app_id, number, event_id, kind, event_time, account_id,
+        professional_account_id, owner, revision)
+    SELECT '1', CASE WHEN n <= 19990 THEN n END, gen_random_uuid(), 'HEALED', n::bigint * 1000000, gen_random_uuid(),
+        n::text, '', 1
+    FROM generate_series(1, 20000) AS n";
+
 /// SQL that inserts so many accounts that a full scan is dear, every hundredth of one owner; one in a thousand is not
 /// in the common state.
 fn many(common: Common) -> String {
@@ -122,9 +131,9 @@ fn many(common: Common) -> String {
     format!(
         "INSERT INTO instagram_account (id, app_id, professional_account_id, app_scoped_user_id,
             exchange_user_id, owner, username, account_type, refused, consent_time, token_issue_time,
-            token_expire_time, link_time, profile_time, update_time, revision)
+            token_expire_time, link_time, profile_time, update_time, revision, event_revision)
         SELECT gen_random_uuid(), '1', n::text, 'a' || n, 'b' || n, 'shop/' || n % 100, 'user.' || n, 'business',
-            CASE WHEN n % 1000 {rare} THEN 'checkpoint' END, n, n, n, n, n, n, 1
+            CASE WHEN n % 1000 {rare} THEN 'checkpoint' END, n, n, n, n, n, n, 1, 1
         FROM generate_series(1, 20000) AS n"
     )
 }
