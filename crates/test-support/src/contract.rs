@@ -6,11 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a promise that meets an error is broken")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, DueAccounts, KeyChecks,
-    LinkAttempts, PendingLinks, RenewalLeases, StoreError, StoreProbe, Surveys,
+    AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, Consumers, DueAccounts,
+    EventLog, EventSurvey, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases, Restoration,
+    StoreError, StoreProbe, Surveys,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -20,6 +22,8 @@ pub mod accounts;
 pub mod attempts;
 pub mod audit;
 pub mod completion;
+pub mod consumers;
+pub mod events;
 pub mod faulty;
 pub mod isolation;
 pub mod key_checks;
@@ -43,6 +47,10 @@ pub struct Ports {
     pub due_accounts: Arc<dyn DueAccounts>,
     pub breaker: Arc<dyn AppBreaker>,
     pub surveys: Arc<dyn Surveys>,
+    pub event_log: Arc<dyn EventLog>,
+    pub event_survey: Arc<dyn EventSurvey>,
+    pub consumers: Arc<dyn Consumers>,
+    pub restoration: Arc<dyn Restoration>,
     pub audit: Arc<dyn AuditLog>,
     pub audit_reader: Arc<dyn AuditReader>,
     pub key_checks: Arc<dyn KeyChecks>,
@@ -67,6 +75,9 @@ pub trait StoreUnderTest: Send + Sync {
 
     /// Sets the store's clock back by a day, as far as leases that are held now can tell.
     async fn set_clock_back(&self);
+
+    /// Lets all events, and the last openings of consumers, be older by `span`. Leases may end by it.
+    async fn age_events(&self, span: Duration);
 
     /// The store, seen by the app that most promises are about.
     fn ports(&self) -> Ports {
@@ -206,6 +217,36 @@ macro_rules! store_contract {
                 a_turn_of_a_clock_that_was_set_back_counts_as_none,
                 every_number_of_the_last_survey_survives,
                 accounts_of_another_app_are_counted_apart,
+            }
+            events::{
+                each_change_of_an_account_is_told,
+                what_the_keeper_changes_is_told,
+                a_displaced_account_is_told_before_the_one_that_takes_its_place,
+                nothing_else_is_told,
+                a_link_that_is_not_stored_is_not_told,
+                numbers_have_no_gap_and_pages_join,
+                an_event_wakes_whoever_waits_for_it,
+                the_log_holds_no_other_position_than_its_own,
+                old_events_go_in_steps,
+                an_event_without_a_number_is_not_purged,
+                a_moment_leads_to_a_position,
+                the_log_is_counted,
+                a_new_log_holds_nothing_of_the_former,
+                every_account_is_due_after_a_restoration,
+                events_of_another_app_are_in_another_log,
+            }
+            consumers::{
+                a_consumer_without_a_cursor_is_not_taken,
+                one_at_a_time_holds_a_consumer,
+                a_consumer_that_is_kept_is_held_for_a_lease_more,
+                of_many_that_take_a_consumer_one_holds_it,
+                a_cursor_moves_to_where_its_taker_says,
+                a_commit_moves_the_cursor_forwards_only,
+                a_cursor_moves_by_itself_where_all_that_was_sent_is_committed,
+                the_same_name_of_another_caller_is_another_consumer,
+                a_caller_has_no_more_than_its_consumers,
+                a_consumer_that_nobody_opens_is_forgotten,
+                consumers_are_listed_with_their_lag,
             }
             isolation::{
                 accounts_of_another_app_are_invisible,

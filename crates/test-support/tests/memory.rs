@@ -23,6 +23,10 @@ impl StoreUnderTest for Memory {
             due_accounts: store.clone(),
             breaker: store.clone(),
             surveys: store.clone(),
+            event_log: store.clone(),
+            event_survey: store.clone(),
+            consumers: store.clone(),
+            restoration: store.clone(),
             audit: store.clone(),
             audit_reader: store.clone(),
             key_checks: store.clone(),
@@ -36,6 +40,10 @@ impl StoreUnderTest for Memory {
 
     async fn set_clock_back(&self) {
         self.0.set_lease_time_back(Duration::from_hours(24));
+    }
+
+    async fn age_events(&self, span: Duration) {
+        self.0.pass_lease_time(span);
     }
 }
 

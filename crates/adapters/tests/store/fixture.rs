@@ -4,6 +4,7 @@ mod postgres;
 mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_adapters::persistence::{Database, DatabaseSettings, SeaOrmStore, StoreMeter};
@@ -30,6 +31,9 @@ pub(crate) trait TestDatabase: StoreUnderTest {
 
     /// Reads one number beside the store.
     async fn number(&self, statement: &str) -> i64;
+
+    /// All rows of all tables, as text.
+    async fn dump(&self) -> String;
 }
 
 /// The databases that we know.
@@ -68,12 +72,26 @@ impl On {
 async fn end_leases(database: &dyn TestDatabase) {
     database.run("UPDATE link_attempt SET lease_end = 0 WHERE lease_end IS NOT NULL").await;
     database.run("UPDATE renewal_lease SET lease_end = 0").await;
+    database.run("UPDATE event_consumer SET lease_end = 0 WHERE lease_end IS NOT NULL").await;
 }
 
 /// Lets every lease end a day later, as it does by a clock that was set back.
 async fn set_clock_back(database: &dyn TestDatabase) {
     database.run("UPDATE link_attempt SET lease_end = lease_end + 86400000000").await;
     database.run("UPDATE renewal_lease SET lease_end = lease_end + 86400000000").await;
+    database.run("UPDATE event_consumer SET lease_end = lease_end + 86400000000").await;
+}
+
+/// Lets all events, and the last openings of consumers, be older by `span`.
+async fn age_events(database: &dyn TestDatabase, span: Duration) {
+    let micros = span.as_micros();
+    for (table, column) in [
+        ("account_event", "event_time"),
+        ("event_log", "purged_time"),
+        ("event_consumer", "open_time"),
+    ] {
+        database.run(&format!("UPDATE {table} SET {column} = {column} - {micros}")).await;
+    }
 }
 
 /// Opens a database as another process would.
@@ -107,6 +125,10 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         due_accounts: store.clone(),
         breaker: store.clone(),
         surveys: store.clone(),
+        event_log: store.clone(),
+        event_survey: store.clone(),
+        consumers: store.clone(),
+        restoration: store.clone(),
         audit: store.clone(),
         audit_reader: Arc::new(audit),
         key_checks: store.clone(),

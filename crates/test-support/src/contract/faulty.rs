@@ -8,13 +8,16 @@ mod accounts;
 mod attempts;
 mod audit;
 mod breaker;
+mod consumers;
 mod due_accounts;
+mod events;
 mod key_checks;
 mod leases;
 mod surveys;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::{AppId, CodeHash, LeaseHolder};
@@ -87,6 +90,24 @@ pub enum Fault {
     BlindSurveys,
     /// Surveys mix apps up, and count the expired as active; the worst are in no order.
     SloppySurveys,
+    /// Rows are lost: pages leave the last event out.
+    LostEvents,
+    /// Changes of counts are told as those of names, and displaced accounts as unlinked.
+    SloppyEvents,
+    /// A guard is lost: the log holds every position, and every moment leads to one.
+    LooseCursors,
+    /// A purge does nothing.
+    NoPurge,
+    /// A purge exceeds its limit, and a window is half as long.
+    HastyPurge,
+    /// A restoration does nothing.
+    NoRestoration,
+    /// Two streams hold one consumer, and a caller has any number.
+    SharedConsumers,
+    /// Rows are lost: commits are not stored, and no taker moves a cursor.
+    LostCommits,
+    /// A guard is lost: a cursor moves by itself whatever is committed, and to an older one.
+    EagerCursors,
 }
 
 /// A store with a fault.
@@ -123,6 +144,10 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             due_accounts: faulty.clone(),
             breaker: faulty.clone(),
             surveys: faulty.clone(),
+            event_log: faulty.clone(),
+            event_survey: faulty.clone(),
+            consumers: faulty.clone(),
+            restoration: faulty.clone(),
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
             key_checks: faulty,
@@ -140,6 +165,10 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
         if self.fault != Fault::EndlessLeases {
             self.store.set_clock_back().await;
         }
+    }
+
+    async fn age_events(&self, span: Duration) {
+        self.store.age_events(span).await;
     }
 }
 
@@ -270,6 +299,8 @@ macro_rules! faults_are_seen {
                 isolation::check_values_of_another_app_are_others,
                 visits::due_accounts_of_another_app_are_left_alone,
                 visits::the_breaker_opens_and_closes_once,
+                events::events_of_another_app_are_in_another_log,
+                consumers::the_same_name_of_another_caller_is_another_consumer,
             }
             blind_closes: BlindCloses breaks {
                 visits::a_close_leaves_a_later_opening_alone,
@@ -299,6 +330,48 @@ macro_rules! faults_are_seen {
                 surveys::the_worst_are_those_in_trouble_or_overdue_soonest_expiry_first,
                 surveys::a_turn_of_a_clock_that_was_set_back_counts_as_none,
                 surveys::accounts_of_another_app_are_counted_apart,
+            }
+            lost_events: LostEvents breaks {
+                events::each_change_of_an_account_is_told,
+                events::what_the_keeper_changes_is_told,
+                events::numbers_have_no_gap_and_pages_join,
+            }
+            sloppy_events: SloppyEvents breaks {
+                events::a_displaced_account_is_told_before_the_one_that_takes_its_place,
+                events::nothing_else_is_told,
+                events::a_link_that_is_not_stored_is_not_told,
+            }
+            loose_cursors: LooseCursors breaks {
+                events::the_log_holds_no_other_position_than_its_own,
+                events::old_events_go_in_steps,
+                events::a_moment_leads_to_a_position,
+                events::a_new_log_holds_nothing_of_the_former,
+            }
+            no_purge: NoPurge breaks {
+                events::old_events_go_in_steps,
+                consumers::a_consumer_that_nobody_opens_is_forgotten,
+            }
+            hasty_purge: HastyPurge breaks {
+                events::old_events_go_in_steps,
+            }
+            no_restoration: NoRestoration breaks {
+                events::a_new_log_holds_nothing_of_the_former,
+                events::every_account_is_due_after_a_restoration,
+            }
+            shared_consumers: SharedConsumers breaks {
+                consumers::one_at_a_time_holds_a_consumer,
+                consumers::a_consumer_that_is_kept_is_held_for_a_lease_more,
+                consumers::of_many_that_take_a_consumer_one_holds_it,
+                consumers::a_caller_has_no_more_than_its_consumers,
+            }
+            lost_commits: LostCommits breaks {
+                consumers::a_cursor_moves_to_where_its_taker_says,
+                consumers::a_commit_moves_the_cursor_forwards_only,
+                consumers::consumers_are_listed_with_their_lag,
+            }
+            eager_cursors: EagerCursors breaks {
+                consumers::a_commit_moves_the_cursor_forwards_only,
+                consumers::a_cursor_moves_by_itself_where_all_that_was_sent_is_committed,
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,
