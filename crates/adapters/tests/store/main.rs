@@ -4,6 +4,7 @@
 
 mod concurrency;
 mod damage;
+mod event_order;
 mod fixture;
 mod flooding;
 mod keeper;
@@ -14,6 +15,7 @@ mod restore;
 mod round_trips;
 mod secrets;
 mod told_by_triggers;
+mod unlinked;
 mod upgrade;
 
 mod sqlite {

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use ig_domain::PendingLink;
+use ig_domain::{EventPosition, PendingLink};
 use ig_test_support::builders::{START, parsed, pending_link};
 use ig_test_support::contract::{Ports, StoreUnderTest as _};
 
 use super::fixture::{Sqlite, TestDatabase, key, open, ports};
+use super::keys::link;
 
 const FILES: [&str; 3] = ["accounts.db", "accounts.db-wal", "accounts.db-shm"];
 
@@ -55,4 +56,32 @@ async fn a_log_that_is_left_beside_a_restored_file_shows_the_former_state() {
     let (_store, left) = killed_with_a_backup(&before, &after).await;
     restore(left.folder.path());
     assert!(finds(&left, &after).await);
+}
+
+async fn linked(store: &Sqlite, number: u32) -> EventPosition {
+    link(&store.ports(), number).await;
+    store.ports().event_log.look(None).await.unwrap().head
+}
+
+async fn holds(store: &Sqlite, at: &EventPosition) -> bool {
+    store.ports().event_log.look(Some(at)).await.unwrap().holds
+}
+
+/// A position from before the backup is one that the database cannot tell from a good one: hence the new log.
+#[tokio::test]
+async fn no_position_of_a_database_is_good_in_one_that_was_restored() {
+    let (store, restored) = (Sqlite::migrated().await, Sqlite::missing());
+    let before = linked(&store, 1).await;
+    store.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    fs::copy(store.path(), restored.path()).unwrap();
+    let lost = linked(&store, 2).await;
+    assert!(holds(&restored, &before).await);
+    assert!(!holds(&restored, &lost).await);
+    let other = linked(&restored, 3).await;
+    assert_eq!((other.log, other.number), (lost.log, lost.number));
+    assert!(!holds(&restored, &lost).await, "another event has its number");
+    restored.ports().restoration.begin_new_log().await.unwrap();
+    for at in [before, lost, other] {
+        assert!(!holds(&restored, &at).await, "{at:?}");
+    }
 }

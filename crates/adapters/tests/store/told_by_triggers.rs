@@ -1,5 +1,8 @@
 //! What replicas of versions without events change, beside new ones: triggers tell it.
 
+use ig_domain::ports::AccountKey;
+use ig_test_support::builders::{START, account, parsed};
+use ig_test_support::contract::Ports;
 use rstest::rstest;
 
 use super::fixture::{On, TestDatabase};
@@ -153,4 +156,54 @@ async fn an_account_of_a_former_version_comes_and_goes(#[values(On::Sqlite, On::
     store.run("INSERT INTO instagram_account SELECT * FROM copy").await;
     tells(&*store, "LINKED", None, Some("FIRST")).await;
     assert_eq!(store.number("SELECT count(*) FROM account_event").await, 2);
+}
+
+/// Revisions of all events in the order of their numbers; 0 where an event cannot be read.
+async fn revisions(ports: &Ports) -> Vec<i64> {
+    ports.event_log.look(None).await.unwrap();
+    ports.event_log.number_waiting().await.unwrap();
+    let events = ports.event_log.page(0, 100).await.unwrap();
+    events.into_iter().map(|event| event.event.map_or(0, |event| event.revision)).collect()
+}
+
+#[rstest]
+#[tokio::test]
+async fn changes_by_former_and_new_versions_are_told_once_each_and_in_order(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = store.ports();
+    link(&ports, 1).await;
+    store.run(&changed("username = 'first'")).await;
+    let key = AccountKey::Id(account(1, "", START).id);
+    let mut next = ports.accounts.find(&key).await.unwrap().unwrap();
+    for name in ["second", "third"] {
+        let former = next.clone();
+        next.username = parsed(name);
+        next = next.succeeding(&former, START);
+        ports.account_writer.update(&next, &former, None).await.unwrap();
+    }
+    store.run(&changed("username = 'fourth'")).await;
+    store.run("DELETE FROM instagram_account").await;
+    link(&ports, 2).await;
+    ports.account_writer.remove(account(2, "", START).id, 1).await.unwrap();
+    assert_eq!(revisions(&ports).await, [1, 2, 3, 4, 5, 6, 1, 2]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_event_of_a_newer_version_stands_in_nobodys_way(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let ports = store.ports();
+    for number in 1..=3 {
+        link(&ports, number).await;
+    }
+    assert_eq!(revisions(&ports).await, [1, 1, 1]);
+    store.run("UPDATE account_event SET kind = 'DELETED' WHERE number = 2").await;
+    assert_eq!(revisions(&ports).await, [1, 0, 1]);
+    let owner = "x".repeat(129);
+    store.run(&format!("UPDATE account_event SET owner = '{owner}' WHERE number = 3")).await;
+    assert_eq!(revisions(&ports).await, [1, 0, 0]);
 }

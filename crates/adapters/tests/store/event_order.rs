@@ -1,0 +1,217 @@
+//! Writers and readers of several processes at once: no event is lost, and those of one account come in order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ig_domain::ports::{AccountKey, StoreError};
+use ig_domain::{AccountId, EventId, EventPosition, LoggedEvent};
+use ig_test_support::builders::{START, account, parsed};
+use ig_test_support::contract::{Ports, StoreUnderTest as _};
+use rstest::rstest;
+use sea_orm::sqlx::{Connection as _, Executor as _};
+use tokio::task::JoinSet;
+
+use super::fixture::{On, Postgres, TestDatabase, key, open, ports};
+use super::keys::link;
+
+const ACCOUNTS: u32 = 64;
+const WRITERS: u64 = 8;
+const READERS: u64 = 3;
+
+/// A row of numbers that look random, another one for each seed.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Number of changes to make: as many as `EVENTS` says, else `usual`.
+#[expect(clippy::disallowed_methods, reason = "how long to go on is a setting of this test")]
+fn changes(usual: u64) -> u64 {
+    std::env::var("EVENTS").map_or(usual, |events| events.parse().unwrap())
+}
+
+/// Renames accounts, each as often as it is drawn, on top of what others store meanwhile.
+async fn rename(ports: Ports, left: Arc<AtomicU64>, mut draws: Draws) {
+    while left
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+        .is_ok()
+    {
+        let number = u32::try_from(draws.below(u64::from(ACCOUNTS))).unwrap() + 1;
+        let key = AccountKey::Id(account(number, "", START).id);
+        loop {
+            let former = ports.accounts.find(&key).await.unwrap().unwrap();
+            let mut next = former.clone();
+            next.username = parsed(&format!("renamed_{}", former.revision));
+            let next = next.succeeding(&former, START);
+            match ports.account_writer.update(&next, &former, None).await {
+                Ok(()) => break,
+                Err(StoreError::Conflict | StoreError::Overloaded(_)) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+}
+
+/// Follows the log, and checks that what it reads is the log.
+struct Reader {
+    ports: Ports,
+    position: EventPosition,
+    /// Whether what was read before may come again.
+    resumed: bool,
+    ids: Vec<EventId>,
+    revisions: HashMap<AccountId, i64>,
+}
+
+impl Reader {
+    async fn begin(ports: Ports) -> Self {
+        let position = ports.event_log.look(None).await.unwrap().head;
+        Self { ports, position, resumed: false, ids: Vec::new(), revisions: HashMap::new() }
+    }
+
+    /// Reads a page. `false` where there was nothing more.
+    async fn read(&mut self) -> bool {
+        let log = &self.ports.event_log;
+        let state = log.look(Some(&self.position)).await.unwrap();
+        assert!(state.holds, "{:?} is not in the log", self.position);
+        if state.waits {
+            log.number_waiting().await.unwrap();
+        }
+        let page = log.page(self.position.number, 100).await.unwrap();
+        page.iter().for_each(|event| self.take(event));
+        state.waits || !page.is_empty()
+    }
+
+    fn take(&mut self, LoggedEvent { number, id, event, .. }: &LoggedEvent) {
+        assert_eq!(*number, self.position.number + 1, "a gap");
+        self.position = EventPosition { number: *number, event: *id, ..self.position };
+        let index = usize::try_from(number - 1).unwrap();
+        if let Some(known) = self.ids.get(index) {
+            assert!(self.resumed && known == id, "{number} came again");
+            return;
+        }
+        self.resumed = false;
+        self.ids.push(*id);
+        let event = event.as_ref().unwrap();
+        let former = self.revisions.insert(event.account_id, event.revision).unwrap_or(0);
+        assert_eq!(event.revision, former + 1, "{event:?}");
+    }
+
+    /// Goes on from what it had read some while ago.
+    fn resume(&mut self, draws: &mut Draws) {
+        let read = self.ids.len() as u64;
+        let back = usize::try_from(read - draws.below(read.min(300) + 1)).unwrap();
+        let event = if back == 0 { EventId::NONE } else { self.ids[back - 1] };
+        self.position =
+            EventPosition { number: i64::try_from(back).unwrap(), event, ..self.position };
+        self.resumed = true;
+    }
+}
+
+/// Reads until there is nothing more after the writers have ended.
+async fn follow(mut reader: Reader, have_ended: Arc<AtomicBool>, mut draws: Draws) -> Reader {
+    loop {
+        let is_last = have_ended.load(Ordering::Relaxed);
+        let found = reader.read().await;
+        if is_last && !found {
+            return reader;
+        }
+        if draws.below(20) == 0 {
+            reader.resume(&mut draws);
+        }
+    }
+}
+
+#[rstest]
+#[case::sqlite(On::Sqlite, 2_000)]
+#[case::postgres(On::Postgres, 10_000)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_come_and_go_read_each_event_of_many_writers_in_order(
+    #[case] on: On,
+    #[case] usual: u64,
+) {
+    let store = on.migrated().await;
+    let processes = [store.ports(), ports(open(&store.url()), parsed("990602627938098"), &key(1))];
+    let process = |number: u64| processes[usize::try_from(number % 2).unwrap()].clone();
+    let mut readers = JoinSet::new();
+    let have_ended = Arc::new(AtomicBool::new(false));
+    for number in 0..READERS {
+        let reader = Reader::begin(process(number)).await;
+        readers.spawn(follow(reader, Arc::clone(&have_ended), Draws(number)));
+    }
+    for number in 1..=ACCOUNTS {
+        link(&store.ports(), number).await;
+    }
+    let changes = changes(usual);
+    let left = Arc::new(AtomicU64::new(changes));
+    let writers: JoinSet<()> = (0..WRITERS)
+        .map(|number| rename(process(number), Arc::clone(&left), Draws(100 + number)))
+        .collect();
+    writers.join_all().await;
+    have_ended.store(true, Ordering::Relaxed);
+    for reader in readers.join_all().await {
+        assert_eq!(reader.ids.len() as u64, changes + u64::from(ACCOUNTS));
+        for number in 1..=ACCOUNTS {
+            let id = account(number, "", START).id;
+            let found = reader.ports.accounts.find(&AccountKey::Id(id)).await.unwrap().unwrap();
+            assert_eq!(reader.revisions[&id], found.revision);
+        }
+    }
+}
+
+/// The second store is broken: its events get their number in their transaction, as they would from a sequence.
+#[rstest]
+#[case::numbered_after_the_commit(false)]
+#[case::numbered_in_the_transaction(true)]
+#[tokio::test]
+async fn an_event_that_commits_late_is_lost_only_where_it_had_its_number_before(
+    #[case] is_broken: bool,
+) {
+    let store = Postgres::migrated().await;
+    let ports = store.ports();
+    let mut reader = Reader::begin(ports.clone()).await;
+    link(&ports, 1).await;
+    link(&ports, 2).await;
+    while reader.read().await {}
+    let read = async |reader: &Reader| {
+        ports.event_log.look(None).await.unwrap();
+        ports.event_log.number_waiting().await.unwrap();
+        ports.event_log.page(reader.position.number, 9).await.unwrap()
+    };
+    if is_broken {
+        store.run("CREATE SEQUENCE broken START 3").await;
+        store
+            .run(
+                "CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN NEW.number := nextval('broken'); RETURN NEW; END $$",
+            )
+            .await;
+        store
+            .run(
+                "CREATE TRIGGER number BEFORE INSERT ON account_event
+                FOR EACH ROW EXECUTE FUNCTION number()",
+            )
+            .await;
+    }
+    let rename = |number: u32| {
+        format!(
+            "UPDATE instagram_account SET username = 'other', revision = revision + 1
+            WHERE username = 'account_{number}'"
+        )
+    };
+    let mut late = store.connection().await;
+    let mut transaction = late.begin().await.unwrap();
+    transaction.execute(sea_orm::sqlx::AssertSqlSafe(rename(1))).await.unwrap();
+    store.run(&rename(2)).await;
+    let first = read(&reader).await;
+    reader.position.number = first.last().unwrap().number;
+    transaction.commit().await.unwrap();
+    let second = read(&reader).await;
+    let numbers: Vec<_> = first.iter().chain(&second).map(|event| event.number).collect();
+    assert_eq!(numbers, if is_broken { vec![4] } else { vec![3, 4] });
+}
