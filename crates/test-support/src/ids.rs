@@ -12,6 +12,12 @@ use uuid::Uuid;
 pub struct SequentialIds(AtomicU64);
 
 impl SequentialIds {
+    /// Ids that begin after `number`, for a source beside another one.
+    #[must_use]
+    pub fn after(number: u64) -> Self {
+        Self(AtomicU64::new(number))
+    }
+
     fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }

@@ -167,6 +167,7 @@ impl WatchStream {
             }
             let now = self.watch.ports.timer.now();
             tokio::select! {
+                biased;
                 () = self.watch.stop.cancelled() => {}
                 () = self.epoch.cancelled() => {}
                 () = self.lost() => {}
@@ -332,6 +333,7 @@ impl WatchStream {
     /// Returns at a change, or after `span`.
     async fn wait(&self, mut changes: tokio::sync::watch::Receiver<()>, span: Duration) -> Step {
         tokio::select! {
+            biased;
             _ = changes.changed() => {}
             () = self.watch.ports.timer.sleep(span) => {}
         }

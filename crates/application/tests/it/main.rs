@@ -15,6 +15,7 @@ mod refresh_outages;
 mod slow_instagram;
 mod survey_accounts;
 mod throttling;
+mod watch;
 mod witness;
 
 use std::sync::Arc;
