@@ -26,6 +26,7 @@ mod entity;
 mod error;
 mod event_consumers;
 mod event_log;
+mod event_purge;
 mod events;
 mod key_checks;
 mod lease;

@@ -1,4 +1,4 @@
-//! The log of events: numbers, pages, positions and the purge.
+//! The log of events: numbers, pages and positions.
 
 use std::time::Duration;
 
@@ -122,27 +122,8 @@ impl EventLog for SeaOrmStore {
         time: OffsetDateTime,
         window: Duration,
     ) -> Result<Option<EventPosition>, StoreError> {
-        self.call(Operation::ReadEvents, async {
-            let log = self.looked(None).await?;
-            let time = micros(time);
-            if time <= log.purged_time || time < log.now - whole_micros(window) {
-                return Ok(None);
-            }
-            let number = match self.number(&self.first_since(time)).await? {
-                Some(first) => self.number(&self.lowest_within_delay(first)).await?,
-                None => None,
-            };
-            let Some(before) = number.map(|number| number - 1) else { return Ok(Some(log.head())) };
-            if before <= log.purged_number {
-                return Ok(Some(log.purged()));
-            }
-            let state = self.state(before);
-            let event =
-                self.database.read_one::<LogRow>(&state).await?.and_then(|row| row.at_event);
-            // Where it was purged just now, the caller finds out.
-            Ok(event.map(|event| log.position(before, event)))
-        })
-        .await
+        // Apart, since the future of so many statements is large.
+        self.call(Operation::ReadEvents, Box::pin(self.position_since(micros(time), window))).await
     }
 
     async fn written(&self) {
@@ -150,15 +131,7 @@ impl EventLog for SeaOrmStore {
     }
 
     async fn purge(&self, window: Duration, limit: u64) -> Result<u64, StoreError> {
-        self.call(Operation::PurgeEvents, async {
-            let write = self.database.begin_write().await?;
-            self.forget_consumers(write.on(), window).await?;
-            let Some(log) = self.locked_log(write.on()).await? else { return Ok(0) };
-            let purged = self.purge_old(write.on(), &log, window, limit).await?;
-            write.commit().await?;
-            Ok(purged)
-        })
-        .await
+        self.call(Operation::PurgeEvents, self.purge_events(window, limit)).await
     }
 }
 
@@ -200,7 +173,7 @@ struct Number {
 
 impl SeaOrmStore {
     /// The events of this app.
-    fn events(&self) -> Select<Entity> {
+    pub(super) fn events(&self) -> Select<Entity> {
         Entity::find().filter(Column::AppId.eq(self.app.as_str()))
     }
 
@@ -239,6 +212,30 @@ impl SeaOrmStore {
         row.ok_or_else(|| StoreError::Internal(Cause::new("the log of events is not there")))
     }
 
+    /// The position before the first event at or after `time`.
+    async fn position_since(
+        &self,
+        time: i64,
+        window: Duration,
+    ) -> Result<Option<EventPosition>, StoreError> {
+        let log = self.looked(None).await?;
+        if time <= log.purged_time || time < log.now - whole_micros(window) {
+            return Ok(None);
+        }
+        let number = match self.number(&self.first_since(time)).await? {
+            Some(first) => self.number(&self.lowest_within_delay(first)).await?,
+            None => None,
+        };
+        let Some(before) = number.map(|number| number - 1) else { return Ok(Some(log.head())) };
+        if before <= log.purged_number {
+            return Ok(Some(log.purged()));
+        }
+        let before_it: Option<LogRow> = self.database.read_one(&self.state(before)).await?;
+        // Where it was purged just now, so was what the caller asks for.
+        let event = before_it.and_then(|row| row.at_event);
+        Ok(event.map(|event| log.position(before, event)))
+    }
+
     /// Makes sure that there is a log.
     pub(super) async fn ensure_log(&self, on: &DatabaseTransaction) -> Result<(), StoreError> {
         let columns = [Log::AppId, Log::LogId, Log::HeadEventId, Log::PurgedEventId];
@@ -254,7 +251,7 @@ impl SeaOrmStore {
     }
 
     /// The log, locked. `None` where there is none, or another has it: none waits for another here.
-    async fn locked_log(
+    pub(super) async fn locked_log(
         &self,
         on: &DatabaseTransaction,
     ) -> Result<Option<event_log::Model>, StoreError> {
@@ -336,60 +333,6 @@ impl SeaOrmStore {
     async fn number(&self, query: &SelectStatement) -> Result<Option<i64>, StoreError> {
         Ok(self.database.read_one::<Number>(query).await?.and_then(|row| row.number))
     }
-
-    /// The numbered events, oldest first, as a purge looks at them.
-    pub(super) fn oldest(&self, limit: u64) -> SelectStatement {
-        self.events()
-            .select_only()
-            .columns([Column::Number, Column::EventId, Column::EventTime])
-            .expr_as(lease::now(self.backend()), "now")
-            .filter(Column::Number.is_not_null())
-            .order_by_asc(Column::Number)
-            .limit(limit)
-            .into_query()
-    }
-
-    /// Deletes the oldest events that are older than `window` or of a former log, and notes the last of them.
-    async fn purge_old(
-        &self,
-        on: &DatabaseTransaction,
-        log: &event_log::Model,
-        window: Duration,
-        limit: u64,
-    ) -> Result<u64, StoreError> {
-        let rows = on.query_all(&self.oldest(limit)).await.map_err(|error| translate(&error))?;
-        let rows = rows.iter().map(|row| OldEvent::from_query_result(row, ""));
-        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|error| translate(&error))?;
-        let is_old = |event: &&OldEvent| {
-            event.number <= log.purged_number
-                || event.event_time <= event.now - whole_micros(window)
-        };
-        let old: Vec<_> = rows.iter().take_while(is_old).collect();
-        let Some(last) = old.last() else { return Ok(0) };
-        let deletion = Entity::delete_many()
-            .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(Column::Number.lte(last.number));
-        deletion.exec(on).await.map_err(|error| translate(&error))?;
-        if last.number > log.purged_number {
-            let times = old.iter().map(|event| event.event_time);
-            let purged = event_log::Entity::update_many()
-                .col_expr(Log::PurgedNumber, Expr::value(last.number))
-                .col_expr(Log::PurgedEventId, Expr::value(last.event_id))
-                .col_expr(Log::PurgedTime, Expr::value(times.fold(log.purged_time, std::cmp::max)))
-                .filter(Log::AppId.eq(self.app.as_str()));
-            purged.exec(on).await.map_err(|error| translate(&error))?;
-        }
-        Ok(old.len() as u64)
-    }
-}
-
-/// An event as a purge looks at it.
-#[derive(FromQueryResult)]
-struct OldEvent {
-    number: i64,
-    event_id: Uuid,
-    event_time: i64,
-    now: i64,
 }
 
 /// The event of a row. One that cannot be read is passed over: nobody waits for it to be mended.

@@ -79,8 +79,7 @@ const COLUMNS: [Column; 10] = [
 ];
 
 impl SeaOrmStore {
-    /// Writes events in their order, all in one statement. Whoever has changed an account without its event commits
-    /// nothing before this.
+    /// Writes events in their order, all in one statement, in the transaction `on` that makes their changes.
     pub(super) async fn tell(
         &self,
         on: &DatabaseTransaction,
@@ -96,7 +95,9 @@ impl SeaOrmStore {
         }
         on.execute(&insert).await.map_err(|error| translate(&error))?;
         self.database.events_written.fetch_add(events.len() as u64, Ordering::Relaxed);
-        events.iter().for_each(|event| self.meter.events.count(event.change.kind().into()));
+        for event in &events {
+            self.meter.events.count(event.change.kind().into());
+        }
         Ok(())
     }
 

@@ -83,7 +83,9 @@ impl Reader {
             log.number_waiting().await.unwrap();
         }
         let page = log.page(self.position.number, 100).await.unwrap();
-        page.iter().for_each(|event| self.take(event));
+        for event in &page {
+            self.take(event);
+        }
         state.waits || !page.is_empty()
     }
 

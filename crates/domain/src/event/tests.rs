@@ -46,12 +46,12 @@ fn trouble(attempts: u32) -> VisitFailures {
 
 /// The event of a change to `former`, made by `change`.
 fn told(
-    former: InstagramAccount,
+    former: &InstagramAccount,
     change: impl FnOnce(&mut InstagramAccount),
 ) -> Option<AccountEvent> {
     let mut next = InstagramAccount { revision: former.revision + 1, ..former.clone() };
     change(&mut next);
-    AccountEvent::between(&former, &next)
+    AccountEvent::between(former, &next)
 }
 
 fn changed(names: &str) -> EventChange {
@@ -91,7 +91,7 @@ fn a_change_names_its_fields(
     #[case] names: &str,
     #[case] change: impl FnOnce(&mut InstagramAccount),
 ) {
-    let event = told(account(), change).unwrap();
+    let event = told(&account(), change).unwrap();
     assert_eq!(event.change, changed(names));
     assert_eq!(event.change.fields().unwrap().names().collect::<Vec<_>>().join(","), names);
     assert_eq!((event.account_id, event.revision), (account().id, 8));
@@ -113,26 +113,26 @@ fn a_change_names_its_fields(
     next.name = Some("Luna".to_owned());
 })]
 fn nothing_is_told(#[case] change: impl FnOnce(&mut InstagramAccount)) {
-    assert_eq!(told(account(), change), None);
+    assert_eq!(told(&account(), change), None);
 }
 
 #[test]
 fn trouble_is_told_when_it_begins_and_when_it_ends() {
     let fields = ChangedFields::of_names("refresh_trouble");
     let in_trouble = InstagramAccount { failures: trouble(1), ..account() };
-    let begun = told(account(), |next| next.failures = trouble(1)).unwrap().change;
+    let begun = told(&account(), |next| next.failures = trouble(1)).unwrap().change;
     let trouble_cause = Some(TroubleCause::RateLimited);
     assert_eq!(begun, EventChange::Changed { fields: fields.clone(), trouble: trouble_cause });
     assert_eq!(begun.cause(), Some("RATE_LIMITED"));
-    assert_eq!(told(in_trouble.clone(), |next| next.failures = trouble(2)), None);
-    let ended = told(in_trouble, |next| next.failures = VisitFailures::default()).unwrap();
+    assert_eq!(told(&in_trouble, |next| next.failures = trouble(2)), None);
+    let ended = told(&in_trouble, |next| next.failures = VisitFailures::default()).unwrap();
     assert_eq!(ended.change, EventChange::Changed { fields, trouble: None });
 }
 
 #[test]
 fn death_is_told_by_its_reason_and_ends_trouble_without_a_word() {
     let in_trouble = InstagramAccount { failures: trouble(1), ..account() };
-    let died = told(in_trouble.clone(), |next| *next = in_trouble.dead(DEAD, NOW)).unwrap();
+    let died = told(&in_trouble, |next| *next = in_trouble.dead(DEAD, NOW)).unwrap();
     assert_eq!(died.change, EventChange::ReauthorizationRequired(DEAD));
     assert_eq!((died.change.cause(), died.change.fields()), (Some("CHECKPOINT"), None));
 }
@@ -140,12 +140,12 @@ fn death_is_told_by_its_reason_and_ends_trouble_without_a_word() {
 #[test]
 fn a_dead_account_heals_or_is_linked_again() {
     let dead = InstagramAccount { refused: Some(DEAD), ..account() };
-    let healed = told(dead.clone(), |next| {
+    let healed = told(&dead, |next| {
         next.refused = None;
         next.name = Some("Luna".to_owned());
     });
     assert_eq!(healed.unwrap().change, EventChange::Healed);
-    let again = told(dead, |next| {
+    let again = told(&dead, |next| {
         next.refused = None;
         next.consent_time += Duration::DAY;
         next.token_issue_time += Duration::DAY;
@@ -160,7 +160,7 @@ fn a_dead_account_heals_or_is_linked_again() {
 fn a_new_reason_of_a_dead_account_is_no_event() {
     let dead = InstagramAccount { refused: Some(DEAD), ..account() };
     let reason = Some(ReauthorizationReason::PasswordChanged);
-    assert_eq!(told(dead, |next| next.refused = reason), None);
+    assert_eq!(told(&dead, |next| next.refused = reason), None);
 }
 
 #[test]
@@ -172,17 +172,17 @@ fn a_gone_account_has_one_revision_more() {
 #[test]
 fn every_change_reads_back_from_its_names() {
     let fields = || ChangedFields::of_names("name,refresh_trouble");
-    let changed = |trouble| EventChange::Changed { fields: fields(), trouble };
+    let with_trouble = |trouble| EventChange::Changed { fields: fields(), trouble };
     let mut changes = vec![
         EventChange::Linked,
         EventChange::LinkedAgain(fields()),
         EventChange::LinkedAgain(ChangedFields::default()),
-        changed(None),
+        with_trouble(None),
         EventChange::Healed,
         EventChange::Unlinked(UnlinkCause::Unlink),
         EventChange::Unlinked(UnlinkCause::OtherOwner),
     ];
-    changes.extend(TroubleCause::ALL.map(|cause| changed(Some(cause))));
+    changes.extend(TroubleCause::ALL.map(|cause| with_trouble(Some(cause))));
     changes.extend(ReauthorizationReason::ALL.map(EventChange::ReauthorizationRequired));
     for change in changes {
         let fields = change.fields().map(|fields| fields.names().collect::<Vec<_>>().join(","));

@@ -1,4 +1,5 @@
 //! Consumers: each is held by one stream at a time, and its cursor moves by what is committed.
+#![expect(clippy::indexing_slicing, reason = "a promise that finds too little is broken")]
 
 use std::time::Duration;
 
@@ -208,7 +209,7 @@ pub async fn consumers_are_listed_with_their_lag(store: &dyn StoreUnderTest) {
     assert_eq!((&behind.key, behind.committed), (&key("behind"), Some(positions[0])));
     assert_eq!((behind.is_held, behind.lag_events), (true, 2));
     assert!((HOUR..HOUR * 2).contains(&behind.lag), "{:?}", behind.lag);
-    assert_eq!(behind.window_left, Some(WINDOW - behind.lag));
+    assert_eq!(behind.window_left, WINDOW.checked_sub(behind.lag));
     assert_eq!((other_log.committed, other_log.window_left), (None, None));
     assert_eq!(other_log.lag_events, 3);
     store.age_events(WINDOW).await;

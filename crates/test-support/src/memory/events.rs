@@ -168,12 +168,8 @@ impl EventLog for MemoryStore {
             if is_purged || time < moment(now) - window {
                 return None;
             }
-            let later = events.numbered.iter().position(|event| event.time >= time);
-            Some(match later {
-                None => events.log.head,
-                Some(0) => events.log.purged,
-                Some(later) => events.position(&events.numbered[later - 1]),
-            })
+            let earlier = events.numbered.iter().take_while(|event| event.time < time).last();
+            Some(earlier.map_or(events.log.purged, |event| events.position(event)))
         })
     }
 
@@ -189,7 +185,9 @@ impl EventLog for MemoryStore {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             let old = events.numbered.iter().take_while(old).take(limit).count();
             let gone: Vec<_> = events.numbered.drain(..old).collect();
-            gone.iter().for_each(|event| events.purge(event));
+            for event in &gone {
+                events.purge(event);
+            }
             old as u64
         })
     }
