@@ -39,11 +39,12 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// Maximum size of what is buffered of one answer beyond what its client can take, in bytes.
 const MAX_SEND_BUFFER_SIZE: usize = 64 * 1024;
 
-/// Silence after which a client is asked whether it is still there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
+/// Silence after which a client is asked whether it is still there. With [`KEEPALIVE_TIMEOUT`] a client that vanished
+/// holds its streams for 12 seconds, so that another one has its consumer within 15.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(6);
 
 /// Time within which it must answer.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Builder that serves a connection within the limits.
 pub(super) fn builder() -> Builder<StreamTasks> {

@@ -137,6 +137,9 @@ impl Connection {
         if (kind, flags) == (SETTINGS, 0) {
             self.send(&frame(SETTINGS, ACK, 0, &[])).await;
         }
+        if (kind, flags) == (PING, 0) {
+            self.send(&frame(PING, ACK, 0, &payload)).await;
+        }
         Frame { kind, flags, stream: u32::from_be_bytes(id), payload }
     }
 
