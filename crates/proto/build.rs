@@ -9,7 +9,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = root.join("instagram/accounts/v1");
     println!("cargo::rerun-if-changed={}", root.display());
     let files =
-        [folder.join("instagram_account.proto"), folder.join("instagram_account_service.proto")];
+        ["account_event.proto", "instagram_account.proto", "instagram_account_service.proto"];
+    let files = files.map(|file| folder.join(file));
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_source_info(true).include_imports(true).open_files(files)?;
     let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;

@@ -14,7 +14,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_domain::ports::{AccountReader, Clock, Consumers, EventLog, Ids, Timer};
+use ig_domain::ports::{AccountReader, Clock, Consumers, EventLog, Ids, StoreError, Timer};
 use tokio_util::sync::CancellationToken;
 
 pub use self::commit::{CommitWatch, CommitWatchError};
@@ -66,4 +66,9 @@ impl Watch {
         let holds = Arc::new(ConsumerHolds::new(&ports));
         Self { ports, window, holds, stop, feed: Arc::default() }
     }
+}
+
+/// Whether a failure of the store is worth a line: where it is away or has too much to do, the watch over it says so.
+fn is_worth_a_line(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Unavailable(_) | StoreError::Overloaded(_))
 }

@@ -57,8 +57,8 @@ impl Activities {
 
     /// Asks the connection that has served no caller for the longest time to close, if there is one.
     ///
-    /// A caller's calls under way are counted, so no caller keeps more connections than it may have calls; what
-    /// needs no caller keeps none.
+    /// A caller's calls and streams under way are counted, so no caller keeps more connections than it may have of
+    /// them; what needs no caller keeps none.
     pub(crate) fn make_room(&self) {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let open = all.iter().filter_map(Weak::upgrade).map(Activity);

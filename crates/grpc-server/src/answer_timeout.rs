@@ -5,17 +5,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::rt::Executor;
-use tokio::sync::Notify;
+use tokio::sync::SetOnce;
 
-/// Time within which a client must take an answer.
+/// Time within which a client must take an answer that is whole.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
-    /// Notified once the answer is there.
-    static ANSWERED: Arc<Notify>;
+    /// That of this task's stream.
+    static CURRENT: AnswerTimeout;
 }
 
-/// Runs the task of each stream, until its answer is taken or [`ANSWER_TIMEOUT`] is over.
+/// The timeout of one stream's answer. It does not run until it is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AnswerTimeout(Arc<SetOnce<Duration>>);
+
+impl AnswerTimeout {
+    /// That of this task's stream; `None` outside of such a task, as in a test.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Resets the stream after `limit`, unless its client has taken its answer by then. The first limit counts.
+    pub(crate) fn start(&self, limit: Duration) {
+        let _runs_already = self.0.set(limit);
+    }
+
+    /// Returns once it is over.
+    async fn is_over(self) {
+        let limit = *self.0.wait().await;
+        tokio::time::sleep(limit).await;
+    }
+}
+
+/// Runs the task of each stream, until its answer is taken or its [`AnswerTimeout`] is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamTasks;
 
@@ -24,19 +46,12 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let answered = Arc::new(Notify::new());
-        let timeout = {
-            let answered = Arc::clone(&answered);
-            async move {
-                answered.notified().await;
-                tokio::time::sleep(ANSWER_TIMEOUT).await;
-            }
-        };
-        tokio::spawn(ANSWERED.scope(answered, async {
+        let timeout = AnswerTimeout::default();
+        tokio::spawn(CURRENT.scope(timeout.clone(), async {
             tokio::select! {
                 biased;
                 _ = stream => {}
-                () = timeout => tracing::debug!("a client did not take its answer"),
+                () = timeout.is_over() => tracing::debug!("a client did not take its answer"),
             }
         }));
     }
@@ -44,6 +59,7 @@ where
 
 /// Starts [`ANSWER_TIMEOUT`] for this task's stream: its answer is there, and whole, for its client to take.
 pub(crate) fn answered() {
-    // A call outside such a task is one of a test.
-    let _told = ANSWERED.try_with(|answered| answered.notify_one());
+    if let Some(timeout) = AnswerTimeout::current() {
+        timeout.start(ANSWER_TIMEOUT);
+    }
 }

@@ -4,6 +4,7 @@ mod admission;
 mod bearer;
 mod call;
 mod context;
+mod credentials;
 mod deadline;
 mod in_flight;
 mod metadata;
@@ -12,6 +13,7 @@ mod protocol;
 mod refusals;
 mod request_id;
 mod rpc;
+mod stream_rights;
 mod without_caller;
 
 use std::convert::Infallible;
@@ -34,6 +36,7 @@ use tracing::Instrument as _;
 use self::admission::{Admission, Admitted, RefusedCall};
 use self::call::Call;
 pub(crate) use self::context::Context;
+pub(crate) use self::in_flight::MAX_STREAMS;
 pub(crate) use self::outcome::Ended;
 pub(crate) use self::refusals::{Kind, Refusals};
 pub use self::request_id::RequestIds;
@@ -67,7 +70,8 @@ impl<S> Calls<S> {
         meters: ServerMeters,
         refusals: Refusals,
     ) -> Self {
-        Self { inner, admission: Admission::new(callers), request_ids, meters, refusals }
+        let admission = Admission::new(callers, meters.watch_streams.clone());
+        Self { inner, admission, request_ids, meters, refusals }
     }
 }
 
@@ -116,11 +120,12 @@ where
         }
         // The time runs from here on, not from whenever the runtime first polls.
         let mut under_way = self.begin(&request);
-        let limit = deadline::limit(request.headers(), under_way.call.rpc());
+        let rpc = under_way.call.rpc();
+        let limit = deadline::limit(request.headers(), rpc);
         let passed = tokio::time::sleep(limit);
-        let is_stream = without_caller::is_stream(request.uri().path());
+        let is_stream = rpc.lasts() || without_caller::is_stream(request.uri().path());
         let span = under_way.call.span();
-        match self.admission.admit(under_way.call.rpc(), &mut request) {
+        match self.admission.admit(rpc, &mut request) {
             Ok(held) => under_way.is_admitted(held, &mut request),
             Err(RefusedCall { caller, status }) => {
                 under_way.call.is_refused(caller);

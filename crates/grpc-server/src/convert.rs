@@ -2,12 +2,16 @@
 
 mod account;
 mod batch;
+mod cursor;
+mod event;
 mod fields;
 mod link;
 mod listing;
 mod page_token;
 mod requests;
 mod tokens;
+mod watch;
+mod watched;
 
 pub(crate) use account::{account, reauthorization_reason, timestamp};
 pub(crate) use batch::{batch_get, found_accounts};
@@ -17,6 +21,8 @@ pub(crate) use listing::{list, listed_accounts};
 pub(crate) use page_token::Listing;
 pub(crate) use requests::{begin_link, begun_link, get, refresh, refreshed_account, unlink};
 pub(crate) use tokens::{fetch_access_token, fetched_access_token};
+pub(crate) use watch::{commit_watch, watch};
+pub(crate) use watched::watch_responses;
 
 /// Default maximum size of a message for clients, in bytes.
 ///

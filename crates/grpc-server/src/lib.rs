@@ -18,6 +18,7 @@ mod server;
 mod service;
 mod status;
 mod tls;
+mod watch;
 
 pub use calls::RequestIds;
 pub use meters::ServerMeters;

@@ -14,6 +14,8 @@ pub struct ServerMeters {
     pub(crate) tokens: NamedCounts,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    /// Streams of `Watch` that are open.
+    pub(crate) watch_streams: Gauge,
 }
 
 impl ServerMeters {
@@ -32,6 +34,11 @@ impl ServerMeters {
                 registry,
                 "grpc_connections",
                 "gRPC connections that are open",
+            ),
+            watch_streams: Gauge::register(
+                registry,
+                "watch_streams",
+                "Streams of Watch that are open",
             ),
         }
     }

@@ -19,6 +19,7 @@ use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 
+pub(crate) use self::connection_lifetime::CertificateEnd;
 use self::connections::Connections;
 use crate::calls::{Calls, Refusals, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};

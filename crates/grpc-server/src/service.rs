@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::{
-    BeginLink, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, ListAccounts, Ports,
-    RefreshAccount, UnlinkAccount, UnlinkAccountError,
+    BeginLink, CommitWatch, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, ListAccounts,
+    OpenWatch, Ports, RefreshAccount, UnlinkAccount, UnlinkAccountError, Watch, WatchCommand,
 };
 use ig_domain::RedirectUri;
+use ig_domain::ports::ConsumerKey;
 use ig_proto::v1;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountService;
 use tokio_util::task::TaskTracker;
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::calls::Context;
 use crate::convert;
 use crate::status::ToStatus as _;
+use crate::watch::{WatchResponses, drive};
 
 /// Use cases behind the RPCs.
 pub struct UseCases {
@@ -35,14 +37,21 @@ pub struct UseCases {
     fetch_access_token: FetchAccessToken,
     /// `Unlink`.
     unlink: UnlinkAccount,
+    /// `Watch`.
+    watch: OpenWatch,
+    /// `CommitWatch`.
+    commit_watch: CommitWatch,
+    /// Waits for streams.
+    tracker: TaskTracker,
 }
 
 impl UseCases {
-    /// All use cases over `ports`. A link goes to one of `redirect_uris`, or to any where there are none, and its state
+    /// All use cases over `ports`; streams are made of `watch`. A link goes to one of `redirect_uris`, or to any where there are none, and its state
     /// lives for `state_ttl`. `tracker` waits for work that outlives its caller.
     #[must_use]
     pub fn new(
         ports: &Ports,
+        watch: &Watch,
         redirect_uris: Vec<RedirectUri>,
         state_ttl: Duration,
         tracker: &TaskTracker,
@@ -69,6 +78,9 @@ impl UseCases {
                 accounts: accounts.clone(),
                 account_writer: ports.store.account_writer.clone(),
             },
+            watch: OpenWatch { watch: watch.clone() },
+            commit_watch: CommitWatch::new(watch),
+            tracker: tracker.clone(),
         }
     }
 }
@@ -138,8 +150,13 @@ impl InstagramAccountService for UseCases {
         let owners = context.owners(page.owner.clone())?;
         let (query, listing) = page.query(owners).map_err(|error| error.to_status())?;
         let _turn = context.caller_turn().await?;
+        let watch_from = match &query.after {
+            // Before the page is read, so that what changes meanwhile is watched.
+            None => Some(self.watch.newest_position().await.map_err(|error| error.to_status())?),
+            Some(_) => None,
+        };
         let listed = self.list.execute(query).await.map_err(|error| error.to_status())?;
-        Ok(Response::new(convert::listed_accounts(listed, listing)))
+        Ok(Response::new(convert::listed_accounts(listed, listing, watch_from)))
     }
 
     async fn refresh(
@@ -183,5 +200,39 @@ impl InstagramAccountService for UseCases {
             unlinked => unlinked.map_err(|error| error.to_status())?,
         }
         Ok(Response::new(v1::UnlinkResponse {}))
+    }
+
+    type WatchStream = WatchResponses;
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (context, credentials, request) = Context::split_stream(request)?;
+        let requested = convert::watch(&request).map_err(|error| error.to_status())?;
+        let owner = requested.owner;
+        context.owners(owner.clone())?;
+        let caller = &context.caller().name;
+        let command = WatchCommand {
+            from: requested.from,
+            consumer: requested.consumer.map(|name| ConsumerKey { caller: caller.clone(), name }),
+            kinds: requested.kinds,
+            rights: Box::new(credentials.rights(caller.clone(), owner)),
+        };
+        let stream = self.watch.execute(command).await.map_err(|error| error.to_status())?;
+        Ok(Response::new(drive(stream, context, &self.tracker)))
+    }
+
+    async fn commit_watch(
+        &self,
+        request: Request<v1::CommitWatchRequest>,
+    ) -> Result<Response<v1::CommitWatchResponse>, Status> {
+        let (context, request) = Context::split(request)?;
+        let (name, position) =
+            convert::commit_watch(&request).map_err(|error| error.to_status())?;
+        let consumer = ConsumerKey { caller: context.caller().name.clone(), name };
+        let committed = self.commit_watch.execute(&consumer, &position).await;
+        committed.map_err(|error| error.to_status())?;
+        Ok(Response::new(v1::CommitWatchResponse {}))
     }
 }

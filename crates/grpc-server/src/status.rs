@@ -8,10 +8,13 @@ mod reason;
 mod requests;
 mod store;
 mod tokens;
+mod watch;
 
 use tonic::Status;
 
-pub(crate) use callers::{no_turn, overloaded, overloaded_without_caller, role_missing};
+pub(crate) use callers::{
+    no_turn, overloaded, overloaded_without_caller, role_missing, too_many_streams,
+};
 pub(crate) use problem::{Problem, internal};
 pub(crate) use reason::Reason;
 

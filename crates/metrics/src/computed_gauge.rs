@@ -9,8 +9,11 @@ use prometheus_client::registry::Unit;
 
 use crate::Registry;
 
-/// Computes the samples of a gauge: the value of its label, which counts only where it has one, and the number.
-pub type Compute = Box<dyn Fn() -> Vec<(&'static str, i64)> + Send + Sync>;
+/// The labels of a sample, each with its value; none for a gauge of one sample.
+pub type Labels = Vec<(&'static str, String)>;
+
+/// Computes the samples of a gauge.
+pub type Compute = Box<dyn Fn() -> Vec<(Labels, i64)> + Send + Sync>;
 
 /// A gauge whose samples are computed each time that they are read. It is left out while it has none.
 pub struct ComputedGauge {
@@ -20,8 +23,6 @@ pub struct ComputedGauge {
     pub help: &'static str,
     /// Whether the numbers are seconds, which the name ends in then.
     pub in_seconds: bool,
-    /// Name of its label; `None` for a gauge of one sample.
-    pub label: Option<&'static str>,
     /// Computes the samples.
     pub compute: Compute,
 }
@@ -47,10 +48,11 @@ impl Collector for ComputedGauge {
         }
         let unit = self.in_seconds.then_some(&Unit::Seconds);
         let mut gauge = encoder.encode_descriptor(self.name, self.help, unit, MetricType::Gauge)?;
-        for (value, number) in samples {
-            match self.label {
-                Some(label) => gauge.encode_family(&[(label, value)])?.encode_gauge(&number)?,
-                None => gauge.encode_gauge(&number)?,
+        for (labels, number) in samples {
+            if labels.is_empty() {
+                gauge.encode_gauge(&number)?;
+            } else {
+                gauge.encode_family(&labels)?.encode_gauge(&number)?;
             }
         }
         Ok(())
@@ -70,15 +72,15 @@ mod tests {
         let number = Arc::new(AtomicI64::new(0));
         let mut registry = Registry::new("test", "1");
         let shown = Arc::clone(&number);
+        let labels = |of: &str| vec![("of", of.to_owned()), ("by", "c".to_owned())];
         let compute = move || match shown.load(Ordering::Relaxed) {
             0 => Vec::new(),
-            number => vec![("a", number), ("b", -number)],
+            number => vec![(labels("a"), number), (labels("b"), -number)],
         };
         let gauge = ComputedGauge {
             name: "left",
             help: "Time that is left",
             in_seconds: true,
-            label: Some("of"),
             compute: Box::new(compute),
         };
         gauge.register(&mut registry);
@@ -89,8 +91,8 @@ mod tests {
             # HELP test_left_seconds Time that is left\n\
             # TYPE test_left_seconds gauge\n\
             # UNIT test_left_seconds seconds\n\
-            test_left_seconds{of=\"a\"} 7\n\
-            test_left_seconds{of=\"b\"} -7\n";
+            test_left_seconds{of=\"a\",by=\"c\"} 7\n\
+            test_left_seconds{of=\"b\",by=\"c\"} -7\n";
         assert!(text.contains(expected), "{text}");
     }
 }

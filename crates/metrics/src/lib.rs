@@ -16,7 +16,7 @@ mod registry;
 mod text_format;
 
 pub use call_meter::{CallMeter, MeteredCall, Outcome};
-pub use computed_gauge::{Compute, ComputedGauge};
+pub use computed_gauge::{Compute, ComputedGauge, Labels};
 pub use counter::Counter;
 pub use counts::{Counts, NamedCounts};
 pub use durations::Durations;

@@ -1,6 +1,7 @@
 //! Rows for people, in columns that are as wide as what they hold.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -39,6 +40,18 @@ impl<const N: usize> Columns<N> {
 pub(crate) fn moment(moment: OffsetDateTime) -> String {
     // Only years that the store cannot keep have no such form.
     moment.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A span by its two largest units, such as `29d 0h`.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
 }
 
 /// Text from outside as it can be shown in a row: what would turn the line around or hide is written out.

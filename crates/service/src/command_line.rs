@@ -5,8 +5,10 @@ use clap::{Parser, Subcommand};
 use crate::audit::AuditArgs;
 use crate::caller::CallerCommand;
 use crate::config::{
-    AuditConfig, CallerConfig, Flags, HealthcheckConfig, MigrateConfig, ServeConfig, StatusConfig,
+    AfterRestoreConfig, AuditConfig, CallerConfig, ConsumersConfig, Flags, HealthcheckConfig,
+    MigrateConfig, ServeConfig, StatusConfig,
 };
+use crate::consumers::ConsumersArgs;
 use crate::status::StatusArgs;
 
 /// Maximum width of the help, in columns.
@@ -77,6 +79,28 @@ pub(crate) enum Command {
         #[command(flatten)]
         flags: Flags<StatusConfig>,
     },
+    /// Says how far the named consumers of events have got, or forgets one
+    ///
+    /// Reads the database itself; no service needs to run.
+    #[command(after_help = "Exit codes:
+  0  all is shown, or the consumer is forgotten
+  1  there is no such consumer, or the database cannot be asked
+  2  a flag or a setting cannot be used")]
+    Consumers {
+        #[command(flatten)]
+        args: ConsumersArgs,
+        #[command(flatten)]
+        flags: Flags<ConsumersConfig>,
+    },
+    /// Makes a restored database, or one that lost its last commits, fit to serve: run it once, while nothing serves
+    ///
+    /// Begins a new log of events, so that whoever follows them is told to begin anew instead of missing some, and makes
+    /// every account due, so that what Instagram says now is stored. May be run again.
+    #[command(after_help = "Exit codes:
+  0  it is done
+  1  it is not, or not whole: run it again
+  2  a flag or a setting cannot be used")]
+    AfterRestore(Flags<AfterRestoreConfig>),
     /// Checks settings, files, keys and the database, and says what to do; changes nothing
     ///
     /// A line for each finding begins with the setting. An error keeps `serve` from starting or serving, a warning does

@@ -17,6 +17,7 @@ mod tls;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ig_adapters::persistence::DatabaseSettings;
 use ig_domain::AppId;
@@ -63,6 +64,30 @@ pub(crate) struct StatusConfig {
     pub(crate) database: DatabaseSettings,
     /// App whose accounts are shown.
     pub(crate) app_id: AppId,
+    /// Time for which events are kept.
+    pub(crate) event_window: Duration,
+    /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
+    pub(crate) sandbox_clock_url: Option<String>,
+}
+
+/// Settings of `consumers`.
+pub(crate) struct ConsumersConfig {
+    /// The database.
+    pub(crate) database: DatabaseSettings,
+    /// App whose consumers are meant.
+    pub(crate) app_id: AppId,
+    /// Time for which events are kept.
+    pub(crate) event_window: Duration,
+}
+
+/// Settings of `after-restore`.
+pub(crate) struct AfterRestoreConfig {
+    /// The database.
+    pub(crate) database: DatabaseSettings,
+    /// App whose log and accounts are meant.
+    pub(crate) app_id: AppId,
+    /// Time between two readings of a profile.
+    pub(crate) profile_every: Duration,
     /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
     pub(crate) sandbox_clock_url: Option<String>,
 }
@@ -99,8 +124,38 @@ impl Config for StatusConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let database = database(reader);
         let app_id = reader.value(&setting::APP_ID, parse::app_id);
+        let event_window = event_window(reader);
         let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
-        Some(Self { database: database?, app_id: app_id?, sandbox_clock_url: sandbox_clock_url? })
+        Some(Self {
+            database: database?,
+            app_id: app_id?,
+            event_window: event_window?,
+            sandbox_clock_url: sandbox_clock_url?,
+        })
+    }
+}
+
+impl Config for ConsumersConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let database = database(reader);
+        let app_id = reader.value(&setting::APP_ID, parse::app_id);
+        let event_window = event_window(reader);
+        Some(Self { database: database?, app_id: app_id?, event_window: event_window? })
+    }
+}
+
+impl Config for AfterRestoreConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let database = database(reader);
+        let app_id = reader.value(&setting::APP_ID, parse::app_id);
+        let profile_every = profile_every(reader);
+        let sandbox_clock_url = reader.optional(&setting::SANDBOX_CLOCK_URL, parse::clock_url);
+        Some(Self {
+            database: database?,
+            app_id: app_id?,
+            profile_every: profile_every?,
+            sandbox_clock_url: sandbox_clock_url?,
+        })
     }
 }
 
@@ -123,6 +178,16 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseSettings> {
 /// Address on which the server listens.
 fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     reader.value(&setting::GRPC_LISTEN, parse::address)
+}
+
+/// Time for which events are kept.
+fn event_window(reader: &mut Reader<'_>) -> Option<Duration> {
+    reader.value(&setting::EVENT_WINDOW, |raw| parse::span(raw, &setting::EVENT_WINDOW))
+}
+
+/// Time between two readings of a profile.
+fn profile_every(reader: &mut Reader<'_>) -> Option<Duration> {
+    reader.value(&setting::PROFILE_EVERY, |raw| parse::span(raw, &setting::PROFILE_EVERY))
 }
 
 /// File of the callers. It is checked when it is opened.

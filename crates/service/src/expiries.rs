@@ -26,21 +26,20 @@ impl Expiries {
         let clock = Arc::clone(clock);
         let next_caller = move || {
             let end = callers.as_ref().and_then(|file| file.next_expire_time());
-            end.map(|end| ("", left(end, &*clock))).into_iter().collect()
+            end.map(|end| (Vec::new(), left(end, &*clock))).into_iter().collect()
         };
         let gauge = ComputedGauge {
             name: "caller_expiry",
             help: "Time until the next caller of CALLERS_FILE expires",
             in_seconds: true,
-            label: None,
             compute: Box::new(next_caller),
         };
         gauge.register(registry);
         let of_files = move || {
             let tls = tls.as_ref().map(|tls| tls.borrow().clone());
-            let part = |name, part| {
-                let end = tls.as_ref().and_then(|tls| tls.expire_time(part));
-                end.map(|end| (name, left(end, &SystemClock)))
+            let part = |name: &str, part| {
+                let end = tls.as_ref().and_then(|tls| tls.expire_time(part))?;
+                Some((vec![("file", name.to_owned())], left(end, &SystemClock)))
             };
             let parts =
                 [part("certificate", TlsPart::Certificate), part("client_ca", TlsPart::ClientCa)];
@@ -50,7 +49,6 @@ impl Expiries {
             name: "certificate_expiry",
             help: "Time until the first certificate of a file of TLS expires",
             in_seconds: true,
-            label: Some("file"),
             compute: Box::new(of_files),
         };
         gauge.register(registry);

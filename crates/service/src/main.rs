@@ -1,11 +1,13 @@
 //! `instagram-accounts`: links Instagram professional accounts and serves them over gRPC.
 
+mod after_restore;
 mod audit;
 mod caller;
 mod callers;
 mod columns;
 mod command_line;
 mod config;
+mod consumers;
 mod doctor;
 mod expiries;
 mod file_following;
@@ -37,8 +39,9 @@ use tracing::warn;
 use self::caller::Outputs;
 use self::command_line::{Command, CommandLine};
 use self::config::{
-    AuditConfig, CallerConfig, Config, Flags, HealthcheckConfig, InvalidSettings, MigrateConfig,
-    ServeConfig, Settings, StatusConfig, Variables,
+    AfterRestoreConfig, AuditConfig, CallerConfig, Config, ConsumersConfig, Flags,
+    HealthcheckConfig, InvalidSettings, MigrateConfig, ServeConfig, Settings, StatusConfig,
+    Variables,
 };
 use self::telemetry::LogWriter;
 
@@ -85,6 +88,14 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
         }),
         Command::Status { args, flags } => execute(&flags, log, async |config: StatusConfig| {
             status::run(config, args, &mut io::stdout()).await
+        }),
+        Command::Consumers { args, flags } => {
+            execute(&flags, log, async |config: ConsumersConfig| {
+                consumers::run(config, args, &mut io::stdout()).await
+            })
+        }
+        Command::AfterRestore(flags) => execute(&flags, log, async |config: AfterRestoreConfig| {
+            after_restore::run(config, &mut io::stdout()).await
         }),
         Command::Doctor { offline, flags } => {
             let variables: Variables = env::vars_os().collect();

@@ -10,7 +10,10 @@ use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
-use ig_application::{Keeper, KeeperSettings, Ports, SurveyAccounts, Sweep};
+use ig_application::{
+    EventPoller, Keeper, KeeperSettings, Ports, PurgeEvents, SurveyAccounts, Sweep, Watch,
+    WatchPorts,
+};
 use ig_domain::ports::{Clock, StoreProbe};
 use ig_grpc_server::{ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
@@ -30,7 +33,7 @@ use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::surveying::Surveying;
-use crate::sweeping::{shrink_log_forever, sweep_forever};
+use crate::sweeping::{purge_forever, shrink_log_forever, sweep_forever};
 use crate::tls::{FollowedTls, TlsFiles};
 use crate::wiring;
 
@@ -60,13 +63,14 @@ pub(crate) async fn run(
     let meters = Meters::new(lost_log_lines, &clock, expiries);
     Probes::of(&meters).start(config.metrics_listen).await?;
 
-    let Wired { preparation, ports, probe, surveying } =
-        wire(&mut config, &database, clock, &meters)?;
-    let rest = preparation.begin().await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let Wired { preparation, ports, watch, probe, surveying } =
+        wire(&mut config, &database, clock, &meters, &stop)?;
+    let rest = preparation.begin().await?;
     let tasks = Tasks {
         keeper: keeper(&config, &ports, &tracker, &stop),
         sweep: Sweep::new(&ports),
+        watch: watch.clone(),
         surveying,
         missing_keys: MissingKeys {
             keys: Arc::clone(&preparation.keys),
@@ -77,7 +81,7 @@ pub(crate) async fn run(
 
     let mut serving = Box::pin(ig_grpc_server::serve(
         listener,
-        UseCases::new(&ports, config.redirect_uris, config.state_ttl, &tracker),
+        UseCases::new(&ports, &watch, config.redirect_uris, config.state_ttl, &tracker),
         ServerSettings {
             reflection: config.reflection,
             callers: callers.port(),
@@ -136,16 +140,18 @@ fn with_place_for_keys(
 struct Wired {
     preparation: Preparation,
     ports: Ports,
+    watch: Watch,
     probe: Arc<dyn StoreProbe>,
     surveying: Surveying,
 }
 
-/// Makes the preparation of the database, and the ports of the use cases.
+/// Makes the preparation of the database, and the ports of the use cases. Streams end by `stop`.
 fn wire(
     config: &mut ServeConfig,
     database: &Arc<Database>,
     clock: Arc<dyn Clock>,
     meters: &Meters,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Wired> {
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let (app_id, meter) = (config.instagram.app_id.clone(), meters.store.clone());
@@ -161,10 +167,22 @@ fn wire(
     let surveying = Surveying {
         accounts: SurveyAccounts { surveys: store.clone(), clock: Arc::clone(&clock) },
         breaker: store.clone(),
+        log: store.clone(),
+        consumers: store.clone(),
+        event_window: config.event_window,
         gauges: meters.survey.clone(),
     };
     let ports = wiring::ports(store.clone(), instagram, clock, meters);
-    Ok(Wired { preparation, ports, probe: store, surveying })
+    let watch_ports = WatchPorts {
+        log: store.clone(),
+        consumers: store.clone(),
+        accounts: store.clone(),
+        clock: Arc::clone(&ports.clock),
+        timer: Arc::clone(&ports.timer),
+        ids: Arc::clone(&ports.ids),
+    };
+    let watch = Watch::new(watch_ports, config.event_window, stop.clone());
+    Ok(Wired { preparation, ports, watch, probe: store, surveying })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -214,6 +232,7 @@ struct Tasks {
     /// `None` where another replica keeps tokens alive.
     keeper: Option<Keeper>,
     sweep: Sweep,
+    watch: Watch,
     surveying: Surveying,
     missing_keys: MissingKeys,
 }
@@ -234,8 +253,14 @@ async fn background(
         // It ends by the stop, not with this future: a claim that is under way is to be given back.
         tracker.spawn(async move { keeper.run().await });
     }
+    let (poller, holds) = (EventPoller::new(&tasks.watch), Arc::clone(&tasks.watch.holds));
+    tracker.spawn(async move { poller.run().await });
+    // They end by the stop, too: consumers that are held are to be given back.
+    let stop = tasks.watch.stop.clone();
+    tracker.spawn(async move { holds.run(&stop).await });
     tokio::select! {
         never = sweep_forever(tasks.sweep) => never,
+        never = purge_forever(PurgeEvents::new(&tasks.watch)) => never,
         never = tasks.surveying.follow() => never,
         never = tasks.missing_keys.follow() => never,
         never = shrink_log_forever(database) => never,

@@ -6,11 +6,15 @@ mod report;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use ig_adapters::persistence::{Database, SeaOrmStore};
-use ig_domain::ports::{AppBreaker, Breaker, StoreError, Survey, Surveys, WorstAccount};
+use ig_domain::ports::{
+    AppBreaker, Breaker, ConsumerState, Consumers, EventSurvey, LogCount, StoreError, Survey,
+    Surveys, WorstAccount,
+};
 use time::OffsetDateTime;
 
 use crate::config::{InvalidSettings, StatusConfig};
@@ -36,6 +40,8 @@ struct Status {
     /// The worst accounts, soonest expiry first.
     worst: Vec<WorstAccount>,
     breaker: Breaker,
+    log: LogCount,
+    consumers: Vec<ConsumerState>,
 }
 
 /// Writes the state of all accounts to `out`.
@@ -49,13 +55,13 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let StatusArgs { json: in_json } = args;
-    let StatusConfig { database, app_id, sandbox_clock_url } = config;
+    let StatusConfig { database, app_id, event_window, sandbox_clock_url } = config;
     let database = Database::open_read_only(&database).map_err(InvalidSettings::from)?;
     let clock = wiring::clock(sandbox_clock_url.as_deref()).await?;
     // No token is opened.
     let keys = Arc::new(Keys::default());
     let store = SeaOrmStore::new(Arc::new(database), app_id, keys, unread_store_meter());
-    let status = Status::read(&store, clock.now()).await;
+    let status = Status::read(&store, clock.now(), event_window).await;
     let status = status.context("the database cannot be asked for its accounts")?;
     let written = if in_json { json::write(&status, out) } else { report::write(&status, out) };
     is_read_on(written)?;
@@ -63,14 +69,20 @@ pub(crate) async fn run(
 }
 
 impl Status {
-    async fn read<S>(store: &S, now: OffsetDateTime) -> Result<Self, StoreError>
+    async fn read<S>(
+        store: &S,
+        now: OffsetDateTime,
+        event_window: Duration,
+    ) -> Result<Self, StoreError>
     where
-        S: Surveys + AppBreaker,
+        S: Surveys + AppBreaker + EventSurvey + Consumers,
     {
         Ok(Self {
             survey: store.survey(now).await?,
             worst: store.worst(now, MAX_WORST).await?,
             breaker: store.load().await?,
+            log: store.count_log().await?,
+            consumers: store.list(event_window).await?,
         })
     }
 }

@@ -1,12 +1,16 @@
-//! The background task that follows the survey of all accounts, and the gauges that show it.
+//! The background task that follows the survey of all accounts and the log of events, and the gauges that show them.
+
+mod events;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ig_application::SurveyAccounts;
 use ig_domain::TroubleCause;
-use ig_domain::ports::{AppBreaker, Breaker, Clock, StoreError, Survey};
-use ig_metrics::{ComputedGauge, Registry};
+use ig_domain::ports::{
+    AppBreaker, Breaker, Clock, ConsumerState, Consumers, EventSurvey, LogCount, StoreError, Survey,
+};
+use ig_metrics::{ComputedGauge, Labels, Registry};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
@@ -22,6 +26,8 @@ pub(crate) struct SurveyGauges(Arc<Mutex<Option<Seen>>>);
 pub(crate) struct Seen {
     pub(crate) survey: Survey,
     pub(crate) breaker: Breaker,
+    pub(crate) log: LogCount,
+    pub(crate) consumers: Vec<ConsumerState>,
 }
 
 impl SurveyGauges {
@@ -30,6 +36,7 @@ impl SurveyGauges {
         let gauges = Self(Arc::default());
         gauges.register_counts(registry);
         gauges.register_times(registry, clock);
+        gauges.register_events(registry);
         gauges
     }
 
@@ -87,9 +94,13 @@ impl SurveyGauges {
         numbers: impl Fn(&Seen) -> Vec<(&'static str, u64)> + Send + Sync + 'static,
     ) {
         let compute = self.computed(move |seen| {
-            numbers(seen).into_iter().map(|(value, number)| (value, whole(number))).collect()
+            let numbers = numbers(seen).into_iter();
+            let labelled = |value: &str| label.map(|label| (label, value.to_owned()));
+            numbers
+                .map(|(value, number)| (labelled(value).into_iter().collect(), whole(number)))
+                .collect()
         });
-        ComputedGauge { name, help, in_seconds: false, label, compute }.register(registry);
+        ComputedGauge { name, help, in_seconds: false, compute }.register(registry);
     }
 
     fn add_seconds(
@@ -99,14 +110,15 @@ impl SurveyGauges {
         help: &'static str,
         seconds: impl Fn(&Seen) -> Option<i64> + Send + Sync + 'static,
     ) {
-        let compute =
-            self.computed(move |seen| seconds(seen).map(|left| ("", left)).into_iter().collect());
-        ComputedGauge { name, help, in_seconds: true, label: None, compute }.register(registry);
+        let compute = self.computed(move |seen| {
+            seconds(seen).map(|left| (Vec::new(), left)).into_iter().collect()
+        });
+        ComputedGauge { name, help, in_seconds: true, compute }.register(registry);
     }
 
     fn computed(
         &self,
-        samples: impl Fn(&Seen) -> Vec<(&'static str, i64)> + Send + Sync + 'static,
+        samples: impl Fn(&Seen) -> Vec<(Labels, i64)> + Send + Sync + 'static,
     ) -> ig_metrics::Compute {
         let seen = self.clone();
         Box::new(move || {
@@ -120,13 +132,19 @@ fn whole(number: u64) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// Follows the survey of all accounts.
+/// Follows the survey of all accounts, and the log of events.
 pub(crate) struct Surveying {
     /// Takes the survey, where it is this replica's turn.
     pub(crate) accounts: SurveyAccounts,
     /// The app's breaker.
     pub(crate) breaker: Arc<dyn AppBreaker>,
-    /// Gauges that show both.
+    /// The log of events.
+    pub(crate) log: Arc<dyn EventSurvey>,
+    /// Those who follow it.
+    pub(crate) consumers: Arc<dyn Consumers>,
+    /// Time for which events are kept.
+    pub(crate) event_window: Duration,
+    /// Gauges that show all of it.
     pub(crate) gauges: SurveyGauges,
 }
 
@@ -164,8 +182,10 @@ impl Surveying {
     async fn look(&self) -> Result<(), StoreError> {
         let survey = self.accounts.execute().await?;
         let breaker = self.breaker.load().await?;
+        let log = self.log.count_log().await?;
+        let consumers = self.consumers.list(self.event_window).await?;
         if let Some(survey) = survey {
-            self.gauges.show(Seen { survey, breaker });
+            self.gauges.show(Seen { survey, breaker, log, consumers });
         }
         Ok(())
     }
@@ -173,7 +193,7 @@ impl Surveying {
 
 #[cfg(test)]
 mod tests {
-    use ig_domain::ports::OpenBreaker;
+    use ig_domain::ports::{ConsumerKey, OpenBreaker};
     use ig_metrics::TextFormat;
     use ig_test_support::builders::{START, parsed};
     use ig_test_support::{FakeClock, MemoryStore};
@@ -195,13 +215,27 @@ mod tests {
         let cause = TroubleCause::AppMisconfigured;
         store.open(cause, START).await.unwrap();
         let accounts = SurveyAccounts { surveys: store.clone(), clock };
-        let surveying = Surveying { accounts, breaker: store, gauges: gauges.clone() };
+        let surveying = Surveying {
+            accounts,
+            breaker: store.clone(),
+            log: store.clone(),
+            consumers: store,
+            event_window: Duration::from_hours(48),
+            gauges: gauges.clone(),
+        };
         surveying.look().await.unwrap();
         let shown = text(&registry);
-        for line in ["test_due 0", "test_breaker_open 1", "test_accounts{status=\"active\"} 0"] {
+        for line in [
+            "test_due 0",
+            "test_breaker_open 1",
+            "test_accounts{status=\"active\"} 0",
+            "test_events_kept 0",
+            "test_events_unnumbered_age_seconds 0",
+        ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }
         assert!(!shown.contains("first_expiry"), "none is active");
+        assert!(!shown.contains("consumer"), "there is none");
 
         let minute = Duration::from_mins(1);
         let survey = Survey {
@@ -211,7 +245,19 @@ mod tests {
             ..seen(&gauges).survey
         };
         let open = Some(OpenBreaker { cause, since_time: START });
-        gauges.show(Seen { survey, breaker: Breaker { open, close_time: None } });
+        let consumer = ConsumerState {
+            key: ConsumerKey { caller: parsed("publisher"), name: parsed("copy") },
+            committed: None,
+            is_held: false,
+            lag_events: 7,
+            lag: minute,
+            window_left: Some(minute * 2),
+        };
+        let lost = ConsumerKey { name: parsed("lost"), ..consumer.key.clone() };
+        let lost = ConsumerState { key: lost, window_left: None, ..consumer.clone() };
+        let log = LogCount { kept: 5, unnumbered: 2, ..seen(&gauges).log };
+        let (breaker, consumers) = (Breaker { open, close_time: None }, vec![consumer, lost]);
+        gauges.show(Seen { survey, breaker, log, consumers });
         fake.advance(minute / 2);
         let shown = text(&registry);
         for line in [
@@ -220,9 +266,17 @@ mod tests {
             "test_survey_age_seconds 30",
             "test_in_trouble{cause=\"APP_MISCONFIGURED\"} 3",
             "test_in_trouble{cause=\"RATE_LIMITED\"} 0",
+            "test_events_kept 5",
+            "test_events_unnumbered 2",
+            "test_consumer_lag_events{caller=\"publisher\",consumer=\"lost\"} 7",
+            "test_consumer_lag_seconds{caller=\"publisher\",consumer=\"copy\"} 60",
+            "test_consumer_window_left_seconds{caller=\"publisher\",consumer=\"copy\"} 120",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }
+        let without_cursor =
+            "test_consumer_window_left_seconds{caller=\"publisher\",consumer=\"lost\"}";
+        assert!(!shown.contains(without_cursor), "{shown}");
     }
 
     fn seen(gauges: &SurveyGauges) -> Seen {

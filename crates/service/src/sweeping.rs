@@ -1,9 +1,9 @@
-//! The background task that sweeps: links that nobody came back for end.
+//! The background tasks that sweep: links that nobody came back for end, and events leave the window.
 
 use std::time::Duration;
 
 use ig_adapters::persistence::Database;
-use ig_application::Sweep;
+use ig_application::{PurgeEvents, Sweep};
 use ig_domain::ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
@@ -11,28 +11,45 @@ use tracing::{debug, warn};
 /// Interval between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
+/// Interval between two purges of events. Ours: short, so that each has little to delete.
+const PURGE_INTERVAL: Duration = Duration::from_secs(20);
+
 /// Interval between two rounds of one sweep, in which others may use the store.
 const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sweeps each minute, in as many rounds as it takes, until dropped.
 pub(crate) async fn sweep_forever(sweep: Sweep) -> ! {
-    let mut minutes = interval(SWEEP_INTERVAL);
-    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    repeat_forever("sweeping", SWEEP_INTERVAL, async || sweep.execute_round().await).await
+}
+
+/// Deletes events that have left the window, every [`PURGE_INTERVAL`], in as many rounds as it takes, until dropped.
+pub(crate) async fn purge_forever(purge: PurgeEvents) -> ! {
+    repeat_forever("purging events", PURGE_INTERVAL, async || purge.execute_round().await).await
+}
+
+/// Does this task again and again: at each one, rounds until one has nothing to do.
+async fn repeat_forever(
+    task: &'static str,
+    span: Duration,
+    round: impl AsyncFn() -> Result<u64, StoreError>,
+) -> ! {
+    let mut ticks = interval(span);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failed_before = false;
     loop {
-        minutes.tick().await;
-        let done = sweep_until_done(&sweep).await;
+        ticks.tick().await;
+        let done = repeat_until_done(&round).await;
         match &done {
             Ok(0) => {}
-            Ok(touched) => debug!(touched, "the store was swept"),
+            Ok(touched) => debug!(touched, "{task} is done"),
             // The watch over the store says so.
             Err(StoreError::Unavailable(_) | StoreError::Overloaded(_)) => {
-                debug!("the store is away or has too much to do: nothing is swept");
+                debug!("the store is away or has too much to do: no {task}");
             }
-            Err(_) if failed_before => debug!("sweeping fails still"),
+            Err(_) if failed_before => debug!("{task} fails still"),
             Err(error) => {
                 let error = anyhow::Error::new(error.clone());
-                warn!(error = format!("{error:#}"), "sweeping failed");
+                warn!(error = format!("{error:#}"), "{task} failed");
             }
         }
         failed_before = done.is_err();
@@ -51,10 +68,12 @@ pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
     }
 }
 
-async fn sweep_until_done(sweep: &Sweep) -> Result<u64, StoreError> {
+async fn repeat_until_done(
+    round: &impl AsyncFn() -> Result<u64, StoreError>,
+) -> Result<u64, StoreError> {
     let mut total = 0;
     loop {
-        let touched = sweep.execute_round().await?;
+        let touched = round().await?;
         total += touched;
         if touched == 0 {
             return Ok(total);
@@ -65,31 +84,27 @@ async fn sweep_until_done(sweep: &Sweep) -> Result<u64, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::cell::RefCell;
 
-    use ig_domain::ports::{Cause, MockClock, MockLinkAttempts};
-    use time::OffsetDateTime;
+    use ig_domain::ports::Cause;
 
     use super::*;
 
-    fn sweep(rounds: Vec<Result<u64, StoreError>>) -> Sweep {
-        let mut attempts = MockLinkAttempts::new();
-        let mut rounds = rounds.into_iter();
-        attempts.expect_sweep().returning(move |_, _| rounds.next().unwrap());
-        let mut clock = MockClock::new();
-        clock.expect_now().return_const(OffsetDateTime::UNIX_EPOCH);
-        Sweep { attempts: Arc::new(attempts), clock: Arc::new(clock) }
+    /// Repeats these rounds, as far as it goes.
+    async fn repeat(rounds: Vec<Result<u64, StoreError>>) -> Result<u64, StoreError> {
+        let rounds = RefCell::new(rounds.into_iter());
+        repeat_until_done(&async || rounds.borrow_mut().next().unwrap()).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rounds_go_on_while_there_is_something_to_sweep() {
-        assert_eq!(sweep_until_done(&sweep(vec![Ok(1500), Ok(3), Ok(0)])).await.unwrap(), 1503);
+    async fn rounds_go_on_while_there_is_something_to_do() {
+        assert_eq!(repeat(vec![Ok(1500), Ok(3), Ok(0)]).await.unwrap(), 1503);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_round_is_the_last_one_of_its_minute() {
+    async fn a_failed_round_is_the_last_one_of_its_turn() {
         let away = StoreError::Unavailable(Cause::new("away"));
-        let swept = sweep_until_done(&sweep(vec![Ok(500), Err(away)])).await;
-        assert!(matches!(swept, Err(StoreError::Unavailable(_))));
+        let done = repeat(vec![Ok(500), Err(away)]).await;
+        assert!(matches!(done, Err(StoreError::Unavailable(_))));
     }
 }

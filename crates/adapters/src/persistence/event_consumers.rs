@@ -146,7 +146,9 @@ impl Consumers for SeaOrmStore {
 
     async fn list(&self, window: Duration) -> Result<Vec<ConsumerState>, StoreError> {
         self.call(Operation::Consumers, async {
-            let log = self.looked(None).await?;
+            // Without a log there is no consumer, and none is made here: the database may be open for questions only.
+            let log: Option<LogRow> = self.database.read_one(&self.state(0)).await?;
+            let Some(log) = log else { return Ok(Vec::new()) };
             let rows = self.database.read(&self.all_consumers(log.purged().number)).await?;
             let rows = rows.iter().map(|row| ConsumerRow::from_query_result(row, ""));
             let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|error| translate(&error))?;

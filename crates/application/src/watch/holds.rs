@@ -12,7 +12,7 @@ use ig_domain::{EventPosition, LeaseHolder, LineLimit};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::WatchPorts;
+use super::{WatchPorts, is_worth_a_line};
 
 /// Interval between two extensions of the leases.
 const KEEP_INTERVAL: Duration = Duration::from_secs(3);
@@ -83,6 +83,7 @@ impl ConsumerHolds {
                 keep_time = self.timer.now() + KEEP_INTERVAL;
             }
             if let Err(error) = done
+                && is_worth_a_line(&error)
                 && let Some(left_out) = lines.admit((), self.timer.now())
             {
                 tracing::warn!(%error, left_out, "consumers cannot be kept");

@@ -4,7 +4,7 @@ use ig_domain::ports::{ConsumerKey, StoreError};
 use ig_domain::{EventKind, EventPosition};
 use time::OffsetDateTime;
 
-use super::position::resolve;
+use super::position::{newest_position, resolve};
 use super::stream::Opened;
 use super::{RightsLost, Watch, WatchRights, WatchStream};
 
@@ -57,6 +57,16 @@ pub struct OpenWatch {
 }
 
 impl OpenWatch {
+    /// The position behind all that is committed now. Whoever reads accounts after this and watches from there misses
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn newest_position(&self) -> Result<EventPosition, StoreError> {
+        newest_position(&*self.watch.ports.log).await
+    }
+
     /// A stream, which waits for its consumer while another stream holds it.
     ///
     /// # Errors

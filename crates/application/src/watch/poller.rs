@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::feed::{EventFeed, Look, MAX_ACCOUNT_AGE, ReadAccount};
 use super::message::{account_ids, read_accounts};
-use super::{Watch, WatchPorts};
+use super::{Watch, WatchPorts, is_worth_a_line};
 
 /// Interval between two looks while there are streams. With what a look takes it stays below
 /// [`MAX_CAUGHT_UP_AGE`](super::feed::MAX_CAUGHT_UP_AGE).
@@ -49,6 +49,7 @@ impl EventPoller {
             loop {
                 let polled = self.poll().await;
                 if let Err(error) = &polled
+                    && is_worth_a_line(error)
                     && let Some(left_out) = lines.admit((), self.ports.timer.now())
                 {
                     tracing::warn!(%error, left_out, "the poller cannot look for events");

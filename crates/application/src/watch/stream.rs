@@ -236,7 +236,7 @@ impl WatchStream {
             match done {
                 Ok(step) => return step,
                 Err(error) if timer.now() >= begin + MAX_LOOK_AGE => {
-                    tracing::warn!(%error, "a stream cannot read its events");
+                    tracing::debug!(%error, "a stream cannot read its events");
                     return Step::End(WatchEnd::StoreAway);
                 }
                 Err(_) => timer.sleep(RETRY_INTERVAL).await,

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use http::Request;
 use ig_domain::CallerName;
-use ig_domain::ports::{Authorization, Callers, Credentials, NotAuthenticated};
+use ig_domain::ports::{Callers, NotAuthenticated};
+use ig_metrics::{Gauge, GaugeGuard};
 use tonic::Status;
 
-use super::bearer;
+use super::credentials::CallCredentials;
 use super::in_flight::{InFlight, Place};
 use super::metadata;
 use super::rpc::Rpc;
+use super::stream_rights::StreamCredentials;
 use super::without_caller::{CallsWithoutCaller, Room};
 use crate::activity::{Activity, Busy};
-use crate::peer_names::PeerNames;
-use crate::status::{ToStatus as _, overloaded, overloaded_without_caller, role_missing};
+use crate::status::{
+    ToStatus as _, overloaded, overloaded_without_caller, role_missing, too_many_streams,
+};
 
 /// Lets calls in. Nothing of a refused call's message is read.
 #[derive(Clone)]
@@ -22,9 +25,12 @@ pub(super) struct Admission {
     callers: Arc<dyn Callers>,
     in_flight: InFlight,
     without_caller: CallsWithoutCaller,
+    /// Counts streams of callers.
+    streams: Gauge,
 }
 
 /// Places that an admitted call holds until its answer is taken.
+#[derive(Default)]
 pub(super) struct Admitted {
     /// Its place among those of its caller; `None` where it needs no caller.
     pub(super) place: Option<Arc<Place>>,
@@ -32,6 +38,8 @@ pub(super) struct Admitted {
     _busy: Option<Busy>,
     /// The room of a call that needs no caller.
     _room: Option<Room>,
+    /// Counts it among the streams of callers, where it is one.
+    _counted: Option<GaugeGuard>,
 }
 
 /// A call that is refused.
@@ -43,9 +51,10 @@ pub(super) struct RefusedCall {
 }
 
 impl Admission {
-    /// Lets in the callers that `callers` know.
-    pub(super) fn new(callers: Arc<dyn Callers>) -> Self {
-        Self { callers, in_flight: InFlight::default(), without_caller: CallsWithoutCaller::new() }
+    /// Lets in the callers that `callers` know; `streams` counts their streams.
+    pub(super) fn new(callers: Arc<dyn Callers>, streams: Gauge) -> Self {
+        let (in_flight, without_caller) = (InFlight::default(), CallsWithoutCaller::new());
+        Self { callers, in_flight, without_caller, streams }
     }
 
     /// Admits or refuses a call of `rpc`. Takes its token away.
@@ -56,30 +65,30 @@ impl Admission {
     ) -> Result<Admitted, RefusedCall> {
         metadata::check(request.headers())
             .map_err(|status| RefusedCall { caller: None, status })?;
-        let bearer = bearer::take(request.headers_mut());
+        let credentials = CallCredentials::take(request);
         let Some(roles) = rpc.roles() else {
             let room = self.without_caller.enter(request.uri().path(), request.extensions().get());
             let refused = || RefusedCall { caller: None, status: overloaded_without_caller() };
             let room = room.ok_or_else(refused)?;
-            return Ok(Admitted { place: None, _busy: None, _room: Some(room) });
+            return Ok(Admitted { _room: Some(room), ..Admitted::default() });
         };
-        let authorization = match &bearer {
-            Ok(Some(token)) => Authorization::Bearer(token),
-            Ok(None) => Authorization::Absent,
-            Err(_) => Authorization::Malformed,
-        };
-        let certificate_names = request.extensions().get().map(PeerNames::as_slice);
-        let caller = self.callers.authenticate(Credentials {
-            authorization,
-            certificate_names: certificate_names.unwrap_or_default(),
-        })?;
+        let caller = credentials.authenticate(self.callers.as_ref())?;
         let refuse = |status| RefusedCall { caller: Some(caller.name.clone()), status };
         if !caller.has_any(roles) {
-            return Err(refuse(role_missing(rpc.name(), roles)));
+            return Err(refuse(role_missing(rpc)));
         }
-        let place = self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?;
+        let place = if rpc.lasts() {
+            let end = request.extensions().get().copied();
+            let kept = StreamCredentials::new(credentials, Arc::clone(&self.callers), end);
+            request.extensions_mut().insert(kept);
+            self.in_flight.enter_stream(&caller).ok_or_else(|| refuse(too_many_streams()))?
+        } else {
+            self.in_flight.enter(&caller).ok_or_else(|| refuse(overloaded()))?
+        };
         let busy = request.extensions().get().map(Activity::begin);
-        Ok(Admitted { place: Some(Arc::new(place)), _busy: busy, _room: None })
+        let counted = rpc.lasts().then(|| self.streams.hold());
+        let place = Some(Arc::new(place));
+        Ok(Admitted { place, _busy: busy, _counted: counted, ..Admitted::default() })
     }
 }
 

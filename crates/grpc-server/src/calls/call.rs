@@ -113,21 +113,11 @@ impl Call {
             None => self.log_success(),
             Some(status) => {
                 self.log_failure(&status);
-                response = self.signed(status).into_http();
+                response = self.id.signed(status).into_http();
             }
         }
         self.id.mark(response.headers_mut());
         response
-    }
-
-    /// The status with the request id among its details; the transport's own, which have none, stay bare.
-    fn signed(&self, status: Status) -> Status {
-        if status.details().is_empty() {
-            return status;
-        }
-        let mut details = status.get_error_details();
-        details.set_request_info(self.id.as_str(), "");
-        Status::with_error_details(status.code(), status.message(), details)
     }
 
     fn log_success(&self) {

@@ -10,6 +10,7 @@ use tonic::{Request, Status};
 
 use super::in_flight::Place;
 use super::request_id::RequestIdHeader;
+use super::stream_rights::StreamCredentials;
 use crate::status::{ToStatus as _, internal, no_turn};
 
 /// Timeout of a read of many accounts that waits for its turn among those of its caller. Ours: longer than a store that
@@ -46,6 +47,19 @@ impl Context {
         let context =
             request.extensions_mut().remove::<Self>().ok_or_else(|| internal(NoContext))?;
         Ok((context, request.into_inner()))
+    }
+
+    /// As [`split`](Self::split), with the credentials that the layer has kept of a stream's request.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` when it has kept none.
+    pub(crate) fn split_stream<T>(
+        mut request: Request<T>,
+    ) -> Result<(Self, StreamCredentials, T), Status> {
+        let credentials = request.extensions_mut().remove().ok_or_else(|| internal(NoContext))?;
+        let (context, message) = Self::split(request)?;
+        Ok((context, credentials, message))
     }
 
     /// The owners whose accounts the call may be about: all of its caller's, or the one that the request names.
@@ -85,6 +99,13 @@ impl Context {
     /// The caller.
     pub(crate) fn caller(&self) -> &Caller {
         self.place.caller()
+    }
+
+    /// The status with the request id in its details and metadata, for a stream that ends with it.
+    pub(crate) fn signed(&self, status: Status) -> Status {
+        let mut status = self.request_id.signed(status);
+        self.request_id.mark(status.metadata_mut().as_mut());
+        status
     }
 
     /// The id under which the call is logged.

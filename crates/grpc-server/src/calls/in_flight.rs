@@ -15,6 +15,10 @@ pub(crate) const DEFAULT_MAX_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap(
 /// turn. Ours: they pass quickly, and leave processors and store to others' calls.
 const MAX_BULK_READS: usize = 1;
 
+/// Maximum number of streams of one caller at a time, beside its other calls. Ours: a stream that is quiet costs little,
+/// and a service needs one.
+pub(crate) const MAX_STREAMS: u32 = 16;
+
 /// The calls under way, counted by name, so that a caller that is read anew keeps its count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight(Arc<Mutex<HashMap<CallerName, CallerCalls>>>);
@@ -23,6 +27,7 @@ pub(super) struct InFlight(Arc<Mutex<HashMap<CallerName, CallerCalls>>>);
 #[derive(Debug)]
 struct CallerCalls {
     count: u32,
+    streams: u32,
     bulk_reads: Arc<Semaphore>,
 }
 
@@ -32,30 +37,46 @@ pub(crate) struct Place {
     in_flight: InFlight,
     caller: Arc<Caller>,
     bulk_reads: Arc<Semaphore>,
+    is_stream: bool,
 }
 
 impl InFlight {
     /// A place for one more call, if the caller has not as many under way as it may.
     pub(super) fn enter(&self, caller: &Arc<Caller>) -> Option<Place> {
         let limit = caller.max_in_flight.unwrap_or(DEFAULT_MAX_IN_FLIGHT).get();
+        self.place(caller, limit, false)
+    }
+
+    /// A place for one more stream, if the caller has fewer than [`MAX_STREAMS`].
+    pub(super) fn enter_stream(&self, caller: &Arc<Caller>) -> Option<Place> {
+        self.place(caller, MAX_STREAMS, true)
+    }
+
+    fn place(&self, caller: &Arc<Caller>, limit: u32, is_stream: bool) -> Option<Place> {
         let mut calls = self.calls();
         let calls = calls.entry(caller.name.clone()).or_insert_with(|| CallerCalls {
             count: 0,
+            streams: 0,
             bulk_reads: Arc::new(Semaphore::new(MAX_BULK_READS)),
         });
-        if calls.count >= limit {
+        let bulk_reads = Arc::clone(&calls.bulk_reads);
+        let count = calls.count_of(is_stream);
+        if *count >= limit {
             return None;
         }
-        calls.count += 1;
-        Some(Place {
-            in_flight: self.clone(),
-            caller: Arc::clone(caller),
-            bulk_reads: Arc::clone(&calls.bulk_reads),
-        })
+        *count += 1;
+        Some(Place { in_flight: self.clone(), caller: Arc::clone(caller), bulk_reads, is_stream })
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<CallerName, CallerCalls>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CallerCalls {
+    /// The number of streams under way, or of other calls.
+    fn count_of(&mut self, streams: bool) -> &mut u32 {
+        if streams { &mut self.streams } else { &mut self.count }
     }
 }
 
@@ -76,8 +97,8 @@ impl Drop for Place {
         let name = &self.caller.name;
         let mut calls = self.in_flight.calls();
         if let Some(of_caller) = calls.get_mut(name) {
-            of_caller.count -= 1;
-            if of_caller.count == 0 {
+            *of_caller.count_of(self.is_stream) -= 1;
+            if of_caller.count == 0 && of_caller.streams == 0 {
                 calls.remove(name);
             }
         }
@@ -121,6 +142,22 @@ mod tests {
         let places: Vec<_> = std::iter::from_fn(|| in_flight.enter(&one)).take(1000).collect();
         assert_eq!(places.len(), 64);
         drop(places);
+        assert!(in_flight.calls().is_empty());
+    }
+
+    #[test]
+    fn streams_have_places_of_their_own() {
+        let (in_flight, one) = (InFlight::default(), caller("a", 1));
+        let mut streams: Vec<_> =
+            std::iter::from_fn(|| in_flight.enter_stream(&one)).take(1000).collect();
+        assert_eq!(streams.len(), 16);
+        let call = in_flight.enter(&one).unwrap();
+        assert!(in_flight.enter(&one).is_none());
+        streams.pop();
+        streams.push(in_flight.enter_stream(&one).unwrap());
+        drop(call);
+        assert!(in_flight.enter_stream(&one).is_none(), "a call gave a stream's place back");
+        drop(streams);
         assert!(in_flight.calls().is_empty());
     }
 

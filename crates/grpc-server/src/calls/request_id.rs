@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tonic::Status;
+use tonic_types::StatusExt as _;
 
 /// The metadata key.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,6 +30,16 @@ impl RequestIdHeader {
 
     pub(super) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
+    }
+
+    /// The status with the id among its details; the transport's own, which have none, stay bare.
+    pub(super) fn signed(&self, status: Status) -> Status {
+        if status.details().is_empty() {
+            return status;
+        }
+        let mut details = status.get_error_details();
+        details.set_request_info(self.as_str(), "");
+        Status::with_error_details(status.code(), status.message(), details)
     }
 
     /// Puts the id into the metadata of a response.

@@ -4,9 +4,10 @@ use ig_domain::Role;
 use ig_metrics::Label as _;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 
-/// Declares the RPCs, each by a row: its name, the roles of which a caller needs one, and whether it writes.
+/// Declares the RPCs, each by a row: its name, the roles of which a caller needs one, whether each call is worth a line
+/// in the log, and whether its answer lasts.
 macro_rules! rpcs {
-    ($($rpc:ident { roles: $roles:expr, writes: $writes:literal })+) => {
+    ($($rpc:ident { roles: $roles:expr, writes: $writes:literal, lasts: $lasts:literal })+) => {
         /// An RPC, as far as roles, log and metrics tell them apart.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Rpc {
@@ -36,19 +37,29 @@ macro_rules! rpcs {
                     Self::Other => false,
                 }
             }
+
+            /// Whether its answer is a stream that lasts as long as its caller likes.
+            pub(crate) fn lasts(self) -> bool {
+                match self {
+                    $(Self::$rpc => $lasts,)+
+                    Self::Other => false,
+                }
+            }
         }
     };
 }
 
 rpcs! {
-    BeginLink { roles: [Role::Link], writes: true }
-    Link { roles: [Role::Link], writes: true }
-    Get { roles: [Role::Read], writes: false }
-    BatchGet { roles: [Role::Read], writes: false }
-    List { roles: [Role::Read], writes: false }
-    Refresh { roles: [Role::Link, Role::Token], writes: true }
-    FetchAccessToken { roles: [Role::Token], writes: true }
-    Unlink { roles: [Role::Admin], writes: true }
+    BeginLink { roles: [Role::Link], writes: true, lasts: false }
+    Link { roles: [Role::Link], writes: true, lasts: false }
+    Get { roles: [Role::Read], writes: false, lasts: false }
+    BatchGet { roles: [Role::Read], writes: false, lasts: false }
+    List { roles: [Role::Read], writes: false, lasts: false }
+    Refresh { roles: [Role::Link, Role::Token], writes: true, lasts: false }
+    FetchAccessToken { roles: [Role::Token], writes: true, lasts: false }
+    Unlink { roles: [Role::Admin], writes: true, lasts: false }
+    Watch { roles: [Role::Read], writes: false, lasts: true }
+    CommitWatch { roles: [Role::Read], writes: false, lasts: false }
 }
 
 impl Rpc {

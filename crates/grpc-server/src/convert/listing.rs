@@ -2,10 +2,11 @@
 
 use ig_application::{ListAccountsQuery, ListedAccounts};
 use ig_domain::ports::StatusFilter;
-use ig_domain::{ListingPosition, Owner, OwnerScope};
+use ig_domain::{EventPosition, ListingPosition, Owner, OwnerScope};
 use ig_proto::v1;
 use prost::Message as _;
 
+use super::cursor::cursor;
 use super::fields::{Fields, InvalidRequest, Refused};
 use super::page_token::PageToken;
 use super::{Listing, account};
@@ -81,8 +82,13 @@ fn limit(fields: &mut Fields, raw: i32) -> Result<u32, Refused> {
     }
 }
 
-/// A page of `listing`, on the wire; it ends early where it is [full](FULL_PAGE_BYTES).
-pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::ListResponse {
+/// A page of `listing`, on the wire; it ends early where it is [full](FULL_PAGE_BYTES). With the first one comes the
+/// position to watch after.
+pub(crate) fn listed_accounts(
+    listed: ListedAccounts,
+    listing: Listing,
+    watch_from: Option<EventPosition>,
+) -> v1::ListResponse {
     let ListedAccounts { accounts: views, mut next } = listed;
     let (mut accounts, mut size) = (Vec::with_capacity(views.len()), 0);
     let mut views = views.into_iter().peekable();
@@ -97,7 +103,8 @@ pub(crate) fn listed_accounts(listed: ListedAccounts, listing: Listing) -> v1::L
         }
     }
     let next_page_token = next.map(|next| listing.token(&next)).unwrap_or_default();
-    v1::ListResponse { accounts, next_page_token }
+    let watch_cursor = watch_from.as_ref().map(cursor).unwrap_or_default();
+    v1::ListResponse { accounts, next_page_token, watch_cursor }
 }
 
 #[cfg(test)]
@@ -143,7 +150,8 @@ mod tests {
         };
         let all: Vec<_> = (0..MAX_PAGE_SIZE).map(largest).collect();
         let listing = Listing::of(OwnerScope::everyone().listing_order(), None, None);
-        let page = listed_accounts(ListedAccounts { accounts: all.clone(), next: None }, listing);
+        let page =
+            listed_accounts(ListedAccounts { accounts: all.clone(), next: None }, listing, None);
         assert!(
             (FULL_PAGE_BYTES..DEFAULT_MAX_MESSAGE_BYTES).contains(&page.encoded_len()),
             "{}",
@@ -153,7 +161,7 @@ mod tests {
         let next = listing.position(page.next_page_token.parse().unwrap());
         assert_eq!(next, Ok(ListingPosition::of(last)));
         let rest = ListedAccounts { accounts: all[page.accounts.len()..].to_vec(), next: None };
-        let rest = listed_accounts(rest, listing);
+        let rest = listed_accounts(rest, listing, None);
         assert_eq!(page.accounts.len() + rest.accounts.len(), all.len());
         assert_eq!(rest.next_page_token, "");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
@@ -13,6 +14,18 @@ const MAX_CERTIFICATE_AGE: Duration = Duration::from_mins(5);
 /// Time within which an evicted connection may close by itself, before it is ended and another one asked.
 pub(super) const EVICTION_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// The moment at which a client that showed a certificate must connect anew. Its requests carry it as an extension, for
+/// streams, which would keep their connection for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CertificateEnd(pub(crate) Instant);
+
+impl CertificateEnd {
+    /// That of a certificate which is shown now.
+    pub(super) fn of_a_handshake() -> Self {
+        Self(Instant::now() + MAX_CERTIFICATE_AGE)
+    }
+}
+
 /// Lifetime of one connection.
 pub(super) struct ConnectionLifetime {
     /// Cancelled when all connections are to finish their calls and close.
@@ -22,19 +35,18 @@ pub(super) struct ConnectionLifetime {
 }
 
 impl ConnectionLifetime {
-    /// Waits until the connection is to close once its calls have ended: at a stop, when it is evicted or, if `proved`,
-    /// [`MAX_CERTIFICATE_AGE`] after its handshake.
-    pub(super) async fn is_over(&self, proved: bool) {
+    /// Waits until the connection is to close once its calls have ended: at a stop, when it is evicted or, where its
+    /// client showed a certificate, at the `end` of that.
+    pub(super) async fn is_over(&self, end: Option<CertificateEnd>) {
         let told = async {
             tokio::select! {
                 () = self.closing.cancelled() => {}
                 () = self.activity.leaving() => {}
             }
         };
-        if proved {
-            tokio::time::timeout(MAX_CERTIFICATE_AGE, told).await.unwrap_or_default();
-        } else {
-            told.await;
+        match end {
+            Some(CertificateEnd(end)) => timeout_at(end, told).await.unwrap_or_default(),
+            None => told.await,
         }
     }
 

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tower::util::MapRequest;
 
-use super::connection_lifetime::{ConnectionLifetime, EVICTION_TIMEOUT};
+use super::connection_lifetime::{CertificateEnd, ConnectionLifetime, EVICTION_TIMEOUT};
 use super::handshake::handshake;
 use super::http2;
 use super::pacing::{Paced, Turn};
@@ -182,13 +182,17 @@ async fn connection(
 ) {
     let peer = accepted.peer;
     let Some((stream, names)) = after_handshake(accepted, &lifetime).await else { return };
-    let (proved, activity) = (names.is_some(), lifetime.activity.clone());
+    let certificate_end = names.as_ref().map(|_| CertificateEnd::of_a_handshake());
+    let activity = lifetime.activity.clone();
     let service = MapRequest::new(service, move |request: Request<Incoming>| {
         let mut request = request.map(RequestBody::new);
         request.extensions_mut().insert(activity.clone());
         request.extensions_mut().insert(peer);
         if let Some(names) = names.clone() {
             request.extensions_mut().insert(names);
+        }
+        if let Some(end) = certificate_end {
+            request.extensions_mut().insert(end);
         }
         request
     });
@@ -200,7 +204,7 @@ async fn connection(
         tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
-            () = lifetime.is_over(proved) => {
+            () = lifetime.is_over(certificate_end) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = connection => ended,

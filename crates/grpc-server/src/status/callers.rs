@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ig_domain::Role;
 use ig_domain::ports::NotAuthenticated;
 use tonic::Status;
 
 use super::{Problem, Reason, ToStatus};
+use crate::calls::{MAX_STREAMS, Rpc};
 
 /// Delay before a retry of a caller that has too many calls under way. Ours: most calls take less.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -21,9 +21,11 @@ impl ToStatus for NotAuthenticated {
     }
 }
 
-/// The status of a caller that has none of the `roles` that `rpc` needs.
-pub(crate) fn role_missing(rpc: &str, roles: &[Role]) -> Status {
+/// The status of a caller that has none of the roles that `rpc` needs.
+pub(crate) fn role_missing(rpc: Rpc) -> Status {
+    let roles = rpc.roles().unwrap_or_default();
     let roles: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+    let rpc = rpc.name();
     let message = format!("{rpc} needs the role {}, which this caller has not", roles.join(" or "));
     Problem::new(Reason::PermissionDenied, message).into_status()
 }
@@ -32,6 +34,15 @@ pub(crate) fn role_missing(rpc: &str, roles: &[Role]) -> Status {
 pub(crate) fn overloaded() -> Status {
     let message = "this caller has as many calls under way as it may; make the same call again once one of \
                    them has ended";
+    Problem::new(Reason::Overloaded, message).retry_after(RETRY_DELAY).into_status()
+}
+
+/// The status of a caller that has as many streams as it may.
+pub(crate) fn too_many_streams() -> Status {
+    let message = format!(
+        "this caller has {MAX_STREAMS} streams at this replica, and may have no more; make the same call again once \
+         one of them has ended"
+    );
     Problem::new(Reason::Overloaded, message).retry_after(RETRY_DELAY).into_status()
 }
 

@@ -68,12 +68,16 @@ reasons! {
     AppMisconfigured = "APP_MISCONFIGURED", FailedPrecondition;
     /// Instagram throttles us.
     RateLimited = "RATE_LIMITED", ResourceExhausted;
+    /// What a cursor names is not kept, or was never committed.
+    CursorExpired = "CURSOR_EXPIRED", OutOfRange;
     /// The caller has as many calls under way as it may.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// Instagram cannot be reached or has trouble of its own.
     InstagramUnavailable = "INSTAGRAM_UNAVAILABLE", Unavailable;
     /// The store is away.
     StoreUnavailable = "STORE_UNAVAILABLE", Unavailable;
+    /// This replica, or the connection, ends: connect anew.
+    ShuttingDown = "SHUTTING_DOWN", Unavailable;
     /// Instagram answered something that we cannot read.
     InstagramUnexpected = "INSTAGRAM_UNEXPECTED", Internal;
     /// The caller's deadline passed.

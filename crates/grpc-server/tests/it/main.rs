@@ -20,4 +20,5 @@ mod success;
 mod tls;
 mod tokens;
 mod two_owners;
+mod watch;
 mod world;

@@ -12,10 +12,13 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tonic::Code;
 use tonic::transport::{self, Endpoint};
 use tower::service_fn;
 
-use crate::world::{Server, TonicClient, World};
+use crate::watch::end;
+use crate::world::{Server, TonicClient, World, assert_refused};
 
 /// A server's certificate by this authority.
 pub(crate) fn localhost(authority: &Authority) -> Issued {
@@ -199,4 +202,20 @@ async fn new_connections_take_what_is_current_while_open_ones_go_on() {
     let said = goodbye(&server, of_later).await;
     assert!(said.contains("UnknownCA"), "{said}");
     open.list(v1::ListRequest::default()).await.unwrap();
+}
+
+/// It may have expired since, or its authority be dropped; a stream would keep the connection for ever.
+#[tokio::test]
+async fn a_stream_ends_once_its_clients_certificate_was_shown_five_minutes_ago() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = serve(tls(&localhost(&authority), Some(&clients))).await;
+    let publisher = clients.issue(&[Name::Dns("publisher")]);
+    let publisher = certificates::client(&authority, Some(&publisher));
+    let mut client = client(&server, publisher).await.unwrap();
+    let begin = Instant::now();
+    let mut stream = client.watch(v1::WatchRequest::default()).await.unwrap().into_inner();
+    tokio::time::pause();
+    let status = end(&mut stream).await;
+    assert_refused(&status, Code::Unavailable, "SHUTTING_DOWN", &[]);
+    assert!((300..=315).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use ig_domain::{Profile, Role};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
+use ig_proto::v1::watch_request::From;
 use ig_test_support::builders::profile;
 use ig_test_support::callers::{Known, caller};
 use tonic::{Request, Status};
@@ -127,6 +128,30 @@ impl TwoOwners {
             "Unlink" => {
                 let request = v1::UnlinkRequest { account_id, owner, allow_missing: false };
                 client.unlink(by("clerk", request)).await?;
+                Vec::new()
+            }
+            "Watch" => {
+                let from = Some(From::Start(v1::WatchStart::Earliest.into()));
+                let request = v1::WatchRequest { from, owner, ..Default::default() };
+                let mut stream = client.watch(by("clerk", request)).await?.into_inner();
+                let mut told = Vec::new();
+                loop {
+                    let response = stream.message().await?.unwrap();
+                    told.extend(
+                        response.events.into_iter().map(|event| event.professional_account_id),
+                    );
+                    if response.caught_up {
+                        return Ok(told);
+                    }
+                }
+            }
+            "CommitWatch" => {
+                // It is about no owner: a consumer is its caller's own.
+                let listed =
+                    client.list(by("root", v1::ListRequest::default())).await?.into_inner();
+                let (consumer, cursor) = ("copy".to_owned(), listed.watch_cursor);
+                let request = v1::CommitWatchRequest { consumer, cursor };
+                client.commit_watch(by("clerk", request)).await?;
                 Vec::new()
             }
             other => panic!("{other} has no row: say here who may call it"),

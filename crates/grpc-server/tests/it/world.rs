@@ -9,11 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use ig_application::{Ports, StorePorts};
+use hyper_util::rt::{TokioExecutor, TokioTimer as HyperTimer};
+use ig_application::{EventPoller, Ports, StorePorts, Watch, WatchPorts};
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, BatchKey, Callers, CodeExchange, Instagram,
-    MockInstagram, StoreError, StoreProbe,
+    MockInstagram, StoreError, StoreProbe, Timer,
 };
 use ig_domain::{
     AccountId, GrantedScopes, InstagramAccount, LongLivedToken, Profile, RedirectUri, Scope,
@@ -42,6 +42,23 @@ pub(crate) type TonicClient = InstagramAccountServiceClient<Channel>;
 
 /// A client that sends `grpc-timeout` and leaves it to the server.
 pub(crate) type ClientWithoutDeadline = InstagramAccountServiceClient<Client<HttpConnector, Body>>;
+
+/// Time for which events are kept.
+const EVENT_WINDOW: Duration = Duration::from_hours(14 * 24);
+
+/// The runtime's time, which tests may pause.
+struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    fn now(&self) -> std::time::Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
 
 /// Parts of which a server is built.
 pub(crate) struct World {
@@ -98,7 +115,8 @@ impl World {
         self.store.insert(&pending_link(state, owner, START)).await.unwrap();
     }
 
-    fn use_cases(&self) -> UseCases {
+    /// The use cases, whose streams end by `stop`. Their poller runs until then.
+    fn use_cases(&self, stop: &CancellationToken) -> UseCases {
         let store = StorePorts::of(Arc::new(self.store.clone()));
         let ports = Ports {
             store: StorePorts { accounts: self.accounts.clone(), ..store },
@@ -110,7 +128,26 @@ impl World {
             health: Arc::default(),
         };
         let state_ttl = Duration::from_mins(15);
-        UseCases::new(&ports, self.redirect_uris.clone(), state_ttl, &TaskTracker::new())
+        let watch = self.watch(&ports, stop);
+        UseCases::new(&ports, &watch, self.redirect_uris.clone(), state_ttl, &TaskTracker::new())
+    }
+
+    fn watch(&self, ports: &Ports, stop: &CancellationToken) -> Watch {
+        let store = Arc::new(self.store.clone());
+        let watch_ports = WatchPorts {
+            log: store.clone(),
+            consumers: store,
+            accounts: self.accounts.clone(),
+            clock: ports.clock.clone(),
+            timer: Arc::new(TokioTimer),
+            ids: ports.ids.clone(),
+        };
+        let watch = Watch::new(watch_ports, EVENT_WINDOW, stop.clone());
+        let (poller, holds) = (EventPoller::new(&watch), watch.holds.clone());
+        tokio::spawn(async move { poller.run().await });
+        let stop = stop.clone();
+        tokio::spawn(async move { holds.run(&stop).await });
+        watch
     }
 
     /// Serves on a free port.
@@ -131,7 +168,8 @@ impl World {
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let served = serve(listener, self.use_cases(), settings, self.probe.clone(), stopped);
+        let use_cases = self.use_cases(&stop);
+        let served = serve(listener, use_cases, settings, self.probe.clone(), stopped);
         Server { address, stop, task: tokio::spawn(served) }
     }
 
@@ -159,7 +197,7 @@ impl Server {
 
 /// A client of HTTP/2 that knows nothing of gRPC.
 pub(crate) fn http_client() -> Client<HttpConnector, Body> {
-    Client::builder(TokioExecutor::new()).timer(TokioTimer::new()).http2_only(true).build_http()
+    Client::builder(TokioExecutor::new()).timer(HyperTimer::new()).http2_only(true).build_http()
 }
 
 /// An Instagram that redeems every code for business account 1.

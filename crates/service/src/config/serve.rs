@@ -11,7 +11,9 @@ use ig_domain::RedirectUri;
 use secrecy::SecretString;
 
 use super::reader::Reader;
-use super::{Config, callers_file, database, listen, parse, setting, tls};
+use super::{
+    Config, callers_file, database, event_window, listen, parse, profile_every, setting, tls,
+};
 use crate::tls::TlsFiles;
 
 /// Settings of `serve`.
@@ -46,6 +48,8 @@ pub(crate) struct ServeConfig {
     pub(crate) keeper_in_flight: usize,
     /// Time between two readings of a profile.
     pub(crate) profile_every: Duration,
+    /// Time for which events are kept.
+    pub(crate) event_window: Duration,
     /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
     pub(crate) sandbox_clock_url: Option<String>,
 }
@@ -69,8 +73,8 @@ impl Config for ServeConfig {
             .value(&setting::SHUTDOWN_TIMEOUT, |raw| parse::span(raw, &setting::SHUTDOWN_TIMEOUT));
         let keeper = reader.value(&setting::KEEPER, parse::boolean);
         let keeper_in_flight = reader.value(&setting::KEEPER_IN_FLIGHT, parse::keeper_in_flight);
-        let profile_every =
-            reader.value(&setting::PROFILE_EVERY, |raw| parse::span(raw, &setting::PROFILE_EVERY));
+        let profile_every = profile_every(reader);
+        let event_window = event_window(reader);
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
         let config = Self {
             instagram: instagram?,
@@ -88,6 +92,7 @@ impl Config for ServeConfig {
             keeper: keeper?,
             keeper_in_flight: keeper_in_flight?,
             profile_every: profile_every?,
+            event_window: event_window?,
             sandbox_clock_url: sandbox_clock_url?,
         };
         config.check(reader, allow_anonymous?);

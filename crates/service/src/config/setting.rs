@@ -223,6 +223,16 @@ settings! {
         .between("10m", "365d");
     }
 
+    "Events" {
+        EVENT_WINDOW = Setting::defaulting(
+            "EVENT_WINDOW",
+            "DURATION",
+            "Time for which events are kept, the same on every replica",
+            "14d",
+        )
+        .between("2d", "365d");
+    }
+
     "Probes, numbers and logs" {
         METRICS_LISTEN = Setting::defaulting(
             "METRICS_LISTEN",

@@ -1,9 +1,10 @@
 //! The catalogue in the documentation and the registry agree, in both directions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ig_adapters::callers::{CallersFile, Stanza};
-use ig_domain::ports::{Breaker, Survey};
+use ig_domain::ports::{Breaker, ConsumerKey, ConsumerState, LogCount, Survey};
 use ig_grpc_server::{Tls, TlsPem};
 use ig_metrics::TextFormat;
 use ig_test_support::FakeClock;
@@ -133,7 +134,18 @@ fn meters() -> Meters {
         in_trouble: BTreeMap::new(),
         of_other_apps: 0,
     };
-    meters.survey.show(Seen { survey, breaker: Breaker::default() });
+    let (none, moment) = (Duration::ZERO, Some(START));
+    let log = LogCount { kept: 1, unnumbered: 0, unnumbered_age: none, oldest_time: moment };
+    let consumer = ConsumerState {
+        key: ConsumerKey { caller: parsed("publisher"), name: parsed("copy") },
+        committed: None,
+        is_held: false,
+        lag_events: 1,
+        lag: none,
+        window_left: Some(none),
+    };
+    let (breaker, consumers) = (Breaker::default(), vec![consumer]);
+    meters.survey.show(Seen { survey, breaker, log, consumers });
     meters
 }
 
@@ -172,8 +184,14 @@ fn the_catalogue_and_the_registry_agree_in_both_directions() {
     let mut documented = documented();
     documented.retain(|name, _| cfg!(target_os = "linux") || !name.starts_with("process_"));
     let mut exposed = exposed(&meters().registry.text(TextFormat::OpenMetrics).unwrap());
-    // Their values are known only as it runs: the release, and whom the operator named.
-    for (name, label) in [("build_info", "version"), ("tokens_handed_out_total", "caller")] {
+    // Their values are known only as it runs: the release, whom the operator named, and what callers named.
+    let by_consumer = ["lag_events", "lag_seconds", "window_left_seconds"].map(|name| {
+        let name = format!("consumer_{name}");
+        [(name.clone(), "caller"), (name, "consumer")]
+    });
+    let named = [("build_info", "version"), ("tokens_handed_out_total", "caller")];
+    let named = named.map(|(name, label)| (name.to_owned(), label));
+    for (name, label) in named.into_iter().chain(by_consumer.into_iter().flatten()) {
         let metric = exposed.get_mut(&format!("instagram_accounts_{name}")).unwrap();
         let values = metric.labels.insert(label.to_owned(), BTreeSet::new());
         assert_eq!(values.unwrap().len(), 1, "{name}");

@@ -2,15 +2,16 @@
 
 use std::io::{self, Write};
 
-use ig_domain::ports::{Breaker, Survey, WorstAccount};
+use ig_domain::ports::{Breaker, LogCount, Survey, WorstAccount};
 use serde_json::{Map, Value, json};
 
 use super::Status;
 use crate::columns::moment;
+use crate::consumers;
 
 /// Writes `status` as one line.
 pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let Status { survey, worst, breaker } = status;
+    let Status { survey, worst, breaker, log, consumers } = status;
     let Survey {
         time,
         active,
@@ -37,6 +38,8 @@ pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         "worst": worst.iter().map(of_account).collect::<Vec<_>>(),
         "breaker": of_breaker(breaker),
         "accounts_of_other_apps": of_other_apps,
+        "events": of_log(log),
+        "consumers": consumers.iter().map(consumers::json).collect::<Vec<_>>(),
     });
     writeln!(out, "{line}")
 }
@@ -65,5 +68,15 @@ fn of_breaker(breaker: &Breaker) -> Value {
         "open": breaker.open.is_some(),
         "cause": breaker.open.map(|open| open.cause.as_str()),
         "since_time": breaker.open.map(|open| moment(open.since_time)),
+    })
+}
+
+fn of_log(log: &LogCount) -> Value {
+    let LogCount { kept, unnumbered, unnumbered_age, oldest_time } = log;
+    json!({
+        "kept": kept,
+        "unnumbered": unnumbered,
+        "unnumbered_age_seconds": unnumbered_age.as_secs(),
+        "oldest_time": oldest_time.map(moment),
     })
 }

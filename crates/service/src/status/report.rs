@@ -8,7 +8,11 @@ use ig_domain::ports::WorstAccount;
 use time::OffsetDateTime;
 
 use super::Status;
-use crate::columns::{self, Columns, plain};
+use crate::columns::{self, Columns, plain, span};
+use crate::consumers;
+
+/// Time until a consumer's cursor leaves the window, below which somebody should look. The alert has the same.
+const SHORT_WINDOW: Duration = Duration::from_hours(48);
 
 const HEADER: [&str; 8] = [
     "TOKEN_EXPIRE_TIME",
@@ -34,11 +38,15 @@ pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     for (name, text) in numbers(status) {
         writeln!(out, "{name:<14}  {text}")?;
     }
-    if status.worst.is_empty() {
-        return Ok(());
+    if !status.worst.is_empty() {
+        writeln!(out)?;
+        Columns::new(HEADER).write(status.worst.iter().map(row).collect(), out)?;
     }
-    writeln!(out)?;
-    Columns::new(HEADER).write(status.worst.iter().map(row).collect(), out)
+    if !status.consumers.is_empty() {
+        writeln!(out)?;
+        consumers::write_table(&status.consumers, out)?;
+    }
+    Ok(())
 }
 
 /// What somebody should look at, the most urgent first.
@@ -60,11 +68,17 @@ fn concerns(status: &Status) -> Vec<String> {
         (in_trouble > 0)
             .then(|| format!("renewals fail for {}", counted(in_trouble, "account", "accounts"))),
     ];
-    concerns.into_iter().flatten().collect()
+    let ending = status.consumers.iter().filter_map(|consumer| {
+        let left = consumer.window_left.filter(|left| *left < SHORT_WINDOW)?;
+        let key = &consumer.key;
+        Some(format!("consumer {} of {} loses its cursor in {}", key.name, key.caller, span(left)))
+    });
+    concerns.into_iter().flatten().chain(ending).collect()
 }
 
-fn numbers(status: &Status) -> [(&'static str, String); 8] {
-    let Status { survey, breaker, .. } = status;
+fn numbers(status: &Status) -> [(&'static str, String); 9] {
+    let Status { survey, breaker, log, .. } = status;
+    let oldest = log.oldest_time.map(|oldest| format!(", the oldest of {}", moment(oldest)));
     let first_expiry = survey.first_expire_time.map_or("none".to_owned(), |end| {
         format!("{}, in {}", moment(end), span(until(end, survey.time)))
     });
@@ -92,6 +106,10 @@ fn numbers(status: &Status) -> [(&'static str, String); 8] {
         ("overdue", survey.overdue.to_string()),
         ("in trouble", if troubles.is_empty() { "0".to_owned() } else { troubles.join(", ") }),
         ("breaker", breaker),
+        (
+            "events",
+            format!("{} kept{}; {} waiting", log.kept, oldest.unwrap_or_default(), log.unnumbered),
+        ),
         ("of other apps", survey.of_other_apps.to_string()),
     ]
 }
@@ -114,18 +132,6 @@ fn row(worst: &WorstAccount) -> [String; 8] {
 
 fn until(end: OffsetDateTime, now: OffsetDateTime) -> Duration {
     Duration::try_from(end - now).unwrap_or_default()
-}
-
-/// A span by its two largest units, such as `29d 0h`.
-fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {}m", minutes % 60),
-        _ => format!("{days}d {}h", hours % 24),
-    }
 }
 
 /// A moment, to the second.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ig_adapters::persistence::DatabaseSettings;
 use ig_domain::TroubleCause;
-use ig_domain::ports::OpenBreaker;
+use ig_domain::ports::{ConsumerKey, OpenBreaker};
 use ig_test_support::builders::{self, START};
 
 use super::*;
@@ -25,7 +25,21 @@ fn well() -> Status {
         in_trouble: BTreeMap::new(),
         of_other_apps: 0,
     };
-    Status { survey, worst: Vec::new(), breaker: Breaker::default() }
+    let log =
+        LogCount { kept: 0, unnumbered: 0, unnumbered_age: Duration::ZERO, oldest_time: None };
+    Status { survey, worst: Vec::new(), breaker: Breaker::default(), log, consumers: Vec::new() }
+}
+
+/// A consumer that loses its cursor after `left`.
+fn consumer(name: &str, left: Duration) -> ConsumerState {
+    ConsumerState {
+        key: ConsumerKey { caller: builders::parsed("publisher"), name: builders::parsed(name) },
+        committed: None,
+        is_held: true,
+        lag_events: 7,
+        lag: HOUR,
+        window_left: Some(left),
+    }
 }
 
 fn ill() -> Status {
@@ -55,6 +69,13 @@ fn ill() -> Status {
             open: Some(OpenBreaker { cause, since_time: START - HOUR / 2 }),
             close_time: None,
         },
+        log: LogCount {
+            kept: 5210,
+            unnumbered: 2,
+            unnumbered_age: HOUR / 60,
+            oldest_time: Some(START - HOUR * 24 * 14),
+        },
+        consumers: vec![consumer("copy", HOUR * 24 * 13), consumer("old", HOUR * 30)],
     }
 }
 
@@ -76,6 +97,7 @@ due             0
 overdue         0
 in trouble      0
 breaker         closed
+events          0 kept; 0 waiting
 of other apps   0
 ";
     assert_eq!(report_of(&well()), expected);
@@ -88,6 +110,7 @@ Look at this: the first token dies in 4d 23h.
 Look at this: Instagram refuses the whole app (APP_MISCONFIGURED) since 2026-11-24T07:30:00Z, and nobody is visited.
 Look at this: 1 visit is overdue.
 Look at this: renewals fail for 3 accounts.
+Look at this: consumer old of publisher loses its cursor in 1d 6h.
 
 time            2026-11-24T08:00:00Z
 accounts        1200 active, 3 to be re-authorized
@@ -96,11 +119,16 @@ due             4, the longest for 1h 0m
 overdue         1
 in trouble      1 RATE_LIMITED, 2 APP_MISCONFIGURED
 breaker         open since 2026-11-24T07:30:00Z for APP_MISCONFIGURED
+events          5210 kept, the oldest of 2026-11-10T08:00:00Z; 2 waiting
 of other apps   5
 
 TOKEN_EXPIRE_TIME     ACCOUNT_ID                            OWNER   USERNAME   NEXT_VISIT_TIME       TROUBLE       SINCE_TIME            ATTEMPTS
 2026-11-29T07:59:59Z  01990000-0000-7000-0000-000000000001  shop/7  account_1  2026-11-24T09:00:00Z  RATE_LIMITED  2026-11-24T07:00:00Z  1
 2026-11-30T07:59:59Z  01990000-0000-7000-0000-000000000002  -       second     2026-11-24T07:00:00Z  -             -                     -
+
+CALLER     CONSUMER  COMMITTED  HELD  LAG_EVENTS  LAG    WINDOW_LEFT
+publisher  copy      -          yes   7           1h 0m  13d 0h
+publisher  old       -          yes   7           1h 0m  1d 6h
 ";
     assert_eq!(report_of(&ill()), expected);
 }
@@ -145,6 +173,32 @@ fn a_program_gets_all_of_it_in_one_line() {
             "since_time": "2026-11-24T07:30:00Z",
         },
         "accounts_of_other_apps": 5,
+        "events": {
+            "kept": 5210,
+            "unnumbered": 2,
+            "unnumbered_age_seconds": 60,
+            "oldest_time": "2026-11-10T08:00:00Z",
+        },
+        "consumers": [
+            {
+                "caller": "publisher",
+                "consumer": "copy",
+                "committed": null,
+                "held": true,
+                "lag_events": 7,
+                "lag_seconds": 3600,
+                "window_left_seconds": 13 * 24 * 3600,
+            },
+            {
+                "caller": "publisher",
+                "consumer": "old",
+                "committed": null,
+                "held": true,
+                "lag_events": 7,
+                "lag_seconds": 3600,
+                "window_left_seconds": 30 * 3600,
+            },
+        ],
     });
     let line = String::from_utf8(out).unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), expected);
@@ -155,6 +209,7 @@ fn config(file: &std::path::Path) -> StatusConfig {
     StatusConfig {
         database: DatabaseSettings::of(&format!("sqlite://{}?mode=rwc", file.display())),
         app_id: builders::parsed("1"),
+        event_window: HOUR * 24 * 14,
         sandbox_clock_url: None,
     }
 }

@@ -18,7 +18,7 @@ use crate::support::grpcurl::{self, Printed};
 const OWNER: &str = "shop/7";
 
 /// Every reason: its code, and what comes with it besides `ErrorInfo` and `RequestInfo`.
-const REASONS: [(&str, &str, &[&str]); 20] = [
+const REASONS: [(&str, &str, &[&str]); 22] = [
     ("INVALID_FIELD", "InvalidArgument", &["BadRequest"]),
     ("REDIRECT_URI_REJECTED", "InvalidArgument", &[]),
     ("CONSENT_DENIED", "FailedPrecondition", &[]),
@@ -33,9 +33,11 @@ const REASONS: [(&str, &str, &[&str]); 20] = [
     ("REAUTHORIZATION_REQUIRED", "FailedPrecondition", &[]),
     ("MIN_TTL_UNMET", "FailedPrecondition", &["RetryInfo"]),
     ("APP_MISCONFIGURED", "FailedPrecondition", &[]),
+    ("CURSOR_EXPIRED", "OutOfRange", &[]),
     ("RATE_LIMITED", "ResourceExhausted", &["RetryInfo"]),
     ("INSTAGRAM_UNAVAILABLE", "Unavailable", &["RetryInfo"]),
     ("STORE_UNAVAILABLE", "Unavailable", &["RetryInfo"]),
+    ("SHUTTING_DOWN", "Unavailable", &["RetryInfo"]),
     ("INSTAGRAM_UNEXPECTED", "Internal", &[]),
     ("DEADLINE_EXCEEDED", "DeadlineExceeded", &[]),
     ("INTERNAL", "Internal", &[]),

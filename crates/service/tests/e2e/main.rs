@@ -36,6 +36,7 @@ mod prometheus;
 mod proxy;
 mod refresh;
 mod replica_kills;
+mod restore;
 mod rolling;
 mod rows;
 mod secrets;

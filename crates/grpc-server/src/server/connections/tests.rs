@@ -183,11 +183,12 @@ async fn a_proof_lasts_five_minutes_and_a_connection_without_one_stays() {
     let lifetime =
         ConnectionLifetime { closing: closing.clone(), activity: Activities::default().enter() };
     let begin = Instant::now();
-    lifetime.is_over(true).await;
+    let end = Some(CertificateEnd::of_a_handshake());
+    lifetime.is_over(end).await;
     assert_eq!(begin.elapsed().as_secs(), 5 * 60);
     let day = Duration::from_hours(24);
-    tokio::time::timeout(day, lifetime.is_over(false)).await.unwrap_err();
+    tokio::time::timeout(day, lifetime.is_over(None)).await.unwrap_err();
     closing.cancel();
-    lifetime.is_over(true).await;
-    lifetime.is_over(false).await;
+    lifetime.is_over(Some(CertificateEnd::of_a_handshake())).await;
+    lifetime.is_over(None).await;
 }

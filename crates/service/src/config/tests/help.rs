@@ -19,7 +19,7 @@ fn commands() -> Vec<Path> {
     fn collect(command: &Command, path: &Path, found: &mut Vec<Path>) {
         let below = command.get_subcommands().filter(|below| below.get_name() != "help");
         let below: Vec<_> = below.collect();
-        if below.is_empty() {
+        if below.is_empty() || !command.is_subcommand_required_set() {
             found.push(path.clone());
         }
         for below in below {
@@ -80,6 +80,8 @@ fn the_help_of_a_command_shows_the_settings_that_it_reads_and_no_others() {
             "migrate" => read::<MigrateConfig>(),
             "audit" => read::<AuditConfig>(),
             "status" => read::<StatusConfig>(),
+            "consumers" | "consumers remove" => read::<ConsumersConfig>(),
+            "after-restore" => read::<AfterRestoreConfig>(),
             "healthcheck" => read::<HealthcheckConfig>(),
             "caller add" | "caller token" | "caller list" | "caller remove" => {
                 read::<CallerConfig>()

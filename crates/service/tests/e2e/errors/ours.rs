@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use ig_proto::v1::LinkRequest;
+use ig_proto::v1::{LinkRequest, WatchRequest};
+use nix::sys::signal::Signal;
 use prost::Message as _;
 use serde_json::json;
 use tonic::Status;
@@ -42,7 +43,21 @@ pub(super) async fn refused() -> Refusals {
     let mut lines = log.lines().filter(|line| line.contains("ERROR"));
     let line = lines.next().unwrap_or_else(|| panic!("no error in {log}"));
     assert!(line.contains(request_id) && lines.next().is_none(), "{log}");
+    refusals.take(stopped(&service).await);
     refusals
+}
+
+/// The end of a stream whose replica is told to stop.
+async fn stopped(service: &Service) -> Printed {
+    let mut client = service.client.clone();
+    let mut stream = client.watch(WatchRequest::default()).await.unwrap().into_inner();
+    stream.message().await.unwrap();
+    service.process.signal(Signal::SIGTERM);
+    loop {
+        if let Err(status) = stream.message().await.map(Option::unwrap) {
+            return Printed::of(&status);
+        }
+    }
 }
 
 /// A caller that does not wait for the end.

@@ -16,6 +16,7 @@ pub(super) async fn refused() -> Refusals {
     bad_fields(&mut refusals, stack);
     redirect_uri(&mut refusals, stack).await;
     not_found(&mut refusals, stack).await;
+    cursor_expired(&mut refusals, stack);
     denied(&mut refusals, stack).await;
     states(&mut refusals, stack).await;
     refusals
@@ -24,7 +25,7 @@ pub(super) async fn refused() -> Refusals {
 /// Every field that can be bad is named, all at once.
 fn bad_fields(refusals: &mut Refusals, stack: &Stack) {
     let long = "x".repeat(257);
-    let calls: [(&str, Value, &[&str]); 15] = [
+    let calls: [(&str, Value, &[&str]); 18] = [
         (
             "BeginLink",
             json!({"owner": long, "redirect_uri": "http://example.com/", "scopes": ["fine", "Not"],
@@ -65,6 +66,13 @@ fn bad_fields(refusals: &mut Refusals, stack: &Stack) {
             json!({"owner": long, "min_ttl": "4320000.1s", "purpose": "a\nb"}),
             &["account_id", "owner", "min_ttl", "purpose"],
         ),
+        (
+            "Watch",
+            json!({"after": "made-up", "consumer": "A", "owner": long, "kinds": [1, 0]}),
+            &["after", "consumer", "owner", "kinds[1]"],
+        ),
+        ("Watch", json!({"start": 0}), &["start"]),
+        ("CommitWatch", json!({}), &["consumer", "cursor"]),
     ];
     for (method, request, fields) in calls {
         let printed = refusals.call(&stack.service, method, &request);
@@ -117,6 +125,15 @@ async fn not_found(refusals: &mut Refusals, stack: &Stack) {
     }
     let unknown = json!({"redirect_uri": REDIRECT_URI, "owner": OWNER, "account_id": NOBODY});
     assert_eq!(refusals.call(service, "BeginLink", &unknown).reason(), "ACCOUNT_NOT_FOUND");
+}
+
+/// Of a consumer that never committed, and of a moment before the window.
+fn cursor_expired(refusals: &mut Refusals, stack: &Stack) {
+    for request in [json!({"consumer": "copy"}), json!({"since": "2020-01-01T00:00:00Z"})] {
+        let printed = refusals.call(&stack.service, "Watch", &request);
+        assert_eq!(printed.reason(), "CURSOR_EXPIRED");
+        assert!(printed.message.contains("List"), "{printed:?}");
+    }
 }
 
 async fn denied(refusals: &mut Refusals, stack: &Stack) {

@@ -45,12 +45,16 @@ impl Printed {
         let details = status.get_error_details();
         let info = details.error_info().expect("an ErrorInfo");
         let request = details.request_info().expect("a RequestInfo");
+        let retry = details
+            .retry_info()
+            .map(|_| json!({"@type": "type.googleapis.com/google.rpc.RetryInfo"}));
         let details = vec![
             json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": info.reason,
                 "domain": info.domain, "metadata": info.metadata}),
             json!({"@type": "type.googleapis.com/google.rpc.RequestInfo",
                 "requestId": request.request_id}),
         ];
+        let details = details.into_iter().chain(retry).collect();
         Self { code: format!("{:?}", status.code()), message: status.message().to_owned(), details }
     }
 

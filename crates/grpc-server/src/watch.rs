@@ -1,0 +1,106 @@
+//! Drives streams of `Watch`: from the use case to the client, as fast as that reads.
+//!
+//! A body whose client does not read is never polled. So each stream runs in a task of its own, which ends in time
+//! whether anybody reads or not, and hands its messages to the body through a channel of one.
+
+use std::time::Duration;
+
+use ig_application::{WatchEnd, WatchStream};
+use ig_proto::v1;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tracing::Instrument as _;
+
+use crate::answer_timeout::AnswerTimeout;
+use crate::calls::Context;
+use crate::convert;
+use crate::status::ToStatus as _;
+
+/// Timeout of a client that does not take the end of its stream, which is reset then. With the stream's own time to
+/// judge its caller anew it is gone within 15 seconds.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The messages of one stream.
+pub(crate) type WatchResponses = ReceiverStream<Result<v1::WatchResponse, Status>>;
+
+/// The messages of `stream`, which runs in a task of `tracker` for as long as they are wanted. Its end is told to the
+/// caller of `context`.
+pub(crate) fn drive(
+    stream: WatchStream,
+    context: Context,
+    tracker: &TaskTracker,
+) -> WatchResponses {
+    let (sender, receiver) = mpsc::channel(1);
+    let answer_timeout = AnswerTimeout::current();
+    let driving = async move {
+        let Some(end) = forward(stream, &sender).await else { return };
+        if let Some(answer_timeout) = answer_timeout {
+            answer_timeout.start(END_TIMEOUT);
+        }
+        let told = timeout(END_TIMEOUT, tell_end(end, &context, &sender)).await;
+        if told.is_err() {
+            tracing::debug!("a client did not take the end of its stream");
+        }
+    };
+    tracker.spawn(driving.in_current_span());
+    ReceiverStream::new(receiver)
+}
+
+/// Forwards messages until the stream ends; `None` where its client has gone.
+async fn forward(
+    mut stream: WatchStream,
+    sender: &Sender<Result<v1::WatchResponse, Status>>,
+) -> Option<WatchEnd> {
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = sender.closed() => return None,
+            message = stream.next() => message,
+        };
+        let message = match message {
+            Ok(message) => message,
+            Err(end) => return Some(end),
+        };
+        for part in convert::watch_responses(message) {
+            let place = tokio::select! {
+                biased;
+                end = stream.must_end() => return Some(end),
+                place = sender.reserve() => place.ok()?,
+            };
+            place.send(Ok(part));
+        }
+    }
+}
+
+/// Tells the end, after the last message if there is one.
+async fn tell_end(
+    end: WatchEnd,
+    context: &Context,
+    sender: &Sender<Result<v1::WatchResponse, Status>>,
+) {
+    let status = end.to_status();
+    log_end(&status, context);
+    if let WatchEnd::Stopped { last: Some(last) } = end {
+        for part in convert::watch_responses(last) {
+            let _gone = sender.send(Ok(part)).await;
+        }
+    }
+    let _gone = sender.send(Err(context.signed(status))).await;
+}
+
+/// Writes the line of a stream's end.
+fn log_end(status: &Status, context: &Context) {
+    let info = status.get_details_error_info();
+    let reason = info.as_ref().map(|info| info.reason.as_str());
+    let (caller, request_id) = (context.caller().name.as_str(), context.request_id());
+    if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) {
+        tracing::warn!(rpc = "Watch", caller, reason, request_id, "stream ended");
+    } else {
+        tracing::debug!(rpc = "Watch", caller, reason, request_id, "stream ended");
+    }
+}
