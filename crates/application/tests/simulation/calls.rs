@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use crate::replica::Process;
+use crate::watchers::Follower;
 
 /// Lifetime of a state.
 const STATE_TTL: Duration = Duration::from_hours(1);
@@ -35,6 +36,8 @@ pub(crate) enum Answer {
     Fetched(Fetch, Result<FetchedAccessToken, FetchAccessTokenError>),
     /// Number of accounts that a round of the keeper visited.
     Visited(Result<usize, StoreError>),
+    /// The end of a stream.
+    Watched(Follower, String),
     /// Another one, of which nothing is to be checked.
     Other(String),
 }

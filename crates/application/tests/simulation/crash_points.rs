@@ -30,6 +30,8 @@ crash_points! {
     ClaimDue, FinishVisits, PutOff, ScheduleMissed, FindWitnesses,
     LoadBreaker, OpenBreaker, CloseBreaker, TakeProbe,
     RecordAuditEntry,
+    LookAtEvents, NumberEvents, ReadEvents, PurgeEvents,
+    TakeConsumer, KeepConsumers, ReleaseConsumers, CommitConsumer,
     ExchangeCode, ExtendToken, RenewToken, ReadProfile,
     Sleep,
 }

@@ -7,6 +7,7 @@ use ig_domain::{AccountId, AccountStatus, DEFAULT_READING_INTERVAL, Phase};
 
 use crate::calls::{self, Answer, Work, name};
 use crate::history::{History, REPLICAS};
+use crate::watchers::{self, Follower, Stream};
 
 /// Times that pass between looks of the last keeper: a closed breaker, then the checks of a dead token's first day.
 const LAST_SPANS: [Duration; 5] = [
@@ -32,7 +33,10 @@ impl History {
         }
         self.abandon_tasks();
         self.pass_lease();
-        let ended = self.link_at_last() && self.keep_at_last() && self.refresh_at_last();
+        let ended = self.link_at_last()
+            && self.keep_at_last()
+            && self.refresh_at_last()
+            && self.follow_at_last();
         if ended {
             self.check_attempts();
         }
@@ -76,6 +80,40 @@ impl History {
             self.visit_all()
         });
         kept && self.are_as_instagram_says(&awaited)
+    }
+
+    /// Those who follow the events get all of them.
+    fn follow_at_last(&mut self) -> bool {
+        let caught_up = [Follower::Copy, Follower::Feed].into_iter().all(|follower| {
+            // A cursor that has expired takes a second stream.
+            let caught_up = (0..2).any(|_| self.is_poll_complete() && self.catches_up(follower));
+            if !caught_up {
+                self.world.violate(format!("{follower:?} never catches up"));
+            }
+            caught_up
+        });
+        if caught_up {
+            self.world.check_followers();
+        }
+        caught_up && !self.is_checked_broken()
+    }
+
+    /// Polls until all events are there.
+    fn is_poll_complete(&mut self) -> bool {
+        (0..MAX_ROUNDS).any(|_| {
+            let look = watchers::poll_events(&self.processes[0]);
+            let polled = self.patiently(look);
+            matches!(polled, Some(Answer::Other(line)) if line == "polled: Ok(true)")
+        })
+    }
+
+    fn catches_up(&mut self, follower: Follower) -> bool {
+        self.streams += 1;
+        let stream = Stream::new(&self.world, &self.processes[0], follower, (self.streams, 0));
+        let Some(answer) = self.patiently(stream.catch_up()) else { return false };
+        let caught_up = matches!(&answer, Answer::Watched(_, ended) if ended == "caught up");
+        self.hear(answer);
+        caught_up
     }
 
     /// Visits accounts until none is due.

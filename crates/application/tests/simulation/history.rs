@@ -15,8 +15,9 @@ use crate::crash_points::Crashes;
 use crate::invariants::Invariants;
 use crate::plan::{Action, Plan, Step};
 use crate::replica::Process;
-use crate::schedule::Tasks;
+use crate::schedule::{Schedule, Tasks};
 use crate::sickness::Sickness;
+use crate::watchers::{self, Follower, Stream};
 use crate::world::World;
 
 pub(crate) const REPLICAS: usize = 3;
@@ -25,6 +26,12 @@ const MAX_TASKS: usize = 7;
 /// Minimum lifetimes that calls ask for: any, one that a token has until it is due, and one of its first day.
 const MIN_TTLS: [Duration; 3] =
     [Duration::ZERO, Duration::from_hours(40 * 24), Duration::from_hours(59 * 24)];
+
+/// Maximum number of tasks of those who follow the events, and for them.
+const MAX_WATCHERS: usize = 7;
+
+/// Real time in which a lease runs out.
+const LEASE_TIME: Duration = Duration::from_secs(10);
 
 /// Maximum number of polls of a call once faults have ended.
 const MAX_POLLS: usize = 2_000;
@@ -36,10 +43,13 @@ pub(crate) struct History {
     pub(crate) invariants: Invariants,
     pub(crate) processes: Vec<Process>,
     tasks: Tasks,
+    /// Tasks of those who follow the events, and of the replicas for them.
+    watchers: Tasks,
     pub(crate) presentations: Vec<Presentation>,
     /// Answer to each presentation: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
     fetches: u32,
+    pub(crate) streams: u64,
 }
 
 /// What a history came to.
@@ -61,9 +71,11 @@ impl History {
             invariants: Invariants::default(),
             processes: (0..REPLICAS).map(|replica| Process::new(&world, replica)).collect(),
             tasks: Tasks::new(plan.schedule),
+            watchers: Tasks::new(Schedule::Uniform),
             presentations: Vec::new(),
             answers: BTreeMap::new(),
             fetches: 0,
+            streams: 0,
             plan,
             world,
         }
@@ -128,6 +140,11 @@ impl History {
             Action::DestroyToken => self.destroy_token(),
             Action::Sicken => self.sicken(),
             Action::Consent => self.consent(),
+            Action::Follow => self.follow(),
+            Action::Watch => self.watch(),
+            Action::PollEvents => self.serve_streams(watchers::poll_events),
+            Action::KeepConsumers => self.serve_streams(watchers::keep_consumers),
+            Action::PurgeEvents => self.serve_streams(watchers::purge_events),
         }
     }
 
@@ -242,12 +259,50 @@ impl History {
         }
     }
 
+    /// Somebody follows the events: the copy by one stream, the consumer by several.
+    fn watch(&mut self) {
+        let replica = self.world.roll(REPLICAS);
+        let follower = if self.world.roll(2) == 0 { Follower::Copy } else { Follower::Feed };
+        self.streams += 1;
+        let stream = (self.streams, replica);
+        let is_second =
+            follower == Follower::Copy && !self.world.state().told.begins_copying(stream);
+        if self.watchers.len() >= MAX_WATCHERS || is_second {
+            self.world.state().told.end_streams(|ended| ended == stream);
+            return self.follow();
+        }
+        self.world.note(|| format!("{follower:?} follows by stream {stream:?}"));
+        let stream = Stream::new(&self.world, &self.processes[replica], follower, stream);
+        self.watchers.begin(&self.world, replica, false, stream.follow());
+    }
+
+    /// A replica does something for its streams, unless it is at something still.
+    fn serve_streams(&mut self, work: fn(&Process) -> Work) {
+        let replica = self.world.roll(REPLICAS);
+        if self.watchers.has_round(replica) {
+            return self.follow();
+        }
+        let work = work(&self.processes[replica]);
+        self.watchers.begin(&self.world, replica, true, work);
+    }
+
+    fn follow(&mut self) {
+        let Some(task) = self.watchers.choose(&self.world, false) else { return };
+        let number = task.number;
+        if let Some(answer) = polled(&mut task.work) {
+            self.watchers.remove(number);
+            self.hear(answer);
+        }
+    }
+
     /// A replica stops wherever its tasks are, and forgets all.
     fn crash(&mut self) {
         let replica = self.world.roll(REPLICAS);
         self.world.note(|| format!("the replica stops: {replica}"));
         self.world.state().rules.excuse(replica);
         self.tasks.crash(replica);
+        self.watchers.crash(replica);
+        self.world.state().told.end_streams(|(_, of)| of == replica);
         self.processes[replica] = Process::new(&self.world, replica);
     }
 
@@ -268,7 +323,10 @@ impl History {
             }
         }
         self.world.store.end_leases();
-        self.world.state().unchecked = true;
+        let mut state = self.world.state();
+        state.real_time += LEASE_TIME;
+        state.told.outlive();
+        state.unchecked = true;
     }
 
     fn change_password(&self) {
@@ -324,6 +382,7 @@ impl History {
             Answer::Visited(visited) => {
                 self.world.note(|| format!("the keeper visited {visited:?}"));
             }
+            Answer::Watched(follower, ended) => self.world.note(|| format!("{follower:?} {ended}")),
             Answer::Other(line) => self.world.note(|| line),
         }
     }
@@ -339,13 +398,18 @@ impl History {
     /// Forgets the tasks that are under way.
     pub(crate) fn abandon_tasks(&mut self) {
         self.tasks.clear();
+        self.watchers.clear();
+        self.world.state().told.end_streams(|_| true);
     }
 
     /// The answer of work that nothing disturbs; `None` where it does not end.
-    pub(crate) fn patiently(&self, mut work: Work) -> Option<Answer> {
+    pub(crate) fn patiently(&mut self, mut work: Work) -> Option<Answer> {
         (0..MAX_POLLS).find_map(|_| {
             self.world.store.pass_lease_time(Duration::from_millis(50));
-            polled(&mut work)
+            let answer = polled(&mut work);
+            // Each change is checked by itself.
+            self.is_checked_broken();
+            answer
         })
     }
 }

@@ -13,7 +13,7 @@ use ig_test_support::builders::{long_lived, parsed, profile};
 use time::OffsetDateTime;
 
 use crate::crash_points::{CrashPoint, Side};
-use crate::replica::Replica;
+use crate::replica::{Replica, Serves};
 use crate::rules::Tick;
 use crate::sickness::{Sickness, THROTTLING, throttled};
 use crate::world::State;
@@ -184,7 +184,7 @@ impl Replica {
         let account =
             accounts.find(|(_, stored)| stored.text().is(token)).map(|(account, _)| account);
         let early = account.is_some_and(|account| account.renewal_time() > self.world.clock.now());
-        if self.is_keeper && early {
+        if self.serves == Serves::Keeper && early {
             self.world.violate("a keeper renews a token that is not due");
         }
     }

@@ -6,6 +6,7 @@ use ig_application::FetchedAccessToken;
 use ig_domain::ports::Clock as _;
 use ig_domain::{AccountId, AccountStatus, InstagramAccount, RequestId};
 
+use crate::told::Changes;
 use crate::visits::Visits;
 use crate::world::World;
 
@@ -16,6 +17,7 @@ pub(crate) struct Invariants {
     /// The token that belonged to each revision.
     tokens: BTreeMap<(AccountId, i64), String>,
     visits: Visits,
+    changes: Changes,
 }
 
 impl Invariants {
@@ -45,6 +47,7 @@ impl Invariants {
             after.insert(account.id, (account.clone(), token));
         }
         self.before = after;
+        self.changes.check(world);
     }
 
     /// Checks the audit of a token that leaves: this very call has one entry, which names the token.

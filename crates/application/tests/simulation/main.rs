@@ -15,6 +15,7 @@
 
 mod calls;
 mod crash_points;
+mod event_ports;
 mod finish;
 mod history;
 mod instagram;
@@ -26,7 +27,9 @@ mod rules;
 mod schedule;
 mod shrink;
 mod sickness;
+mod told;
 mod visits;
+mod watchers;
 mod world;
 
 use std::env;
@@ -184,6 +187,43 @@ fn without_the_breaker_a_history_breaks_an_invariant() {
 }
 
 #[test]
+fn without_the_write_of_events_a_history_breaks_an_invariant() {
+    let (_, violation) = first_violation(Guard::EventWrite);
+    assert!(violation.contains("the events of a change are []"), "{violation}");
+}
+
+#[test]
+fn with_each_event_written_twice_a_history_breaks_an_invariant() {
+    let (_, violation) = first_violation(Guard::EventOnce);
+    assert!(violation.contains("the events of a change are"), "{violation}");
+}
+
+#[test]
+fn without_the_order_of_numbers_a_history_breaks_an_invariant() {
+    let (_, violation) = first_violation(Guard::EventNumber);
+    assert!(violation.contains("out of order"), "{violation}");
+}
+
+#[test]
+fn without_the_check_of_cursors_a_history_breaks_an_invariant() {
+    let (_, violation) = first_violation(Guard::CursorCheck);
+    let unseen = ["purged", "never catches up"];
+    assert!(unseen.iter().any(|unseen| violation.contains(unseen)), "{violation}");
+}
+
+#[test]
+fn without_the_lease_on_consumers_a_history_breaks_an_invariant() {
+    let (_, violation) = first_violation(Guard::ConsumerLease);
+    assert!(violation.contains("two streams hold one consumer"), "{violation}");
+}
+
+#[test]
+fn without_the_check_of_what_was_sent_a_history_breaks_an_invariant() {
+    let (_, violation) = first_violation(Guard::ConsumerAdvance);
+    assert!(violation.contains("the committed cursor"), "{violation}");
+}
+
+#[test]
 fn a_failing_history_is_shrunk() {
     let (plan, violation) = first_violation(Guard::SentMark);
     let short = shrunk(plan.clone(), Some(Guard::SentMark), &violation);
@@ -241,6 +281,12 @@ fn histories_reach_what_matters() {
         "visited: GivenBack",
         "the breaker opens",
         "the breaker closes",
+        "told 1 events",
+        "not opened: CursorExpired",
+        "ended: HoldLost",
+        "ended: StoreAway",
+        "ended: Stopped",
+        "purged: Ok(1)",
     ];
     for seed in SEARCHED_SEEDS {
         let trace = play_seed(seed).trace;

@@ -4,6 +4,12 @@ use crate::schedule::Schedule;
 
 const STEPS: usize = 800;
 
+/// Once in so many steps, on average, something happens about events before it.
+const EVENT_STEPS: usize = 2;
+
+/// Makes another seed of that of a history, for what happens about events.
+const EVENT_SEED: u64 = 1 << 32;
+
 /// What happens in a step, and how often in 1,000 steps.
 const ACTIONS: [(Action, usize); 12] = [
     (Action::Poll, 757),
@@ -18,6 +24,15 @@ const ACTIONS: [(Action, usize); 12] = [
     (Action::DestroyToken, 1),
     (Action::Sicken, 3),
     (Action::Consent, 18),
+];
+
+/// What happens about events in a step, and how often in 1,000 such steps.
+const EVENT_ACTIONS: [(Action, usize); 5] = [
+    (Action::Follow, 820),
+    (Action::Watch, 50),
+    (Action::PollEvents, 90),
+    (Action::KeepConsumers, 30),
+    (Action::PurgeEvents, 10),
 ];
 
 /// What happens in a step.
@@ -47,6 +62,16 @@ pub(crate) enum Action {
     Sicken,
     /// A person begins a link.
     Consent,
+    /// A task of those who follow the events goes on to its next call to a port.
+    Follow,
+    /// Somebody begins to follow the events.
+    Watch,
+    /// A poller looks.
+    PollEvents,
+    /// A replica extends the leases of its consumers.
+    KeepConsumers,
+    /// Old events are deleted.
+    PurgeEvents,
 }
 
 /// A step.
@@ -80,24 +105,31 @@ impl Plan {
     /// The plan that `seed` decides.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed);
-        let steps = |dice: &mut fastrand::Rng| {
-            let action = action(dice.usize(..1_000));
+        // What happens about events leaves all else as it is.
+        let mut event_dice = fastrand::Rng::with_seed(seed ^ EVENT_SEED);
+        let step = |dice: &mut fastrand::Rng, actions: &[(Action, usize)]| {
+            let action = action(actions, dice.usize(..1_000));
             Step { action, dice: dice.u64(..), faults: true, stays: false }
+        };
+        let mut steps = |dice: &mut fastrand::Rng| {
+            let is_about_events = event_dice.usize(..EVENT_STEPS) == 0;
+            let about_events = is_about_events.then(|| step(&mut event_dice, &EVENT_ACTIONS));
+            about_events.into_iter().chain([step(dice, &ACTIONS)])
         };
         Self {
             calm: [1, 4, 12][dice.usize(..3)],
             persons: 1 + dice.usize(..3),
             hours: [25, 480, 480][dice.usize(..3)],
             schedule: Schedule::ALL[dice.usize(..Schedule::ALL.len())],
-            steps: (0..STEPS).map(|_| steps(&mut dice)).collect(),
+            steps: (0..STEPS).flat_map(|_| steps(&mut dice)).collect(),
             dice: dice.u64(..),
         }
     }
 }
 
-/// The action that `rolled`, a number below 1,000, stands for.
-fn action(mut rolled: usize) -> Action {
-    for (action, times) in ACTIONS {
+/// The action of `actions` that `rolled`, a number below 1,000, stands for.
+fn action(actions: &[(Action, usize)], mut rolled: usize) -> Action {
+    for &(action, times) in actions {
         if rolled < times {
             return action;
         }

@@ -16,7 +16,7 @@ use ig_test_support::builders::START;
 use time::OffsetDateTime;
 
 use crate::crash_points::{CrashPoint, Side};
-use crate::replica::Replica;
+use crate::replica::{Replica, Serves};
 use crate::world::Fate;
 
 fn unavailable() -> StoreError {
@@ -24,13 +24,13 @@ fn unavailable() -> StoreError {
 }
 
 impl Replica {
-    async fn store<T: Send>(
+    pub(crate) async fn store<T: Send>(
         &self,
         point: CrashPoint,
         operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.world.pass(point, Side::Before).await;
-        let fate = self.world.fate(self.number);
+        let fate = self.world.fate(self.number, self.serves == Serves::Streams);
         if fate != Fate::Well {
             self.world.note(|| format!("  {point:?}: {fate:?}"));
         }

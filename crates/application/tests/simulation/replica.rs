@@ -5,23 +5,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ig_application::{AppHealth, KeeperSettings, KeeperWork, Ports, StorePorts};
+use ig_application::{
+    AppHealth, EventPoller, KeeperSettings, KeeperWork, Ports, StorePorts, Watch, WatchPorts,
+};
 use ig_domain::ports::{InstagramError, ThrottleScope};
 use ig_domain::{AccountId, DEFAULT_READING_INTERVAL};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use crate::event_ports::RealTime;
 use crate::rules::Tick;
 use crate::world::World;
 
 /// Maximum number of visits of one round.
 const IN_FLIGHT: usize = 3;
 
+/// Time for which events are kept: that of two lost leases is longer.
+const EVENT_WINDOW: Duration = Duration::from_secs(15);
+
 /// A process that serves callers and keeps tokens alive.
 pub(crate) struct Process {
     /// The ports of its callers.
     pub(crate) ports: Ports,
     pub(crate) keeper: Arc<KeeperWork>,
+    pub(crate) watch: Watch,
+    pub(crate) poller: Arc<EventPoller>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -29,14 +37,22 @@ impl Process {
     /// The process of this replica, which forgets all that the one before it remembered.
     pub(crate) fn new(world: &Arc<World>, replica: usize) -> Self {
         let (pauses, health, stop) = (Arc::default(), Arc::default(), CancellationToken::new());
-        let ports = |is_keeper| Replica::ports(world, replica, (&pauses, &health), is_keeper);
+        let part = |serves| Replica::new(world, replica, &pauses, serves);
         let settings = KeeperSettings {
             in_flight: IN_FLIGHT,
             reading_interval: DEFAULT_READING_INTERVAL,
             look_interval: Duration::from_secs(1),
         };
-        let keeper = KeeperWork::new(&ports(true), settings, stop.clone());
-        Self { ports: ports(false), keeper: Arc::new(keeper), stop }
+        let keeper = KeeperWork::new(&part(Serves::Keeper).ports(&health), settings, stop.clone());
+        let watch = Watch::new(part(Serves::Streams).watch_ports(), EVENT_WINDOW, stop.clone());
+        let poller = Arc::new(EventPoller::new(&watch));
+        Self {
+            ports: part(Serves::Callers).ports(&health),
+            keeper: Arc::new(keeper),
+            watch,
+            poller,
+            stop,
+        }
     }
 }
 
@@ -73,31 +89,40 @@ impl Pauses {
     }
 }
 
+/// Part of a replica that has ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// Its calls.
+    Callers,
+    /// Its keeper.
+    Keeper,
+    /// Its streams, and the poller for them.
+    Streams,
+}
+
 /// One replica, as each of its ports.
 pub(crate) struct Replica {
     pub(crate) world: Arc<World>,
     pub(crate) number: usize,
     pauses: Arc<Mutex<Pauses>>,
-    /// Whether these are the ports of the keeper.
-    pub(crate) is_keeper: bool,
+    pub(crate) serves: Serves,
     /// When the breaker was read last.
     look: AtomicU64,
 }
 
 impl Replica {
-    fn ports(
+    fn new(
         world: &Arc<World>,
         number: usize,
-        (pauses, health): (&Arc<Mutex<Pauses>>, &Arc<AppHealth>),
-        is_keeper: bool,
-    ) -> Ports {
-        let replica = Arc::new(Self {
-            world: Arc::clone(world),
-            number,
-            pauses: Arc::clone(pauses),
-            is_keeper,
-            look: AtomicU64::new(0),
-        });
+        pauses: &Arc<Mutex<Pauses>>,
+        serves: Serves,
+    ) -> Arc<Self> {
+        let (world, pauses) = (Arc::clone(world), Arc::clone(pauses));
+        Arc::new(Self { world, number, pauses, serves, look: AtomicU64::new(0) })
+    }
+
+    fn ports(self: &Arc<Self>, health: &Arc<AppHealth>) -> Ports {
+        let replica = Arc::clone(self);
         Ports {
             store: StorePorts::of(replica.clone()),
             instagram: replica.clone(),
@@ -106,6 +131,18 @@ impl Replica {
             ids: replica.clone(),
             metrics: replica,
             health: health.clone(),
+        }
+    }
+
+    fn watch_ports(self: &Arc<Self>) -> WatchPorts {
+        let replica = Arc::clone(self);
+        WatchPorts {
+            timer: Arc::new(RealTime(Arc::clone(&replica.world))),
+            log: replica.clone(),
+            consumers: replica.clone(),
+            accounts: replica.clone(),
+            clock: replica.clone(),
+            ids: replica,
         }
     }
 

@@ -1,7 +1,7 @@
 //! World that all replicas share: the store, Instagram, the clock, and the dice.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ig_domain::AccountId;
 use ig_test_support::builders::{START, parsed};
@@ -10,6 +10,7 @@ use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
 use crate::crash_points::{CrashPoint, Crashes, Side};
 use crate::instagram::InstagramModel;
 use crate::rules::Rules;
+use crate::told::Told;
 
 /// Once in so many polls a call takes one more.
 const DAWDLING: usize = 8;
@@ -34,6 +35,9 @@ pub(crate) struct World {
 pub(crate) struct State {
     pub(crate) instagram: InstagramModel,
     pub(crate) rules: Rules,
+    pub(crate) told: Told,
+    /// Real time since the beginning of the history.
+    pub(crate) real_time: Duration,
     /// Whether requests and answers may be lost.
     pub(crate) faults: bool,
     /// Whether faults have ended for good.
@@ -100,14 +104,17 @@ impl World {
         self.state().faults && self.roll(times * self.calm) == 0
     }
 
-    /// The fate of a request of this replica.
-    pub(crate) fn fate(&self, replica: usize) -> Fate {
+    /// The fate of a request of this replica; one that is lost is an excuse for renewing twice, unless it is about
+    /// events.
+    pub(crate) fn fate(&self, replica: usize, is_about_events: bool) -> Fate {
         let fate = match (self.trouble(12), self.roll(2)) {
             (false, _) => return Fate::Well,
             (true, 0) => Fate::Lost,
             (true, _) => Fate::AnswerLost,
         };
-        self.state().rules.excuse(replica);
+        if !is_about_events {
+            self.state().rules.excuse(replica);
+        }
         fate
     }
 
