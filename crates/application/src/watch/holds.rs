@@ -51,7 +51,7 @@ pub(super) struct Hold {
     holds: Arc<ConsumerHolds>,
     key: ConsumerKey,
     holder: LeaseHolder,
-    may_hold: AtomicBool,
+    is_asked: AtomicBool,
     /// Cancelled once the lease is another's.
     pub(super) lost: CancellationToken,
 }
@@ -142,21 +142,21 @@ impl Hold {
     /// A hold that has nothing yet.
     pub(super) fn new(holds: &Arc<ConsumerHolds>, key: ConsumerKey, holder: LeaseHolder) -> Self {
         holds.lock().live += 1;
-        let (may_hold, lost) = (AtomicBool::default(), CancellationToken::new());
-        Self { holds: Arc::clone(holds), key, holder, may_hold, lost }
+        let (is_asked, lost) = (AtomicBool::default(), CancellationToken::new());
+        Self { holds: Arc::clone(holds), key, holder, is_asked, lost }
     }
 
     /// Takes the consumer if nobody has it; with `from` its committed cursor moves there. May be called again after a
     /// call that failed or was dropped.
     pub(super) async fn take(&self, from: Option<&EventPosition>) -> Result<Taken, StoreError> {
         let begin = self.holds.timer.now();
-        self.may_hold.store(true, Ordering::Relaxed);
+        self.is_asked.store(true, Ordering::Relaxed);
         let taken = self.holds.consumers.take(&self.key, self.holder, from).await?;
         if let Taken::Held(_) = taken {
             let kept = Kept { begin, advance: None, lost: self.lost.clone() };
             self.holds.lock().held.insert(self.holder, kept);
         } else {
-            self.may_hold.store(false, Ordering::Relaxed);
+            self.is_asked.store(false, Ordering::Relaxed);
         }
         Ok(taken)
     }
@@ -184,7 +184,7 @@ impl Drop for Hold {
         let mut state = self.holds.lock();
         state.live -= 1;
         state.held.remove(&self.holder);
-        if *self.may_hold.get_mut() {
+        if *self.is_asked.get_mut() {
             state.to_release.push(self.holder);
         }
         drop(state);

@@ -72,7 +72,7 @@ impl EventPoller {
         timer.sleep(MIN_POLL_INTERVAL).await;
         if self.feed.has_streams() {
             tokio::select! {
-                () = timer.sleep(POLL_INTERVAL - MIN_POLL_INTERVAL) => {}
+                () = timer.sleep(POLL_INTERVAL.saturating_sub(MIN_POLL_INTERVAL)) => {}
                 () = self.ports.log.written() => {}
             }
         } else {
