@@ -74,6 +74,13 @@ pub(crate) enum Action {
     PurgeEvents,
 }
 
+impl Action {
+    /// Whether it is about events.
+    pub(crate) fn is_about_events(self) -> bool {
+        EVENT_ACTIONS.iter().any(|(action, _)| *action == self)
+    }
+}
+
 /// A step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {

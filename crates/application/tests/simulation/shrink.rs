@@ -5,9 +5,10 @@ use crate::plan::{Action, Plan, Step};
 /// Maximum number of histories that are played in order to shrink one.
 const MAX_PLAYS: usize = 4_000;
 
-/// Shrinks `plan` while `fails` says that it still fails: leaves out steps, then faults, then switches between tasks.
+/// Shrinks `plan` while `fails` says that it still fails: leaves out events, steps, then faults, then switches between tasks.
 pub(crate) fn shrink(plan: Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut shrinking = Shrinking { plan, plays: 0, fails: &mut fails };
+    shrinking.leave_out_events();
     while shrinking.leaves_out_steps() {}
     shrinking.change_steps(|step| step.faults, |step| step.faults = false);
     shrinking
@@ -31,6 +32,13 @@ impl Shrinking<'_> {
             self.plan = plan;
         }
         taken
+    }
+
+    /// Leaves out all that happens about events, on which few failures depend.
+    fn leave_out_events(&mut self) {
+        let steps = self.plan.steps.iter().copied();
+        let others = steps.filter(|step| !step.action.is_about_events()).collect();
+        let _ = self.is_taken(others);
     }
 
     /// Leaves out steps: half of them at once, then ever fewer. Returns whether any could be left out.
