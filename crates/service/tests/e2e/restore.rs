@@ -27,7 +27,7 @@ async fn end(stream: &mut Streaming<WatchResponse>) -> Status {
 async fn whoever_follows_is_told_to_begin_anew_and_every_account_is_visited(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
-    let stack = Stack::start_on(on, &[]).await;
+    let stack = Stack::start_on(on, &[("KEEPER", "true")]).await;
     let Stack { sandbox, service, folder } = &stack;
     service.linked(sandbox, "shop/7", BAKERY).await;
     let mut client = service.client.clone();
