@@ -63,7 +63,7 @@ impl EventLog for Replica {
     }
 
     async fn written(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn purge(&self, window: Duration, limit: u64) -> Result<u64, StoreError> {
