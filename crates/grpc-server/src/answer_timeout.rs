@@ -31,7 +31,7 @@ impl AnswerTimeout {
     }
 
     /// Returns once it is over.
-    async fn is_over(self) {
+    async fn over(self) {
         let limit = *self.0.wait().await;
         tokio::time::sleep(limit).await;
     }
@@ -51,7 +51,7 @@ where
             tokio::select! {
                 biased;
                 _ = stream => {}
-                () = timeout.is_over() => tracing::debug!("a client did not take its answer"),
+                () = timeout.over() => tracing::debug!("a client did not take its answer"),
             }
         }));
     }

@@ -69,7 +69,8 @@ mod tests {
         let messages = files.file.iter().flat_map(|file| &file.message_type);
         let account =
             messages.clone().find(|message| message.name() == "InstagramAccount").unwrap();
-        let known: Vec<_> = account.field.iter().map(|field| field.name()).collect();
+        let known: Vec<_> =
+            account.field.iter().map(prost_types::FieldDescriptorProto::name).collect();
         for field in ig_domain::ChangedField::ALL {
             assert!(known.contains(&field.as_str()), "{field:?}");
         }

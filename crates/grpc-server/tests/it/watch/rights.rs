@@ -50,7 +50,7 @@ fn reader(roles: &[Role], owners: &str) -> Caller {
     caller("reader", roles, owners)
 }
 
-async fn world() -> (World, Arc<Edited>) {
+fn world() -> (World, Arc<Edited>) {
     let callers = Edited::of([root(), reader(&[Role::Read], "shop/*")]);
     let world = World { callers: callers.clone(), ..World::with(willing_instagram()) };
     (world, callers)
@@ -70,7 +70,7 @@ async fn a_stream_ends_with_its_callers_rights(
     #[case] code: Code,
     #[case] reason: &str,
 ) {
-    let (world, callers) = world().await;
+    let (world, callers) = world();
     let mut client = linked(&world).await;
     let mut stream = client.watch(of_shop()).await.unwrap().into_inner();
     next_events(&mut stream).await;
@@ -83,7 +83,7 @@ async fn a_stream_ends_with_its_callers_rights(
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_goes_on_with_the_owners_that_are_left() {
-    let (world, callers) = world().await;
+    let (world, callers) = world();
     let mut client = linked(&world).await;
     let mut stream = client.watch(by("reader", earliest())).await.unwrap().into_inner();
     next_events(&mut stream).await;
@@ -102,7 +102,7 @@ async fn a_stream_goes_on_with_the_owners_that_are_left() {
 /// It does not read, so nothing can tell it; its stream is reset all the same.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_reads_ends_with_its_callers_rights_too() {
-    let (world, callers) = world().await;
+    let (world, callers) = world();
     let _client = linked(&world).await;
     let server = world.serve().await;
     let mut connection = Connection::open(&server).await;
