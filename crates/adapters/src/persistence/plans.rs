@@ -42,21 +42,21 @@ pub(super) async fn sqlite_database() -> (TempDir, Arc<Database>) {
     (folder, database)
 }
 
-/// An empty database in PostgreSQL.
-pub(super) struct TestSchema {
+/// An empty database in PostgreSQL, which nobody else uses: what is open in one keeps `VACUUM` from its work there.
+pub(super) struct TestDatabase {
     server: Database,
     name: String,
     pub(super) database: Arc<Database>,
 }
 
-impl TestSchema {
-    #[expect(clippy::disallowed_methods, reason = "no port of ours makes names of schemas")]
+impl TestDatabase {
+    #[expect(clippy::disallowed_methods, reason = "no port of ours makes names of databases")]
     pub(super) async fn migrated() -> Self {
         let name = format!("plan_{}", Uuid::now_v7().simple());
         let mut url: url::Url = test_server().parse().unwrap();
         let server = Database::open(&DatabaseSettings::of(url.as_str())).unwrap();
-        server.reading().execute_unprepared(&format!("CREATE SCHEMA {name}")).await.unwrap();
-        url.query_pairs_mut().append_pair("options[search_path]", &name);
+        server.reading().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+        url.set_path(&name);
         let database = Arc::new(Database::open(&DatabaseSettings::of(url.as_str())).unwrap());
         database.migrate().await.unwrap();
         Self { server, name, database }
@@ -64,7 +64,7 @@ impl TestSchema {
 
     pub(super) async fn drop(self) {
         self.database.close().await.unwrap();
-        let drop = format!("DROP SCHEMA {} CASCADE", self.name);
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         self.server.reading().execute_unprepared(&drop).await.unwrap();
     }
 }
@@ -86,18 +86,18 @@ pub(super) async fn postgres(
     common: Common,
     queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
 ) -> Vec<Vec<String>> {
-    let schema = TestSchema::migrated().await;
-    let connection = schema.database.reading();
+    let own = TestDatabase::migrated().await;
+    let connection = own.database.reading();
     connection.execute_unprepared(&many(common)).await.unwrap();
     // As the server does by itself after a while: before, an index alone counts nothing.
     connection.execute_unprepared("VACUUM ANALYZE instagram_account").await.unwrap();
     connection.execute_unprepared(MANY_EVENTS).await.unwrap();
     connection.execute_unprepared("VACUUM ANALYZE account_event").await.unwrap();
     let mut plans = Vec::new();
-    for query in queries(&store(&schema.database)) {
-        plans.push(explained(&schema.database, "EXPLAIN", &query, "QUERY PLAN").await);
+    for query in queries(&store(&own.database)) {
+        plans.push(explained(&own.database, "EXPLAIN", &query, "QUERY PLAN").await);
     }
-    schema.drop().await;
+    own.drop().await;
     plans
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::persistence::error::no_connection;
-use crate::persistence::plans::{TestSchema, sqlite_database, store};
+use crate::persistence::plans::{TestDatabase, sqlite_database, store};
 
 #[tokio::test]
 async fn the_probe_waits_for_no_writer_of_ours() {
@@ -33,15 +33,15 @@ async fn the_probe_needs_none_of_the_connections_that_calls_use() {
 
 #[tokio::test]
 async fn the_probe_needs_none_of_the_connections_that_calls_use_in_postgres_either() {
-    let schema = TestSchema::migrated().await;
-    let pool = schema.database.reading().get_postgres_connection_pool();
+    let own = TestDatabase::migrated().await;
+    let pool = own.database.reading().get_postgres_connection_pool();
     let mut taken = Vec::new();
     for _ in 0..postgres::MAX_CONNECTIONS {
         taken.push(pool.acquire().await.unwrap());
     }
-    bounded(schema.database.check()).await.unwrap();
+    bounded(own.database.check()).await.unwrap();
     drop(taken);
-    schema.drop().await;
+    own.drop().await;
 }
 
 #[tokio::test]
@@ -117,8 +117,8 @@ async fn bulk_reads_that_hang_leave_connections_to_single_reads() {
 
 #[tokio::test]
 async fn bulk_reads_that_hang_leave_connections_to_single_reads_in_postgres_too() {
-    let schema = TestSchema::migrated().await;
-    let pool = schema.database.reading().get_postgres_connection_pool().clone();
+    let own = TestDatabase::migrated().await;
+    let pool = own.database.reading().get_postgres_connection_pool().clone();
     let hold = || {
         let pool = pool.clone();
         async move {
@@ -126,8 +126,8 @@ async fn bulk_reads_that_hang_leave_connections_to_single_reads_in_postgres_too(
             pending::<()>().await;
         }
     };
-    assert_read_beside_bulk_reads(&schema.database, hold).await;
-    schema.drop().await;
+    assert_read_beside_bulk_reads(&own.database, hold).await;
+    own.drop().await;
 }
 
 /// Answer of a call once it has waited for a connection as long as it may.
@@ -158,16 +158,16 @@ async fn a_database_all_of_whose_connections_are_in_use_is_not_away() {
 
 #[tokio::test]
 async fn a_server_all_of_whose_connections_are_in_use_is_not_away() {
-    let schema = TestSchema::migrated().await;
-    let pool = schema.database.reading().get_postgres_connection_pool();
+    let own = TestDatabase::migrated().await;
+    let pool = own.database.reading().get_postgres_connection_pool();
     let mut taken = Vec::new();
     for _ in 0..postgres::MAX_CONNECTIONS {
         taken.push(pool.acquire().await.unwrap());
     }
-    let read = after_its_wait(store(&schema.database).find(&unknown())).await;
+    let read = after_its_wait(store(&own.database).find(&unknown())).await;
     assert!(matches!(read, Err(StoreError::Overloaded(_))), "{read:?}");
     drop(taken);
-    schema.drop().await;
+    own.drop().await;
 }
 
 /// SQLite begins to write in a file that cannot be written, and fails at the first write.
