@@ -56,7 +56,8 @@ fn python(workspace: &Workspace, source: &Path, folder: &Path) -> Result<()> {
         protoc.arg(format!("{option}={}", stubs.display()));
     }
     let package = "instagram/accounts/v1";
-    protoc.args(["", "_service"].map(|part| format!("{package}/instagram_account{part}.proto")));
+    let files = ["account_event", "instagram_account", "instagram_account_service"];
+    protoc.args(files.map(|file| format!("{package}/{file}.proto")));
     process::run(&mut protoc)
 }
 

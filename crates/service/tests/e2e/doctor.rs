@@ -45,7 +45,7 @@ async fn what_postgres_lacks_or_does_not_let_it_do_is_told_with_the_remedy() {
     assert!(told.starts_with(&format!("{unwritable}sessions may only read; name the")), "{told}");
     assert_eq!((told.lines().count(), code), (1, Some(1)), "{told}");
     let (code, told) = examine(Some(READER));
-    let lacks = "the role lacks INSERT on account_survey, UPDATE on account_survey, INSERT on acco";
+    let lacks = "the role lacks DELETE on account_event, INSERT on account_event, UPDATE on accou";
     assert!(told.starts_with(&format!("{unwritable}{lacks}")), "{told}");
     assert!(told.contains("let the tables' owner grant it, such as GRANT INSERT ON"), "{told}");
     assert_eq!((told.lines().count(), code), (1, Some(1)), "{told}");

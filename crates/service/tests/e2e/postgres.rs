@@ -34,7 +34,7 @@ fn steps() -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/src");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     let names = files.filter_map(|file| file.to_str()?.strip_suffix(".rs").map(str::to_owned));
-    let mut steps: Vec<_> = names.filter(|name| name != "lib").collect();
+    let mut steps: Vec<_> = names.filter(|name| name.starts_with("m2")).collect();
     steps.sort();
     steps
 }
