@@ -118,11 +118,11 @@ impl Keeper {
     pub async fn visit_due(&self) -> Result<(), StoreError> {
         self.work.forget_breaker();
         while !self.work.is_stopping() {
-            self.work.sweep().await;
+            let may_sweep_more = self.work.sweep().await;
             let limit = self.work.limit().await?;
             let free = self.work.places.free(limit);
             let claimed = if free == 0 { 0 } else { self.begin_visits(free).await? };
-            if claimed == 0 && self.work.places.are_empty() {
+            if claimed == 0 && self.work.places.are_empty() && !may_sweep_more {
                 break;
             }
             let may_find_more = claimed > 0 || (free == 0 && limit > 0);
@@ -288,26 +288,36 @@ impl KeeperWork {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).breaker = None;
     }
 
-    /// Marks what has expired, and schedules what an older version changed: each minute. A failure keeps no visit back.
-    async fn sweep(&self) {
+    /// Marks what has expired, and schedules what an older version changed: a round each minute, and at once where the
+    /// last one was full, so that visits go on between the rounds. Returns whether it was. A failure keeps no visit back.
+    async fn sweep(&self) -> bool {
         let now = self.ports.clock.now();
         {
             let last = &mut self.seen.lock().unwrap_or_else(PoisonError::into_inner).sweep_time;
             if last.is_some_and(|last| last <= now && now < last + SWEEP_INTERVAL) {
-                return;
+                return false;
             }
             *last = Some(now);
         }
-        if let Err(error) = self.sweep_at(now).await {
-            tracing::warn!(%error, "the keeper cannot mark what has expired");
+        match self.sweep_at(now).await {
+            Ok(false) => false,
+            Ok(true) => {
+                self.seen.lock().unwrap_or_else(PoisonError::into_inner).sweep_time = None;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the keeper cannot mark what has expired");
+                false
+            }
         }
     }
 
-    async fn sweep_at(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+    /// One round of each; returns whether one of them was full.
+    async fn sweep_at(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
         let StorePorts { account_writer, due_accounts, .. } = &self.ports.store;
         let some = MAX_SWEPT_ACCOUNTS;
-        while account_writer.mark_expired(now, some).await? == some && !self.is_stopping() {}
-        while due_accounts.schedule_missed(some).await? == some && !self.is_stopping() {}
-        Ok(())
+        let marked = account_writer.mark_expired(now, some).await?;
+        let scheduled = due_accounts.schedule_missed(some).await?;
+        Ok(marked == some || scheduled == some)
     }
 }

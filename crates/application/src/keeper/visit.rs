@@ -267,7 +267,8 @@ impl Visit<'_> {
         });
         let marked = change.as_ref().and_then(|change| change.account.refused);
         let result = VisitResult { id: self.account.id, change };
-        match self.work.results.store(ports, self.calls.lease.holder, result).await {
+        let lease = &self.calls.lease;
+        match lease.keep(self.work.results.store(ports, lease.holder, result)).await {
             Ok(true) => {
                 match (outcome, marked) {
                     (VisitOutcome::Refused, Some(reason)) => {
