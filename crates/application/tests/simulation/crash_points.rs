@@ -1,6 +1,6 @@
 //! Crash points: the calls to ports, in each of which a replica may stop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -48,11 +48,13 @@ pub(crate) enum Side {
 /// Crash points at which a replica stopped.
 pub(crate) type Crashes = BTreeSet<(CrashPoint, Side)>;
 
-/// Crash points at which no replica stopped.
-pub(crate) fn never_hit(crashes: &Crashes) -> Vec<(CrashPoint, Side)> {
+/// Crash points at which a task waited, each with the number of steps after which it did first.
+pub(crate) type Waits = BTreeMap<(CrashPoint, Side), usize>;
+
+/// All crash points.
+pub(crate) fn all() -> Crashes {
     let sides = |point| [(point, Side::Before), (point, Side::After)];
-    let all = CrashPoint::ALL.iter().copied().flat_map(sides);
-    all.filter(|point| !crashes.contains(point)).collect()
+    CrashPoint::ALL.iter().copied().flat_map(sides).collect()
 }
 
 /// One side of a call: lets others run before the replica goes on, and notes where the replica never does.
@@ -75,7 +77,9 @@ impl Future for Passing<'_> {
 
     fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<()> {
         // Some wait longer than others, so that the visits of one round do not go in step.
-        if std::mem::replace(&mut self.waited, true) && !self.world.dawdles() {
+        if !std::mem::replace(&mut self.waited, true) {
+            self.world.note_wait(self.point);
+        } else if !self.world.dawdles() {
             self.passed = true;
             return Poll::Ready(());
         }

@@ -11,7 +11,7 @@ use ig_test_support::Guard;
 use ig_test_support::builders::presentation;
 
 use crate::calls::{self, Answer, Work, name};
-use crate::crash_points::Crashes;
+use crate::crash_points::{Crashes, Waits};
 use crate::invariants::Invariants;
 use crate::plan::{Action, Plan, Step};
 use crate::replica::Process;
@@ -60,6 +60,7 @@ pub(crate) struct Played {
     pub(crate) trace: Vec<String>,
     /// Number of steps that were played.
     pub(crate) steps: usize,
+    pub(crate) waits: Waits,
     pub(crate) crashes: Crashes,
 }
 
@@ -82,9 +83,8 @@ impl History {
     }
 
     pub(crate) fn run(mut self) -> Played {
-        let mut played = 0;
         for step in std::mem::take(&mut self.plan.steps) {
-            played += 1;
+            self.world.state().steps += 1;
             self.step(step);
             if self.is_checked_broken() {
                 break;
@@ -99,7 +99,8 @@ impl History {
         Played {
             violation: state.violation.take(),
             trace: std::mem::take(&mut state.trace),
-            steps: played,
+            steps: state.steps,
+            waits: std::mem::take(&mut state.waits),
             crashes: std::mem::take(&mut state.crashes),
         }
     }

@@ -10,6 +10,9 @@ const EVENT_STEPS: usize = 2;
 /// Makes another seed of that of a history, for what happens about events.
 const EVENT_SEED: u64 = 1 << 32;
 
+/// Number of stops, of a replica each, after which each has stopped.
+const STOPS: u64 = 16;
+
 /// What happens in a step, and how often in 1,000 steps.
 const ACTIONS: [(Action, usize); 12] = [
     (Action::Poll, 757),
@@ -131,6 +134,13 @@ impl Plan {
             steps: (0..STEPS).flat_map(|_| steps(&mut dice)).collect(),
             dice: dice.u64(..),
         }
+    }
+
+    /// The first `steps` of this plan, after which all replicas stop.
+    pub(crate) fn stopping_after(&self, steps: usize) -> Self {
+        let stop = |dice| Step { action: Action::Crash, dice, faults: false, stays: false };
+        let steps = self.steps[..steps].iter().copied().chain((0..STOPS).map(stop)).collect();
+        Self { steps, ..self.clone() }
     }
 }
 

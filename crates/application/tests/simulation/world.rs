@@ -7,7 +7,7 @@ use ig_domain::AccountId;
 use ig_test_support::builders::{START, parsed};
 use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
 
-use crate::crash_points::{CrashPoint, Crashes, Side};
+use crate::crash_points::{CrashPoint, Crashes, Side, Waits};
 use crate::instagram::InstagramModel;
 use crate::rules::Rules;
 use crate::told::Told;
@@ -46,6 +46,9 @@ pub(crate) struct State {
     pub(crate) unchecked: bool,
     pub(crate) violation: Option<String>,
     pub(crate) trace: Vec<String>,
+    /// Number of steps that have begun.
+    pub(crate) steps: usize,
+    pub(crate) waits: Waits,
     pub(crate) crashes: Crashes,
 }
 
@@ -121,6 +124,14 @@ impl World {
     /// Whether a call takes another poll.
     pub(crate) fn dawdles(&self) -> bool {
         !self.state().calmed && self.roll(DAWDLING) == 0
+    }
+
+    pub(crate) fn note_wait(&self, point: (CrashPoint, Side)) {
+        let mut state = self.state();
+        if !state.calmed {
+            let steps = state.steps;
+            state.waits.entry(point).or_insert(steps);
+        }
     }
 
     pub(crate) fn note_crash(&self, point: (CrashPoint, Side)) {
