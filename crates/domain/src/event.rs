@@ -39,6 +39,8 @@ macro_rules! named {
     };
 }
 
+pub(crate) use named;
+
 named! {
     /// Kind of an event.
     EventKind {

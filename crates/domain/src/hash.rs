@@ -51,6 +51,10 @@ hash!(
     SessionBindingHash
 );
 hash!(
+    /// SHA-256 of a ticket: the only form in which one is stored.
+    TicketHash
+);
+hash!(
     /// SHA-256 of a caller's bearer token: the only form in which one is kept.
     BearerHash
 );

@@ -23,11 +23,17 @@ mod owner_scope;
 mod pending_link;
 pub mod ports;
 mod profile;
+mod public_url;
 mod redirect_uri;
+mod return_url;
 mod schedule;
 mod scope;
+mod ticket;
 mod token;
+mod user_removal;
 mod username;
+mod webhook;
+mod webhook_fields;
 
 pub use account::{
     AccountStatus, AccountView, InstagramAccount, NotRenewable, ReauthorizationReason,
@@ -51,7 +57,7 @@ pub use event::{
     UnlinkCause,
 };
 pub use grant::{MIN_RENEWAL_AGE, TokenGrant, TokenLifetime};
-pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash};
+pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash, TicketHash};
 pub use identifiers::{
     AccountId, AppId, EventId, InvalidAccountId, InvalidAppId, LeaseHolder, LogId,
 };
@@ -65,11 +71,23 @@ pub use pending_link::{
     StateRejection, StateToken,
 };
 pub use profile::{AccountType, Profile};
+pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
+pub use return_url::{InvalidReturnUrl, ReturnUrl};
 pub use schedule::{
     DEFAULT_READING_INTERVAL, RefreshTrouble, TroubleCause, URGENT_LIFETIME, VisitFailures,
     VisitTask,
 };
 pub use scope::{GrantedScopes, InvalidScope, RequestedScopes, Scope, TooManyScopes};
+pub use ticket::{InvalidTicket, Ticket};
 pub use token::{InvalidToken, LongLivedToken, ShortLivedToken, TokenText};
+pub use user_removal::{
+    ConfirmationCode, Deletion, DeletionState, InvalidConfirmationCode, MAX_ISSUE_TIME_AHEAD,
+    RemovalOutcome, SignedRequest,
+};
 pub use username::{InvalidUsername, Username};
+pub use webhook::{
+    Direction, ReceivedUpdate, UpdateFacts, UpdateKind, WebhookField, WebhookId, WebhookPayload,
+    WebhookUpdate,
+};
+pub use webhook_fields::{InvalidWebhookField, WebhookFields};

@@ -38,12 +38,19 @@ impl FromStr for RedirectUri {
         let plain =
             raw.len() <= Self::MAX_LENGTH && raw.bytes().all(|byte| byte.is_ascii_graphic());
         let url = Url::parse(raw).ok().filter(|_| plain).ok_or(InvalidRedirectUri)?;
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-        let bare =
-            url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-        let absolute = raw.contains("://") && url.has_host();
-        if secure && bare && absolute { Ok(Self(raw.to_owned())) } else { Err(InvalidRedirectUri) }
+        let valid = raw.contains("://") && is_secure(&url) && is_bare(&url);
+        if valid { Ok(Self(raw.to_owned())) } else { Err(InvalidRedirectUri) }
     }
+}
+
+/// Whether it has a host, and what goes there is encrypted or stays on this machine.
+pub(crate) fn is_secure(url: &Url) -> bool {
+    url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)))
+}
+
+/// Whether it has neither fragment nor user info.
+pub(crate) fn is_bare(url: &Url) -> bool {
+    url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -163,3 +163,12 @@ fn a_reading_without_the_app_scoped_id_keeps_the_known_one() {
     account.read_profile(Profile { app_scoped_user_id: None, ..profile() }, NOW);
     assert_eq!(account.app_scoped_user_id, Some(scoped("26100000000012345")));
 }
+
+#[test]
+fn a_removal_holds_for_a_consent_of_its_second_or_before() {
+    let consent_time = NOW + Duration::milliseconds(900);
+    let account = InstagramAccount { consent_time, ..account() };
+    for (seconds, expected) in [(-1, false), (0, true), (1, true)] {
+        assert_eq!(account.is_removed_by(NOW + Duration::seconds(seconds)), expected, "{seconds}");
+    }
+}
