@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ig_domain::ports::{Clock, Ids, Timer};
-use ig_domain::{AccountId, AuditId, BearerToken, LeaseHolder, StateToken};
+use ig_domain::{AccountId, AuditId, BearerToken, ConfirmationCode, LeaseHolder, StateToken};
 use time::OffsetDateTime;
 use uuid::{NoContext, Timestamp, Uuid};
 use zeroize::Zeroizing;
@@ -80,6 +80,14 @@ impl Ids for RandomIds {
     #[expect(clippy::expect_used, reason = "base64 is visible ASCII")]
     fn state(&self) -> StateToken {
         random_text().parse().expect("base64 of 32 bytes is a state")
+    }
+
+    #[expect(clippy::expect_used, reason = "without randomness nothing here may go on")]
+    fn confirmation_code(&self) -> ConfirmationCode {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the system has randomness");
+        let digits = format!("{:032x}", u128::from_be_bytes(bytes));
+        digits.parse().expect("hexadecimal digits are a confirmation code")
     }
 
     #[expect(clippy::disallowed_methods, reason = "these are the ids behind the port")]

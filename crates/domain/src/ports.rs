@@ -5,6 +5,7 @@
 mod audit;
 mod callers;
 mod events;
+mod hosted_codes;
 mod instagram;
 mod keeper;
 mod key_checks;
@@ -13,6 +14,8 @@ mod sealing;
 mod store;
 mod survey;
 mod system;
+mod user_removals;
+mod webhooks;
 
 pub use audit::{AuditLog, AuditPage};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
@@ -20,6 +23,7 @@ pub use events::{
     CONSUMER_LEASE, ConsumerKey, ConsumerState, Consumers, EventLog, EventSurvey, HeldConsumer,
     LogCount, LogState, MAX_CONSUMERS, MAX_NUMBERED_EVENTS, Restoration, Taken,
 };
+pub use hosted_codes::{HostedCode, HostedCodes};
 pub use instagram::{
     CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind, ThrottleScope,
 };
@@ -36,6 +40,8 @@ pub use store::{
 };
 pub use survey::{OVERDUE_AFTER, Survey, Surveys, WorstAccount};
 pub use system::{Clock, Ids, Timer};
+pub use user_removals::UserRemovals;
+pub use webhooks::{StoredUpdates, Webhooks};
 
 #[cfg(feature = "mocks")]
 pub use instagram::MockInstagram;

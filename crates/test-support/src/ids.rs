@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ig_domain::ports::Ids;
-use ig_domain::{AccountId, AuditId, LeaseHolder, StateToken};
+use ig_domain::{AccountId, AuditId, ConfirmationCode, LeaseHolder, StateToken};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -35,6 +35,11 @@ impl Ids for SequentialIds {
     #[expect(clippy::expect_used, reason = "digits are a valid state")]
     fn state(&self) -> StateToken {
         format!("state-{}", self.next()).parse().expect("a valid state")
+    }
+
+    #[expect(clippy::expect_used, reason = "digits are a valid code")]
+    fn confirmation_code(&self) -> ConfirmationCode {
+        format!("{:032x}", self.next()).parse().expect("a valid code")
     }
 
     fn lease_holder(&self) -> LeaseHolder {

@@ -9,8 +9,9 @@ use ig_domain::ports::{
     Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
 };
 use ig_domain::{
-    AccountId, AccountStatus, AuditEntry, AuditId, CodeHash, InstagramAccount, LeaseHolder,
-    LinkAttempt, LongLivedToken, PendingLink, Phase, StateHash, StateToken, TroubleCause,
+    AccountId, AccountStatus, AuditEntry, AuditId, CodeHash, ConfirmationCode, InstagramAccount,
+    LeaseHolder, LinkAttempt, LongLivedToken, PendingLink, Phase, StateHash, StateToken,
+    TroubleCause,
 };
 use ig_test_support::builders::START;
 use time::OffsetDateTime;
@@ -359,6 +360,10 @@ impl Ids for Replica {
 
     fn state(&self) -> StateToken {
         self.world.ids.state()
+    }
+
+    fn confirmation_code(&self) -> ConfirmationCode {
+        self.world.ids.confirmation_code()
     }
 
     fn lease_holder(&self) -> LeaseHolder {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{AccountId, AuditId, LeaseHolder, StateToken};
+use crate::{AccountId, AuditId, ConfirmationCode, LeaseHolder, StateToken};
 
 /// Business clock: the time by which tokens, states and codes are judged.
 #[cfg_attr(feature = "mocks", mockall::automock)]
@@ -47,6 +47,9 @@ pub trait Ids: Send + Sync {
 
     /// A new state: 256 random bits as text.
     fn state(&self) -> StateToken;
+
+    /// A new code of a deletion: 128 random bits as text.
+    fn confirmation_code(&self) -> ConfirmationCode;
 
     /// A new lease holder.
     fn lease_holder(&self) -> LeaseHolder;

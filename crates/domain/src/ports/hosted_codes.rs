@@ -1,0 +1,53 @@
+//! Storage of codes that came to our own callback and wait for the caller.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::ports::StoreError;
+use crate::{AuthorizationCode, StateHash, StateToken, Ticket, TicketHash};
+
+/// A code that is kept under its ticket.
+#[derive(Clone, Debug)]
+pub struct HostedCode {
+    /// Hash of the state that it came with.
+    pub state: StateHash,
+    /// The code; `None` once it was erased, since it has long expired.
+    pub code: Option<AuthorizationCode>,
+    /// Moment at which it came.
+    pub present_time: OffsetDateTime,
+}
+
+/// Codes of hosted consents, each under the ticket that the browser takes to the caller.
+#[async_trait]
+pub trait HostedCodes: Send + Sync {
+    /// Keeps a code, sealed, and returns its ticket: always the same for the same code and state. `None` where the code
+    /// was kept for another state.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    async fn keep(
+        &self,
+        code: &AuthorizationCode,
+        state: &StateToken,
+        now: OffsetDateTime,
+    ) -> Result<Option<Ticket>, StoreError>;
+
+    /// The ticket of a code that was kept for this state.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    async fn ticket(
+        &self,
+        code: &AuthorizationCode,
+        state: &StateToken,
+    ) -> Result<Option<Ticket>, StoreError>;
+
+    /// The code of this ticket.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    async fn find(&self, ticket: &TicketHash) -> Result<Option<HostedCode>, StoreError>;
+}

@@ -1,0 +1,52 @@
+//! Storage of removals: deauthorisations and deletions of a person's data.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::ports::StoreError;
+use crate::{ConfirmationCode, Deletion, RemovalOutcome, SignedRequest};
+
+/// Removals of persons from the accounts of one app. Each can be repeated, and changes nothing then.
+#[async_trait]
+pub trait UserRemovals: Send + Sync {
+    /// Destroys the tokens of the person's accounts, unless the person consented after the request was issued: then
+    /// these accounts become due.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `LeaseLost`; nothing is changed then, or all of it.
+    async fn deauthorize(
+        &self,
+        request: &SignedRequest,
+        now: OffsetDateTime,
+    ) -> Result<RemovalOutcome, StoreError>;
+
+    /// Deletes the person's accounts and marks what is left of them for [`erase`](Self::erase), unless the person
+    /// consented after the request was issued: then these accounts become due. The deletion is found under `code`, or
+    /// under the code that the same request, of this person and issue time, had before. Returns the one that counts.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `LeaseLost`; nothing is changed then, or all of it.
+    async fn delete(
+        &self,
+        request: &SignedRequest,
+        code: &ConfirmationCode,
+        now: OffsetDateTime,
+    ) -> Result<(ConfirmationCode, RemovalOutcome), StoreError>;
+
+    /// The deletion of this code.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    async fn find(&self, code: &ConfirmationCode) -> Result<Option<Deletion>, StoreError>;
+
+    /// Erases at most `limit` rows that deletions have left, and ends a deletion of which nothing is left. Returns the
+    /// number of rows; 0 where there is nothing to do now, or another process does it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    async fn erase(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError>;
+}
