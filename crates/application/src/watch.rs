@@ -64,7 +64,7 @@ impl Watch {
     #[must_use]
     pub fn new(ports: WatchPorts, window: Duration, stop: CancellationToken) -> Self {
         let holds = Arc::new(ConsumerHolds::new(&ports));
-        Self { ports, window, holds, stop, feed: Arc::default() }
+        Self { ports, window, holds, stop, feed: Arc::new(EventFeed::new()) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ig_domain::{AccountId, EventPosition, InstagramAccount, LoggedEvent};
+use ig_domain::{AccountId, EventPosition, InstagramAccount, LineLimit, LoggedEvent};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +19,13 @@ pub(super) const MAX_ACCOUNT_AGE: Duration = Duration::from_secs(1);
 pub(super) const MAX_CAUGHT_UP_AGE: Duration = Duration::from_millis(250);
 
 /// The newest events, and the accounts that they are about.
-#[derive(Default)]
 pub(super) struct EventFeed {
     state: Mutex<FeedState>,
     changes: watch::Sender<()>,
     streams: AtomicUsize,
     opened: Notify,
+    /// Lines about accounts that cannot be read.
+    pub(super) lines: LineLimit<()>,
 }
 
 #[derive(Default)]
@@ -78,6 +79,17 @@ impl Drop for OpenStream {
 }
 
 impl EventFeed {
+    /// A feed before its first look.
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            changes: watch::Sender::default(),
+            streams: AtomicUsize::default(),
+            opened: Notify::new(),
+            lines: LineLimit::new(Duration::from_mins(1)),
+        }
+    }
+
     /// Counts a stream, so that the feed is filled more often.
     pub(super) fn open(self: &Arc<Self>) -> OpenStream {
         if self.streams.fetch_add(1, Ordering::Relaxed) == 0 {

@@ -59,7 +59,7 @@ pub(super) async fn accounts_of(
     let oldest = ports.timer.now().checked_sub(MAX_ACCOUNT_AGE);
     let (mut accounts, missing) =
         feed.accounts(account_ids(events.iter().map(Arc::as_ref)), last.number, oldest);
-    accounts.extend(read_accounts(&missing, ports).await?.into_iter().flatten());
+    accounts.extend(read_accounts(&missing, ports, feed).await?.into_iter().flatten());
     accounts.retain(|account| scope.owners.contains(&account.owner));
     let now = ports.clock.now();
     Ok(accounts.into_iter().map(|account| account.view(now)).collect())
@@ -72,15 +72,41 @@ pub(super) fn account_ids<'a>(
     events.into_iter().filter_map(|logged| Some(logged.event.as_ref()?.account_id)).collect()
 }
 
-/// Reads accounts, in the order of their ids.
+/// Reads accounts, in the order of their ids. One that cannot be read counts as gone.
 pub(super) async fn read_accounts(
     ids: &[AccountId],
     ports: &WatchPorts,
+    feed: &EventFeed,
 ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
     let mut accounts = Vec::with_capacity(ids.len());
     for some in ids.chunks(MAX_READ_ACCOUNTS) {
         let keys: Vec<_> = some.iter().copied().map(BatchKey::Id).collect();
-        accounts.extend(ports.accounts.find_many(&keys).await?);
+        match ports.accounts.find_many(&keys).await {
+            Err(StoreError::Corrupt(_)) => {
+                // The database cannot read all of them together: each by itself, lest one keeps back the others.
+                for id in some {
+                    accounts.push(read_account(*id, ports, feed).await?);
+                }
+            }
+            found => accounts.extend(found?),
+        }
     }
     Ok(accounts)
+}
+
+/// Reads one account, of which a line tells where it cannot be read.
+async fn read_account(
+    id: AccountId,
+    ports: &WatchPorts,
+    feed: &EventFeed,
+) -> Result<Option<InstagramAccount>, StoreError> {
+    match ports.accounts.find_many(&[BatchKey::Id(id)]).await {
+        Err(error @ StoreError::Corrupt(_)) => {
+            if let Some(left_out) = feed.lines.admit((), ports.timer.now()) {
+                tracing::warn!(account_id = %id, %error, left_out, "an account cannot be read: its events go without it");
+            }
+            Ok(None)
+        }
+        found => Ok(found?.into_iter().next().flatten()),
+    }
 }

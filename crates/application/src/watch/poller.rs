@@ -126,7 +126,7 @@ impl EventPoller {
         };
         let time = self.ports.timer.now();
         let ids: Vec<_> = account_ids(events).into_iter().collect();
-        let accounts = read_accounts(&ids, &self.ports).await?;
+        let accounts = read_accounts(&ids, &self.ports, &self.feed).await?;
         let read = |account| ReadAccount { account, as_of: last.number, time };
         Ok(ids.into_iter().zip(accounts.into_iter().map(read)).collect())
     }

@@ -1,6 +1,7 @@
 //! Streams over a store in memory, whose time a test moves.
 
 mod consumers;
+mod damage;
 mod ends;
 mod messages;
 mod running;
@@ -13,7 +14,7 @@ use ig_application::{
     EventPoller, OpenWatch, OpenWatchError, RightsLost, Watch, WatchCommand, WatchEnd, WatchFrom,
     WatchMessage, WatchPorts, WatchRights, WatchScope, WatchStream,
 };
-use ig_domain::ports::{AccountWriter as _, ConsumerKey, Timer as _};
+use ig_domain::ports::{AccountReader, AccountWriter as _, ConsumerKey, Timer as _};
 use ig_domain::{
     AccountEvent, AccountId, EventPosition, InstagramAccount, LoggedEvent, OwnerScope,
 };
@@ -69,11 +70,21 @@ impl Scene {
     }
 
     fn of_process(store: &MemoryStore, timer: &ManualTimer, first_id: u64) -> Self {
+        Self::reading(store, timer, first_id, Arc::new(store.clone()))
+    }
+
+    /// A process that reads accounts by `accounts`.
+    fn reading(
+        store: &MemoryStore,
+        timer: &ManualTimer,
+        first_id: u64,
+        accounts: Arc<dyn AccountReader>,
+    ) -> Self {
         let shared = Arc::new(store.clone());
         let ports = WatchPorts {
             log: shared.clone(),
-            consumers: shared.clone(),
-            accounts: shared,
+            consumers: shared,
+            accounts,
             clock: Arc::new(FakeClock::at(START)),
             timer: Arc::new(timer.clone()),
             ids: Arc::new(SequentialIds::after(first_id)),
