@@ -58,7 +58,7 @@ pub(crate) struct Calls<S> {
 /// A handler panicked; the panic hook has said where.
 #[derive(Debug, thiserror::Error)]
 #[error("a handler panicked")]
-struct Panicked;
+pub(crate) struct Panicked;
 
 impl<S> Calls<S> {
     /// The layer around `inner` for the callers that `callers` know, counted by `meters`. Calls without a request id

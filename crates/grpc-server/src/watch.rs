@@ -3,8 +3,10 @@
 //! A body whose client does not read is never polled. So each stream runs in a task of its own, which ends in time
 //! whether anybody reads or not, and hands its messages to the body through a channel of one.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use ig_application::{WatchEnd, WatchStream};
 use ig_proto::v1;
 use tokio::sync::mpsc;
@@ -17,9 +19,9 @@ use tonic_types::StatusExt as _;
 use tracing::Instrument as _;
 
 use crate::answer_timeout::AnswerTimeout;
-use crate::calls::Context;
+use crate::calls::{Context, Panicked};
 use crate::convert;
-use crate::status::ToStatus as _;
+use crate::status::{ToStatus as _, internal};
 
 /// Timeout of a client that does not take the end of its stream, which is reset then. With the stream's own time to
 /// judge its caller anew it is gone within 15 seconds.
@@ -38,7 +40,12 @@ pub(crate) fn drive(
     let (sender, receiver) = mpsc::channel(1);
     let answer_timeout = AnswerTimeout::current();
     let driving = async move {
-        let Some(end) = forward(stream, &sender).await else { return };
+        let end = match AssertUnwindSafe(forward(stream, &sender)).catch_unwind().await {
+            Ok(Some(end)) => Ok(end),
+            Ok(None) => return,
+            // A channel that only closes would end the stream as if all were well.
+            Err(_) => Err(Panicked),
+        };
         if let Some(answer_timeout) = answer_timeout {
             answer_timeout.start(END_TIMEOUT);
         }
@@ -79,13 +86,13 @@ async fn forward(
 
 /// Tells the end, after the last message if there is one.
 async fn tell_end(
-    end: WatchEnd,
+    end: Result<WatchEnd, Panicked>,
     context: &Context,
     sender: &Sender<Result<v1::WatchResponse, Status>>,
 ) {
-    let status = end.to_status();
+    let status = end.as_ref().map_or_else(|_| internal(Panicked), WatchEnd::to_status);
     log_end(&status, context);
-    if let WatchEnd::Stopped { last: Some(last) } = end {
+    if let Ok(WatchEnd::Stopped { last: Some(last) }) = end {
         for part in convert::watch_responses(last) {
             let _gone = sender.send(Ok(part)).await;
         }

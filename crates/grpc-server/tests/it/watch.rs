@@ -4,10 +4,11 @@ mod consumers;
 mod rights;
 mod slow_reader;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ig_domain::InstagramAccount;
-use ig_domain::ports::AccountWriter as _;
+use ig_domain::ports::{AccountWriter as _, MockAccountReader};
 use ig_proto::v1;
 use ig_proto::v1::watch_request::From;
 use ig_test_support::builders::START;
@@ -253,6 +254,23 @@ async fn a_store_that_is_away_ends_streams_in_time() {
     let status = end(&mut stream).await;
     assert_refused(&status, Code::Unavailable, "STORE_UNAVAILABLE", &[]);
     assert!(begin.elapsed() <= Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_stream_only_and_does_not_end_it_well() {
+    let (world, mut client) = world().await;
+    // From here on its event has a number, so that the next server's feed begins behind it.
+    next_events(&mut client.watch(earliest()).await.unwrap().into_inner()).await;
+    let mut accounts = MockAccountReader::new();
+    accounts.expect_find_many().returning(|_| panic!("a planted panic"));
+    let world = World { accounts: Arc::new(accounts), ..world };
+    let mut client = world.client().await;
+    let mut other = client.watch(v1::WatchRequest::default()).await.unwrap().into_inner();
+    let mut stream = client.watch(earliest()).await.unwrap().into_inner();
+    let status = end(&mut stream).await;
+    assert_refused(&status, Code::Internal, "INTERNAL", &[]);
+    assert!(!status.message().contains("planted"), "{}", status.message());
+    while !next(&mut other).await.caught_up {}
 }
 
 /// A deadline that the caller names bounds the way to the stream's first message only.
