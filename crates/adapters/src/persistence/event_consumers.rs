@@ -44,6 +44,9 @@ impl Consumers for SeaOrmStore {
         from: Option<&EventPosition>,
     ) -> Result<Taken, StoreError> {
         self.call(Operation::Consumers, async {
+            if self.is_held_by_another(key, holder).await? {
+                return Ok(Taken::Busy);
+            }
             let write = self.database.begin_write().await?;
             if from.is_some() && !self.ensure_consumer(write.on(), key).await? {
                 return Ok(Taken::TooMany);
@@ -188,6 +191,17 @@ impl SeaOrmStore {
         Condition::all()
             .add(Column::AppId.eq(self.app.as_str()))
             .add(Column::LeaseHolder.is_in(holders))
+    }
+
+    /// Whether another than `holder` holds the consumer. Only reads: whoever waits for it asks again and again, and
+    /// takes no turn of those who write.
+    async fn is_held_by_another(
+        &self,
+        key: &ConsumerKey,
+        holder: LeaseHolder,
+    ) -> Result<bool, StoreError> {
+        let held = Entity::find().filter(self.consumer(key)).filter(self.is_takeable(holder).not());
+        Ok(self.database.read_one::<Model>(&held.into_query()).await?.is_some())
     }
 
     /// Whether nobody but `holder` holds a consumer.

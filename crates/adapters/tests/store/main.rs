@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod concurrency;
+mod consumers;
 mod damage;
 mod event_order;
 mod fixture;
