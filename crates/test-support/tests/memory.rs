@@ -53,3 +53,16 @@ async fn fresh() -> Memory {
 
 ig_test_support::store_contract!(fresh);
 ig_test_support::faults_are_seen!(fresh);
+
+/// A promise that breaks through a wrapper with a fault breaks by that fault.
+mod through_a_wrapper_without_a_fault {
+    use ig_test_support::contract::faulty::{Fault, Faulty};
+
+    use super::Memory;
+
+    async fn fresh() -> Faulty<Memory> {
+        Faulty::new(super::fresh().await, Fault::Nothing)
+    }
+
+    ig_test_support::store_contract!(fresh);
+}

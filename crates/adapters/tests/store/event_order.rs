@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ig_domain::ports::{AccountKey, StoreError};
 use ig_domain::{AccountId, EventId, EventPosition, LoggedEvent};
@@ -10,6 +10,7 @@ use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::contract::{Ports, StoreUnderTest as _};
 use rstest::rstest;
 use sea_orm::sqlx::{Connection as _, Executor as _};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::fixture::{On, Postgres, TestDatabase, key, open, ports};
@@ -18,6 +19,9 @@ use super::keys::link;
 const ACCOUNTS: u32 = 64;
 const WRITERS: u64 = 8;
 const READERS: u64 = 3;
+
+/// Maximum number of changes until a reader that has read everything reads on.
+const MAX_REST: u64 = 100;
 
 /// A row of numbers that look random, another one for each seed.
 struct Draws(u64);
@@ -30,14 +34,15 @@ impl Draws {
     }
 }
 
-/// Number of changes to make: as many as `EVENTS` says, else `usual`.
+/// Number of changes to make: as many as `EVENTS` says, else 10,000.
 #[expect(clippy::disallowed_methods, reason = "how long to go on is a setting of this test")]
-fn changes(usual: u64) -> u64 {
-    std::env::var("EVENTS").map_or(usual, |events| events.parse().unwrap())
+fn changes() -> u64 {
+    std::env::var("EVENTS").map_or(10_000, |events| events.parse().unwrap())
 }
 
-/// Renames accounts, each as often as it is drawn, on top of what others store meanwhile.
-async fn rename(ports: Ports, left: Arc<AtomicU64>, mut draws: Draws) {
+/// Renames accounts, each as often as it is drawn, on top of what others store meanwhile. `made` counts what is
+/// committed.
+async fn rename(ports: Ports, left: Arc<AtomicU64>, made: watch::Sender<u64>, mut draws: Draws) {
     while left
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
         .is_ok()
@@ -55,6 +60,7 @@ async fn rename(ports: Ports, left: Arc<AtomicU64>, mut draws: Draws) {
                 Err(error) => panic!("{error:?}"),
             }
         }
+        made.send_modify(|made| *made += 1);
     }
 }
 
@@ -115,13 +121,16 @@ impl Reader {
     }
 }
 
-/// Reads until there is nothing more after the writers have ended.
-async fn follow(mut reader: Reader, have_ended: Arc<AtomicBool>, mut draws: Draws) -> Reader {
+/// Reads until there is nothing more after all changes are made.
+async fn follow(mut reader: Reader, mut made: watch::Receiver<u64>, mut draws: Draws) -> Reader {
     loop {
-        let is_last = have_ended.load(Ordering::Relaxed);
-        let found = reader.read().await;
-        if is_last && !found {
-            return reader;
+        let before = *made.borrow();
+        if !reader.read().await {
+            if before == changes() {
+                return reader;
+            }
+            let next = changes().min(before + 1 + draws.below(MAX_REST));
+            made.wait_for(|made| *made >= next).await.unwrap();
         }
         if draws.below(20) == 0 {
             reader.resume(&mut draws);
@@ -130,34 +139,28 @@ async fn follow(mut reader: Reader, have_ended: Arc<AtomicBool>, mut draws: Draw
 }
 
 #[rstest]
-#[case::sqlite(On::Sqlite, 2_000)]
-#[case::postgres(On::Postgres, 10_000)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_come_and_go_read_each_event_of_many_writers_in_order(
-    #[case] on: On,
-    #[case] usual: u64,
+    #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let store = on.migrated().await;
     let processes = [store.ports(), ports(open(&store.url()), parsed("990602627938098"), &key(1))];
     let process = |number: u64| processes[usize::try_from(number % 2).unwrap()].clone();
     let mut readers = JoinSet::new();
-    let have_ended = Arc::new(AtomicBool::new(false));
+    let made = watch::Sender::new(0);
     for number in 0..READERS {
         let reader = Reader::begin(process(number)).await;
-        readers.spawn(follow(reader, Arc::clone(&have_ended), Draws(number)));
+        readers.spawn(follow(reader, made.subscribe(), Draws(number)));
     }
     for number in 1..=ACCOUNTS {
         link(&store.ports(), number).await;
     }
-    let changes = changes(usual);
-    let left = Arc::new(AtomicU64::new(changes));
-    let writers: JoinSet<()> = (0..WRITERS)
-        .map(|number| rename(process(number), Arc::clone(&left), Draws(100 + number)))
-        .collect();
-    writers.join_all().await;
-    have_ended.store(true, Ordering::Relaxed);
+    let left = Arc::new(AtomicU64::new(changes()));
+    let writer =
+        |number| rename(process(number), Arc::clone(&left), made.clone(), Draws(100 + number));
+    (0..WRITERS).map(writer).collect::<JoinSet<()>>().join_all().await;
     for reader in readers.join_all().await {
-        assert_eq!(reader.ids.len() as u64, changes + u64::from(ACCOUNTS));
+        assert_eq!(reader.ids.len() as u64, changes() + u64::from(ACCOUNTS));
         for number in 1..=ACCOUNTS {
             let id = account(number, "", START).id;
             let found = reader.ports.accounts.find(&AccountKey::Id(id)).await.unwrap().unwrap();

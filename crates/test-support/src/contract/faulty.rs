@@ -1,8 +1,8 @@
 //! Stores that are broken on purpose: the contract must fail on each, else a promise is not tested.
 //!
 //! A store's own tests hand the same way to make an empty one to [`faults_are_seen!`](crate::faults_are_seen), which
-//! makes one test of each fault: the named promises hold through a wrapper that does nothing, and break through the
-//! one with the fault.
+//! makes one test of each fault: the named promises break through a wrapper with the fault. All promises hold through
+//! one without a fault, which `tests/memory.rs` shows once for all stores.
 
 mod accounts;
 mod attempts;
@@ -408,8 +408,6 @@ macro_rules! faults_are_seen {
                     let promise = async |store: std::sync::Arc<Faulty<_>>| {
                         $crate::contract::$group::$promise(&*store).await;
                     };
-                    let well = Faulty::new(super::$fresh().await, Fault::Nothing);
-                    assert!(!breaks(well, promise).await, "{} of a store that is well", stringify!($promise));
                     let ill = Faulty::new(super::$fresh().await, Fault::$fault);
                     assert!(breaks(ill, promise).await, "{} is blind", stringify!($promise));
                 )*
