@@ -145,11 +145,18 @@ impl EventFeed {
         FeedPage::Events(state.events.iter().skip(start).take(limit).cloned().collect())
     }
 
-    /// Whether the events up to `position` are all that were committed at a look of at most [`MAX_CAUGHT_UP_AGE`].
-    pub(super) fn is_caught_up(&self, position: &EventPosition, now: Instant) -> bool {
+    /// Whether the events up to `position` are all that were committed at a look not before `oldest`, of at most
+    /// [`MAX_CAUGHT_UP_AGE`].
+    pub(super) fn is_caught_up(
+        &self,
+        position: &EventPosition,
+        oldest: Instant,
+        now: Instant,
+    ) -> bool {
         let state = self.lock();
         let reached = state.head.is_some_and(|head| head.number <= position.number);
-        let is_fresh = |look: Look| now.duration_since(look.time) <= MAX_CAUGHT_UP_AGE;
+        let is_fresh =
+            |look: Look| look.time >= oldest && now.duration_since(look.time) <= MAX_CAUGHT_UP_AGE;
         reached && state.look.is_some_and(|look| look.is_complete && is_fresh(look))
     }
 

@@ -368,8 +368,10 @@ impl WatchStream {
         (!is_told).then(|| WatchMessage::heartbeat(cursor, false))
     }
 
+    /// What was committed before the stream was opened is sent first: an older look does not count.
     fn is_caught_up(&self, position: &EventPosition) -> bool {
-        self.watch.feed.is_caught_up(position, self.watch.ports.timer.now())
+        let now = self.watch.ports.timer.now();
+        self.watch.feed.is_caught_up(position, self.open_time, now)
     }
 
     /// Whether a message is due though it may tell nothing: the first one comes at once.

@@ -65,13 +65,28 @@ async fn the_first_message_comes_at_once_and_heartbeats_follow() {
 async fn a_stream_is_caught_up_only_by_a_look_of_now() {
     let scene = Scene::new();
     scene.poll().await;
-    scene.pass_unseen(Duration::from_millis(251));
     let mut stream = scene.open(WatchFrom::Now).await;
+    scene.poll().await;
+    scene.pass_unseen(Duration::from_millis(251));
     assert!(!message(&mut stream).caught_up);
     assert_eq!(now(&mut stream), None);
     scene.poll().await;
     assert!(message(&mut stream).caught_up, "the news is a message of its own");
     assert_eq!(now(&mut stream), None);
+}
+
+#[tokio::test]
+async fn what_was_committed_before_a_stream_was_opened_is_sent_before_it_is_caught_up() {
+    let scene = Scene::new();
+    scene.poll().await;
+    let account = scene.link(1, "").await;
+    scene.pass_unseen(Duration::from_millis(1));
+    let mut stream = scene.open(WatchFrom::Earliest).await;
+    assert!(!message(&mut stream).caught_up);
+    scene.poll().await;
+    let sent = message(&mut stream);
+    assert_eq!(told(&sent), [(account.id, 1)]);
+    assert!(sent.caught_up);
 }
 
 /// Events that a filter hides cost no message, and a heartbeat's cursor has passed them.
