@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ig_domain::{AccountId, EventPosition, InstagramAccount, LineLimit, LoggedEvent};
+use ig_domain::{AccountId, EventPosition, InstagramAccount, LineLimit, LogId, LoggedEvent};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,8 @@ struct FeedState {
     accounts: HashMap<AccountId, ReadAccount>,
     /// Cancelled once the log is not the one that the streams follow.
     epoch: CancellationToken,
+    /// That of the log which takes the place of this one.
+    next_epoch: CancellationToken,
 }
 
 /// A look at the log.
@@ -65,7 +67,7 @@ pub(super) enum FeedPage {
     Nothing,
     /// The next one is no longer in memory.
     Behind,
-    /// The position is of another log.
+    /// The position is of another log than the feed.
     OtherLog,
 }
 
@@ -118,6 +120,13 @@ impl EventFeed {
         self.lock().epoch.clone()
     }
 
+    /// A token that is cancelled once the log is another one than `log`, of which the feed may not know yet.
+    pub(super) fn epoch_of(&self, log: LogId) -> CancellationToken {
+        let state = self.lock();
+        let is_known = state.head.is_none_or(|head| head.log == log);
+        if is_known { state.epoch.clone() } else { state.next_epoch.clone() }
+    }
+
     /// Position behind the newest event; `None` before the first look.
     pub(super) fn head(&self) -> Option<EventPosition> {
         self.lock().head
@@ -154,7 +163,9 @@ impl EventFeed {
         now: Instant,
     ) -> bool {
         let state = self.lock();
-        let reached = state.head.is_some_and(|head| head.number <= position.number);
+        let is_behind =
+            |head: EventPosition| head.log == position.log && head.number <= position.number;
+        let reached = state.head.is_some_and(is_behind);
         let is_fresh =
             |look: Look| look.time >= oldest && now.duration_since(look.time) <= MAX_CAUGHT_UP_AGE;
         reached && state.look.is_some_and(|look| look.is_complete && is_fresh(look))
@@ -183,7 +194,8 @@ impl EventFeed {
     pub(super) fn begin_anew(&self, head: EventPosition, time: Instant) {
         let mut state = self.lock();
         if state.head.is_some() {
-            std::mem::take(&mut state.epoch).cancel();
+            let next = std::mem::take(&mut state.next_epoch);
+            std::mem::replace(&mut state.epoch, next).cancel();
         }
         state.events.clear();
         state.accounts.clear();

@@ -258,7 +258,11 @@ impl WatchStream {
                 }
                 self.show(&page, position).await
             }
-            FeedPage::Nothing => {
+            FeedPage::OtherLog if !self.watch.ports.log.look(Some(&position)).await?.holds => {
+                Ok(Step::End(WatchEnd::CursorExpired))
+            }
+            // Of another log: the poller has not looked since that one began.
+            FeedPage::Nothing | FeedPage::OtherLog => {
                 let caught_up = self.is_caught_up(&position);
                 let is_news = caught_up && self.last_message.is_some_and(|last| !last.caught_up);
                 if is_news || self.is_heartbeat_due() {
@@ -266,7 +270,6 @@ impl WatchStream {
                 }
                 Ok(self.wait(changes, self.until_heartbeat()).await)
             }
-            FeedPage::OtherLog => Ok(Step::End(WatchEnd::CursorExpired)),
         }
     }
 
@@ -326,6 +329,7 @@ impl WatchStream {
 
     /// Begins behind `position`.
     pub(super) fn follow(&mut self, position: EventPosition) {
+        self.epoch = self.watch.feed.epoch_of(position.log);
         self.place = Some(Place { position, sent: position.number });
         self.pass(position);
     }

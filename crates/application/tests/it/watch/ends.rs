@@ -105,6 +105,25 @@ async fn streams_end_when_a_new_log_begins() {
     assert_eq!(told(&message(&mut anew)), [(account.id, 2)]);
 }
 
+/// Its cursor is good in the store before the poller has looked at that log.
+#[tokio::test]
+async fn a_stream_of_a_new_log_goes_on_once_the_poller_has_looked() {
+    let scene = Scene::new();
+    let mut account = scene.link(1, "").await;
+    scene.poll().await;
+    scene.store.begin_new_log().await.unwrap();
+    let mut anew = scene.open(WatchFrom::Now).await;
+    let first = message(&mut anew);
+    assert_eq!((first.events.len(), first.caught_up), (0, false));
+    scene.rename(&mut account, 1).await;
+    assert_eq!(now(&mut anew), None);
+    scene.poll().await;
+    assert_eq!(told(&message(&mut anew)), [(account.id, 2)]);
+    scene.store.begin_new_log().await.unwrap();
+    scene.poll().await;
+    assert_eq!(end(&mut anew), Some(WatchEnd::CursorExpired));
+}
+
 /// The last message tells a cursor that no message told, and a blocked stream learns of the stop, too.
 #[tokio::test]
 async fn a_stop_ends_streams_with_their_last_cursor() {
