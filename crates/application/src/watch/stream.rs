@@ -16,8 +16,9 @@ use super::{RightsLost, Watch, WatchCommand, WatchFrom, WatchMessage, WatchRight
 /// Interval between two judgements of the caller's rights.
 const JUDGEMENT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Interval after which a message without events follows another message.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// Interval after which a message without events follows another message. A proxy whose client was killed learns of it
+/// from the first one, and may act at the second only: two of them pass within the time of a takeover, 15 seconds.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Interval between two tries to take a consumer that another process holds.
 const TAKE_INTERVAL: Duration = Duration::from_millis(500);

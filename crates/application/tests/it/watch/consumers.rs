@@ -70,7 +70,7 @@ async fn one_stream_holds_a_consumer_and_the_next_takes_over(#[case] elsewhere: 
     let heartbeat = message(&mut waiting);
     assert_eq!((heartbeat.cursor, heartbeat.caught_up), (None, false));
     scene.rename(&mut account, 1).await;
-    scene.pass(Duration::from_secs(9)).await;
+    scene.pass(Duration::from_secs(4)).await;
     second.poll().await;
     assert_eq!(now(&mut waiting), None);
     assert_eq!(told(&message(&mut holding)), [(account.id, 2)]);

@@ -38,7 +38,7 @@ async fn an_owner_that_a_caller_loses_is_no_longer_shown() {
     message(&mut stream);
     scene.rights.set(Ok(scope(OwnerScope::only(parsed("shop/8")))));
     scene.pass(Duration::from_secs(5)).await;
-    assert_eq!(now(&mut stream), None);
+    assert_eq!(told(&message(&mut stream)), [], "a heartbeat");
     scene.rename(&mut one, 1).await;
     scene.rename(&mut two, 1).await;
     scene.poll().await;
@@ -55,6 +55,7 @@ async fn a_stream_ends_when_the_store_is_away() {
     scene.store.set_away(true);
     scene.pass_unseen(Duration::from_secs(7));
     scene.poller.poll().await.unwrap_err();
+    assert_eq!(told(&message(&mut stream)), [], "a heartbeat");
     assert_eq!(now(&mut stream), None);
     scene.pass_unseen(Duration::from_secs(1));
     assert_eq!(end(&mut stream), Some(WatchEnd::StoreAway));

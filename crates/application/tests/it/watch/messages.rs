@@ -54,7 +54,7 @@ async fn the_first_message_comes_at_once_and_heartbeats_follow() {
     let mut stream = scene.open(WatchFrom::Now).await;
     let first = message(&mut stream);
     assert!(first.events.is_empty() && first.caught_up);
-    scene.pass(Duration::from_secs(9)).await;
+    scene.pass(Duration::from_secs(4)).await;
     assert_eq!(now(&mut stream), None);
     scene.pass(Duration::from_secs(1)).await;
     assert_eq!(message(&mut stream), first);
@@ -110,7 +110,7 @@ async fn the_cursor_moves_on_while_a_filter_hides_everything(#[case] by_owner: b
     scene.rename(&mut hidden, 3).await;
     scene.poll().await;
     assert_eq!(now(&mut stream), None);
-    scene.pass(Duration::from_secs(10)).await;
+    scene.pass(Duration::from_secs(5)).await;
     let heartbeat = message(&mut stream);
     assert!(heartbeat.events.is_empty() && heartbeat.accounts.is_empty());
     assert_eq!(cursor(&heartbeat).number, cursor(&first).number + 3);
