@@ -46,3 +46,4 @@ mod stop;
 mod support;
 mod tls;
 mod tokens;
+mod watch;

@@ -1,6 +1,8 @@
 //! A sandbox and a service of one's own for each test, and what a caller and a browser do with them.
 
+pub(crate) mod account_copy;
 pub(crate) mod browser;
+pub(crate) mod clients;
 pub(crate) mod compose;
 pub(crate) mod grpcurl;
 pub(crate) mod outage;

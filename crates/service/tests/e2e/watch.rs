@@ -1,0 +1,3 @@
+//! Whoever follows every change, while replicas and clients come and go.
+
+mod copy;
