@@ -1,3 +1,4 @@
 //! Whoever follows every change, while replicas and clients come and go.
 
 mod copy;
+mod takeover;

@@ -55,6 +55,11 @@ impl Proxy {
         self.row(replica).await["chkdown"].parse().unwrap()
     }
 
+    /// Whether a call of this replica is under way.
+    pub(crate) async fn is_used(&self, replica: &str) -> bool {
+        self.row(replica).await["scur"] != "0"
+    }
+
     /// A server's row of the proxy's statistics.
     ///
     /// Source: <https://docs.haproxy.org/2.6/management.html#9.1>.
