@@ -1,4 +1,5 @@
-//! One of two replicas is killed at a random moment, again and again, while many callers link and refresh.
+//! One of two replicas is killed at a random moment, again and again, while many callers link and refresh and one follows
+//! every change.
 //!
 //! `KILL_ROUNDS` says how many rounds are played, and `KILL_SEED` which is the first. A round that fails names its
 //! own, and `KILL_SEED=<seed> KILL_ROUNDS=1` plays that one again; the moments are as exact as the machine is.
@@ -18,7 +19,9 @@ use serde_json::json;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
-use crate::support::sandbox::BAKERY;
+use crate::support::account_copy::AccountCopy;
+use crate::support::clients::Clients;
+use crate::support::sandbox::{BAKERY, CREATOR};
 use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, reason};
 
 /// Number of rounds that a test run plays.
@@ -105,6 +108,8 @@ fn a_kill_at_any_moment_sends_no_code_twice_and_loses_no_account() {
 /// A pair of replicas, and the accounts that they have linked.
 struct Lane {
     replicas: [Service; 2],
+    /// Clients of theirs for whoever follows.
+    clients: Clients,
     sandbox: Sandbox,
     place: Place,
     /// Refreshed in each round.
@@ -121,21 +126,32 @@ impl Lane {
         let replicas = [place.serve(&sandbox, &[]).await, place.serve(&sandbox, &[]).await];
         let kept = replicas[0].linked(&sandbox, OWNER, BAKERY).await;
         let linked = BTreeSet::from([kept.account_id.clone()]);
-        Self { replicas, sandbox, place, kept, linked }
+        let clients = Clients::of(replicas.each_ref().map(|service| service.client.clone()));
+        Self { replicas, clients, sandbox, place, kept, linked }
     }
 
     async fn play(mut self, seeds: impl Iterator<Item = u64>) -> Tally {
-        let mut tally = Tally::default();
-        for seed in seeds {
-            let named = Named(seed);
-            self.round(seed, &mut tally).await;
-            drop(named);
-        }
+        let (clients, mut copy) = (self.clients.clone(), AccountCopy::default());
+        let tally = copy.follow(&clients, self.rounds(seeds)).await;
+        let last = self.replicas[0].linked(&self.sandbox, OWNER, CREATOR).await;
+        copy.assert_ends_at(&clients, &last).await;
+        assert_eq!(copy.lists, 1);
+        self.linked.insert(last.account_id);
         for service in &self.replicas {
             let all = ListRequest { page_size: 500, ..Default::default() };
             let listed = service.list(all).await.unwrap().accounts.into_iter();
             let listed: BTreeSet<_> = listed.map(|account| account.account_id).collect();
             assert_eq!(listed, self.linked);
+        }
+        tally
+    }
+
+    async fn rounds(&mut self, seeds: impl Iterator<Item = u64>) -> Tally {
+        let mut tally = Tally::default();
+        for seed in seeds {
+            let named = Named(seed);
+            self.round(seed, &mut tally).await;
+            drop(named);
         }
         tally
     }
@@ -166,6 +182,7 @@ impl Lane {
         assert!(took < MAX_TAKEOVER_TIME, "{took:?}");
         self.replicas[victim].process.ended().await;
         self.replicas[victim] = self.place.serve(&self.sandbox, &[]).await;
+        self.clients.replace(victim, self.replicas[victim].client.clone());
 
         tally.rounds += 1;
         tally.slowest = tally.slowest.max(took);

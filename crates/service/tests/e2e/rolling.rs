@@ -1,16 +1,19 @@
-//! Both replicas are restarted, one after the other, while callers work through the stack's own proxy.
+//! Both replicas are restarted, one after the other, while callers work through the stack's own proxy and one of them
+//! follows every change.
 
 mod load;
 
 use futures_util::future::join_all;
-use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use reqwest::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use self::load::{Caller, Tally, work};
+use crate::support::account_copy::AccountCopy;
+use crate::support::clients::{Client, Clients};
 use crate::support::compose::{ComposeStack, REPLICAS};
+use crate::support::sandbox::BAKERY;
 use crate::support::{A_DAY_LATER, Service};
 
 const CALLERS: usize = 8;
@@ -59,7 +62,13 @@ async fn a_rolling_restart_fails_no_call() {
         stop.cancel();
         stopped
     };
-    let (tally, stopped) = tokio::join!(work(callers, &stop), restarts);
+    let clients = Clients::of([through_proxy(&stack).await]);
+    let mut copy = AccountCopy::default();
+    let changes = async { tokio::join!(work(callers, &stop), restarts) };
+    let (tally, stopped) = copy.follow(&clients, changes).await;
+    let last = replicas[0].linked(sandbox, "last", BAKERY).await;
+    copy.assert_ends_at(&clients, &last).await;
+    assert!(copy.lists == 1 && copy.resumes > 0, "{} and {}", copy.lists, copy.resumes);
     report(&stack, &tally).await;
     assert_eq!(*tally.failures.borrow(), [""; 0]);
     assert!(tally.links.get() > 0 && tally.renewals.get() > 0, "{tally:?}");
@@ -89,9 +98,12 @@ async fn caller_of<'a>(stack: &'a ComposeStack, replica: &Service, caller: usize
     }
     let username = format!("fresh_{caller}");
     add(&username).await;
+    Caller { client: through_proxy(stack).await, sandbox, owner, username, aged }
+}
+
+async fn through_proxy(stack: &ComposeStack) -> Client {
     let channel = Channel::from_shared(stack.proxy.url.clone()).unwrap().connect().await.unwrap();
-    let client = InstagramAccountServiceClient::new(channel);
-    Caller { client, sandbox, owner, username, aged }
+    Client::new(channel)
 }
 
 /// Shows the figures of the run where a test's output is shown.
