@@ -5,14 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Stack, tool};
+use ig_proto::v1::watch_request::From;
+use ig_proto::v1::{WatchRequest, WatchStart};
+
+use crate::support::process::Process;
+use crate::support::{Service, Stack, eventually, tool};
 
 /// The example account of the README, by its user name.
 const LINKED: &str = "harbour.bakery";
 
 /// Ends of the names in answers whose values differ at every run.
-const CHANGING: [&str; 6] =
-    ["accessToken", "accountId", "Time", "state", "authorizationUrl", "requestId"];
+const CHANGING: [&str; 7] =
+    ["accessToken", "accountId", "eventId", "Time", "state", "authorizationUrl", "requestId"];
+
+/// Last line of the output of a stream, whose rest is not shown.
+const CUT: &str = "…";
 
 /// The README and every page in docs/, by path.
 fn pages() -> Vec<(PathBuf, String)> {
@@ -32,6 +39,8 @@ fn pages() -> Vec<(PathBuf, String)> {
 struct Example {
     command: String,
     output: Vec<String>,
+    /// Whether it is a stream, of which only the first lines are shown.
+    is_cut: bool,
 }
 
 fn is_call(command: &str) -> bool {
@@ -46,12 +55,16 @@ fn examples() -> Vec<Example> {
     for line in pages.iter().flat_map(|(_, page)| page.lines()) {
         let command = line.strip_prefix("$ ");
         if let Some(command) = command.filter(|command| is_call(command)) {
-            examples.push(Example { command: command.to_owned(), output: Vec::new() });
+            let command = command.to_owned();
+            examples.push(Example { command, output: Vec::new(), is_cut: false });
             shown = true;
         } else if line.starts_with("```") {
             shown = false;
         } else if shown && let Some(example) = examples.last_mut() {
-            example.output.push(line.to_owned());
+            example.is_cut = line == CUT;
+            if !example.is_cut {
+                example.output.push(line.to_owned());
+            }
         }
     }
     examples
@@ -87,19 +100,44 @@ fn changes(line: &str) -> bool {
     whole || CHANGING.iter().any(|end| name.ends_with(end))
 }
 
+/// A shell that runs this script.
+fn shell(script: String) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script);
+    shell.env("GRPCURL", tool("GRPCURL")).env("NO_PROXY", "127.0.0.1");
+    shell
+}
+
 /// Output of a command in a shell, errors included.
 fn print(command: &str) -> String {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("grpcurl() {{ \"$GRPCURL\" \"$@\"; }}; {command}"));
-    shell.env("GRPCURL", tool("GRPCURL")).env("NO_PROXY", "127.0.0.1");
-    let printed = shell.output().unwrap();
+    let script = format!("grpcurl() {{ \"$GRPCURL\" \"$@\"; }}; {command}");
+    let printed = shell(script).output().unwrap();
     String::from_utf8([printed.stdout, printed.stderr].concat()).unwrap()
+}
+
+/// The same of a grpcurl that does not end, once it has more than so many lines.
+async fn print_begin(command: &str, lines: usize) -> String {
+    let process = Process::start(shell(command.replacen("grpcurl", "exec \"$GRPCURL\"", 1)));
+    eventually(command, async || {
+        let printed = process.printed();
+        (printed.lines().count() > lines).then_some(printed)
+    })
+    .await
+}
+
+/// Waits until the service knows of an event: it looks once a second while nobody watches, and a reader comes later.
+async fn first_event_is_told(service: &Service) {
+    let from = Some(From::Start(WatchStart::Earliest.into()));
+    let request = WatchRequest { from, ..WatchRequest::default() };
+    let mut stream = service.client.clone().watch(request).await.unwrap().into_inner();
+    while stream.message().await.unwrap().unwrap().events.is_empty() {}
 }
 
 #[tokio::test]
 async fn every_call_of_the_documents_answers_as_shown() {
     let Stack { sandbox, service, folder: _folder } = &Stack::start().await;
     service.linked(sandbox, "demo", LINKED).await;
+    first_event_is_told(service).await;
     let at = sandbox.url.trim_start_matches("http://");
     let addresses = [
         ("127.0.0.1:50051", service.address.clone()),
@@ -108,15 +146,16 @@ async fn every_call_of_the_documents_answers_as_shown() {
     ];
     let mut values = Values(addresses.map(|(shown, ours)| (shown.to_owned(), ours)).into());
     let examples = examples();
-    assert_eq!(examples.len(), 10, "the documents show another number of calls");
-    for Example { command, output } in examples {
+    assert_eq!(examples.len(), 11, "the documents show another number of calls");
+    for Example { command, output, is_cut } in examples {
         let command = values.put_into(&command);
-        let printed = print(&command);
+        let printed =
+            if is_cut { print_begin(&command, output.len()).await } else { print(&command) };
         if output.is_empty() {
             assert!(printed.contains("rpc BeginLink"), "{command}\n{printed}");
             continue;
         }
-        assert_eq!(printed.lines().count(), output.len(), "{command}\n{printed}");
+        assert!(is_cut || printed.lines().count() == output.len(), "{command}\n{printed}");
         for (printed, shown) in printed.lines().zip(&output) {
             if changes(shown) {
                 values.learn(shown, printed);
