@@ -18,6 +18,7 @@ mod m20261128_000003_default_token_issue_time;
 mod m20261128_000004_schedule_visits;
 mod m20261128_000005_survey_accounts;
 mod m20261129_000001_log_events;
+mod m20261129_000002_receive_callbacks;
 
 /// Brings a database up to date.
 ///
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000004_schedule_visits::Migration),
             Box::new(m20261128_000005_survey_accounts::Migration),
             Box::new(m20261129_000001_log_events::Migration),
+            Box::new(m20261129_000002_receive_callbacks::Migration),
         ]
     }
 

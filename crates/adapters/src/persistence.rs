@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ig_domain::ports::TokenCipher;
 use ig_domain::{AppId, DEFAULT_READING_INTERVAL};
+use tokio::sync::OnceCell;
 
 mod account_row;
 mod accounts;
@@ -28,6 +29,7 @@ mod event_consumers;
 mod event_log;
 mod event_purge;
 mod events;
+mod former_accounts;
 mod key_checks;
 mod lease;
 mod link_attempts;
@@ -50,8 +52,11 @@ mod sweep;
 mod tokens;
 mod unreachable;
 mod unreadable;
+mod user_key;
 mod visit_changes;
 mod write_obstacle;
+
+use self::user_key::UserKey;
 
 pub use database::Database;
 pub use database_url::{DatabaseSettings, InvalidDatabaseUrl};
@@ -66,6 +71,7 @@ pub struct SeaOrmStore {
     cipher: Arc<dyn TokenCipher>,
     meter: StoreMeter,
     reading_interval: Duration,
+    user_key: Arc<OnceCell<UserKey>>,
 }
 
 impl SeaOrmStore {
@@ -77,7 +83,8 @@ impl SeaOrmStore {
         cipher: Arc<dyn TokenCipher>,
         meter: StoreMeter,
     ) -> Self {
-        Self { database, app, cipher, meter, reading_interval: DEFAULT_READING_INTERVAL }
+        let reading_interval = DEFAULT_READING_INTERVAL;
+        Self { database, app, cipher, meter, reading_interval, user_key: Arc::default() }
     }
 
     /// The same rows, scheduled so that each profile is read once in `interval`.

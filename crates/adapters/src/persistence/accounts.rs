@@ -14,7 +14,7 @@ use sea_orm::sea_query::{
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait,
     FromQueryResult, IdenStatic as _, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, Select, SelectA, SelectB,
+    QuerySelect, QueryTrait, Select, SelectA, SelectB, TryGetable,
 };
 use time::OffsetDateTime;
 
@@ -28,6 +28,7 @@ use super::events::NewEvent;
 use super::store_meter::Operation;
 use super::tokens::{open_long_lived, seal_long_lived};
 use super::unreadable::{Table, readable_page};
+use super::user_key::UserKey;
 
 #[async_trait]
 impl AccountReader for SeaOrmStore {
@@ -110,8 +111,10 @@ impl AccountWriter for SeaOrmStore {
 
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         self.call(Operation::RemoveAccount, async {
+            let key = self.readable_user_key().await?;
             let write = self.database.begin_write().await?;
-            self.delete_account(write.on(), (id, revision), UnlinkCause::Unlink).await?;
+            let change = EventChange::Unlinked(UnlinkCause::Unlink);
+            self.delete_account(write.on(), (id, revision), change, key).await?;
             write.commit().await
         })
         .await
@@ -212,31 +215,40 @@ impl SeaOrmStore {
         self.tell(on, AccountEvent::between(&former, account)).await
     }
 
-    /// Forgets an account if it is still as it was read; its token goes with it.
+    /// Forgets an account if it is still as it was read; its token goes with it. With the key of persons it leaves the
+    /// hashes of its person.
     pub(super) async fn delete_account(
         &self,
         on: &DatabaseTransaction,
         (id, revision): (AccountId, i64),
-        cause: UnlinkCause,
+        change: EventChange,
+        key: Option<&UserKey>,
     ) -> Result<(), StoreError> {
+        use Column::{AppScopedUserId, ConsentTime, ExchangeUserId, Owner, ProfessionalAccountId};
+        let columns = [ProfessionalAccountId, Owner, AppScopedUserId, ExchangeUserId, ConsentTime];
         // Says that the event of the deletion is written here, and locks the row until then.
         let marking = Query::update()
             .table(Entity)
             .value(Column::EventRevision, revision + 1)
             .cond_where(self.read_as(id, revision))
-            .returning(Query::returning().columns([Column::ProfessionalAccountId, Column::Owner]))
+            .returning(Query::returning().columns(columns))
             .take();
         let marked = on.query_one(&marking).await.map_err(|error| translate(&error))?;
         let marked = marked.ok_or(StoreError::Conflict)?;
-        let text = |column| marked.try_get("", column).map_err(|error| translate(&error));
         let event = NewEvent {
             account_id: *id.as_uuid(),
-            professional_account_id: text("professional_account_id")?,
-            owner: text("owner")?,
+            professional_account_id: value(&marked, ProfessionalAccountId)?,
+            owner: value(&marked, Owner)?,
             revision: revision + 1,
-            change: EventChange::Unlinked(cause),
+            change,
         };
         self.tell(on, [event]).await?;
+        if let Some(key) = key {
+            let users: [Option<String>; 2] =
+                [value(&marked, AppScopedUserId)?, value(&marked, ExchangeUserId)?];
+            let (users, consent_time) = (users.into_iter().flatten(), value(&marked, ConsentTime)?);
+            self.leave_former_account(on, id, users, consent_time, key).await?;
+        }
         let deletion = Entity::delete_many().filter(self.read_as(id, revision));
         deletion.exec(on).await.map(drop).map_err(|error| translate(&error))
     }
@@ -290,6 +302,10 @@ impl SeaOrmStore {
             .add(Column::AppId.eq(self.app.as_str()))
             .add(Column::Revision.eq(revision))
     }
+}
+
+fn value<T: TryGetable>(row: &QueryResult, column: Column) -> Result<T, StoreError> {
+    row.try_get("", column.as_str()).map_err(|error| translate(&error))
 }
 
 /// One statement, and so one round trip, for what the first of `lookups` finds, else the next.

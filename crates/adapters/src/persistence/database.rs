@@ -18,7 +18,7 @@ use sea_orm::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use super::entity::{account_token, link_attempt};
+use super::entity::{account_token, link_attempt, user_key};
 use super::error::{overloaded, stale_session, translate, unavailable};
 use super::sessions::Sessions;
 use super::sqlite::SqliteFile;
@@ -155,7 +155,7 @@ impl Database {
         matches!(&self.engine, Engine::Sqlite { file, .. } if file.will_be_created())
     }
 
-    /// Whether the database holds any sealed token, of whichever app.
+    /// Whether the database holds anything sealed, of whichever app.
     ///
     /// # Errors
     ///
@@ -354,6 +354,9 @@ impl StoreProbe for SeaOrmStore {
 async fn anything_sealed(connection: &DatabaseTransaction) -> Result<bool, DbErr> {
     let token = account_token::Entity::find().limit(1).one(connection).await?;
     if token.is_some() {
+        return Ok(true);
+    }
+    if user_key::Entity::find().limit(1).one(connection).await?.is_some() {
         return Ok(true);
     }
     let attempt = link_attempt::Entity::find()

@@ -74,7 +74,9 @@ impl KeyChecks for SeaOrmStore {
             let short_lived = short_lived
                 .filter(|(_, token)| key_id_of(token) == Some(key_id))
                 .map(|(code, token)| (of_attempt(&code), token));
-            let mut sealed: Vec<_> = tokens.chain(short_lived).collect();
+            let user_key = self.sealed_user_key().await?.into_iter();
+            let user_key = user_key.filter(|(_, sealed)| key_id_of(sealed) == Some(key_id));
+            let mut sealed: Vec<_> = user_key.chain(tokens).chain(short_lived).collect();
             sealed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(sealed)
         })
@@ -84,7 +86,9 @@ impl KeyChecks for SeaOrmStore {
     async fn in_use_except(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
         self.call(Operation::CheckKeys, async {
             let short_lived = self.short_lived_tokens().await?;
-            let ids = short_lived.iter().filter_map(|(_, token)| key_id_of(token));
+            let user_key = self.sealed_user_key().await?.map(|(_, sealed)| sealed);
+            let sealed = short_lived.iter().map(|(_, token)| token).chain(&user_key);
+            let ids = sealed.filter_map(|sealed| key_id_of(sealed));
             let mut in_use: BTreeSet<String> = ids.map(str::to_owned).collect();
             let mut last = String::new();
             for _ in 0..MAX_KEYS {

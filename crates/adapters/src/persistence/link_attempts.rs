@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, StoreError};
-use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, Phase, UnlinkCause};
+use ig_domain::{CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, Phase, UnlinkCause};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, LockBehavior, LockType};
 use sea_orm::{
@@ -15,6 +15,7 @@ use super::entity::link_attempt::{ActiveModel, Column, Entity, Model};
 use super::entity::pending_link;
 use super::error::translate;
 use super::store_meter::Operation;
+use super::user_key::UserKey;
 use super::{SeaOrmStore, lease};
 
 #[async_trait]
@@ -111,11 +112,15 @@ impl LinkAttempts for SeaOrmStore {
         link: &CompletedLink,
     ) -> Result<(), StoreError> {
         self.call(Operation::CompleteLink, async {
+            let key = match link.displaced {
+                Some(_) => Some(self.user_key().await?),
+                None => None,
+            };
             let write = self.database.begin_write().await?;
             let step =
                 self.leased_to_nobody(code, ended_columns(&LinkOutcome::of(link), link.end_time));
             self.step(write.on(), holder, step).await?;
-            self.store_link(write.on(), link).await?;
+            self.store_link(write.on(), link, key).await?;
             write.commit().await
         })
         .await
@@ -183,9 +188,11 @@ impl SeaOrmStore {
         &self,
         on: &DatabaseTransaction,
         link: &CompletedLink,
+        key: Option<&UserKey>,
     ) -> Result<(), StoreError> {
         if let Some(displaced) = link.displaced {
-            self.delete_account(on, displaced, UnlinkCause::OtherOwner).await?;
+            let change = EventChange::Unlinked(UnlinkCause::OtherOwner);
+            self.delete_account(on, displaced, change, key).await?;
         }
         match (link.former_revision, &link.token) {
             (Some(revision), _) => self.replace_account(on, &link.account, revision).await?,

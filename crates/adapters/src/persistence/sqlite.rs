@@ -161,6 +161,8 @@ impl SqliteFile {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(busy_timeout)
             .pragma("journal_size_limit", MAX_IDLE_LOG_BYTES.to_string())
+            // What is deleted is overwritten: a token, or the data of a person who wants it gone.
+            .pragma("secure_delete", "ON")
             .disable_statement_logging()
     }
 }

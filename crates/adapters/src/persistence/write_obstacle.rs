@@ -13,13 +13,15 @@ use super::error::translate;
 use super::postgres;
 
 /// Privileges on each table that serving needs. Tokens go with their accounts, by the foreign key.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 17] = [
     ("account_event", "SELECT INSERT UPDATE DELETE"),
     ("account_survey", "SELECT INSERT UPDATE"),
     ("account_token", "SELECT INSERT UPDATE"),
     ("app_breaker", "SELECT INSERT UPDATE"),
     ("event_consumer", "SELECT INSERT UPDATE DELETE"),
     ("event_log", "SELECT INSERT UPDATE"),
+    ("former_account", "SELECT INSERT UPDATE DELETE"),
+    ("hosted_code", "SELECT INSERT UPDATE DELETE"),
     ("instagram_account", "SELECT INSERT UPDATE DELETE"),
     ("link_attempt", "SELECT INSERT UPDATE DELETE"),
     ("pending_link", "SELECT INSERT UPDATE DELETE"),
@@ -27,6 +29,8 @@ const NEEDED: [(&str, &str); 13] = [
     ("sealing_key", "SELECT INSERT"),
     ("seaql_migrations", "SELECT"),
     ("token_audit", "SELECT INSERT"),
+    ("user_key", "SELECT INSERT UPDATE"),
+    ("user_removal", "SELECT INSERT UPDATE DELETE"),
 ];
 
 /// Obstacle to the writes of a server.

@@ -190,3 +190,27 @@ async fn keys_in_use_that_are_not_configured_are_named(#[values(On::Sqlite, On::
     assert_eq!(missing(&["k2", "k1", "k9"]).await, ["k3"]);
     assert_eq!(missing(&["k1", "k2", "k3"]).await, [""; 0]);
 }
+
+#[rstest]
+#[tokio::test]
+async fn the_key_of_persons_goes_over_to_the_newest_sealing_key(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let unlink = async |keys: &str, number: u32| {
+        let ports = sealing(&*store, keys);
+        link(&ports, number).await;
+        let account = account(number, "", START);
+        ports.account_writer.remove(account.id, account.revision).await.unwrap();
+        ports.key_checks.in_use_except(&[]).await.unwrap()
+    };
+    let persons = "SELECT count(DISTINCT user_hash) FROM former_account";
+    assert_eq!(unlink(&key(1), 1).await, ["k1"]);
+    assert!(store.database().anything_sealed().await.unwrap());
+    assert_eq!(verify(&impostor(1), &*store.ports().key_checks).await.as_deref(), Some("k1"));
+    assert_eq!(unlink(&format!("{},{}", key(2), key(1)), 2).await, ["k2"]);
+    assert_eq!(store.number(persons).await, 2);
+    // One that does not open keeps nobody from unlinking.
+    assert_eq!(unlink(&key(3), 3).await, ["k2"]);
+    assert_eq!(store.number(persons).await, 2);
+}

@@ -1,8 +1,11 @@
 //! Migrations: once, by whoever comes first, and never backwards.
 
+use std::fs;
+
 use ig_migrations::Migrator;
 use ig_test_support::contract::StoreUnderTest;
 use rstest::rstest;
+use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::MigratorTrait as _;
 use tokio::task::JoinSet;
 
@@ -119,4 +122,26 @@ async fn a_former_version_stores_and_reads_tokens_beside_new_ones(
     );
     assert_eq!(store.run(&write).await, 1);
     assert_eq!(store.number("SELECT issue_time FROM account_token").await, 7);
+}
+
+#[tokio::test]
+async fn what_was_deleted_by_versions_that_overwrote_nothing_is_not_in_the_file() {
+    let store = Sqlite::missing();
+    let former = Migrator::migrations();
+    let former = former.iter().take_while(|step| !step.name().ends_with("receive_callbacks"));
+    let steps = former.count().try_into().unwrap();
+    let connection = sea_orm::Database::connect(store.url()).await.unwrap();
+    Migrator::up(&connection, Some(steps)).await.unwrap();
+    for statement in [
+        "INSERT INTO sealing_key VALUES ('990602627938098', 'planted', x'01')",
+        "DELETE FROM sealing_key",
+    ] {
+        connection.execute_unprepared(statement).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let holds_it = || fs::read(store.path()).unwrap().windows(7).any(|bytes| bytes == b"planted");
+    assert!(holds_it());
+    store.database.migrate().await.unwrap();
+    store.database.close().await.unwrap();
+    assert!(!holds_it());
 }

@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use ig_domain::ports::StoreError;
 use ig_migrations::Migrator;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait};
 use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
+use tracing::warn;
 
 use super::{Database, Engine, bounded};
 use crate::persistence::error::{no_connection, translate};
 use crate::persistence::sqlite;
+
+/// The migration with which SQLite began to overwrite what is deleted. What was deleted before it lies in the file.
+const SECURE_DELETE_SINCE: &str = "m20261129_000002_receive_callbacks";
 
 impl Database {
     /// Takes all migrations that are missing, or none. Creates the file where the URL says `mode=rwc`. Safe
@@ -26,11 +30,16 @@ impl Database {
                 let connection = self.explained(connection).await?;
                 let begun = sqlite::begin(&connection).await.map_err(|error| translate(&error));
                 let migrated = migrate(begun).await;
+                if let Ok(taken) = &migrated
+                    && taken.iter().any(|name| name == SECURE_DELETE_SINCE)
+                {
+                    overwrite_deleted(&connection).await;
+                }
                 let closed = connection.close().await.map_err(|error| translate(&error));
                 migrated.and(closed)
             }
             Engine::Postgres(server) => {
-                migrate(server.begin_migration(&self.connections).await).await
+                migrate(server.begin_migration(&self.connections).await).await.map(drop)
             }
         };
         self.explained(migrated).await
@@ -50,13 +59,28 @@ impl Database {
     }
 }
 
-async fn migrate(begun: Result<DatabaseTransaction, StoreError>) -> Result<(), StoreError> {
+/// Takes all migrations that are missing, and returns their names.
+async fn migrate(
+    begun: Result<DatabaseTransaction, StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let transaction = begun?;
     let migrated = async {
+        let missing = pending(&transaction).await?;
         Migrator::up(&transaction, None).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(missing)
     };
-    migrated.await.map_err(|error| translate(&error))
+    migrated.await.map_err(|error: DbErr| translate(&error))
+}
+
+/// Rewrites an SQLite file without what was deleted from it.
+async fn overwrite_deleted(connection: &DatabaseConnection) {
+    if let Err(error) = connection.execute_unprepared("VACUUM").await {
+        warn!(
+            %error,
+            "what was deleted from the SQLite file so far could not be overwritten: run VACUUM on it"
+        );
+    }
 }
 
 /// The names of the migrations that are missing.

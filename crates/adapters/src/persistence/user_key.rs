@@ -1,0 +1,138 @@
+//! The key of an app's persons: by hashes under it they are known once their data is gone.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use ig_domain::ports::{Cause, SealContext, StoreError};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QueryTrait as _,
+};
+use secrecy::ExposeSecret as _;
+use sha2::Sha256;
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::SeaOrmStore;
+use super::entity::user_key::{ActiveModel, Column, Entity, Model};
+use super::error::{corrupt, translate, translate_seal};
+use crate::sealing::key_id;
+
+/// The key of an app's persons: 256 random bits as hexadecimal digits. `Debug` hides it.
+pub(super) struct UserKey(Zeroizing<String>);
+
+impl UserKey {
+    /// A new key.
+    fn random() -> Result<Self, StoreError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        let drawn = getrandom::fill(bytes.as_mut());
+        drawn.map_err(|error| StoreError::Internal(Cause::new(error)))?;
+        let digits = bytes.iter().map(|byte| Zeroizing::new(format!("{byte:02x}")));
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        digits.for_each(|digits| text.push_str(&digits));
+        Ok(Self(text))
+    }
+
+    /// Hash of a person's app-scoped id.
+    pub(super) fn hash(&self, user: &str) -> Result<[u8; 32], StoreError> {
+        let hash = Hmac::<Sha256>::new_from_slice(self.0.as_bytes());
+        let hash = hash.map_err(|error| StoreError::Internal(Cause::new(error)))?;
+        Ok(hash.chain_update(b"user\0").chain_update(user).finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for UserKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("UserKey(…)")
+    }
+}
+
+impl SeaOrmStore {
+    /// The key of this app's persons; the first call makes it. To be asked for before a transaction begins: in SQLite
+    /// it needs a turn to write.
+    pub(super) async fn user_key(&self) -> Result<&UserKey, StoreError> {
+        self.user_key.get_or_try_init(|| self.load_user_key()).await
+    }
+
+    /// The same; `None` where there is one that does not open. Then an account goes without leaving a hash: it must
+    /// be possible to unlink what cannot be read.
+    pub(super) async fn readable_user_key(&self) -> Result<Option<&UserKey>, StoreError> {
+        match self.user_key().await {
+            Ok(key) => Ok(Some(key)),
+            Err(StoreError::Corrupt(error)) => {
+                warn!(%error, "an account goes without leaving the hash by which a later deletion of its person's data finds what is left of it");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn load_user_key(&self) -> Result<UserKey, StoreError> {
+        let kept = match self.kept_user_key().await? {
+            Some(kept) => kept,
+            None => {
+                self.keep_user_key(UserKey::random()?).await?;
+                // Another process may have been the first.
+                let kept = self.kept_user_key().await?;
+                kept.ok_or_else(|| corrupt("user_key", "no row"))?
+            }
+        };
+        let opened = self.cipher.open(&of_app(self), &kept).map_err(translate_seal)?;
+        let key = UserKey(Zeroizing::new(opened.expose_secret().to_owned()));
+        let sealed = self.seal_user_key(&key)?;
+        if key_id(&sealed) != key_id(&kept) {
+            self.reseal_user_key(kept, sealed).await?;
+        }
+        Ok(key)
+    }
+
+    async fn kept_user_key(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = Entity::find_by_id(self.app.as_str()).into_query();
+        let found: Option<Model> = self.database.read_one(&query).await?;
+        Ok(found.map(|row| row.sealed_key))
+    }
+
+    async fn keep_user_key(&self, key: UserKey) -> Result<(), StoreError> {
+        let row =
+            Model { app_id: self.app.as_str().to_owned(), sealed_key: self.seal_user_key(&key)? };
+        let write = self.database.begin_write().await?;
+        Entity::insert(row.into_active_model().reset_all())
+            .on_conflict(OnConflict::column(Column::AppId).do_nothing().to_owned())
+            .exec_without_returning(write.on())
+            .await
+            .map_err(|error| translate(&error))?;
+        write.commit().await
+    }
+
+    /// Replaces a key that is sealed under a former sealing key, so that this one can be retired.
+    async fn reseal_user_key(&self, kept: Vec<u8>, sealed: Vec<u8>) -> Result<(), StoreError> {
+        let write = self.database.begin_write().await?;
+        Entity::update_many()
+            .set(ActiveModel { sealed_key: Set(sealed), ..Default::default() })
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(Column::SealedKey.eq(kept))
+            .exec(write.on())
+            .await
+            .map_err(|error| translate(&error))?;
+        write.commit().await
+    }
+
+    fn seal_user_key(&self, key: &UserKey) -> Result<Vec<u8>, StoreError> {
+        self.cipher.seal(&of_app(self), &key.0).map_err(translate_seal)
+    }
+
+    /// The sealed key of this app's persons, with its context; `None` where there is none yet.
+    pub(super) async fn sealed_user_key(
+        &self,
+    ) -> Result<Option<(SealContext, Vec<u8>)>, StoreError> {
+        Ok(self.kept_user_key().await?.map(|sealed| (of_app(self), sealed)))
+    }
+}
+
+/// Context that the key is bound to.
+fn of_app(store: &SeaOrmStore) -> SealContext {
+    let row = store.app.as_str().as_bytes().to_vec();
+    SealContext { table: "user_key", row, purpose: "hashes of users" }
+}
