@@ -284,14 +284,11 @@ impl SeaOrmStore {
 
     /// Accounts that were changed without a look at their schedule, soonest expiry first.
     pub(super) fn missed(&self, limit: u64) -> Select<Entity> {
-        self.accounts()
-            .filter(Expr::col(Column::ScheduledRevision).ne(Expr::col(Column::Revision)))
-            .order_by_asc(Column::TokenExpireTime)
-            .limit(limit)
+        self.accounts().filter(is_missed()).order_by_asc(Column::TokenExpireTime).limit(limit)
     }
 
-    /// Schedules the account of a row that is still as it was read. One that cannot be read is due at once: its visit
-    /// says so.
+    /// Schedules the account of a row that is still as it was read: no replica has scheduled it since, and stored a
+    /// failure that makes no new revision. One that cannot be read is due at once: its visit says so.
     async fn schedule(
         &self,
         on: &DatabaseTransaction,
@@ -307,7 +304,8 @@ impl SeaOrmStore {
         let scheduled = without_failures(Entity::update_many())
             .col_expr(Column::NextVisitTime, Expr::value(next_visit_time))
             .col_expr(Column::ScheduledRevision, Expr::col(Column::Revision))
-            .filter(self.read_as(id, revision));
+            .filter(self.read_as(id, revision))
+            .filter(is_missed());
         scheduled.exec(on).await.map(drop).map_err(|error| translate(&error))
     }
 
@@ -327,6 +325,11 @@ impl SeaOrmStore {
             .limit(limit)
             .find_also_related(account_token::Entity)
     }
+}
+
+/// Whether the account was changed without a look at its schedule.
+fn is_missed() -> Expr {
+    Expr::col(Column::ScheduledRevision).ne(Expr::col(Column::Revision))
 }
 
 /// The ids in `column` of the rows that `statement` returns.

@@ -1,12 +1,16 @@
-//! Due accounts are found along an index, however many are stored or due.
+//! Due accounts are found along an index, however many are stored or due, and keep what others stored of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::QueryTrait as _;
+use ig_domain::ports::{AccountKey, AccountReader as _, AccountWriter as _};
+use ig_test_support::builders;
+use sea_orm::{IntoActiveModel as _, QueryTrait as _};
 use uuid::Uuid;
 
 use super::*;
-use crate::persistence::plans::{self, Common};
+use crate::persistence::Database;
+use crate::persistence::plans::{self, Common, TestDatabase};
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 08:00 UTC);
 
@@ -47,4 +51,39 @@ async fn every_look_of_the_keeper_goes_along_an_index_in_postgres_too() {
             assert!(!plan.contains(dear), "{dear}: {plan}");
         }
     }
+}
+
+/// Two replicas look for what was missed at the same time. One schedules the account and visits it, which fails: that
+/// makes no new revision. Then the other one schedules what it has seen.
+async fn a_failure_outlives_a_schedule_that_comes_late(database: &Arc<Database>) {
+    let store = plans::store(database);
+    let account = builders::account(1, "shop/7", NOW);
+    let missed = Model { scheduled_revision: 0, ..store.row(&account) };
+    let write = database.begin_write().await.unwrap();
+    Entity::insert(missed.into_active_model()).exec(write.on()).await.unwrap();
+    write.commit().await.unwrap();
+
+    let seen = database.read(&store.missed(9).into_query()).await.unwrap();
+    assert_eq!(store.schedule_missed(9).await.unwrap(), 1);
+    let mut failed = account.clone();
+    failed.visit_failed(NOW, None, u32::MAX, Duration::from_hours(5));
+    store.update(&failed, &account, None).await.unwrap();
+
+    let write = database.begin_write().await.unwrap();
+    store.schedule(write.on(), &seen[0]).await.unwrap();
+    write.commit().await.unwrap();
+    assert_eq!(store.find(&AccountKey::Id(account.id)).await.unwrap(), Some(failed));
+}
+
+#[tokio::test]
+async fn a_failure_outlives_a_late_schedule() {
+    let (_folder, database) = plans::sqlite_database().await;
+    a_failure_outlives_a_schedule_that_comes_late(&database).await;
+}
+
+#[tokio::test]
+async fn a_failure_outlives_a_late_schedule_in_postgres_too() {
+    let own = TestDatabase::migrated().await;
+    a_failure_outlives_a_schedule_that_comes_late(&own.database).await;
+    own.drop().await;
 }
