@@ -110,8 +110,8 @@ pub struct InstagramAccount {
     /// Moment of the last change that `revision` counts.
     pub update_time: OffsetDateTime,
     /// Number of the account's stored version: 1 when first stored; each change adds one. Neither a newer
-    /// `profile_time` alone, nor another query of the picture's link, nor a failure within trouble is a change; the
-    /// beginning and the end of trouble are.
+    /// `profile_time` alone, nor another query of the picture's link, nor a failure within trouble, nor a new reason of
+    /// a dead account is a change; the beginning and the end of trouble are.
     pub revision: i64,
 }
 
@@ -307,12 +307,14 @@ impl InstagramAccount {
     }
 
     /// `self` with the revision and time of a successor to `former`: both move where anything but `profile_time`, the
-    /// query of the picture's link and the failures differs, and where trouble begins or ends.
+    /// query of the picture's link, the reason of a dead account and the failures differs, and where trouble begins or
+    /// ends.
     #[must_use]
     pub fn succeeding(self, former: &Self, now: OffsetDateTime) -> Self {
         let in_trouble = |account: &Self| account.failures.trouble.is_some();
         let unchanged = Self {
             profile_picture_url: former.profile_picture_url.clone(),
+            refused: self.refused.map(|reason| former.refused.unwrap_or(reason)),
             profile_time: former.profile_time,
             failures: former.failures,
             update_time: former.update_time,
@@ -321,8 +323,8 @@ impl InstagramAccount {
         };
         let is_same = unchanged == *former && self.has_picture_of(former);
         if is_same && in_trouble(&self) == in_trouble(former) {
-            let Self { profile_picture_url, profile_time, failures, .. } = self;
-            return Self { profile_picture_url, profile_time, failures, ..unchanged };
+            let Self { profile_picture_url, refused, profile_time, failures, .. } = self;
+            return Self { profile_picture_url, refused, profile_time, failures, ..unchanged };
         }
         Self { update_time: now, revision: former.revision + 1, ..self }
     }

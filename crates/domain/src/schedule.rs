@@ -26,7 +26,7 @@ const LAST_DAY: Duration = Duration::from_hours(24);
 /// Minimum time between a failed visit and the next try.
 const MIN_RETRY_DELAY: Duration = Duration::from_mins(1);
 
-/// Maximum time between a failed visit and the next try.
+/// Maximum time between a failed visit, or a check without an answer, and the next try.
 const MAX_RETRY_DELAY: Duration = Duration::from_hours(6);
 
 /// Maximum time between a failed visit and the next try within a token's [`LAST_DAY`].
@@ -220,8 +220,12 @@ impl InstagramAccount {
         self.failures.retry_time = Some(now + delay.max(wait));
     }
 
-    /// Notes that a check at `now` found a dead token dead still.
-    pub fn check_failed(&mut self, now: OffsetDateTime) {
+    /// Notes that a check at `now` found a dead token dead still. `reason` is the one that Instagram gave this time;
+    /// `None` where it gave none. A checkpoint is the account's reason from then on; of the others the first stays.
+    pub fn check_failed(&mut self, now: OffsetDateTime, reason: Option<ReauthorizationReason>) {
+        if reason == Some(ReauthorizationReason::Checkpoint) {
+            self.refused = reason;
+        }
         let first = now < self.update_time + CHECK_INTERVAL;
         self.failures = VisitFailures {
             count: if first { 1 } else { self.failures.count.saturating_add(1).max(2) },
@@ -230,10 +234,10 @@ impl InstagramAccount {
         };
     }
 
-    /// Notes that a check at `now` of a dead token got no answer about it. `draw` and `wait` are as for
-    /// [`visit_failed`](Self::visit_failed).
+    /// Notes that a check at `now` of a dead token got no answer about it: it is made again within
+    /// [`MAX_RETRY_DELAY`]. `draw` and `wait` are as for [`visit_failed`](Self::visit_failed).
     pub fn check_unanswered(&mut self, now: OffsetDateTime, draw: u32, wait: Duration) {
-        let delay = between(MIN_RETRY_DELAY, MAX_LAST_DAY_RETRY_DELAY, draw);
+        let delay = between(MIN_RETRY_DELAY, MAX_RETRY_DELAY, draw);
         self.failures.retry_time = Some(now + delay.max(wait));
     }
 }

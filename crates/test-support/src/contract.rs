@@ -200,6 +200,7 @@ macro_rules! store_contract {
                 a_visit_without_a_change_only_ends_its_lease,
                 a_visit_that_is_put_off_comes_later,
                 every_write_keeps_the_schedule,
+                a_new_reason_of_a_dead_account_is_no_change,
                 an_account_that_is_marked_as_expired_is_visited_no_more,
                 nothing_is_missed_where_every_write_keeps_the_schedule,
                 witnesses_are_those_whose_profile_was_read_last,

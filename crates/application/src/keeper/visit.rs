@@ -155,9 +155,13 @@ impl Visit<'_> {
                 account.read_profile(profile, now);
                 (VisitOutcome::Healed, None)
             }
-            Ok(TokenCheck::Refused(_)) => {
-                account.check_failed(now);
+            Ok(TokenCheck::Refused(refusal)) => {
+                account.check_failed(now, Some(refusal.reason));
                 (VisitOutcome::StillRefused, None)
+            }
+            Err(CallError::Instagram(error)) if self.is_of_account(&error).await? => {
+                account.check_failed(now, None);
+                (VisitOutcome::StillRefused, Some(error))
             }
             Err(CallError::Instagram(error)) => {
                 account.check_unanswered(now, self.work.ports.ids.draw(), error.retry_after());
@@ -166,6 +170,18 @@ impl Visit<'_> {
             Err(CallError::Store(error)) => return Err(error),
         };
         Ok(Finding { failure, ..Finding::new(account, outcome) })
+    }
+
+    /// Whether a failed check is Instagram's answer about this account: neither an outage, nor throttling, nor the app's
+    /// matter.
+    async fn is_of_account(&self, error: &InstagramError) -> Result<bool, StoreError> {
+        match TroubleCause::from(error.kind) {
+            TroubleCause::InstagramUnavailable | TroubleCause::RateLimited => Ok(false),
+            TroubleCause::InstagramUnexpected => Ok(true),
+            TroubleCause::AppMisconfigured => {
+                Ok(self.calls.judge(Refused::App).await? == Verdict::Account)
+            }
+        }
     }
 
     /// Reads the profile and renews the token, as far as each is due. The reading comes first: a renewed token is stored

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ig_application::FetchedAccessToken;
 use ig_domain::ports::Clock as _;
-use ig_domain::{AccountId, AccountStatus, InstagramAccount, RequestId};
+use ig_domain::{AccountId, AccountStatus, InstagramAccount, ReauthorizationReason, RequestId};
 
 use crate::told::Changes;
 use crate::visits::Visits;
@@ -92,8 +92,11 @@ fn succeeds(
     account: &InstagramAccount,
     token: &str,
 ) -> Option<String> {
+    let checkpoint = account.refused.filter(|reason| *reason == ReauthorizationReason::Checkpoint);
     let same = InstagramAccount {
         profile_picture_url: account.profile_picture_url.clone(),
+        // A checkpoint that a dead account turns out to be in is no change.
+        refused: before.refused.map(|reason| checkpoint.unwrap_or(reason)),
         profile_time: account.profile_time,
         failures: account.failures,
         ..before.clone()

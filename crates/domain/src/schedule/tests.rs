@@ -160,24 +160,50 @@ fn a_dead_token_is_checked_twice_within_a_day_of_its_mark() {
     assert_eq!(account.next_refresh_time(), None);
     assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::hours(6)));
     assert_eq!(account.due_task(mark + Span::hours(6), DAILY), Some(VisitTask::CheckDead));
-    account.check_unanswered(mark + Span::hours(6), 0, Duration::ZERO);
-    assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::hours(6) + Span::MINUTE));
-    account.check_failed(mark + Span::hours(7));
+    account.check_failed(mark + Span::hours(7), None);
     assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::DAY));
-    account.check_failed(mark + Span::DAY);
+    account.check_failed(mark + Span::DAY, Some(ReauthorizationReason::PasswordChanged));
     assert_eq!(account.next_visit_time(DAILY), None);
+    assert_eq!(account.refused, Some(ReauthorizationReason::TokenRevoked));
+}
+
+#[rstest]
+#[case::at_the_soonest(0, Duration::ZERO, Span::MINUTE)]
+#[case::at_the_latest(u32::MAX, Duration::ZERO, Span::hours(6))]
+#[case::when_instagram_says(u32::MAX, Duration::from_hours(9), Span::hours(9))]
+fn a_check_without_an_answer_is_made_again(
+    #[case] draw: u32,
+    #[case] wait: Duration,
+    #[case] expected: Span,
+) {
+    let mut account = dead(ReauthorizationReason::TokenRevoked);
+    let first = account.update_time + Span::hours(6);
+    account.check_unanswered(first, draw, wait);
+    assert_eq!(account.next_visit_time(DAILY), Some(first + expected));
+}
+
+#[test]
+fn a_dead_account_that_turns_out_to_be_in_a_checkpoint_is_checked_daily() {
+    let former = dead(ReauthorizationReason::TokenRevoked);
+    let (mark, mut account) = (former.update_time, former.clone());
+    let checkpoint = Some(ReauthorizationReason::Checkpoint);
+    account.check_failed(mark + Span::DAY, checkpoint);
+    let account = account.succeeding(&former, mark + Span::DAY);
+    assert_eq!((account.refused, account.revision), (checkpoint, former.revision));
+    assert_eq!(account.update_time, mark);
+    assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::DAY * 2));
 }
 
 #[test]
 fn a_checkpoint_is_checked_daily_until_the_token_expires() {
     let mut account = dead(ReauthorizationReason::Checkpoint);
     let mark = account.update_time;
-    account.check_failed(mark + Span::hours(6));
+    account.check_failed(mark + Span::hours(6), None);
     for day in 1..58 {
         assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::DAY * day));
-        account.check_failed(mark + Span::DAY * day);
+        account.check_failed(mark + Span::DAY * day, None);
     }
-    account.check_failed(mark + Span::days(58));
+    account.check_failed(mark + Span::days(58), None);
     assert_eq!(account.next_visit_time(DAILY), None, "the token is past its expiry then");
 }
 

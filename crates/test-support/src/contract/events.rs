@@ -37,7 +37,7 @@ impl Ports {
     }
 
     /// What was told, in its order.
-    async fn told(&self) -> Vec<AccountEvent> {
+    pub(super) async fn told(&self) -> Vec<AccountEvent> {
         self.events().await.into_iter().map(|event| event.event.unwrap()).collect()
     }
 

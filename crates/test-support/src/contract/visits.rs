@@ -263,6 +263,24 @@ pub async fn every_write_keeps_the_schedule(store: &dyn StoreUnderTest) {
     assert_eq!(claim(&ports, DUE + HOUR * 9, 2, 9).await, [id(1)]);
 }
 
+/// It is stored all the same, with the next check that follows from it, and nobody is told.
+pub async fn a_new_reason_of_a_dead_account_is_no_change(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    link(&ports, 1, |account| account.refused = Some(ReauthorizationReason::TokenRevoked)).await;
+    let account = claim_one(&ports, 1).await;
+    let mut checked = account.clone();
+    let checkpoint = Some(ReauthorizationReason::Checkpoint);
+    checked.check_failed(DUE, checkpoint);
+    let checked = checked.succeeding(&account, DUE);
+    let change = VisitChange { account: checked.clone(), ..read_at(&account, DUE) };
+    assert_eq!(ports.due_accounts.finish(&[result(1, id(1), Some(change))]).await.unwrap(), []);
+    assert_eq!((checked.refused, checked.revision), (checkpoint, 1));
+    assert_eq!(ports.stored(id(1)).await.unwrap().0, checked);
+    assert_eq!(ports.told().await.len(), 1, "of the link");
+    assert_eq!(claim(&ports, DUE + HOUR * 23, 2, 9).await, []);
+    assert_eq!(claim(&ports, DUE + DAY, 2, 9).await, [id(1)]);
+}
+
 /// It is due no more, and its trouble is over.
 pub async fn an_account_that_is_marked_as_expired_is_visited_no_more(store: &dyn StoreUnderTest) {
     let ports = store.ports();
