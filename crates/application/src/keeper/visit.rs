@@ -18,8 +18,9 @@ use crate::leased_calls::{CallError, LeasedCalls, TokenCheck};
 use crate::retry::MAX_TRIES;
 use crate::witness::{Refused, Verdict};
 
-/// Time for which an account that cannot be read is put off.
-const UNREADABLE_DELAY: Duration = Duration::from_hours(1);
+/// Time for which an account that cannot be read is put off, for all replicas: another one may have its key. As within
+/// the last day of a token, since its end may not be readable either.
+const UNREADABLE_DELAY: Duration = Duration::from_mins(15);
 
 /// A visit under way.
 pub(super) struct Visit<'a> {
