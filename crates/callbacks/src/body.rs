@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use axum::http::header::CONNECTION;
 use axum::response::{IntoResponse, Response};
@@ -125,7 +125,7 @@ async fn collect(
 async fn drain(body: &mut Body) {
     let mut drained = 0;
     while let Some(Ok(frame)) = body.frame().await {
-        drained += frame.data_ref().map_or(0, |data| data.len());
+        drained += frame.data_ref().map_or(0, Bytes::len);
         if drained > MAX_DRAINED {
             return;
         }

@@ -11,7 +11,6 @@ use axum::http::StatusCode;
 use axum::middleware::map_response;
 
 /// Routes of all callbacks. What is none of them is answered 404.
-#[must_use]
 pub fn router() -> Router {
     Router::new().fallback(|| async { StatusCode::NOT_FOUND }).layer(map_response(headers::harden))
 }

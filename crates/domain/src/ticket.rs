@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_ticket_is_kept_to_the_letter_and_hidden() {
-        let raw = "aA0-_".repeat(9)[..43].to_owned();
+        let raw = format!("{}aA0", "aA0-_".repeat(8));
         let ticket: Ticket = raw.parse().unwrap();
         assert_eq!(ticket.expose(), raw);
         assert!(!format!("{ticket:?} {:?}", ticket.hash()).contains("aA0"));

@@ -70,15 +70,13 @@ impl SeaOrmStore {
     }
 
     async fn load_user_key(&self) -> Result<UserKey, StoreError> {
-        let kept = match self.kept_user_key().await? {
-            Some(kept) => kept,
-            None => {
-                self.keep_user_key(UserKey::random()?).await?;
-                // Another process may have been the first.
-                let kept = self.kept_user_key().await?;
-                kept.ok_or_else(|| corrupt("user_key", "no row"))?
-            }
-        };
+        let mut kept = self.kept_user_key().await?;
+        if kept.is_none() {
+            self.keep_user_key(UserKey::random()?).await?;
+            // Another process may have been the first.
+            kept = self.kept_user_key().await?;
+        }
+        let kept = kept.ok_or_else(|| corrupt("user_key", "no row"))?;
         let opened = self.cipher.open(&of_app(self), &kept).map_err(translate_seal)?;
         let key = UserKey(Zeroizing::new(opened.expose_secret().to_owned()));
         let sealed = self.seal_user_key(&key)?;

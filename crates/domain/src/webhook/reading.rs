@@ -12,6 +12,7 @@ const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 /// Facts that an update on the wire tells of itself, as texts and numbers that nobody has checked. All of them may be
 /// missing.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of the wire, each on its own")]
 pub struct UpdateFacts<'a> {
     /// Kind of the update.
     pub kind: UpdateKind,
