@@ -21,6 +21,9 @@ const CALLERS: u64 = 4;
 /// Number of accounts of a caller.
 const ACCOUNTS: usize = 3;
 
+/// Number of restarts of each replica before and after the cursor expires.
+const RESTARTS: usize = 2;
+
 const OWNER: &str = "shop/7";
 
 #[rstest]
@@ -93,7 +96,8 @@ impl Scene {
             }
         }));
         let restarts = async {
-            for (number, replica) in replicas.iter_mut().enumerate() {
+            for number in [0, 1].repeat(RESTARTS) {
+                let replica = &mut replicas[number];
                 replica.process.signal(Signal::SIGTERM);
                 let ended = replica.process.ended().await;
                 assert!(ended.success(), "{ended}: {}", replica.process.printed());
@@ -144,12 +148,12 @@ async fn found(clients: &Clients, username: &str) -> Option<InstagramAccount> {
 }
 
 async fn link(clients: &Clients, sandbox: &Sandbox, username: &str) {
-    let begin = BeginLinkRequest {
+    let request = BeginLinkRequest {
         owner: OWNER.to_owned(),
         redirect_uri: REDIRECT_URI.to_owned(),
         ..Default::default()
     };
-    let begun = clients.call(async |mut client| client.begin_link(begin.clone()).await).await;
+    let begun = clients.call(async |mut client| client.begin_link(request.clone()).await).await;
     let url = begun.unwrap().authorization_url;
     let request = arrival(sandbox.decide(&url, username, Decision::Allow).await, OWNER);
     clients.call(async |mut client| client.link(request.clone()).await).await.unwrap();
