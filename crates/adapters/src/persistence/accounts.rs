@@ -9,7 +9,7 @@ use ig_domain::{
     UnlinkCause,
 };
 use sea_orm::sea_query::{
-    Asterisk, Condition, Expr, OnConflict, Order, Query, SelectStatement, UnionType,
+    Asterisk, Condition, Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement, UnionType,
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait,
@@ -17,6 +17,7 @@ use sea_orm::{
     QuerySelect, QueryTrait, Select, SelectA, SelectB, TryGetable,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::SeaOrmStore;
 use super::account_row::{to_domain, to_row};
@@ -129,6 +130,17 @@ impl SeaOrmStore {
     /// The accounts of this app.
     pub(super) fn accounts(&self) -> Select<Entity> {
         Entity::find().filter(Column::AppId.eq(self.app.as_str()))
+    }
+
+    /// The accounts of this app among those of some ids.
+    pub(super) fn identified_each(&self, ids: impl IntoIterator<Item = Uuid>) -> Select<Entity> {
+        Entity::find().filter(Column::Id.is_in(ids)).filter(self.is_own())
+    }
+
+    /// Whether an account is this app's, where its id is known. No index goes by this: SQLite would take one for more
+    /// than a few ids, and walk through all accounts of the app.
+    pub(super) fn is_own(&self) -> Expr {
+        Column::AppId.into_expr().cast_as("text").eq(self.app.as_str())
     }
 
     fn identified(&self, id: AccountId) -> Select<Entity> {

@@ -47,12 +47,14 @@ impl SeaOrmStore {
     }
 
     /// The accounts with one of `values` in `column`; `None` where there are no values.
-    fn any_of(&self, column: Column, mut values: Vec<Value>) -> Option<Select<Entity>> {
+    pub(super) fn any_of(&self, column: Column, mut values: Vec<Value>) -> Option<Select<Entity>> {
         // Each length is a statement of its own, which the database prepares and the connection remembers.
         let length = values.len().next_power_of_two();
         values.resize(length, values.last()?.clone());
-        let in_app = Entity::find().filter(Column::AppId.eq(self.app.as_str()));
-        Some(in_app.filter(column.is_in(values)))
+        if let Column::Id = column {
+            return Some(Entity::find().filter(column.is_in(values)).filter(self.is_own()));
+        }
+        Some(self.accounts().filter(column.is_in(values)))
     }
 }
 

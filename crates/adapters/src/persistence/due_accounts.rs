@@ -241,7 +241,7 @@ impl SeaOrmStore {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let joined = self.accounts().filter(Column::Id.is_in(ids.iter().copied()));
+        let joined = self.identified_each(ids.iter().copied());
         let joined = joined.find_also_related(account_token::Entity).into_query();
         let rows = on.query_all(&joined).await.map_err(|error| translate(&error))?;
         let mut found = HashMap::new();

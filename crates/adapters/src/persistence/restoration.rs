@@ -68,8 +68,8 @@ impl Restoration for SeaOrmStore {
                 .col_expr(Column::RetryTime, Expr::value(None::<i64>))
                 .col_expr(Column::FailedVisits, Expr::value(0_i64))
                 .col_expr(Column::ProfileTime, read.into())
-                .filter(Column::AppId.eq(self.app.as_str()))
-                .filter(Column::Id.is_in(ids.iter().copied()));
+                .filter(Column::Id.is_in(ids.iter().copied()))
+                .filter(self.is_own());
             let made = made.exec(write.on()).await.map_err(|error| translate(&error))?;
             write.commit().await?;
             Ok(Some((AccountId::from_uuid(last), made.rows_affected)))

@@ -6,8 +6,8 @@ use ig_domain::ports::{StoreError, VisitChange};
 use ig_domain::{AccountEvent, AccountId, InstagramAccount};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, Iterable as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveModelTrait as _, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _,
+    Iterable as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::SeaOrmStore;
@@ -63,8 +63,7 @@ impl SeaOrmStore {
         }
         let ids = changes.iter().map(|change| *change.account.id.as_uuid());
         let locked = self
-            .accounts()
-            .filter(Column::Id.is_in(ids))
+            .identified_each(ids)
             // In one order, so that transactions at the same time never wait for each other in a ring.
             .order_by_asc(Column::Id)
             .lock_exclusive();

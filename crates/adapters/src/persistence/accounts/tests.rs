@@ -33,6 +33,23 @@ async fn a_lookup_goes_by_an_index(#[case] key: AccountKey, #[case] indexes: &[&
     assert!(!plan.contains("SCAN instagram_account"), "{plan}");
 }
 
+/// SQLite, which knows no numbers of rows, guesses that an app has few accounts.
+#[tokio::test]
+async fn many_ids_go_by_their_index_and_not_through_all_accounts_of_the_app() {
+    let by_ids = |store: &SeaOrmStore| {
+        let some = |number: u128| store.identified_each((0..number).map(Uuid::from_u128));
+        let batch = |number: u128| {
+            let ids = (0..number).map(|id| Uuid::from_u128(id).into());
+            store.any_of(Column::Id, ids.collect()).unwrap()
+        };
+        [1, 16, 128].into_iter().flat_map(|n| [some(n), batch(n)]).map(Select::into_query).collect()
+    };
+    for plan in plans::sqlite(by_ids).await {
+        let plan = plan.join("\n");
+        assert!(plan.contains("sqlite_autoindex_instagram_account_1 (id=?)"), "{plan}");
+    }
+}
+
 #[tokio::test]
 async fn a_lookup_goes_by_an_index_in_postgres_too() {
     let keys = [
