@@ -1,6 +1,9 @@
 //! The ports of events as the replicas see them, and the time by which streams wait.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -25,9 +28,19 @@ impl Timer for RealTime {
         self.0.begin + self.0.state().real_time
     }
 
-    async fn sleep(&self, _span: Duration) {
-        self.0.pass(CrashPoint::Sleep, Side::Before).await;
-        self.0.pass(CrashPoint::Sleep, Side::After).await;
+    /// Ends at its time at the latest: whatever a stream does meanwhile, it learns then that its lease is over.
+    async fn sleep(&self, span: Duration) {
+        let end = self.now() + span;
+        let passes = async {
+            self.0.pass(CrashPoint::Sleep, Side::Before).await;
+            self.0.pass(CrashPoint::Sleep, Side::After).await;
+        };
+        let mut passes = pin!(passes);
+        poll_fn(|context| match passes.as_mut().poll(context) {
+            Poll::Pending if self.now() < end => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
     }
 }
 
