@@ -5,6 +5,7 @@ mod listing;
 mod load;
 mod resources;
 mod sweep;
+mod watch;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a measurement to choose on the command line"
+)]
 pub(crate) struct Arguments {
     /// How many calls a measurement makes
     #[arg(long, value_name = "NUMBER", default_value_t = 50_000)]
@@ -48,6 +53,9 @@ pub(crate) struct Arguments {
     /// Measure the keeper while 20,000 accounts are due at once, and another caller's `Get` meanwhile, instead
     #[arg(long, conflicts_with_all = ["list", "claims"])]
     sweep: bool,
+    /// Measure what 100 streams cost those who write, and how soon they are told, instead
+    #[arg(long, conflicts_with_all = ["list", "claims", "sweep"])]
+    watch: bool,
     /// How many accounts `--list` and `--claims` are measured among
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
@@ -68,6 +76,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.sweep {
         sweep::run(workspace, &h2load, "SQLite", Store::Sqlite)?;
         return sweep::run(workspace, &h2load, "PostgreSQL", on_server);
+    }
+    if arguments.watch {
+        watch::run(workspace, "SQLite", Store::Sqlite, arguments.rounds)?;
+        return watch::run(workspace, "PostgreSQL", on_server, arguments.rounds);
     }
     if arguments.list {
         let tools = (h2load.as_path(), grpcurl.as_path());
@@ -218,6 +230,18 @@ fn wait_until_ready(url: &str) -> Result<()> {
         process::pause();
     }
     Ok(())
+}
+
+/// Makes a caller and answers its token.
+fn caller(settings: &Settings, name: &str, role: &str, owners: &[String]) -> Result<String> {
+    let mut command = settings.service("caller");
+    command.args(["add", name, "--role", role, "--write"]);
+    command.args(owners.iter().flat_map(|owner| ["--owner", owner]));
+    let output = command.stdin(Stdio::null()).output().context("cannot make a caller")?;
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cannot make a caller:\n{trouble}");
+    let token = String::from_utf8(output.stdout).context("a token is text")?;
+    Ok(token.trim_end().to_owned())
 }
 
 /// The floor: a server that only answers from memory.

@@ -80,7 +80,7 @@ async fn fill(
     let fill = format!(
         "INSERT INTO instagram_account (id, app_id, professional_account_id, owner, username, account_type,
             consent_time, token_issue_time, token_expire_time, link_time, profile_time, update_time, revision,
-            next_visit_time, scheduled_revision)
+            event_revision, next_visit_time, scheduled_revision)
         SELECT {id}, '{app}', CAST(n AS text), 'shop/' || (n % 100), 'user.' || n, 'business', {now}, {now},
             {now} + 2592000000000 + n, {now} + n, {now} - n, {now}, 1, {now} + 86400000000 + n, 1
         FROM {numbers}"

@@ -39,9 +39,9 @@ fn statements(backend: DbBackend, app: u64, number: u64) -> Vec<String> {
     let fill = format!(
         "INSERT INTO instagram_account (id, app_id, professional_account_id, owner, username, account_type,
             refused, consent_time, token_issue_time, token_expire_time, link_time, profile_time, update_time,
-            revision, scheduled_revision)
+            revision, event_revision, scheduled_revision)
         SELECT {id}, '{app}', CAST(n AS text), 'shop/' || (n % 100), 'user.' || n, 'business',
-            CASE WHEN n % 10000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1, 1
+            CASE WHEN n % 10000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1, 1, 1
         FROM {numbers}"
     );
     let analyze = (backend == DbBackend::Postgres).then(|| "ANALYZE".to_owned());

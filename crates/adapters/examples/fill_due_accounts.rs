@@ -160,6 +160,7 @@ async fn insert(
         "profile_time",
         "update_time",
         "revision",
+        "event_revision",
         "next_visit_time",
         "scheduled_revision",
     ]);
@@ -182,6 +183,7 @@ async fn insert(
             Expr::value(micros(account.link_time)),
             Expr::value(micros(account.profile_time)),
             Expr::value(micros(account.update_time)),
+            Expr::value(account.revision),
             Expr::value(account.revision),
             Expr::value(account.next_visit_time(READING_INTERVAL).map(micros)),
             Expr::value(account.revision),

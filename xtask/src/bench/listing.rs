@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::load::{self, Call, Load, Sample};
-use super::{settings, wait_until_ready};
+use super::{caller, settings, wait_until_ready};
 use crate::console::{self, Step};
 use crate::grpc::{Client, SERVICE};
 use crate::process::{self, Group};
@@ -126,7 +126,7 @@ impl Crowd {
         let mut settings = settings(workspace, &format!("{name}-list"), store)?;
         settings.callers = Some(settings.folder.join("callers.toml"));
         let listers = listers(&settings)?;
-        let getter = caller(&settings, "getter", &["*".to_owned()])?;
+        let getter = caller(&settings, "getter", "read", &["*".to_owned()])?;
         let stack = Stack::start(&settings)?;
         let step = Step::begin(format!("filling {name} with {accounts} accounts"));
         let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
@@ -210,20 +210,8 @@ fn listers(settings: &Settings) -> Result<Vec<Lister>> {
         ("one owner", vec!["shop/7".to_owned()]),
     ];
     let lister = |(owners, patterns): (&'static str, Vec<String>)| {
-        let token = caller(settings, &owners.replace(' ', "-"), &patterns)?;
+        let token = caller(settings, &owners.replace(' ', "-"), "read", &patterns)?;
         Ok(Lister { owners, token })
     };
     owners.into_iter().map(lister).collect()
-}
-
-/// Makes a caller and answers its token.
-fn caller(settings: &Settings, name: &str, owners: &[String]) -> Result<String> {
-    let mut command = settings.service("caller");
-    command.args(["add", name, "--role", "read", "--write"]);
-    command.args(owners.iter().flat_map(|owner| ["--owner", owner]));
-    let output = command.stdin(Stdio::null()).output().context("cannot make a caller")?;
-    let trouble = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "cannot make a caller:\n{trouble}");
-    let token = String::from_utf8(output.stdout).context("a token is text")?;
-    Ok(token.trim_end().to_owned())
 }
