@@ -120,9 +120,20 @@ impl ComposeStack {
         let status = replica.process.ended().await;
         let printed = replica.process.printed();
         assert!(status.success(), "{status}");
+        self.replace(replica, name).await;
+        printed
+    }
+
+    /// Kills this replica in the middle of whatever it does, makes it anew, and waits until it may serve.
+    pub(crate) async fn kill(&self, replica: &mut Service, name: &str) {
+        replica.process.ended_by(Signal::SIGKILL).await;
+        self.replace(replica, name).await;
+    }
+
+    /// Starts a replica in the place of one that ended.
+    async fn replace(&self, replica: &mut Service, name: &str) {
         *replica = Service::run(self.hosts.program(&self.sandbox, name, "serve")).await;
         self.ready(name).await;
-        printed
     }
 
     /// Waits for the container's own check, and for the proxy's.

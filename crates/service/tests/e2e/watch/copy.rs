@@ -159,7 +159,7 @@ async fn link(clients: &Clients, sandbox: &Sandbox, username: &str) {
     clients.call(async |mut client| client.link(request.clone()).await).await.unwrap();
 }
 
-async fn unlink(clients: &Clients, account: InstagramAccount) {
+pub(super) async fn unlink(clients: &Clients, account: InstagramAccount) {
     let InstagramAccount { account_id, .. } = account;
     let request = UnlinkRequest { account_id, allow_missing: true, ..Default::default() };
     clients.call(async |mut client| client.unlink(request.clone()).await).await.unwrap();
