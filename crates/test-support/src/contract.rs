@@ -100,6 +100,7 @@ macro_rules! store_contract {
                 a_professional_id_outranks_an_app_scoped_one_and_that_an_alias,
                 of_two_accounts_with_one_username_the_newer_reading_is_found,
                 many_keys_find_what_each_would_find_by_itself,
+                many_ids_find_the_account_of_each,
                 an_update_stores_everything,
                 an_update_without_a_token_keeps_the_stored_one,
                 a_newer_reading_alone_is_stored_under_the_same_revision,

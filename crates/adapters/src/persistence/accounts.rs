@@ -50,6 +50,14 @@ impl AccountReader for SeaOrmStore {
         self.bulk_read(Operation::FindAccounts, async move { store.find_each(&keys).await }).await
     }
 
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let keys: Vec<_> = ids.iter().copied().map(BatchKey::Id).collect();
+        self.call(Operation::FindAccounts, self.find_each(&keys)).await
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         let (store, page) = (self.clone(), page.clone());
         self.bulk_read(Operation::ListAccounts, async move {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ig_domain::ports::{BatchKey, StoreError};
+use ig_domain::ports::StoreError;
 use ig_domain::{AccountId, AccountView, EventKind, EventPosition, InstagramAccount, LoggedEvent};
 
 use super::feed::{EventFeed, MAX_ACCOUNT_AGE};
@@ -80,8 +80,7 @@ pub(super) async fn read_accounts(
 ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
     let mut accounts = Vec::with_capacity(ids.len());
     for some in ids.chunks(MAX_READ_ACCOUNTS) {
-        let keys: Vec<_> = some.iter().copied().map(BatchKey::Id).collect();
-        match ports.accounts.find_many(&keys).await {
+        match ports.accounts.find_by_ids(some).await {
             Err(StoreError::Corrupt(_)) => {
                 // The database cannot read all of them together: each by itself, lest one keeps back the others.
                 for id in some {
@@ -100,7 +99,7 @@ async fn read_account(
     ports: &WatchPorts,
     feed: &EventFeed,
 ) -> Result<Option<InstagramAccount>, StoreError> {
-    match ports.accounts.find_many(&[BatchKey::Id(id)]).await {
+    match ports.accounts.find_by_ids(&[id]).await {
         Err(error @ StoreError::Corrupt(_)) => {
             if let Some(left_out) = feed.lines.admit((), ports.timer.now()) {
                 tracing::warn!(account_id = %id, %error, left_out, "an account cannot be read: its events go without it");

@@ -85,6 +85,13 @@ impl AccountReader for Flaky {
         self.call("find_many", self.store.find_many(keys)).await
     }
 
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.call("find_by_ids", self.store.find_by_ids(ids)).await
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         self.call("list", self.store.list(page)).await
     }

@@ -81,6 +81,13 @@ impl AccountReader for Replica {
         self.store(CrashPoint::FindAccounts, self.world.store.find_many(keys)).await
     }
 
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        self.store(CrashPoint::FindAccounts, self.world.store.find_by_ids(ids)).await
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         self.store(CrashPoint::ListAccounts, self.world.store.list(page)).await
     }

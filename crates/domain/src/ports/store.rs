@@ -163,6 +163,18 @@ pub trait AccountReader: Send + Sync {
         keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError>;
 
+    /// For each of `ids` its account, in their order; `None` where it is gone or cannot be read. Reads no token.
+    ///
+    /// Unlike [`find_many`](Self::find_many) it waits for no other read: events must not wait for callers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError>;
+
     /// One page of accounts. Reads no token.
     ///
     /// # Errors

@@ -262,7 +262,7 @@ async fn a_panic_ends_its_own_stream_only_and_does_not_end_it_well() {
     // From here on its event has a number, so that the next server's feed begins behind it.
     next_events(&mut client.watch(earliest()).await.unwrap().into_inner()).await;
     let mut accounts = MockAccountReader::new();
-    accounts.expect_find_many().returning(|_| panic!("a planted panic"));
+    accounts.expect_find_by_ids().returning(|_| panic!("a planted panic"));
     let world = World { accounts: Arc::new(accounts), ..world };
     let mut client = world.client().await;
     let mut other = client.watch(v1::WatchRequest::default()).await.unwrap().into_inner();

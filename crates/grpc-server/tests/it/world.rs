@@ -264,6 +264,13 @@ impl AccountReader for Stuck {
         Ok(vec![None; keys.len()])
     }
 
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        Ok(vec![None; ids.len()])
+    }
+
     async fn list(&self, _page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         panic!("a planted panic")
     }

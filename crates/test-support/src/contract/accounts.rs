@@ -141,6 +141,20 @@ pub async fn many_keys_find_what_each_would_find_by_itself(store: &dyn StoreUnde
     assert_eq!(ports.accounts.find_many(&[]).await.unwrap(), []);
 }
 
+/// In any order, repeated or unknown.
+pub async fn many_ids_find_the_account_of_each(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let accounts = four_that_share_ids();
+    for (number, account) in (1_u8..).zip(&accounts) {
+        ports.link(number, account, "token").await;
+    }
+    let [first, second, ..] = accounts.map(Some);
+    let ids = [2, 99, 1, 2].map(id);
+    let found = ports.accounts.find_by_ids(&ids).await.unwrap();
+    assert_eq!(found, [second.clone(), None, first, second]);
+    assert_eq!(ports.accounts.find_by_ids(&[]).await.unwrap(), []);
+}
+
 /// The second's app-scoped id is the first's alias; the last two share app-scoped id and username.
 fn four_that_share_ids() -> [InstagramAccount; 4] {
     let account = |number| builders::account(number, "", START);

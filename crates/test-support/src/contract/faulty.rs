@@ -375,6 +375,7 @@ macro_rules! faults_are_seen {
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,
+                accounts::many_ids_find_the_account_of_each,
             }
             lost_entries: LostEntries breaks {
                 audit::every_field_of_an_entry_survives,

@@ -29,6 +29,7 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
         let found = other.accounts.find_many(std::slice::from_ref(id)).await;
         assert_eq!(found.unwrap(), [None], "{id:?}");
     }
+    assert_eq!(other.accounts.find_by_ids(&[account.id]).await.unwrap(), [None]);
     let username = AccountKey::Username(account.username.clone());
     for key in ids.into_iter().map(AccountKey::from).chain([username]) {
         assert_eq!(other.accounts.find(&key).await.unwrap(), None, "{key:?}");

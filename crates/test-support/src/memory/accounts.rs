@@ -32,6 +32,14 @@ impl AccountReader for MemoryStore {
         })
     }
 
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let found = |rows: &AccountRows, id| rows.get(id).map(|(account, _)| account.clone());
+        self.transact(|rows, _| Ok(ids.iter().map(|id| found(&rows.accounts, id)).collect()))
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         self.transact(|rows, _| {
             let (place, order) = (ListingPosition::of, page.owners.listing_order());

@@ -1,7 +1,7 @@
 //! Counts of calls.
 
-use ig_domain::OwnerScope;
 use ig_domain::ports::{AccountPage, AccountReader as _};
+use ig_domain::{AccountId, OwnerScope};
 use ig_metrics::TextFormat;
 
 use super::*;
@@ -19,6 +19,9 @@ async fn a_bulk_read_that_gets_no_turn_is_counted_as_a_call() {
     assert!(matches!(listed, Err(StoreError::Overloaded(_))), "{listed:?}");
     let found = store.find_many(&[]).await;
     assert!(matches!(found, Err(StoreError::Overloaded(_))), "{found:?}");
+    // What must not wait behind callers has no turn.
+    let unknown = AccountId::from_uuid(uuid::Uuid::nil());
+    assert_eq!(store.find_by_ids(&[unknown]).await.unwrap(), [None]);
     let text = registry.text(TextFormat::Classic).unwrap();
     for operation in ["list_accounts", "find_accounts"] {
         let labels = format!(r#"{{operation="{operation}",outcome="overloaded"}}"#);

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use ig_application::WatchFrom;
 use ig_domain::AccountId;
-use ig_domain::ports::{
-    AccountReader as _, BatchKey, Cause, EventLog as _, MockAccountReader, StoreError,
-};
+use ig_domain::ports::{AccountReader as _, Cause, EventLog as _, MockAccountReader, StoreError};
 use ig_test_support::builders::{START, account};
 use ig_test_support::{ManualTimer, MemoryStore};
 
@@ -17,11 +15,11 @@ use crate::empty_store;
 /// Accounts of which one cannot be read, nor any other together with it.
 fn damaged_accounts(store: &MemoryStore, damaged: AccountId) -> MockAccountReader {
     let (store, mut accounts) = (store.clone(), MockAccountReader::new());
-    accounts.expect_find_many().returning(move |keys| {
-        if keys.contains(&BatchKey::Id(damaged)) {
+    accounts.expect_find_by_ids().returning(move |ids| {
+        if ids.contains(&damaged) {
             return Err(StoreError::Corrupt(Cause::new("planted")));
         }
-        store.find_many(keys).now_or_never().unwrap()
+        store.find_by_ids(ids).now_or_never().unwrap()
     });
     accounts
 }

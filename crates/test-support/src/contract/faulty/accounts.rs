@@ -44,6 +44,15 @@ impl AccountReader for FaultyPorts {
         Ok(found)
     }
 
+    async fn find_by_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let mut found = self.ports.accounts.find_by_ids(ids).await?;
+        found.retain(|account| account.is_some() || !self.has(Fault::GappyBatches));
+        Ok(found)
+    }
+
     async fn list(&self, page: &AccountPage) -> Result<Vec<InstagramAccount>, StoreError> {
         if !self.has(Fault::LooseListings) {
             return self.ports.accounts.list(page).await;
