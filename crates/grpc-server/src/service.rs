@@ -46,8 +46,8 @@ pub struct UseCases {
 }
 
 impl UseCases {
-    /// All use cases over `ports`; streams are made of `watch`. A link goes to one of `redirect_uris`, or to any where there are none, and its state
-    /// lives for `state_ttl`. `tracker` waits for work that outlives its caller.
+    /// All use cases over `ports`; streams are made of `watch`. A link goes to one of `redirect_uris`, or to any where
+    /// there are none, and its state lives for `state_ttl`. `tracker` waits for work that outlives its caller.
     #[must_use]
     pub fn new(
         ports: &Ports,
@@ -152,7 +152,9 @@ impl InstagramAccountService for UseCases {
         let _turn = context.caller_turn().await?;
         let watch_from = match &query.after {
             // Before the page is read, so that what changes meanwhile is watched.
-            None => Some(self.watch.newest_position().await.map_err(|error| error.to_status())?),
+            None => {
+                Some(self.watch.position_before_now().await.map_err(|error| error.to_status())?)
+            }
             Some(_) => None,
         };
         let listed = self.list.execute(query).await.map_err(|error| error.to_status())?;

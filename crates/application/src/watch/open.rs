@@ -4,7 +4,7 @@ use ig_domain::ports::{ConsumerKey, StoreError};
 use ig_domain::{EventKind, EventPosition};
 use time::OffsetDateTime;
 
-use super::position::{newest_position, resolve};
+use super::position::{position_before_now, resolve};
 use super::stream::Opened;
 use super::{RightsLost, Watch, WatchRights, WatchStream};
 
@@ -45,6 +45,9 @@ pub enum OpenWatchError {
     /// The caller has as many other consumers as it may have.
     #[error("the caller has too many consumers")]
     TooManyConsumers,
+    /// This process stops.
+    #[error("this process stops")]
+    Stopped,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,21 +60,21 @@ pub struct OpenWatch {
 }
 
 impl OpenWatch {
-    /// The position behind all that is committed now. Whoever reads accounts after this and watches from there misses
-    /// nothing.
+    /// A position behind which is all that commits from now on. Whoever reads accounts after this and watches from
+    /// there misses nothing. It is the newest one, unless the store cannot be written now.
     ///
     /// # Errors
     ///
     /// When the store failed.
-    pub async fn newest_position(&self) -> Result<EventPosition, StoreError> {
-        newest_position(&*self.watch.ports.log).await
+    pub async fn position_before_now(&self) -> Result<EventPosition, StoreError> {
+        position_before_now(&*self.watch.ports.log).await
     }
 
     /// A stream, which waits for its consumer while another stream holds it.
     ///
     /// # Errors
     ///
-    /// Every [`OpenWatchError`]; then no consumer was made or moved.
+    /// Every [`OpenWatchError`]. No consumer was made or moved, unless it is [`OpenWatchError::Store`].
     pub async fn execute(&self, mut command: WatchCommand) -> Result<WatchStream, OpenWatchError> {
         if command.consumer.is_none() {
             command.from = command.from.or(Some(WatchFrom::Now));
@@ -82,6 +85,10 @@ impl OpenWatch {
             command.from = now.map(WatchFrom::After);
         }
         let mut stream = WatchStream::new(&self.watch, command)?;
+        // Judged once the stream counts: from here on whoever gives consumers back waits for it.
+        if self.watch.stop.is_cancelled() {
+            return Err(OpenWatchError::Stopped);
+        }
         match stream.open().await? {
             Opened::At(position) => stream.follow(position),
             Opened::Waits => {}

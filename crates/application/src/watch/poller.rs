@@ -24,8 +24,8 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Interval after a look that left events behind: there were too many, or another process gives them numbers.
 const INCOMPLETE_POLL_INTERVAL: Duration = Duration::from_millis(15);
 
-/// Maximum number of events of one page.
-const PAGE_EVENTS: u64 = 1000;
+/// Maximum number of events that one look brings.
+const MAX_POLLED_EVENTS: u64 = 1000;
 
 /// Fills the feed of one process.
 pub struct EventPoller {
@@ -101,13 +101,13 @@ impl EventPoller {
         let numbered = if state.waits { self.ports.log.number_waiting().await? } else { 0 };
         let mut is_complete = !state.waits || (1..MAX_NUMBERED_EVENTS).contains(&numbered);
         if state.waits || state.head.number > head.number {
-            let events = self.ports.log.page(head.number, PAGE_EVENTS).await?;
+            let events = self.ports.log.page(head.number, MAX_POLLED_EVENTS).await?;
             if events.first().is_some_and(|first| first.number != head.number + 1) {
                 // Purged since the look.
                 self.feed.begin_anew(state.head, time);
                 return Ok(false);
             }
-            is_complete &= (events.len() as u64) < PAGE_EVENTS;
+            is_complete &= (events.len() as u64) < MAX_POLLED_EVENTS;
             let accounts = self.read_accounts(&events).await?;
             self.feed.extend(events, accounts);
         }

@@ -13,9 +13,29 @@ use super::open::WatchFrom;
 /// [`StoreError::Unavailable`].
 pub(super) async fn newest_position(log: &dyn EventLog) -> Result<EventPosition, StoreError> {
     let state = log.look(None).await?;
+    if state.waits { numbered_head(log).await } else { Ok(state.head) }
+}
+
+/// A position behind which is all that commits from now on: the newest one, or an older one where the store gives no
+/// numbers, as one that can only be read.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub(super) async fn position_before_now(log: &dyn EventLog) -> Result<EventPosition, StoreError> {
+    let state = log.look(None).await?;
     if !state.waits {
         return Ok(state.head);
     }
+    let numbered = numbered_head(log).await;
+    Ok(numbered.unwrap_or_else(|error| {
+        tracing::debug!(%error, "a listing gives a cursor before events that wait for their number");
+        state.head
+    }))
+}
+
+/// The head once all events that wait have their number.
+async fn numbered_head(log: &dyn EventLog) -> Result<EventPosition, StoreError> {
     while log.number_waiting().await? == MAX_NUMBERED_EVENTS {}
     Ok(log.look(None).await?.head)
 }

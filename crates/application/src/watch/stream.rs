@@ -20,6 +20,10 @@ const JUDGEMENT_INTERVAL: Duration = Duration::from_secs(5);
 /// from the first one, and may act at the second only: two of them pass within the time of a takeover, 15 seconds.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Time for which the heartbeat of a stream that was caught up waits for a look of now. On a store that is not fast a
+/// look comes a little later than [`MAX_CAUGHT_UP_AGE`](super::feed::MAX_CAUGHT_UP_AGE).
+const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Interval between two tries to take a consumer that another process holds.
 const TAKE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -29,8 +33,8 @@ const MAX_LOOK_AGE: Duration = Duration::from_secs(8);
 /// Interval between two tries of a read that failed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Maximum number of events of one message.
-const PAGE_EVENTS: usize = 200;
+/// Maximum number of events of one message, which a stream holds while its client does not read.
+const MAX_MESSAGE_EVENTS: usize = 50;
 
 /// End of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,10 +252,11 @@ impl WatchStream {
     /// Looks for events behind `position`.
     async fn look_behind(&self, position: EventPosition) -> Result<Step, StoreError> {
         let changes = self.watch.feed.changes();
-        match self.watch.feed.after(&position, PAGE_EVENTS) {
+        match self.watch.feed.after(&position, MAX_MESSAGE_EVENTS) {
             FeedPage::Events(page) => self.show(&page, position).await,
             FeedPage::Behind => {
-                let page = self.watch.ports.log.page(position.number, PAGE_EVENTS as u64).await?;
+                let limit = MAX_MESSAGE_EVENTS as u64;
+                let page = self.watch.ports.log.page(position.number, limit).await?;
                 let page: Vec<_> = page.into_iter().map(Arc::new).collect();
                 let follows = |first: &Arc<LoggedEvent>| first.number == position.number + 1;
                 if !page.first().is_some_and(follows) {
@@ -266,10 +271,11 @@ impl WatchStream {
             FeedPage::Nothing | FeedPage::OtherLog => {
                 let caught_up = self.is_caught_up(&position);
                 let is_news = caught_up && self.last_message.is_some_and(|last| !last.caught_up);
-                if is_news || self.is_heartbeat_due() {
+                let rest = self.until_heartbeat(caught_up);
+                if is_news || rest.is_zero() {
                     return Ok(Step::Message(WatchMessage::heartbeat(Some(position), caught_up)));
                 }
-                Ok(self.wait(changes, self.until_heartbeat()).await)
+                Ok(self.wait(changes, rest).await)
             }
         }
     }
@@ -284,7 +290,7 @@ impl WatchStream {
         let position = EventPosition { number: last.number, event: last.id, ..position };
         let scope = self.judged.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
         let events = shown_events(page, &scope, &self.kinds);
-        if events.is_empty() && !self.is_heartbeat_due() {
+        if events.is_empty() && !self.until_heartbeat(self.is_caught_up(&position)).is_zero() {
             return Ok(Step::Passed(position));
         }
         let accounts = accounts_of(&events, &scope, &self.watch.ports, &self.watch.feed).await?;
@@ -299,8 +305,8 @@ impl WatchStream {
             (Opened::At(position), _) => Step::Opened(position),
             (Opened::Expired, _) => Step::End(WatchEnd::CursorExpired),
             (Opened::TooManyConsumers, _) => Step::End(WatchEnd::TooManyConsumers),
-            (Opened::Waits, Some(changes)) if !self.is_heartbeat_due() => {
-                self.wait(changes, self.until_heartbeat().min(TAKE_INTERVAL)).await
+            (Opened::Waits, Some(changes)) if !self.until_heartbeat(false).is_zero() => {
+                self.wait(changes, self.until_heartbeat(false).min(TAKE_INTERVAL)).await
             }
             (Opened::Waits, _) => Step::Message(WatchMessage::heartbeat(None, false)),
         })
@@ -318,6 +324,8 @@ impl WatchStream {
         let committed = match &self.hold {
             None => return Ok(from.map_or(Opened::Expired, Opened::At)),
             Some(hold) => match hold.take(from.as_ref()).await? {
+                // Where it was to begin was looked at before.
+                Taken::Held(position) if from.is_some() => return Ok(Opened::At(position)),
                 Taken::Held(position) => position,
                 Taken::Busy => return Ok(Opened::Waits),
                 Taken::NoCursor => return Ok(Opened::Expired),
@@ -379,13 +387,13 @@ impl WatchStream {
         self.watch.feed.is_caught_up(position, self.open_time, now)
     }
 
-    /// Whether a message is due though it may tell nothing: the first one comes at once.
-    fn is_heartbeat_due(&self) -> bool {
-        self.until_heartbeat().is_zero()
-    }
-
-    fn until_heartbeat(&self) -> Duration {
-        let due = self.last_message.map(|last| last.time + HEARTBEAT_INTERVAL);
-        due.map_or(Duration::ZERO, |due| due.duration_since(self.watch.ports.timer.now()))
+    /// Time until a message is due though it may tell nothing: the first one comes at once. One that would say of a
+    /// stream that it is no longer caught up waits for a look that may say otherwise.
+    fn until_heartbeat(&self, caught_up: bool) -> Duration {
+        let Some(last) = self.last_message else { return Duration::ZERO };
+        let is_doubtful = last.caught_up && !caught_up;
+        let due = last.time + HEARTBEAT_INTERVAL;
+        let due = if is_doubtful { due + LOOK_TIMEOUT } else { due };
+        due.duration_since(self.watch.ports.timer.now())
     }
 }

@@ -4,6 +4,7 @@ mod consumers;
 mod damage;
 mod ends;
 mod messages;
+mod read_only;
 mod running;
 
 use std::sync::{Arc, Mutex};

@@ -147,7 +147,7 @@ impl Stream {
             opened => return opened,
         }
         // It lists all accounts, and goes on from there.
-        let head = self.open.newest_position().await?;
+        let head = self.open.position_before_now().await?;
         self.world.record_events();
         self.world.state().told.handle(head.number);
         self.open.execute(self.command(Some(WatchFrom::After(head)))).await
@@ -163,7 +163,7 @@ impl Stream {
 
     /// Makes the copy anew. Returns the cursor that was taken before.
     async fn list(&self) -> Result<EventPosition, StoreError> {
-        let head = self.open.newest_position().await?;
+        let head = self.open.position_before_now().await?;
         let owners = OwnerScope::everyone();
         let query = ListAccountsQuery { owners, status: None, after: None, limit: 100 };
         let listed = self.list.execute(query).await?.accounts.into_iter();

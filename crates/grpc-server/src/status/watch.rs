@@ -19,6 +19,7 @@ impl ToStatus for OpenWatchError {
             Self::Rights(lost) => lost.to_status(),
             Self::CursorExpired => cursor_expired(),
             Self::TooManyConsumers => too_many_consumers(),
+            Self::Stopped => stopping(),
             Self::Store(error) => error.to_status(),
         }
     }
@@ -42,7 +43,7 @@ impl ToStatus for WatchEnd {
             Self::TooManyConsumers => too_many_consumers(),
             Self::StoreAway => store_unavailable("the service cannot reach its store"),
             Self::HoldLost => store_unavailable("the service lost its hold on the consumer"),
-            Self::Stopped { .. } => shutting_down("this replica stops"),
+            Self::Stopped { .. } => stopping(),
         }
     }
 }
@@ -77,6 +78,10 @@ fn too_many_consumers() -> Status {
 fn store_unavailable(why: &str) -> Status {
     let message = format!("{why}; call again with the last cursor");
     Problem::new(Reason::StoreUnavailable, message).retry_after(RETRY_DELAY).into_status()
+}
+
+fn stopping() -> Status {
+    shutting_down("this replica stops")
 }
 
 fn shutting_down(why: &str) -> Status {

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use ig_application::{
     OpenWatchError, PurgeEvents, RightsLost, WatchCommand, WatchEnd, WatchFrom, WatchMessage,
 };
-use ig_domain::ports::{EventLog as _, NotAuthenticated, Restoration as _};
+use ig_domain::ports::{Consumers as _, EventLog as _, NotAuthenticated, Restoration as _};
 use ig_domain::{EventKind, EventPosition, OwnerScope};
 use ig_test_support::builders::{START, parsed};
 use rstest::rstest;
@@ -123,6 +123,18 @@ async fn a_stream_of_a_new_log_goes_on_once_the_poller_has_looked() {
     scene.store.begin_new_log().await.unwrap();
     scene.poll().await;
     assert_eq!(end(&mut anew), Some(WatchEnd::CursorExpired));
+}
+
+/// Nobody would give its consumer back.
+#[tokio::test]
+async fn a_process_that_stops_opens_no_stream() {
+    let scene = Scene::new();
+    scene.poll().await;
+    scene.watch.stop.cancel();
+    scene.watch.holds.run(&scene.watch.stop).await;
+    let refused = scene.open_consumer("feed", WatchFrom::Now).await.err();
+    assert!(matches!(refused, Some(OpenWatchError::Stopped)), "{refused:?}");
+    assert!(scene.store.list(WINDOW).await.unwrap().is_empty());
 }
 
 /// The last message tells a cursor that no message told, and a blocked stream learns of the stop, too.
