@@ -91,18 +91,14 @@ impl Consumers for SeaOrmStore {
                 .filter(self.held_by(held.iter().map(|held| held.holder)));
             let kept = extension.exec_with_returning(write.on()).await;
             let kept = kept.map_err(|error| translate(&error))?;
-            let kept: Vec<_> = kept.into_iter().filter_map(|row| row.lease_holder).collect();
-            for HeldConsumer { holder, advance } in held {
-                let Some((sent, to)) = advance else { continue };
-                let advance = moved_to(to)
-                    .filter(self.held_by([*holder]))
-                    .filter(Column::LogId.eq(*to.log.as_uuid()))
-                    .filter(Column::Number.gte(*sent))
-                    .filter(Column::Number.lt(to.number));
+            // The rows are locked, and those of streams that stand still stay as they are.
+            for (holder, to) in kept.iter().filter_map(|row| advance(row, held)) {
+                let advance = moved_to(to).filter(self.held_by([holder]));
                 advance.exec(write.on()).await.map_err(|error| translate(&error))?;
             }
             write.commit().await?;
-            Ok(kept.into_iter().map(LeaseHolder::from_uuid).collect())
+            let holders = kept.into_iter().filter_map(|row| row.lease_holder);
+            Ok(holders.map(LeaseHolder::from_uuid).collect())
         })
         .await
     }
@@ -130,11 +126,12 @@ impl Consumers for SeaOrmStore {
     ) -> Result<bool, StoreError> {
         self.call(Operation::Consumers, async {
             let write = self.database.begin_write().await?;
-            if !self.ensure_consumer(write.on(), key).await? {
-                return Ok(false);
+            // Anew where it was removed since: what is opened is locked.
+            while !self.open_consumer(write.on(), key).await? {
+                if !self.ensure_consumer(write.on(), key).await? {
+                    return Ok(false);
+                }
             }
-            let opening = self.opened(Entity::update_many()).filter(self.consumer(key));
-            opening.exec(write.on()).await.map_err(|error| translate(&error))?;
             let is_newer = Condition::any()
                 .add(Column::LogId.is_null())
                 .add(Column::LogId.ne(*position.log.as_uuid()))
@@ -220,6 +217,17 @@ impl SeaOrmStore {
         update.col_expr(Column::OpenTime, lease::now(self.backend()))
     }
 
+    /// Counts as opening of a consumer. `false`: there is none.
+    async fn open_consumer(
+        &self,
+        on: &DatabaseTransaction,
+        key: &ConsumerKey,
+    ) -> Result<bool, StoreError> {
+        let opening = self.opened(Entity::update_many()).filter(self.consumer(key));
+        let opened = opening.exec(on).await.map_err(|error| translate(&error))?;
+        Ok(opened.rows_affected > 0)
+    }
+
     /// Makes a consumer without a cursor where there is none. `false`: its caller has too many others.
     async fn ensure_consumer(
         &self,
@@ -301,6 +309,15 @@ fn moved_to(position: &EventPosition) -> UpdateMany<Entity> {
         .col_expr(Column::LogId, Expr::value(*log.as_uuid()))
         .col_expr(Column::Number, Expr::value(*number))
         .col_expr(Column::EventId, Expr::value(*event.as_uuid()))
+}
+
+/// The holder of a row, and where its stream lets the committed cursor move; `None` where it stays.
+fn advance<'a>(row: &Model, held: &'a [HeldConsumer]) -> Option<(LeaseHolder, &'a EventPosition)> {
+    let holder = LeaseHolder::from_uuid(row.lease_holder?);
+    let held = held.iter().find(|held| held.holder == holder)?;
+    let (sent, to) = held.advance.as_ref()?;
+    let cursor = cursor(row).filter(|cursor| cursor.log == to.log)?;
+    (*sent..to.number).contains(&cursor.number).then_some((holder, to))
 }
 
 /// The committed cursor of a row.

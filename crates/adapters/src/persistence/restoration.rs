@@ -21,7 +21,7 @@ use super::store_meter::Operation;
 use super::{SeaOrmStore, lease};
 
 /// Number of accounts that one transaction makes due. Ours: it locks them for some milliseconds.
-const DUE_ACCOUNTS: u64 = 500;
+const MAX_DUE_ACCOUNTS: u64 = 500;
 
 #[async_trait]
 impl Restoration for SeaOrmStore {
@@ -54,7 +54,8 @@ impl Restoration for SeaOrmStore {
             if let Some(after) = after {
                 accounts = accounts.filter(Column::Id.gt(*after.as_uuid()));
             }
-            let accounts = accounts.order_by_asc(Column::Id).limit(DUE_ACCOUNTS).lock_exclusive();
+            let accounts =
+                accounts.order_by_asc(Column::Id).limit(MAX_DUE_ACCOUNTS).lock_exclusive();
             let ids = accounts.into_tuple::<Uuid>().all(write.on()).await;
             let ids = ids.map_err(|error| translate(&error))?;
             let Some(last) = ids.last().copied() else { return Ok(None) };

@@ -1,11 +1,14 @@
-//! Number of statements of a read, and of its waits for the server.
+//! Number of statements of a call, and of its waits for the server.
 
 use std::sync::{Arc, Mutex};
 
-use ig_domain::ports::AccountKey;
+use ig_domain::ports::{AccountKey, ConsumerKey, HeldConsumer};
+use ig_domain::{EventPosition, LeaseHolder};
 use ig_test_support::builders::parsed;
+use ig_test_support::contract::Ports;
 use tokio::io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
 
 use super::fixture::{Postgres, key, open, ports};
 
@@ -29,9 +32,8 @@ struct Transaction {
     round_trips: usize,
 }
 
-#[tokio::test]
-async fn a_lookup_that_finds_nothing_is_one_statement_in_two_round_trips() {
-    let store = Postgres::migrated().await;
+/// Ports whose statements are counted.
+async fn counted(store: &Postgres) -> (Ports, Arc<Mutex<Transaction>>) {
     let mut url = store.parsed_url();
     let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,7 +48,13 @@ async fn a_lookup_that_finds_nothing_is_one_statement_in_two_round_trips() {
         }
     });
 
-    let ports = ports(open(url.as_str()), parsed("990602627938098"), &key(1));
+    (ports(open(url.as_str()), parsed("990602627938098"), &key(1)), last)
+}
+
+#[tokio::test]
+async fn a_lookup_that_finds_nothing_is_one_statement_in_two_round_trips() {
+    let store = Postgres::migrated().await;
+    let (ports, last) = counted(&store).await;
     for unknown in [AccountKey::Instagram(parsed("1")), AccountKey::Username(parsed("luna"))] {
         // Each of at most ten connections prepares it once.
         for _ in 0..=10 {
@@ -56,6 +64,26 @@ async fn a_lookup_that_finds_nothing_is_one_statement_in_two_round_trips() {
             assert_eq!((executed, round_trips), (1, 2 + prepared), "{unknown:?}");
         }
         assert_eq!(last.lock().unwrap().prepared, 0);
+    }
+}
+
+/// However many streams stand still.
+#[tokio::test]
+async fn consumers_whose_cursor_stays_are_kept_by_one_statement() {
+    let store = Postgres::migrated().await;
+    let (ports, last) = counted(&store).await;
+    let start = ports.event_log.look(None).await.unwrap().head;
+    let to = EventPosition { number: start.number + 1, ..start };
+    let mut held = Vec::new();
+    for number in 1..=3 {
+        let key = ConsumerKey { caller: parsed("publisher"), name: parsed(&format!("c{number}")) };
+        let holder = LeaseHolder::from_uuid(Uuid::from_u128(number));
+        ports.consumers.take(&key, holder, Some(&start)).await.unwrap();
+        held.push(HeldConsumer { holder, advance: Some((start.number, to)) });
+    }
+    for executed in [4, 1] {
+        assert_eq!(ports.consumers.keep(&held).await.unwrap().len(), 3);
+        assert_eq!(last.lock().unwrap().executed, executed);
     }
 }
 
