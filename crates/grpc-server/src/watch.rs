@@ -30,7 +30,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// The messages of one stream.
 pub(crate) type WatchResponses = ReceiverStream<Result<v1::WatchResponse, Status>>;
 
-/// The messages of `stream`, which runs in a task of `tracker` for as long as they are wanted. Its end is told to the
+/// The messages of `stream`, which runs in a task of `tracker` for as long as they are wanted. Its end is sent to the
 /// caller of `context`.
 pub(crate) fn drive(
     stream: WatchStream,
@@ -49,8 +49,8 @@ pub(crate) fn drive(
         if let Some(answer_timeout) = answer_timeout {
             answer_timeout.start(END_TIMEOUT);
         }
-        let told = timeout(END_TIMEOUT, tell_end(end, &context, &sender)).await;
-        if told.is_err() {
+        let sent = timeout(END_TIMEOUT, send_end(end, &context, &sender)).await;
+        if sent.is_err() {
             tracing::debug!("a client did not take the end of its stream");
         }
     };
@@ -84,8 +84,8 @@ async fn forward(
     }
 }
 
-/// Tells the end, after the last message if there is one.
-async fn tell_end(
+/// Sends the end, after the last message if there is one.
+async fn send_end(
     end: Result<WatchEnd, Panicked>,
     context: &Context,
     sender: &Sender<Result<v1::WatchResponse, Status>>,

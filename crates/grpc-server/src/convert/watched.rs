@@ -12,7 +12,8 @@ use super::account;
 use super::cursor::cursor;
 use super::event::event;
 
-/// Size at which a message is full, in bytes. Ours: two or three messages wait for each client that reads slowly.
+/// Size up to which events are added to a message, in bytes, but for a few of each part. Ours: a client that reads slowly
+/// makes the server hold two or three messages beside the events of one step of its stream, which usually are one.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// Minimum size of a message, in bytes. The HTTP/2 library of Rust clients takes frames below 256 bytes that wait for
@@ -51,21 +52,26 @@ struct Packing {
 impl Packing {
     /// Adds an event with its account, unless that was told; `cursor` is the place after it.
     fn add(&mut self, id: AccountId, event: v1::Event, cursor: String) {
-        let untold = self.accounts.get(&id).filter(|_| !self.told.contains(&id));
-        let size = event.encoded_len() + untold.map_or(0, v1::InstagramAccount::encoded_len);
-        if self.size + size > MAX_MESSAGE_BYTES && !self.last.events.is_empty() {
+        if self.size + self.size_of(id, &event) > MAX_MESSAGE_BYTES && !self.last.events.is_empty()
+        {
             self.full.push(mem::take(&mut self.last));
             self.told.clear();
             self.size = 0;
         }
+        self.size += self.size_of(id, &event);
         if self.told.insert(id)
             && let Some(account) = self.accounts.get(&id)
         {
             self.last.accounts.push(account.clone());
         }
-        self.size += size;
         self.last.events.push(event);
         self.last.cursor = cursor;
+    }
+
+    /// Size of an event in the last message, with its account unless that is there.
+    fn size_of(&self, id: AccountId, event: &v1::Event) -> usize {
+        let account = self.accounts.get(&id).filter(|_| !self.told.contains(&id));
+        event.encoded_len() + account.map_or(0, v1::InstagramAccount::encoded_len)
     }
 
     /// The messages, the last of which tells the place after all.
@@ -178,5 +184,7 @@ mod tests {
         assert!(responses.len() > 1);
         let with_account = |response: &v1::WatchResponse| !response.accounts.is_empty();
         assert!(responses.iter().all(with_account), "{}", responses.len());
+        let sizes: Vec<_> = responses.iter().map(v1::WatchResponse::encoded_len).collect();
+        assert!(sizes.iter().all(|size| *size < MAX_MESSAGE_BYTES + 2048), "{sizes:?}");
     }
 }

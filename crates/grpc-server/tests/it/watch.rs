@@ -13,7 +13,7 @@ use ig_proto::v1;
 use ig_proto::v1::watch_request::From;
 use ig_test_support::builders::START;
 use tokio::time::Instant;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use crate::two_owners::link_request;
 use crate::world::{
@@ -277,7 +277,9 @@ async fn a_panic_ends_its_own_stream_only_and_does_not_end_it_well() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_has_no_deadline_of_ours() {
     let (world, mut client) = world().await;
-    let mut stream = client.watch(v1::WatchRequest::default()).await.unwrap().into_inner();
+    let mut request = Request::new(v1::WatchRequest::default());
+    request.set_timeout(Duration::from_secs(5));
+    let mut stream = client.watch(request).await.unwrap().into_inner();
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_mins(10) {
         next(&mut stream).await;
