@@ -32,15 +32,28 @@ pub(crate) fn creation(backend: DbBackend) -> Vec<String> {
             DbBackend::Sqlite => vec![format!("{trigger} WHEN {when} BEGIN {body}; END")],
             _ => vec![
                 format!(
-                    "CREATE FUNCTION account_event_{name}() RETURNS trigger LANGUAGE plpgsql AS
-                    $$ BEGIN {body}; RETURN NULL; END $$"
+                    "CREATE FUNCTION account_event_{name}() RETURNS trigger LANGUAGE plpgsql
+                    SECURITY DEFINER AS $$ BEGIN {body}; RETURN NULL; END $$"
                 ),
+                secured(&format!("account_event_{name}()")),
                 format!("{trigger} WHEN ({when}) EXECUTE FUNCTION account_event_{name}()"),
             ],
         }
     });
     let numbering = (backend == DbBackend::Sqlite).then(|| NUMBERING.to_owned());
     on_accounts.chain(numbering).collect()
+}
+
+/// Makes sure that a function that runs with the rights of the tables' owner finds our tables only, and that nobody
+/// else makes a trigger of it. It has these rights for the sake of former versions, whose role may have no grants on
+/// tables that are newer than they are.
+fn secured(function: &str) -> String {
+    format!(
+        "DO $$ BEGIN
+            EXECUTE format('ALTER FUNCTION {function} SET search_path = %I, pg_temp', current_schema());
+            REVOKE ALL ON FUNCTION {function} FROM PUBLIC;
+        END $$"
+    )
 }
 
 fn inserted(backend: DbBackend) -> String {
