@@ -107,7 +107,7 @@ fn row(consumer: &ConsumerState) -> [String; 7] {
         if *is_held { "yes" } else { "no" }.to_owned(),
         lag_events.to_string(),
         span(*lag),
-        or_none(window_left.map(span)),
+        span(*window_left),
     ]
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn json(consumer: &ConsumerState) -> Value {
         "held": is_held,
         "lag_events": lag_events,
         "lag_seconds": lag.as_secs(),
-        "window_left_seconds": window_left.map(|left| left.as_secs()),
+        "window_left_seconds": window_left.as_secs(),
     })
 }
 

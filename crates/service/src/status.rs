@@ -42,6 +42,7 @@ struct Status {
     breaker: Breaker,
     log: LogCount,
     consumers: Vec<ConsumerState>,
+    event_window: Duration,
 }
 
 /// Writes the state of all accounts to `out`.
@@ -83,6 +84,7 @@ impl Status {
             breaker: store.load().await?,
             log: store.count_log().await?,
             consumers: store.list(event_window).await?,
+            event_window,
         })
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Seen {
     pub(crate) breaker: Breaker,
     pub(crate) log: LogCount,
     pub(crate) consumers: Vec<ConsumerState>,
+    pub(crate) event_window: Duration,
 }
 
 impl SurveyGauges {
@@ -185,7 +186,8 @@ impl Surveying {
         let log = self.log.count_log().await?;
         let consumers = self.consumers.list(self.event_window).await?;
         if let Some(survey) = survey {
-            self.gauges.show(Seen { survey, breaker, log, consumers });
+            let event_window = self.event_window;
+            self.gauges.show(Seen { survey, breaker, log, consumers, event_window });
         }
         Ok(())
     }
@@ -251,13 +253,13 @@ mod tests {
             is_held: false,
             lag_events: 7,
             lag: minute,
-            window_left: Some(minute * 2),
+            window_left: minute * 2,
         };
         let lost = ConsumerKey { name: parsed("lost"), ..consumer.key.clone() };
-        let lost = ConsumerState { key: lost, window_left: None, ..consumer.clone() };
+        let lost = ConsumerState { key: lost, window_left: Duration::ZERO, ..consumer.clone() };
         let log = LogCount { kept: 5, unnumbered: 2, ..seen(&gauges).log };
         let (breaker, consumers) = (Breaker { open, close_time: None }, vec![consumer, lost]);
-        gauges.show(Seen { survey, breaker, log, consumers });
+        gauges.show(Seen { survey, breaker, log, consumers, event_window: minute * 4 });
         fake.advance(minute / 2);
         let shown = text(&registry);
         for line in [
@@ -271,12 +273,11 @@ mod tests {
             "test_consumer_lag_events{caller=\"publisher\",consumer=\"lost\"} 7",
             "test_consumer_lag_seconds{caller=\"publisher\",consumer=\"copy\"} 60",
             "test_consumer_window_left_seconds{caller=\"publisher\",consumer=\"copy\"} 120",
+            "test_consumer_window_left_seconds{caller=\"publisher\",consumer=\"lost\"} 0",
+            "test_event_window_seconds 240",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }
-        let without_cursor =
-            "test_consumer_window_left_seconds{caller=\"publisher\",consumer=\"lost\"}";
-        assert!(!shown.contains(without_cursor), "{shown}");
     }
 
     fn seen(gauges: &SurveyGauges) -> Seen {

@@ -248,6 +248,7 @@ macro_rules! store_contract {
                 the_same_name_of_another_caller_is_another_consumer,
                 a_caller_has_no_more_than_its_consumers,
                 a_consumer_that_nobody_opens_is_forgotten,
+                a_consumer_that_nobody_opens_has_less_and_less_left,
                 consumers_are_listed_with_their_lag,
             }
             isolation::{

@@ -338,6 +338,7 @@ struct ConsumerRow {
     log_id: Option<Uuid>,
     number: Option<i64>,
     event_id: Option<Uuid>,
+    open_time: i64,
     lease_holder: Option<Uuid>,
     lease_end: Option<i64>,
     next_event_time: Option<i64>,
@@ -351,9 +352,10 @@ impl ConsumerRow {
         let cursor = committed.map_or(purged, |cursor| cursor.number);
         let lag = self.next_event_time.map_or(0, |time| whole(log.now - time));
         let lag = Duration::from_micros(lag);
-        let left = if cursor < purged { Duration::ZERO } else { window.saturating_sub(lag) };
         let is_held = self.lease_holder.is_some()
             && self.lease_end.is_some_and(|end| lease::is_held(end, CONSUMER_LEASE, log.now));
+        let unopened = if is_held { 0 } else { whole(log.now - self.open_time) };
+        let unopened = Duration::from_micros(unopened);
         Ok(ConsumerState {
             key: ConsumerKey {
                 caller: parse("caller", &self.caller)?,
@@ -363,7 +365,11 @@ impl ConsumerRow {
             is_held,
             lag_events: whole(head.number - std::cmp::max(cursor, purged)),
             lag,
-            window_left: committed.map(|_| left),
+            window_left: if committed.is_none() || cursor < purged {
+                Duration::ZERO
+            } else {
+                window.saturating_sub(std::cmp::max(lag, unopened))
+            },
         })
     }
 }

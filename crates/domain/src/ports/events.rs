@@ -143,8 +143,9 @@ pub struct ConsumerState {
     pub lag_events: u64,
     /// Age of the first event behind the cursor; zero where there is none.
     pub lag: Duration,
-    /// Time until the first event behind the cursor leaves the window; `None` without a cursor.
-    pub window_left: Option<Duration>,
+    /// Time until the cursor is lost: when the first event behind it leaves the window, or when nobody has opened the
+    /// consumer for a window. Zero where it is lost.
+    pub window_left: Duration,
 }
 
 /// Stores consumers: how far each has committed, and the lease that gives it to one stream at a time.

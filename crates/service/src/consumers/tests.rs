@@ -29,7 +29,7 @@ fn consumers() -> Vec<ConsumerState> {
         is_held: true,
         lag_events: 0,
         lag: Duration::ZERO,
-        window_left: Some(HOUR * 24 * 14),
+        window_left: HOUR * 24 * 14,
     };
     let late = ConsumerState {
         key: key("reports", "nightly"),
@@ -37,12 +37,12 @@ fn consumers() -> Vec<ConsumerState> {
         is_held: false,
         lag_events: 1200,
         lag: HOUR * 24 * 13,
-        window_left: Some(HOUR * 24),
+        window_left: HOUR * 24,
     };
     let lost = ConsumerState {
         key: key("reports", "old"),
         committed: None,
-        window_left: None,
+        window_left: Duration::ZERO,
         ..late.clone()
     };
     vec![well, late, lost]
@@ -56,7 +56,7 @@ fn a_person_sees_how_far_each_has_got() {
 CALLER     CONSUMER  COMMITTED                             HELD  LAG_EVENTS  LAG     WINDOW_LEFT
 publisher  copy      00000000-0000-0000-0000-000000000007  yes   0           0s      14d 0h
 reports    nightly   beginning                             no    1200        13d 0h  1d 0h
-reports    old       -                                     no    1200        13d 0h  -
+reports    old       -                                     no    1200        13d 0h  0s
 ";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }

@@ -142,10 +142,10 @@ fn meters() -> Meters {
         is_held: false,
         lag_events: 1,
         lag: none,
-        window_left: Some(none),
+        window_left: none,
     };
     let (breaker, consumers) = (Breaker::default(), vec![consumer]);
-    meters.survey.show(Seen { survey, breaker, log, consumers });
+    meters.survey.show(Seen { survey, breaker, log, consumers, event_window: none });
     meters
 }
 

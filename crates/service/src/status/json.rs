@@ -11,7 +11,7 @@ use crate::consumers;
 
 /// Writes `status` as one line.
 pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let Status { survey, worst, breaker, log, consumers } = status;
+    let Status { survey, worst, breaker, log, consumers, event_window: _ } = status;
     let Survey {
         time,
         active,

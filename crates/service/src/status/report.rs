@@ -4,15 +4,16 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use ig_domain::URGENT_LIFETIME;
-use ig_domain::ports::WorstAccount;
+use ig_domain::ports::{ConsumerState, WorstAccount};
 use time::OffsetDateTime;
 
 use super::Status;
 use crate::columns::{self, Columns, plain, span};
 use crate::consumers;
 
-/// Time until a consumer's cursor leaves the window, below which somebody should look. The alert has the same.
-const SHORT_WINDOW: Duration = Duration::from_hours(48);
+/// Time until a consumer loses its cursor, below which somebody should look; half of the window where that is less. The
+/// alert has the same.
+const MAX_SHORT_TIME: Duration = Duration::from_hours(48);
 
 const HEADER: [&str; 8] = [
     "TOKEN_EXPIRE_TIME",
@@ -68,10 +69,15 @@ fn concerns(status: &Status) -> Vec<String> {
         (in_trouble > 0)
             .then(|| format!("renewals fail for {}", counted(in_trouble, "account", "accounts"))),
     ];
+    let short = MAX_SHORT_TIME.min(status.event_window / 2);
     let ending = status.consumers.iter().filter_map(|consumer| {
-        let left = consumer.window_left.filter(|left| *left < SHORT_WINDOW)?;
-        let key = &consumer.key;
-        Some(format!("consumer {} of {} loses its cursor in {}", key.name, key.caller, span(left)))
+        let ConsumerState { key, window_left: left, .. } = consumer;
+        let what = match *left {
+            Duration::ZERO => "has lost its cursor".to_owned(),
+            left if left < short => format!("loses its cursor in {}", span(left)),
+            _ => return None,
+        };
+        Some(format!("consumer {} of {} {what}", key.name, key.caller))
     });
     concerns.into_iter().flatten().chain(ending).collect()
 }

@@ -27,7 +27,14 @@ fn well() -> Status {
     };
     let log =
         LogCount { kept: 0, unnumbered: 0, unnumbered_age: Duration::ZERO, oldest_time: None };
-    Status { survey, worst: Vec::new(), breaker: Breaker::default(), log, consumers: Vec::new() }
+    Status {
+        survey,
+        worst: Vec::new(),
+        breaker: Breaker::default(),
+        log,
+        consumers: Vec::new(),
+        event_window: HOUR * 24 * 14,
+    }
 }
 
 /// A consumer that loses its cursor after `left`.
@@ -38,7 +45,7 @@ fn consumer(name: &str, left: Duration) -> ConsumerState {
         is_held: true,
         lag_events: 7,
         lag: HOUR,
-        window_left: Some(left),
+        window_left: left,
     }
 }
 
@@ -76,6 +83,7 @@ fn ill() -> Status {
             oldest_time: Some(START - HOUR * 24 * 14),
         },
         consumers: vec![consumer("copy", HOUR * 24 * 13), consumer("old", HOUR * 30)],
+        event_window: HOUR * 24 * 14,
     }
 }
 
@@ -131,6 +139,22 @@ publisher  copy      -          yes   7           1h 0m  13d 0h
 publisher  old       -          yes   7           1h 0m  1d 6h
 ";
     assert_eq!(report_of(&ill()), expected);
+}
+
+#[test]
+fn a_consumer_that_follows_within_a_short_window_is_no_concern() {
+    let consumers = vec![consumer("copy", HOUR * 47), consumer("late", HOUR * 23)];
+    let report = report_of(&Status { consumers, event_window: HOUR * 48, ..well() });
+    let expected = "Look at this: consumer late of publisher loses its cursor in 23h 0m.\n\n";
+    assert!(report.starts_with(expected), "{report}");
+}
+
+#[test]
+fn a_consumer_without_a_cursor_has_lost_it() {
+    let consumers = vec![consumer("old", Duration::ZERO)];
+    let report = report_of(&Status { consumers, ..well() });
+    let expected = "Look at this: consumer old of publisher has lost its cursor.\n\n";
+    assert!(report.starts_with(expected), "{report}");
 }
 
 #[test]

@@ -15,35 +15,39 @@ impl SurveyGauges {
         self.add_seconds(registry, "events_unnumbered_age", help, |seen| {
             Some(whole(seen.log.unnumbered_age.as_secs()))
         });
+        let help = "Time for which events are kept";
+        self.add_seconds(registry, "event_window", help, |seen| {
+            Some(whole(seen.event_window.as_secs()))
+        });
         let help = "Events that a consumer has not committed";
         self.add_by_consumer(registry, ("consumer_lag_events", help), false, |consumer| {
-            Some(consumer.lag_events)
+            consumer.lag_events
         });
         let help = "Age of the first event that a consumer has not committed";
         self.add_by_consumer(registry, ("consumer_lag", help), true, |consumer| {
-            Some(consumer.lag.as_secs())
+            consumer.lag.as_secs()
         });
         let help = "Time until a consumer loses its cursor";
         self.add_by_consumer(registry, ("consumer_window_left", help), true, |consumer| {
-            consumer.window_left.map(|left| left.as_secs())
+            consumer.window_left.as_secs()
         });
     }
 
-    /// Adds a gauge, by name and help, that has a sample for each consumer of which there is a number.
+    /// Adds a gauge, by name and help, that has a sample for each consumer.
     fn add_by_consumer(
         &self,
         registry: &mut Registry,
         (name, help): (&'static str, &'static str),
         in_seconds: bool,
-        number: impl Fn(&ConsumerState) -> Option<u64> + Send + Sync + 'static,
+        number: impl Fn(&ConsumerState) -> u64 + Send + Sync + 'static,
     ) {
         let compute = self.computed(move |seen| {
             let consumers = seen.consumers.iter();
-            let samples = consumers.filter_map(|consumer| {
+            let samples = consumers.map(|consumer| {
                 let (caller, name) =
                     (consumer.key.caller.to_string(), consumer.key.name.to_string());
                 let labels = vec![("caller", caller), ("consumer", name)];
-                Some((labels, whole(number(consumer)?)))
+                (labels, whole(number(consumer)))
             });
             samples.collect()
         });

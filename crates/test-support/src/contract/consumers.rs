@@ -184,6 +184,25 @@ pub async fn a_consumer_that_nobody_opens_is_forgotten(store: &dyn StoreUnderTes
     assert_eq!(after_a_window().await, [(key("open"), true)]);
 }
 
+/// Also where no event is behind its cursor. Without one nothing is left.
+pub async fn a_consumer_that_nobody_opens_has_less_and_less_left(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let position = ports.link_some(1..=1).await[0];
+    ports.consumers.commit(&key("left"), &position).await.unwrap();
+    ports.consumers.take(&key("open"), holder(1), Some(&position)).await.unwrap();
+    let left_after = async |span| {
+        store.age_events(span).await;
+        let states = ports.consumers.list(WINDOW).await.unwrap();
+        states.into_iter().map(|state| state.window_left).collect::<Vec<_>>()
+    };
+    let [left, open] = left_after(HOUR).await[..] else { panic!("two consumers") };
+    assert!((WINDOW - HOUR * 2..=WINDOW - HOUR).contains(&left), "{left:?}");
+    assert_eq!(open, WINDOW);
+    assert_eq!(left_after(WINDOW).await, [Duration::ZERO, WINDOW]);
+    ports.event_log.purge(WINDOW, 9).await.unwrap();
+    assert_eq!(left_after(Duration::ZERO).await, [Duration::ZERO, WINDOW], "its cursor is taken");
+}
+
 /// By caller and name, with what is behind each.
 pub async fn consumers_are_listed_with_their_lag(store: &dyn StoreUnderTest) {
     let ports = store.ports();
@@ -203,14 +222,15 @@ pub async fn consumers_are_listed_with_their_lag(store: &dyn StoreUnderTest) {
         is_held: false,
         lag_events: 0,
         lag: Duration::ZERO,
-        window_left: Some(WINDOW),
+        window_left: at_head.window_left,
     };
     assert_eq!(*at_head, expected);
+    assert!((WINDOW - HOUR..=WINDOW).contains(&at_head.window_left), "{:?}", at_head.window_left);
     assert_eq!((&behind.key, behind.committed), (&key("behind"), Some(positions[0])));
     assert_eq!((behind.is_held, behind.lag_events), (true, 2));
     assert!((HOUR..HOUR * 2).contains(&behind.lag), "{:?}", behind.lag);
-    assert_eq!(behind.window_left, WINDOW.checked_sub(behind.lag));
-    assert_eq!((other_log.committed, other_log.window_left), (None, None));
+    assert_eq!(behind.window_left, WINDOW - behind.lag);
+    assert_eq!((other_log.committed, other_log.window_left), (None, Duration::ZERO));
     assert_eq!(other_log.lag_events, 3);
     store.age_events(WINDOW).await;
     ports.event_log.purge(WINDOW, 9).await.unwrap();
@@ -218,5 +238,5 @@ pub async fn consumers_are_listed_with_their_lag(store: &dyn StoreUnderTest) {
     ports.consumers.take(&key("late"), holder(2), Some(&positions[0])).await.unwrap();
     let late = ports.consumers.list(WINDOW).await.unwrap();
     let late = late.into_iter().find(|state| state.key == key("late")).unwrap();
-    assert_eq!((late.lag_events, late.window_left), (1, Some(Duration::ZERO)));
+    assert_eq!((late.lag_events, late.window_left), (1, Duration::ZERO));
 }

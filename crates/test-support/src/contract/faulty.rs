@@ -367,6 +367,7 @@ macro_rules! faults_are_seen {
             lost_commits: LostCommits breaks {
                 consumers::a_cursor_moves_to_where_its_taker_says,
                 consumers::a_commit_moves_the_cursor_forwards_only,
+                consumers::a_consumer_that_nobody_opens_has_less_and_less_left,
                 consumers::consumers_are_listed_with_their_lag,
             }
             eager_cursors: EagerCursors breaks {

@@ -50,14 +50,19 @@ impl Rows {
         let cursor = cursor.max(log.purged.number);
         let age = self.events.after(cursor).map(|event| moment(now) - event.time);
         let lag: Duration = age.and_then(|age| age.try_into().ok()).unwrap_or_default();
-        let left = if is_expired { Duration::ZERO } else { window.saturating_sub(lag) };
+        let is_held = is_held(row.lease, CONSUMER_LEASE, now);
+        let unopened = if is_held { Duration::ZERO } else { now.saturating_sub(row.open_time) };
         ConsumerState {
             key: key.clone(),
             committed,
-            is_held: is_held(row.lease, CONSUMER_LEASE, now),
+            is_held,
             lag_events: u64::try_from(log.head.number - cursor).unwrap_or_default(),
             lag,
-            window_left: committed.map(|_| left),
+            window_left: if committed.is_none() || is_expired {
+                Duration::ZERO
+            } else {
+                window.saturating_sub(lag.max(unopened))
+            },
         }
     }
 }
