@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_domain::ports::Restoration as _;
 
@@ -21,13 +21,18 @@ const PROGRESS_ACCOUNTS: u64 = 10_000;
 ///
 /// # Errors
 ///
-/// When the URL names no database, it cannot be changed, or the sandbox does not tell its time. It may be run again.
+/// When the URL names no database, it lacks a migration, it cannot be changed, or the sandbox does not tell its time. It may be run again.
 pub(crate) async fn run(
     config: AfterRestoreConfig,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let AfterRestoreConfig { database, app_id, profile_every, sandbox_clock_url } = config;
     let database = Database::open(&database).map_err(InvalidSettings::from)?;
+    let missing = database.pending_migrations().await;
+    let missing = missing.context("the database cannot be asked for its migrations")?;
+    if let Some(name) = missing.first() {
+        bail!("migration {name} is missing: run `instagram-accounts migrate`");
+    }
     let clock = wiring::clock(sandbox_clock_url.as_deref()).await?;
     // No token is opened.
     let keys = Arc::new(Keys::default());
@@ -68,6 +73,19 @@ mod tests {
             profile_every: Duration::from_hours(24),
             sandbox_clock_url: None,
         }
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_an_older_version_is_to_be_migrated_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        std::fs::write(&file, "").unwrap();
+        let error = run(config(&file), &mut Vec::new()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("migration ") && text.ends_with(": run `instagram-accounts migrate`"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

@@ -65,7 +65,7 @@ impl Restoration for SeaOrmStore {
                 .case(Expr::col(Column::ProfileTime).gt(read), read)
                 .finally(Expr::col(Column::ProfileTime));
             let made = Entity::update_many()
-                .col_expr(Column::NextVisitTime, Expr::value(0_i64))
+                .col_expr(Column::NextVisitTime, Expr::value(micros(now)))
                 .col_expr(Column::RetryTime, Expr::value(None::<i64>))
                 .col_expr(Column::FailedVisits, Expr::value(0_i64))
                 .col_expr(Column::ProfileTime, read.into())

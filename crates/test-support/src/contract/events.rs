@@ -355,6 +355,8 @@ pub async fn every_account_is_due_after_a_restoration(store: &dyn StoreUnderTest
     assert_eq!(due(None).await, Some((id(3), 3)));
     assert_eq!(due(Some(id(1))).await, Some((id(3), 2)));
     assert_eq!(due(Some(id(3))).await, None);
+    let survey = ports.surveys.survey(START).await.unwrap();
+    assert_eq!((survey.due, survey.longest_due_time), (3, Some(START)));
     let claimed = ports.due_accounts.claim_due(START, holder(9), 9).await.unwrap();
     assert_eq!(claimed.len(), 3);
     for claimed in claimed {
