@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_named() {
-        let refused = "comments,coments".parse::<WebhookFields>().unwrap_err();
-        assert_eq!(refused, InvalidWebhookField("coments".to_owned()));
+        let refused = "comments,likes".parse::<WebhookFields>().unwrap_err();
+        assert_eq!(refused, InvalidWebhookField("likes".to_owned()));
         assert!(refused.to_string().contains("live_comments, message_edit"), "{refused}");
     }
 
