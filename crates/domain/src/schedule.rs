@@ -234,8 +234,8 @@ impl InstagramAccount {
         };
     }
 
-    /// Notes that a check at `now` of a dead token got no answer about it: it is made again within
-    /// [`MAX_RETRY_DELAY`]. `draw` and `wait` are as for [`visit_failed`](Self::visit_failed).
+    /// Notes that a check at `now` of a dead token got no answer about it: it is made again within 6 hours. `draw` and
+    /// `wait` are as for [`visit_failed`](Self::visit_failed).
     pub fn check_unanswered(&mut self, now: OffsetDateTime, draw: u32, wait: Duration) {
         let delay = between(MIN_RETRY_DELAY, MAX_RETRY_DELAY, draw);
         self.failures.retry_time = Some(now + delay.max(wait));
