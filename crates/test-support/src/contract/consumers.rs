@@ -192,6 +192,7 @@ pub async fn a_consumer_that_nobody_opens_has_less_and_less_left(store: &dyn Sto
     ports.consumers.take(&key("open"), holder(1), Some(&position)).await.unwrap();
     let left_after = async |span| {
         store.age_events(span).await;
+        ports.consumers.keep(&keeping(1, None)).await.unwrap();
         let states = ports.consumers.list(WINDOW).await.unwrap();
         states.into_iter().map(|state| state.window_left).collect::<Vec<_>>()
     };
