@@ -77,7 +77,8 @@ async fn a_database_that_a_newer_binary_migrated_is_served_and_checked(
     service.linked(&sandbox, "", BAKERY).await;
     let mut check = place.settings(&sandbox);
     check.env("GRPC_LISTEN", &service.address);
-    assert_eq!(finish(check, &["healthcheck"]).0, Some(0));
+    let (code, said) = finish(check, &["healthcheck"]);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[tokio::test]
