@@ -113,7 +113,7 @@ impl LinkAttempts for SeaOrmStore {
     ) -> Result<(), StoreError> {
         self.call(Operation::CompleteLink, async {
             let key = match link.displaced {
-                Some(_) => Some(self.user_key().await?),
+                Some(_) => self.readable_user_key().await?,
                 None => None,
             };
             let write = self.database.begin_write().await?;

@@ -57,7 +57,7 @@ impl SeaOrmStore {
     }
 
     /// The same; `None` where there is one that does not open. Then an account goes without leaving a hash: it must
-    /// be possible to unlink what cannot be read.
+    /// be possible to unlink what cannot be read, and to link in its place.
     pub(super) async fn readable_user_key(&self) -> Result<Option<&UserKey>, StoreError> {
         match self.user_key().await {
             Ok(key) => Ok(Some(key)),

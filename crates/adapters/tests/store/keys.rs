@@ -6,7 +6,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ig_adapters::sealing::{KeyCheckError, KeyRing};
 use ig_domain::ports::{CompletedLink, KeyChecks};
 use ig_domain::{
-    Consent, GrantedScopes, LeaseHolder, LinkAttempt, Phase, ShortLivedGrant, ShortLivedToken,
+    Consent, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, Phase, ShortLivedGrant,
+    ShortLivedToken,
 };
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::Ports;
@@ -48,10 +49,15 @@ async fn exchange(ports: &Ports, code: &str) -> LinkAttempt {
 
 /// Links account `number`, with a token sealed under the ports' first key.
 pub(super) async fn link(ports: &Ports, number: u32) {
-    let attempt = exchange(ports, &format!("link-{number}")).await;
+    complete(ports, account(number, "", START), None).await;
+}
+
+/// Links an account in the place of another one, where that is displaced.
+async fn complete(ports: &Ports, account: InstagramAccount, displaced: Option<&InstagramAccount>) {
+    let attempt = exchange(ports, &format!("link-{}", account.username)).await;
     let link = CompletedLink {
-        displaced: None,
-        account: account(number, "", START),
+        displaced: displaced.map(|displaced| (displaced.id, displaced.revision)),
+        account,
         former_revision: None,
         token: Some(long_lived("token")),
         missing_scopes: Vec::new(),
@@ -213,4 +219,26 @@ async fn the_key_of_persons_goes_over_to_the_newest_sealing_key(
     // One that does not open keeps nobody from unlinking.
     assert_eq!(unlink(&key(3), 3).await, ["k2"]);
     assert_eq!(store.number(persons).await, 2);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_displaced_account_leaves_the_hash_of_its_person_where_their_key_opens(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let first = account(1, "", START);
+    link(&sealing(&*store, &key(1)), 1).await;
+    let persons = "SELECT count(DISTINCT user_hash) FROM former_account";
+    let mut displaced = first.clone();
+    // The key of persons is made by the first; the second cannot open it, and links all the same.
+    for (number, keys, expected) in [(2, key(1), 1), (3, key(2), 1), (4, key(1), 2)] {
+        let next = InstagramAccount {
+            professional_account_id: first.professional_account_id.clone(),
+            ..account(number, "shop/8", START)
+        };
+        complete(&sealing(&*store, &keys), next.clone(), Some(&displaced)).await;
+        assert_eq!(store.number(persons).await, expected, "account {number}");
+        displaced = next;
+    }
 }
