@@ -80,6 +80,18 @@ impl Accounts {
         self.get(key).map(|account| (key, account))
     }
 
+    /// Finds an account by its professional id.
+    pub(crate) fn find_user_id(&self, user_id: &str) -> Option<(AccountIndex, &Account)> {
+        let key = *self.by_user_id.get(user_id)?;
+        self.get(key).map(|account| (key, account))
+    }
+
+    /// Finds an account by its app-scoped id.
+    pub(crate) fn find_id(&self, id: &str) -> Option<(AccountIndex, &Account)> {
+        let key = *self.by_id.get(id)?;
+        self.get(key).map(|account| (key, account))
+    }
+
     /// Adds an account, or replaces the one with this username or, for a rename, with this `user_id`.
     pub(crate) fn put(&mut self, new: NewAccount, seed: &mut Seed) -> Result<AccountIndex, String> {
         self.try_place(new, seed).map(|(key, _)| key)

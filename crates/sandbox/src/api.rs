@@ -19,7 +19,7 @@ use crate::long_lived::{exchange, refresh};
 use crate::mask::Mask;
 use crate::profile::read_profile;
 use crate::publishing::{create_container, publish, read_container};
-use crate::requests::RowId;
+use crate::requests::{Row, RowId};
 use crate::subscriptions::subscribed_apps;
 use crate::usage::usage_headers;
 use crate::world::{Sandbox, World};
@@ -71,7 +71,7 @@ fn begin(sandbox: &Sandbox, call: &Call, started_ms: u64) -> (RowId, Option<Arc<
     let fault = world.faults.take(call.endpoint.name(), account);
     let username = account.and_then(|key| world.accounts.get(key)).map(|it| it.username.clone());
     let time = rfc3339(world.clock.now());
-    (world.requests.begin(call, &mask, time, username, started_ms), fault)
+    (world.requests.begin(Row::of_call(call, &mask, time, username, started_ms)), fault)
 }
 
 async fn play_fault(sandbox: &Sandbox, call: &Call, fault: &Fault) -> Answer {

@@ -9,7 +9,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::api::serve_api;
 use crate::consent::{ask_consent, take_consent};
-use crate::control::{self, accounts, tokens};
+use crate::control::{self, accounts, signed_requests, tokens, webhooks};
 use crate::redirect_page::show_response;
 use crate::world::Sandbox;
 
@@ -49,6 +49,9 @@ fn control_router() -> Router<Sandbox> {
         )
         .route("/revoke", post(control::revoke))
         .route("/app", post(control::change_app))
+        .route("/webhooks", post(webhooks::send))
+        .route("/deauthorize", post(signed_requests::deauthorize))
+        .route("/data-deletion", post(signed_requests::delete_data))
         .route("/requests", get(control::requests).delete(control::clear_requests))
         .fallback(async || control::refusal(StatusCode::NOT_FOUND, "no such control path"))
         .method_not_allowed_fallback(async || {

@@ -1,7 +1,9 @@
 //! The control interface under `/sandbox`: JSON in, the new state as JSON out.
 
 pub(crate) mod accounts;
+pub(crate) mod signed_requests;
 pub(crate) mod tokens;
+pub(crate) mod webhooks;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -160,9 +162,9 @@ pub(crate) async fn revoke(
     let mut world = sandbox.world();
     let found = world.accounts.find(&revocation.username).map(|(key, _)| key);
     let account = found.ok_or_else(|| "`username` is none of the sandbox's".to_owned())?;
-    world.grants.revoke(account, revocation.reason);
-    if matches!(revocation.reason, RevokeReason::AppRemoved) {
-        world.subscriptions.remove(&account);
+    match revocation.reason {
+        RevokeReason::AppRemoved => world.remove_app(account),
+        reason => world.grants.revoke(account, reason),
     }
     Ok(Json(revocation))
 }
@@ -191,7 +193,7 @@ pub(crate) async fn change_app(
     Json(change)
 }
 
-/// The newest requests to the API.
+/// The newest requests to the API, and those that the sandbox sent.
 pub(crate) async fn requests(State(sandbox): State<Sandbox>) -> Json<Vec<Row>> {
     let now_ms = sandbox.elapsed_ms();
     Json(sandbox.world().requests.list(now_ms))

@@ -3,7 +3,8 @@
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
-/// The parts of the API by the names that the request log and the faults use.
+/// The parts of the API, and the requests that the sandbox itself sends, by the names that the request log and the
+/// faults use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EndpointName {
@@ -16,6 +17,9 @@ pub(crate) enum EndpointName {
     Media,
     MediaPublish,
     Unknown,
+    Webhook,
+    Deauthorize,
+    DataDeletion,
 }
 
 /// A parsed path.

@@ -1,13 +1,16 @@
 //! A stand-in for Instagram: consent pages, token endpoints, the account's profile, and a control interface under
-//! `/sandbox` that turns the clock and plays faults. Everything lives in memory and follows from a seed.
+//! `/sandbox` that turns the clock, plays faults and sends webhooks. Everything lives in memory and follows from a
+//! seed.
 
 mod account;
 mod accounts;
 mod answer;
 mod api;
 mod app;
+mod ascii_json;
 mod authenticate;
 mod authorize;
+mod batch;
 mod bounded_map;
 mod call;
 mod clock;
@@ -30,10 +33,13 @@ mod redirect_page;
 mod requests;
 mod scope;
 mod seed;
+mod sender;
 mod server;
 mod settings;
 mod shapes;
+mod signing;
 mod subscriptions;
+mod updates;
 mod usage;
 mod world;
 

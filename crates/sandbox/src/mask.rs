@@ -39,6 +39,11 @@ impl Mask {
         Self { secrets: all.map(plain).collect() }
     }
 
+    /// Hides the app's secret in what the sandbox itself sends, and what looks like a code or a token.
+    pub(crate) fn of_sent(app_secret: &str) -> Self {
+        Self { secrets: vec![app_secret.to_owned()] }
+    }
+
     /// The value of a parameter, as it may be shown.
     pub(crate) fn value(&self, name: &str, value: &str) -> String {
         if is_secret(name) { MASK.to_owned() } else { self.text(value) }

@@ -1,13 +1,15 @@
-//! The log of requests to the API, for tests to look at: secrets are masked before they are stored.
+//! The log of requests to the API, and of those that the sandbox sent, for tests to look at: secrets are masked before they are stored.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointName};
 use crate::mask::Mask;
+use crate::signing::hex;
 
 /// Maximum number of requests that are kept.
 const MAX_REQUESTS: usize = 10_000;
@@ -15,7 +17,7 @@ const MAX_REQUESTS: usize = 10_000;
 const MAX_PARAMS: usize = 32;
 const MAX_PARAM_LENGTH: usize = 2_048;
 
-/// One request to the API.
+/// One request to the API, or one that the sandbox sent.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     time: String,
@@ -34,6 +36,54 @@ pub(crate) struct Row {
     ended: bool,
 }
 
+impl Row {
+    /// A request to the API.
+    pub(crate) fn of_call(
+        call: &Call,
+        mask: &Mask,
+        time: String,
+        account: Option<String>,
+        started_ms: u64,
+    ) -> Self {
+        Self {
+            time,
+            endpoint: call.endpoint.name(),
+            method: call.method.to_string(),
+            path: cut(&mask.text(&call.path)),
+            params: params(call, mask),
+            code_sha256: code_sha256(call),
+            account,
+            status: 0,
+            started_ms,
+            ended_ms: started_ms,
+            ended: false,
+        }
+    }
+
+    /// A request that the sandbox sends to `url`.
+    pub(crate) fn sent(
+        (endpoint, url): (EndpointName, &Url),
+        mask: &Mask,
+        time: String,
+        account: Option<String>,
+        started_ms: u64,
+    ) -> Self {
+        Self {
+            time,
+            endpoint,
+            method: "POST".to_owned(),
+            path: cut(&mask.text(url.path())),
+            params: BTreeMap::from([("url".to_owned(), cut(&mask.text(url.as_str())))]),
+            code_sha256: None,
+            account,
+            status: 0,
+            started_ms,
+            ended_ms: started_ms,
+            ended: false,
+        }
+    }
+}
+
 /// Finds a row again when its request ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowId(u64);
@@ -46,33 +96,14 @@ pub(crate) struct RequestLog {
 }
 
 impl RequestLog {
-    /// Enters a request that has come; its status is 0 until an answer leaves.
-    pub(crate) fn begin(
-        &mut self,
-        call: &Call,
-        mask: &Mask,
-        time: String,
-        account: Option<String>,
-        started_ms: u64,
-    ) -> RowId {
+    /// Enters a request that has come or is sent; its status is 0 until there is an answer.
+    pub(crate) fn begin(&mut self, row: Row) -> RowId {
         if self.rows.len() >= MAX_REQUESTS {
             self.rows.pop_front();
             self.first += 1;
         }
         let id = RowId(self.first + self.rows.len() as u64);
-        self.rows.push_back(Row {
-            time,
-            endpoint: call.endpoint.name(),
-            method: call.method.to_string(),
-            path: cut(&mask.text(&call.path)),
-            params: params(call, mask),
-            code_sha256: code_sha256(call),
-            account,
-            status: 0,
-            started_ms,
-            ended_ms: started_ms,
-            ended: false,
-        });
+        self.rows.push_back(row);
         id
     }
 
@@ -121,7 +152,5 @@ fn cut(text: &str) -> String {
 /// The hash of a presented code: tells requests with the same code apart from others without showing it.
 fn code_sha256(call: &Call) -> Option<String> {
     let code = (call.endpoint == Endpoint::Token).then(|| call.form.get("code")).flatten()?;
-    let hash = Sha256::digest(code.as_bytes());
-    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    Some(digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect())
+    Some(hex(&Sha256::digest(code.as_bytes())))
 }

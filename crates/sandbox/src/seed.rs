@@ -1,7 +1,8 @@
 //! Everything that looks random: the same seed and the same requests give the same ids, codes and tokens.
 //!
-//! Without a given seed, codes and tokens follow from the time of the start too: clients remember the codes that they
-//! have seen, and a restarted sandbox must not issue them again. Ids stay, as the accounts that clients keep do.
+//! Without a given seed, codes, tokens and the ids of updates follow from the time of the start too: clients remember
+//! those that they have seen, and a restarted sandbox must not issue them again. Ids of accounts stay, as the accounts
+//! that clients keep do.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ impl Seed {
         Self { number: seed, start: None, made: BTreeMap::new() }
     }
 
-    /// Makes ids follow from the default seed, and codes and tokens from the time of the start too.
+    /// Makes ids of accounts follow from the default seed, and all that clients see once from the time of the start too.
     pub(crate) fn unseeded(start: OffsetDateTime) -> Self {
         Self { start: Some(start.unix_timestamp_nanos()), ..Self::new(DEFAULT_SEED) }
     }
@@ -72,6 +73,22 @@ impl Seed {
         18_000_000_000_000_000 + self.number("post id") % 90_000_000_000_000
     }
 
+    /// The id of a message.
+    pub(crate) fn message_id(&mut self) -> String {
+        format!("aWdfZAG1faXRlbTox{}", self.text("message id", 40))
+    }
+
+    /// The id of a comment: 17 digits. A restarted sandbox must not give it again: clients remember it.
+    pub(crate) fn comment_id(&mut self) -> u64 {
+        let start = self.start.map(i128::to_be_bytes).unwrap_or_default();
+        17_850_000_000_000_000 + self.number_from("comment id", &start) % 40_000_000_000_000
+    }
+
+    /// A number that puts things into another order.
+    pub(crate) fn order(&mut self) -> u64 {
+        self.number("order")
+    }
+
     /// Lifetime of a long-lived token in seconds, slightly below 60 days as Instagram's are.
     pub(crate) fn long_life_seconds(&mut self) -> i64 {
         5_183_944 + i64::try_from(self.number("life") % 56).unwrap_or_default()
@@ -90,8 +107,12 @@ impl Seed {
     }
 
     fn number(&mut self, what: &'static str) -> u64 {
+        self.number_from(what, &[])
+    }
+
+    fn number_from(&mut self, what: &'static str, start: &[u8]) -> u64 {
         let index = self.next(what);
-        let block = self.block(what, index, 0, &[]);
+        let block = self.block(what, index, 0, start);
         block.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
@@ -132,15 +153,23 @@ mod tests {
     }
 
     #[test]
-    fn without_a_seed_each_start_gives_other_codes_and_tokens_and_the_same_ids() {
+    fn without_a_seed_each_start_gives_other_codes_tokens_and_updates_and_the_same_ids_of_accounts()
+    {
         let make = |start| {
             let mut seed = Seed::unseeded(start);
-            ((seed.code(), seed.token()), (seed.app_scoped_id(), seed.professional_id()))
+            let ids_of_updates = (seed.message_id(), seed.comment_id());
+            (
+                (seed.code(), seed.token()),
+                ids_of_updates,
+                (seed.app_scoped_id(), seed.professional_id()),
+            )
         };
-        let (first, ids) = make(datetime!(2026-11-24 8:00 UTC));
-        let (second, same_ids) = make(datetime!(2026-11-24 8:00:00.000000001 UTC));
+        let (first, updates, ids) = make(datetime!(2026-11-24 8:00 UTC));
+        let (second, others, same_ids) = make(datetime!(2026-11-24 8:00:00.000000001 UTC));
         assert_ne!(first.0, second.0);
         assert_ne!(first.1, second.1);
+        assert_ne!(updates.0, others.0);
+        assert_ne!(updates.1, others.1);
         assert_eq!(ids, same_ids);
         let mut default = Seed::new(DEFAULT_SEED);
         assert_eq!(ids, (default.app_scoped_id(), default.professional_id()));

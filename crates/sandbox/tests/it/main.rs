@@ -17,6 +17,12 @@ mod profile;
 #[cfg(test)]
 mod publishing;
 #[cfg(test)]
+mod receiver;
+#[cfg(test)]
+mod signed_requests;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod webhooks;
