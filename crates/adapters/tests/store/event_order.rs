@@ -3,15 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use ig_adapters::system::{RandomIds, SystemClock, TokioTimer};
+use ig_application::{
+    EventPoller, OpenWatch, RightsLost, Watch, WatchCommand, WatchFrom, WatchPorts, WatchRights,
+    WatchScope,
+};
 use ig_domain::ports::{AccountKey, StoreError};
-use ig_domain::{AccountId, EventId, EventPosition, LoggedEvent};
+use ig_domain::{AccountId, EventId, EventPosition, LoggedEvent, OwnerScope};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::contract::{Ports, StoreUnderTest as _};
 use rstest::rstest;
 use sea_orm::sqlx::{Connection as _, Executor as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{On, Postgres, TestDatabase, key, open, ports};
 use super::keys::link;
@@ -138,6 +145,58 @@ async fn follow(mut reader: Reader, mut made: watch::Receiver<u64>, mut draws: D
     }
 }
 
+/// May see everything.
+struct Everything;
+
+impl WatchRights for Everything {
+    fn judge(&self) -> Result<WatchScope, RightsLost> {
+        Ok(WatchScope { owners: OwnerScope::everyone(), shows_accounts: true })
+    }
+}
+
+/// The streams of a process, whose poller runs for as long as they are read.
+async fn watch_all(ports: Ports, draws: Draws) -> HashMap<AccountId, i64> {
+    let ports = WatchPorts {
+        log: ports.event_log,
+        consumers: ports.consumers,
+        accounts: ports.accounts,
+        clock: Arc::new(SystemClock),
+        timer: Arc::new(TokioTimer),
+        ids: Arc::new(RandomIds),
+    };
+    let watch = Watch::new(ports, Duration::from_hours(1), CancellationToken::new());
+    let poller = EventPoller::new(&watch);
+    tokio::select! {
+        () = poller.run() => unreachable!(),
+        revisions = follow_streams(OpenWatch { watch }, draws) => revisions,
+    }
+}
+
+/// Follows the log by one stream after the other. Returns the last revision of each account.
+async fn follow_streams(open: OpenWatch, mut draws: Draws) -> HashMap<AccountId, i64> {
+    let (mut revisions, mut from) = (HashMap::new(), WatchFrom::Earliest);
+    let mut missing = changes() + u64::from(ACCOUNTS);
+    while missing > 0 {
+        let (from_here, rights) = (Some(from), Box::new(Everything));
+        let command = WatchCommand { from: from_here, consumer: None, kinds: Vec::new(), rights };
+        let mut stream = open.execute(command).await.unwrap();
+        let messages = draws.below(20) + 1;
+        for _ in 0..messages {
+            if missing == 0 {
+                break;
+            }
+            let sent = stream.next().await.unwrap();
+            for event in sent.events.iter().map(|logged| logged.event.as_ref().unwrap()) {
+                let former = revisions.insert(event.account_id, event.revision).unwrap_or(0);
+                assert_eq!(event.revision, former + 1, "{event:?}");
+                missing -= 1;
+            }
+            from = WatchFrom::After(sent.cursor.unwrap());
+        }
+    }
+    revisions
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_come_and_go_read_each_event_of_many_writers_in_order(
@@ -155,10 +214,15 @@ async fn readers_that_come_and_go_read_each_event_of_many_writers_in_order(
     for number in 1..=ACCOUNTS {
         link(&store.ports(), number).await;
     }
+    let mut streams = JoinSet::new();
+    for number in 0..2 {
+        streams.spawn(watch_all(process(number), Draws(number)));
+    }
     let left = Arc::new(AtomicU64::new(changes()));
     let writer =
         |number| rename(process(number), Arc::clone(&left), made.clone(), Draws(100 + number));
     (0..WRITERS).map(writer).collect::<JoinSet<()>>().join_all().await;
+    let mut last = HashMap::new();
     for reader in readers.join_all().await {
         assert_eq!(reader.ids.len() as u64, changes() + u64::from(ACCOUNTS));
         for number in 1..=ACCOUNTS {
@@ -166,6 +230,10 @@ async fn readers_that_come_and_go_read_each_event_of_many_writers_in_order(
             let found = reader.ports.accounts.find(&AccountKey::Id(id)).await.unwrap().unwrap();
             assert_eq!(reader.revisions[&id], found.revision);
         }
+        last = reader.revisions;
+    }
+    for streamed in streams.join_all().await {
+        assert_eq!(streamed, last);
     }
 }
 
