@@ -28,15 +28,6 @@ use super::{SeaOrmStore, lease};
 
 #[async_trait]
 impl Consumers for SeaOrmStore {
-    async fn find(&self, key: &ConsumerKey) -> Result<Option<EventPosition>, StoreError> {
-        self.call(Operation::Consumers, async {
-            let row = Entity::find().filter(self.consumer(key)).into_query();
-            let row: Option<Model> = self.database.read_one(&row).await?;
-            Ok(row.and_then(|row| cursor(&row)))
-        })
-        .await
-    }
-
     async fn take(
         &self,
         key: &ConsumerKey,

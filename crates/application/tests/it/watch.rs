@@ -15,7 +15,7 @@ use ig_application::{
     EventPoller, OpenWatch, OpenWatchError, RightsLost, Watch, WatchCommand, WatchEnd, WatchFrom,
     WatchMessage, WatchPorts, WatchRights, WatchScope, WatchStream,
 };
-use ig_domain::ports::{AccountReader, AccountWriter as _, ConsumerKey, Timer as _};
+use ig_domain::ports::{AccountReader, AccountWriter as _, ConsumerKey, Consumers, Timer as _};
 use ig_domain::{
     AccountEvent, AccountId, EventPosition, InstagramAccount, LoggedEvent, OwnerScope,
 };
@@ -136,6 +136,12 @@ impl Scene {
         from: impl Into<Option<WatchFrom>>,
     ) -> Result<WatchStream, OpenWatchError> {
         self.try_open(WatchCommand { consumer: Some(consumer(name)), ..self.command(from) }).await
+    }
+
+    /// The committed cursor of the consumer `feed`.
+    async fn committed(&self) -> Option<EventPosition> {
+        let states = Consumers::list(&self.store, WINDOW).await.unwrap();
+        states.into_iter().find(|state| state.key == consumer("feed"))?.committed
     }
 
     /// Links account `number` of `owner`.

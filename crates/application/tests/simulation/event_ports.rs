@@ -90,10 +90,6 @@ impl EventLog for Replica {
 
 #[async_trait]
 impl Consumers for Replica {
-    async fn find(&self, key: &ConsumerKey) -> Result<Option<EventPosition>, StoreError> {
-        Consumers::find(&self.world.store, key).await
-    }
-
     async fn take(
         &self,
         key: &ConsumerKey,

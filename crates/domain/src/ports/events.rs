@@ -151,13 +151,6 @@ pub struct ConsumerState {
 /// Stores consumers: how far each has committed, and the lease that gives it to one stream at a time.
 #[async_trait]
 pub trait Consumers: Send + Sync {
-    /// The committed cursor; `None` where there is no consumer or no cursor. Counts as no opening.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    async fn find(&self, key: &ConsumerKey) -> Result<Option<EventPosition>, StoreError>;
-
     /// Takes the lease for `holder` if nobody has it. With `from` the committed cursor moves there, backwards too, and
     /// the consumer is made where there is none.
     ///

@@ -69,10 +69,6 @@ impl Rows {
 
 #[async_trait]
 impl Consumers for MemoryStore {
-    async fn find(&self, key: &ConsumerKey) -> Result<Option<EventPosition>, StoreError> {
-        self.transact(|rows, _| Ok(rows.consumers.get(key).and_then(|row| row.cursor)))
-    }
-
     async fn take(
         &self,
         key: &ConsumerKey,

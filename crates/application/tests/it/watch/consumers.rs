@@ -12,10 +12,6 @@ use ig_test_support::builders::parsed;
 
 use super::{Scene, consumer, cursor, end, message, now, told};
 
-async fn committed(scene: &Scene) -> Option<EventPosition> {
-    scene.store.find(&consumer("feed")).await.unwrap()
-}
-
 async fn commit(scene: &Scene, position: EventPosition) -> Result<(), CommitWatchError> {
     CommitWatch::new(&scene.watch).execute(&consumer("feed"), &position).await
 }
@@ -43,13 +39,13 @@ async fn a_stream_goes_on_behind_the_committed_cursor() {
     // An older cursor changes nothing.
     commit(&scene, cursor(&sent)).await.unwrap();
     commit(&scene, half).await.unwrap();
-    assert_eq!(committed(&scene).await, sent.cursor);
+    assert_eq!(scene.committed().await, sent.cursor);
     // Rewinding moves it back.
     drop(resumed);
     scene.watch.holds.keep().await.unwrap();
     let mut rewound = scene.open_consumer("feed", WatchFrom::After(half)).await.unwrap();
     assert_eq!(told(&message(&mut rewound)), [(account.id, 3)]);
-    assert_eq!(committed(&scene).await, Some(half));
+    assert_eq!(scene.committed().await, Some(half));
 }
 
 /// The second stream waits, in the same process as the first or in another, and takes over when that one ends.
@@ -132,7 +128,7 @@ async fn a_committed_cursor_moves_on_where_all_that_was_sent_is_committed() {
         scene.poll().await;
         assert_eq!(now(stream), None);
         scene.watch.holds.keep().await.unwrap();
-        committed(&scene).await.unwrap().number - first.number
+        scene.committed().await.unwrap().number - first.number
     };
     assert_eq!(pass_hidden(&mut stream, &mut account).await, 1);
     scene.link(2, "").await;
@@ -155,7 +151,7 @@ async fn a_consumer_without_a_cursor_is_refused_and_not_made() {
     let stream = scene.open_consumer("feed", WatchFrom::Earliest).await.unwrap();
     drop(stream);
     scene.watch.holds.keep().await.unwrap();
-    let old = committed(&scene).await.unwrap();
+    let old = scene.committed().await.unwrap();
     scene.store.begin_new_log().await.unwrap();
     let refused = scene.open_consumer("feed", None).await.err();
     assert!(matches!(refused, Some(OpenWatchError::CursorExpired)), "{refused:?}");

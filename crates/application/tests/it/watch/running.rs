@@ -6,7 +6,7 @@ use std::time::Duration;
 use ig_application::{WatchFrom, WatchMessage, WatchStream};
 use ig_domain::ports::{Consumers as _, Timer as _};
 
-use super::{Scene, consumer, cursor, message, told};
+use super::{Scene, cursor, message, told};
 
 /// The next message, and the time until it came.
 async fn timed(scene: &Scene, stream: &mut WatchStream) -> (WatchMessage, Duration) {
@@ -72,7 +72,7 @@ async fn holds_are_kept_while_streams_live_and_given_back_then() {
     drop(stream);
     keeping.await.unwrap();
     assert!(!is_held().await);
-    let committed = scene.store.find(&consumer("feed")).await.unwrap();
+    let committed = scene.committed().await;
     let mut next = scene.other_process().open_consumer("feed", None).await.unwrap();
     assert_eq!(committed, next.next().await.ok().map(|first| cursor(&first)));
 }

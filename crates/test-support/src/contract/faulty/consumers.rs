@@ -10,17 +10,15 @@ use super::{Fault, FaultyPorts};
 
 #[async_trait]
 impl Consumers for FaultyPorts {
-    async fn find(&self, key: &ConsumerKey) -> Result<Option<EventPosition>, StoreError> {
-        self.ports.consumers.find(key).await
-    }
-
     async fn take(
         &self,
         key: &ConsumerKey,
         holder: LeaseHolder,
         from: Option<&EventPosition>,
     ) -> Result<Taken, StoreError> {
-        let committed = self.ports.consumers.find(key).await?;
+        let states = self.ports.consumers.list(Duration::MAX).await?;
+        let committed = states.into_iter().find(|state| state.key == *key);
+        let committed = committed.and_then(|state| state.committed);
         let from = if self.has(Fault::LostCommits) { committed.as_ref().or(from) } else { from };
         let taken = self.ports.consumers.take(key, holder, from).await?;
         if self.has(Fault::SharedConsumers) {
