@@ -1,7 +1,7 @@
 //! Poller: gives numbers to events, and brings them into the feed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ig_domain::ports::{MAX_NUMBERED_EVENTS, StoreError};
 use ig_domain::{AccountId, LineLimit, LoggedEvent};
@@ -11,7 +11,7 @@ use super::feed::{EventFeed, Look, MAX_ACCOUNT_AGE, ReadAccount};
 use super::message::{account_ids, read_accounts};
 use super::{Watch, WatchPorts, is_worth_a_line};
 
-/// Interval between two looks while there are streams. With what a look takes it stays below
+/// Interval between the beginnings of two looks while there are streams. It stays below
 /// [`MAX_CAUGHT_UP_AGE`](super::feed::MAX_CAUGHT_UP_AGE).
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -47,6 +47,7 @@ impl EventPoller {
         let work = async {
             let lines = LineLimit::new(Duration::from_mins(1));
             loop {
+                let begin = self.ports.timer.now();
                 let polled = self.poll().await;
                 if let Err(error) = &polled
                     && is_worth_a_line(error)
@@ -54,7 +55,7 @@ impl EventPoller {
                 {
                     tracing::warn!(%error, left_out, "the poller cannot look for events");
                 }
-                self.wait(polled.unwrap_or(true)).await;
+                self.wait(begin, polled.unwrap_or(true)).await;
             }
         };
         tokio::select! {
@@ -63,16 +64,17 @@ impl EventPoller {
         }
     }
 
-    /// Returns when it is time for another look, after one that was complete or not.
-    async fn wait(&self, was_complete: bool) {
+    /// Returns when it is time for another look, after one from `begin` on that was complete or not.
+    async fn wait(&self, begin: Instant, was_complete: bool) {
         let timer = &self.ports.timer;
         if !was_complete {
             return timer.sleep(INCOMPLETE_POLL_INTERVAL).await;
         }
         timer.sleep(MIN_POLL_INTERVAL).await;
         if self.feed.has_streams() {
+            let elapsed = timer.now().saturating_duration_since(begin);
             tokio::select! {
-                () = timer.sleep(POLL_INTERVAL.saturating_sub(MIN_POLL_INTERVAL)) => {}
+                () = timer.sleep(POLL_INTERVAL.saturating_sub(elapsed)) => {}
                 () = self.ports.log.written() => {}
             }
         } else {
