@@ -12,6 +12,7 @@ mod doctor;
 mod expiries;
 mod file_following;
 mod healthcheck;
+mod http;
 mod keys;
 mod meters;
 mod migrate;

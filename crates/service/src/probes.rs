@@ -1,7 +1,6 @@
 //! Probes over plain HTTP: whether the process lives, whether it serves, and the metrics that it has counted.
 
 mod accept;
-mod http;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use ig_metrics::Registry;
 use tokio::net::TcpListener;
 use tracing::{error, info};
 
+use crate::http;
 use crate::meters::Meters;
 
 /// Sources of the answers.
