@@ -4,6 +4,7 @@ mod accept;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -15,10 +16,21 @@ use axum::routing::get;
 use ig_grpc_server::Readiness;
 use ig_metrics::Registry;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
-use crate::http;
+use crate::http::{self, HttpLimits};
 use crate::meters::Meters;
+
+/// Limits of probes: each connection brings one small request, and is cut after its lifetime.
+const LIMITS: HttpLimits = HttpLimits {
+    max_connections: 128,
+    max_head_size: 8 * 1024,
+    keep_alive: false,
+    max_lifetime: Duration::from_secs(10),
+    drain_timeout: Duration::ZERO,
+};
 
 /// Sources of the answers.
 #[derive(Clone)]
@@ -46,7 +58,9 @@ impl Probes {
             )
         })?;
         info!(address = %listener.local_addr()?, "probes are answered");
-        tokio::spawn(http::serve(listener, self.routes()));
+        // They are answered through a stop: nothing waits for them.
+        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        tokio::spawn(http::serve(listener, self.routes(), LIMITS, stop, tracker));
         Ok(())
     }
 

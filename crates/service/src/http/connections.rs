@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 /// Open connections, the oldest first.
 pub(super) struct Connections {
     max: usize,
     open: VecDeque<Connection>,
+    tracker: TaskTracker,
 }
 
 struct Connection {
@@ -17,14 +19,14 @@ struct Connection {
     task: JoinHandle<()>,
 }
 
-/// Whether a connection has sent its request.
+/// Whether a connection has sent a request.
 #[derive(Clone, Default)]
 pub(super) struct Requested(Arc<AtomicBool>);
 
 impl Connections {
-    /// No connection yet, and at most `max`.
-    pub(super) fn new(max: usize) -> Self {
-        Self { max, open: VecDeque::with_capacity(max) }
+    /// No connection yet, and at most `max`. `tracker` waits for their tasks.
+    pub(super) fn new(max: usize, tracker: TaskTracker) -> Self {
+        Self { max, open: VecDeque::with_capacity(max), tracker }
     }
 
     /// Serves one more connection in a task of its own.
@@ -37,7 +39,7 @@ impl Connections {
             self.evict().await;
         }
         let requested = Requested::default();
-        let task = tokio::spawn(serve(requested.clone()));
+        let task = self.tracker.spawn(serve(requested.clone()));
         self.open.push_back(Connection { requested, task });
     }
 
@@ -70,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn there_are_never_more_than_the_maximum() {
         let alive = Arc::new(());
-        let mut connections = Connections::new(3);
+        let mut connections = Connections::new(3, TaskTracker::new());
         for _ in 0..10 {
             let held = Arc::clone(&alive);
             connections
