@@ -103,6 +103,7 @@ enum Reason {
     PasswordChanged,
     Checkpoint,
     TokenRevoked,
+    Deauthorized,
 }
 
 ig_metrics::label!(Reason, "reason", {
@@ -110,6 +111,7 @@ ig_metrics::label!(Reason, "reason", {
     PasswordChanged => "password_changed",
     Checkpoint => "checkpoint",
     TokenRevoked => "token_revoked",
+    Deauthorized => "deauthorized",
 });
 
 impl From<ReauthorizationReason> for Reason {
@@ -119,6 +121,7 @@ impl From<ReauthorizationReason> for Reason {
             ReauthorizationReason::PasswordChanged => Self::PasswordChanged,
             ReauthorizationReason::Checkpoint => Self::Checkpoint,
             ReauthorizationReason::TokenRevoked => Self::TokenRevoked,
+            ReauthorizationReason::Deauthorized => Self::Deauthorized,
         }
     }
 }

@@ -53,6 +53,8 @@ mod tokens;
 mod unreachable;
 mod unreadable;
 mod user_key;
+mod user_lock;
+mod user_removals;
 mod visit_changes;
 mod write_obstacle;
 

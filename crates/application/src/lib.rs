@@ -6,6 +6,7 @@
 
 mod app_health;
 mod begin_link;
+mod deauthorize;
 mod fetch_access_token;
 mod get_account;
 mod get_accounts;
@@ -30,6 +31,7 @@ mod witness;
 
 pub use app_health::AppHealth;
 pub use begin_link::{BeginLink, BeginLinkCommand, BeginLinkError, BegunLink};
+pub use deauthorize::{Deauthorize, RemovalError};
 pub use fetch_access_token::{
     FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
     NotRenewed,

@@ -18,12 +18,19 @@ pub enum ReauthorizationReason {
     Checkpoint,
     /// The token was revoked (458, 466, 467, 492, or nothing more precise).
     TokenRevoked,
+    /// The person removed the app, by Meta's signed word: the token was destroyed.
+    Deauthorized,
 }
 
 impl ReauthorizationReason {
     /// All reasons.
-    pub const ALL: [Self; 4] =
-        [Self::TokenExpired, Self::PasswordChanged, Self::Checkpoint, Self::TokenRevoked];
+    pub const ALL: [Self; 5] = [
+        Self::TokenExpired,
+        Self::PasswordChanged,
+        Self::Checkpoint,
+        Self::TokenRevoked,
+        Self::Deauthorized,
+    ];
 
     /// The name by which events and callers know the reason.
     #[must_use]
@@ -33,6 +40,7 @@ impl ReauthorizationReason {
             Self::PasswordChanged => "PASSWORD_CHANGED",
             Self::Checkpoint => "CHECKPOINT",
             Self::TokenRevoked => "TOKEN_REVOKED",
+            Self::Deauthorized => "DEAUTHORIZED",
         }
     }
 
@@ -111,7 +119,7 @@ pub struct InstagramAccount {
     pub update_time: OffsetDateTime,
     /// Number of the account's stored version: 1 when first stored; each change adds one. Neither a newer
     /// `profile_time` alone, nor another query of the picture's link, nor a failure within trouble, nor a new reason of
-    /// a dead account is a change; the beginning and the end of trouble are.
+    /// a dead account is a change; the beginning and the end of trouble are, and a deauthorisation is.
     pub revision: i64,
 }
 
@@ -287,6 +295,13 @@ impl InstagramAccount {
         Self { refused: Some(reason), failures, ..self.clone() }.succeeding(self, now)
     }
 
+    /// The account, marked at `now` as one whose person removed the app; `None` where it is marked so already.
+    #[must_use]
+    pub fn deauthorized(&self, now: OffsetDateTime) -> Option<Self> {
+        let reason = ReauthorizationReason::Deauthorized;
+        (self.refused != Some(reason)).then(|| self.dead(reason, now))
+    }
+
     /// The account as one whose token is not stored any more: it needs re-authorisation, for
     /// [`TokenRevoked`](ReauthorizationReason::TokenRevoked) where no other reason is known.
     #[must_use]
@@ -308,13 +323,16 @@ impl InstagramAccount {
 
     /// `self` with the revision and time of a successor to `former`: both move where anything but `profile_time`, the
     /// query of the picture's link, the reason of a dead account and the failures differs, and where trouble begins or
-    /// ends.
+    /// ends. A deauthorisation differs from any other reason: it also destroyed the token.
     #[must_use]
     pub fn succeeding(self, former: &Self, now: OffsetDateTime) -> Self {
         let in_trouble = |account: &Self| account.failures.trouble.is_some();
         let unchanged = Self {
             profile_picture_url: former.profile_picture_url.clone(),
-            refused: self.refused.map(|reason| former.refused.unwrap_or(reason)),
+            refused: match self.refused {
+                Some(ReauthorizationReason::Deauthorized) => self.refused,
+                reason => reason.map(|reason| former.refused.unwrap_or(reason)),
+            },
             profile_time: former.profile_time,
             failures: former.failures,
             update_time: former.update_time,

@@ -292,6 +292,7 @@ impl AccountEvent {
     /// The event of the change from `former` to `next`; `None` where the revision stays, or only the counts moved.
     #[must_use]
     pub fn between(former: &InstagramAccount, next: &InstagramAccount) -> Option<Self> {
+        use ReauthorizationReason::Deauthorized;
         if next.revision == former.revision {
             return None;
         }
@@ -300,6 +301,10 @@ impl AccountEvent {
             _ if next.consent_time != former.consent_time => EventChange::LinkedAgain(fields),
             (None, Some(reason)) => EventChange::ReauthorizationRequired(reason),
             (Some(_), None) => EventChange::Healed,
+            // Whatever it died of before, its token was destroyed now.
+            (Some(former), Some(Deauthorized)) if former != Deauthorized => {
+                EventChange::ReauthorizationRequired(Deauthorized)
+            }
             _ if fields.are_counts() => return None,
             _ => {
                 let begun = next.failures.trouble.filter(|_| former.failures.trouble.is_none());

@@ -168,6 +168,8 @@ impl InstagramAccount {
     /// Next check of a dead token; `None` where it was the last one. The last change of a dead account is its mark.
     fn check_time(&self, reason: ReauthorizationReason) -> Option<OffsetDateTime> {
         match (self.failures.count, reason) {
+            // There is no token left to ask after.
+            (_, ReauthorizationReason::Deauthorized) => None,
             (0, _) => Some(self.update_time + FIRST_CHECK_DELAY),
             (1, _) => Some(self.update_time + CHECK_INTERVAL),
             (_, ReauthorizationReason::Checkpoint) => self.failures.retry_time,

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, Consumers, DueAccounts,
     EventLog, EventSurvey, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases, Restoration,
-    StoreError, StoreProbe, Surveys,
+    StoreError, StoreProbe, Surveys, UserRemovals,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -30,6 +30,7 @@ pub mod key_checks;
 pub mod leases;
 pub mod listing;
 pub mod pending_links;
+pub mod removals;
 mod samples;
 pub mod surveys;
 pub mod sweep;
@@ -51,6 +52,7 @@ pub struct Ports {
     pub event_survey: Arc<dyn EventSurvey>,
     pub consumers: Arc<dyn Consumers>,
     pub restoration: Arc<dyn Restoration>,
+    pub user_removals: Arc<dyn UserRemovals>,
     pub audit: Arc<dyn AuditLog>,
     pub audit_reader: Arc<dyn AuditReader>,
     pub key_checks: Arc<dyn KeyChecks>,
@@ -250,6 +252,18 @@ macro_rules! store_contract {
                 a_consumer_that_nobody_opens_is_forgotten,
                 a_consumer_that_nobody_opens_has_less_and_less_left,
                 consumers_are_listed_with_their_lag,
+            }
+            removals::{
+                a_deauthorization_destroys_the_tokens_of_the_person,
+                a_deauthorization_is_told_once,
+                a_person_is_known_by_an_alias,
+                a_deauthorization_that_is_older_than_the_consent_changes_nothing,
+                a_removal_in_the_second_of_the_consent_holds,
+                an_unknown_person_has_nothing_to_remove,
+                a_link_of_an_older_consent_is_not_stored,
+                a_link_of_a_newer_consent_is_stored,
+                a_deauthorization_is_forgotten_after_its_time,
+                a_removal_from_another_app_leaves_the_person_alone,
             }
             isolation::{
                 accounts_of_another_app_are_invisible,

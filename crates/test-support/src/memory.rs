@@ -9,6 +9,7 @@ mod keeper;
 mod key_checks;
 mod leases;
 mod surveys;
+mod user_removals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
@@ -22,7 +23,7 @@ use ig_domain::ports::{
 };
 use ig_domain::{
     AccountId, AppId, AuditEntry, CodeHash, DEFAULT_READING_INTERVAL, InstagramAccount,
-    LeaseHolder, LinkAttempt, LongLivedToken, PendingLink, StateHash,
+    LeaseHolder, LinkAttempt, LongLivedToken, PendingLink, SignedRequest, StateHash,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -99,6 +100,8 @@ struct Rows {
     schedule: Schedule,
     events: EventRows,
     consumers: BTreeMap<ConsumerKey, ConsumerRow>,
+    /// Each with the moment at which it came.
+    deauthorizations: Vec<(SignedRequest, OffsetDateTime)>,
 }
 
 struct AttemptRow {
@@ -208,6 +211,12 @@ impl MemoryStore {
     #[must_use]
     pub fn attempts(&self) -> Vec<LinkAttempt> {
         self.read(|rows| rows.attempts.values().map(|row| row.attempt.clone()).collect())
+    }
+
+    /// The deauthorisations that are kept, each once, in the order in which they came.
+    #[must_use]
+    pub fn deauthorizations(&self) -> Vec<SignedRequest> {
+        self.read(|rows| rows.deauthorizations.iter().map(|(request, _)| request.clone()).collect())
     }
 
     /// All audit entries, oldest first.

@@ -27,6 +27,7 @@ impl StoreUnderTest for Memory {
             event_survey: store.clone(),
             consumers: store.clone(),
             restoration: store.clone(),
+            user_removals: store.clone(),
             audit: store.clone(),
             audit_reader: store.clone(),
             key_checks: store.clone(),

@@ -92,14 +92,15 @@ pub(super) fn reason_name(reason: ReauthorizationReason) -> &'static str {
         ReauthorizationReason::PasswordChanged => "password_changed",
         ReauthorizationReason::Checkpoint => "checkpoint",
         ReauthorizationReason::TokenRevoked => "token_revoked",
+        ReauthorizationReason::Deauthorized => "deauthorized",
     }
 }
 
 /// The reason that [`reason_name`] kept. A newer version's is the one that says least: the token is dead all the same.
 pub(super) fn reason(name: &str) -> ReauthorizationReason {
-    use ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
-    let known = [TokenExpired, PasswordChanged, Checkpoint, TokenRevoked];
-    known.into_iter().find(|reason| reason_name(*reason) == name).unwrap_or(TokenRevoked)
+    let mut known = ReauthorizationReason::ALL.into_iter();
+    let known = known.find(|reason| reason_name(*reason) == name);
+    known.unwrap_or(ReauthorizationReason::TokenRevoked)
 }
 
 #[cfg(test)]

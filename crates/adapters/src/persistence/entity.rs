@@ -14,3 +14,4 @@ pub(super) mod renewal_lease;
 pub(super) mod sealing_key;
 pub(super) mod token_audit;
 pub(super) mod user_key;
+pub(super) mod user_removal;

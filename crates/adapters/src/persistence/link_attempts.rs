@@ -1,7 +1,7 @@
 //! Attempts to link, and the lease on each.
 
 use async_trait::async_trait;
-use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, StoreError};
+use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, LinkEnded, StoreError};
 use ig_domain::{CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, Phase, UnlinkCause};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, LockBehavior, LockType};
@@ -110,18 +110,25 @@ impl LinkAttempts for SeaOrmStore {
         code: &CodeHash,
         holder: LeaseHolder,
         link: &CompletedLink,
-    ) -> Result<(), StoreError> {
+    ) -> Result<LinkEnded, StoreError> {
         self.call(Operation::CompleteLink, async {
+            let users = self.user_hashes(&link.account).await?;
             let key = match link.displaced {
                 Some(_) => self.readable_user_key().await?,
                 None => None,
             };
             let write = self.database.begin_write().await?;
+            // A removal that is under way is waited for, and a later one finds the account.
+            self.lock_users(write.on(), users.as_deref().unwrap_or_default()).await?;
+            if self.is_removed_since(write.on(), users, link.account.consent_time).await? {
+                return Ok(LinkEnded::UserRemoved);
+            }
             let step =
                 self.leased_to_nobody(code, ended_columns(&LinkOutcome::of(link), link.end_time));
             self.step(write.on(), holder, step).await?;
             self.store_link(write.on(), link, key).await?;
-            write.commit().await
+            write.commit().await?;
+            Ok(LinkEnded::Stored)
         })
         .await
     }

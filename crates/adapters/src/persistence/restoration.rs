@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{Restoration, StoreError};
-use ig_domain::{AccountId, EventPosition};
+use ig_domain::{AccountId, EventPosition, ReauthorizationReason};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::columns::micros;
+use super::columns::{micros, reason_name};
 use super::entity::event_log::{self, Column as Log};
 use super::entity::instagram_account::{Column, Entity};
 use super::error::translate;
@@ -59,22 +60,44 @@ impl Restoration for SeaOrmStore {
             let ids = accounts.into_tuple::<Uuid>().all(write.on()).await;
             let ids = ids.map_err(|error| translate(&error))?;
             let Some(last) = ids.last().copied() else { return Ok(None) };
-            // A visit judges by the account: the last reading moves back by as much as makes it due.
-            let read = micros(now - reading_interval);
-            let read = CaseStatement::new()
-                .case(Expr::col(Column::ProfileTime).gt(read), read)
-                .finally(Expr::col(Column::ProfileTime));
-            let made = Entity::update_many()
-                .col_expr(Column::NextVisitTime, Expr::value(micros(now)))
-                .col_expr(Column::RetryTime, Expr::value(None::<i64>))
-                .col_expr(Column::FailedVisits, Expr::value(0_i64))
-                .col_expr(Column::ProfileTime, read.into())
-                .filter(Column::Id.is_in(ids.iter().copied()))
-                .filter(self.is_own());
-            let made = made.exec(write.on()).await.map_err(|error| translate(&error))?;
+            let ids: Vec<AccountId> = ids.into_iter().map(AccountId::from_uuid).collect();
+            let made = self.make_accounts_due(write.on(), &ids, now, reading_interval).await?;
             write.commit().await?;
-            Ok(Some((AccountId::from_uuid(last), made.rows_affected)))
+            Ok(Some((AccountId::from_uuid(last), made)))
         })
         .await
+    }
+}
+
+impl SeaOrmStore {
+    /// Makes those of these accounts due that have a token: their last reading is an interval ago at least. Returns
+    /// their number.
+    pub(super) async fn make_accounts_due(
+        &self,
+        on: &DatabaseTransaction,
+        ids: &[AccountId],
+        now: OffsetDateTime,
+        reading_interval: Duration,
+    ) -> Result<u64, StoreError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        // A visit judges by the account: the last reading moves back by as much as makes it due.
+        let read = micros(now - reading_interval);
+        let read = CaseStatement::new()
+            .case(Expr::col(Column::ProfileTime).gt(read), read)
+            .finally(Expr::col(Column::ProfileTime));
+        let tokenless = reason_name(ReauthorizationReason::Deauthorized);
+        let made = Entity::update_many()
+            .col_expr(Column::NextVisitTime, Expr::value(micros(now)))
+            .col_expr(Column::RetryTime, Expr::value(None::<i64>))
+            .col_expr(Column::FailedVisits, Expr::value(0_i64))
+            .col_expr(Column::ProfileTime, read.into())
+            .filter(Column::Id.is_in(ids.iter().map(|id| *id.as_uuid())))
+            .filter(self.is_own())
+            .filter(Column::Refused.is_null().or(Column::Refused.ne(tokenless)))
+            .exec(on)
+            .await;
+        Ok(made.map_err(|error| translate(&error))?.rows_affected)
     }
 }

@@ -47,6 +47,7 @@ pub(super) enum Operation {
     PurgeEvents,
     Consumers,
     Restore,
+    Deauthorize,
     Probe,
 }
 
@@ -86,6 +87,7 @@ ig_metrics::label!(Operation, "operation", {
     PurgeEvents => "purge_events",
     Consumers => "consumers",
     Restore => "restore",
+    Deauthorize => "deauthorize",
     Probe => "probe",
 });
 

@@ -36,9 +36,10 @@ impl SeaOrmStore {
         let begun = self.end_stale(write.on(), &[SENT, EXCHANGED], interrupted, now, limit).await?;
         let attempts = self.forget_attempts(write.on(), now, limit).await?;
         let pending = self.forget_pending_links(write.on(), now, limit).await?;
+        let removals = self.forget_deauthorizations(write.on(), now, limit).await?;
         let leases = self.forget_leases(write.on(), limit).await?;
         write.commit().await?;
-        Ok(untaken + begun + attempts + pending + leases)
+        Ok(untaken + begun + attempts + pending + removals + leases)
     }
 
     /// Marks accounts that have expired, soonest first, as changes of them.

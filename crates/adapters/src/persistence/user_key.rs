@@ -56,8 +56,25 @@ impl SeaOrmStore {
         self.user_key.get_or_try_init(|| self.load_user_key()).await
     }
 
-    /// The same; `None` where there is one that does not open. Then an account goes without leaving a hash: it must
-    /// be possible to unlink what cannot be read, and to link in its place.
+    /// Makes the key of this app's persons, or seals the one that is there under the present sealing key. One that does
+    /// not open is told in the log: removals fail until its sealing key is back.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Corrupt`, `Conflict` and `LeaseLost`.
+    pub async fn prepare_user_key(&self) -> Result<(), StoreError> {
+        match self.user_key().await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Corrupt(error)) => {
+                warn!(%error, "the key of persons' hashes does not open: removals fail until its sealing key is given again");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key of persons; `None` where there is one that does not open. Then an account goes without leaving a hash:
+    /// it must be possible to unlink what cannot be read, and to link in its place.
     pub(super) async fn readable_user_key(&self) -> Result<Option<&UserKey>, StoreError> {
         match self.user_key().await {
             Ok(key) => Ok(Some(key)),

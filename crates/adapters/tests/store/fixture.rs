@@ -129,6 +129,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         event_survey: store.clone(),
         consumers: store.clone(),
         restoration: store.clone(),
+        user_removals: store.clone(),
         audit: store.clone(),
         audit_reader: Arc::new(audit),
         key_checks: store.clone(),

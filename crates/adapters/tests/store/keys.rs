@@ -33,7 +33,7 @@ fn sealing(store: &dyn TestDatabase, keys: &str) -> Ports {
 }
 
 /// Begins a link and stores its short-lived token.
-async fn exchange(ports: &Ports, code: &str) -> LinkAttempt {
+pub(super) async fn exchange(ports: &Ports, code: &str) -> LinkAttempt {
     let holder = LeaseHolder::from_uuid(Uuid::from_u128(1));
     let pending = pending_link(code, "", START);
     ports.pending_links.insert(&pending).await.unwrap();

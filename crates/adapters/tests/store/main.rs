@@ -12,6 +12,7 @@ mod keeper;
 mod keys;
 mod migrations;
 mod outage;
+mod removals;
 mod restore;
 mod round_trips;
 mod secrets;

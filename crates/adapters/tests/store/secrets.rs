@@ -109,7 +109,9 @@ async fn a_short_lived_token_that_has_served_is_erased(
             let ended = Phase::Ended { outcome, end_time: START };
             attempts.advance(&code, holder(), &ended).await.unwrap();
         }
-        1 => attempts.complete(&code, holder(), &link(1)).await.unwrap(),
+        1 => {
+            attempts.complete(&code, holder(), &link(1)).await.unwrap();
+        }
         2 => attempts.release(&code, holder(), &Phase::Unsent).await.unwrap(),
         _ => {
             store.end_leases().await;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use ig_application::{LinkAccount, LinkAccountError, LinkedAccount};
 use ig_domain::ports::{
     InstagramErrorKind, LinkAttempts as _, MockInstagram, PendingLinks as _, StoreError,
+    UserRemovals as _,
 };
 use ig_domain::{
     AccountType, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkRefusal,
-    PendingLink, Profile, ReauthorizationReason, RequestedScopes, Scope, StateRejection,
+    PendingLink, Phase, Profile, ReauthorizationReason, RequestedScopes, Scope, SignedRequest,
+    StateRejection,
 };
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, account, grant, pending_link, presentation, profile};
@@ -85,6 +87,20 @@ async fn the_same_call_again_is_a_replay_for_an_hour_and_then_used() {
     let late = again(Duration::from_mins(61)).await;
     let used = matches!(late, Err(LinkAccountError::StateRejected(StateRejection::Used)));
     assert!(used, "{late:?}");
+}
+
+/// A removal that is issued after the consent, and comes before the account is stored.
+#[tokio::test]
+async fn a_person_who_removed_the_app_meanwhile_is_not_linked() {
+    let store = empty_store();
+    let user = account(1, "", START).app_scoped_user_id.unwrap();
+    let request = SignedRequest { user, issue_time: START + LATER };
+    store.deauthorize(&request, START).await.unwrap();
+    let answer = link(&store, willing(), pending("shop/7")).await;
+    assert!(matches!(refused(answer), LinkRefusal::CodeRejected(_)));
+    assert!(store.accounts().is_empty());
+    let [attempt] = &store.attempts()[..] else { panic!("one attempt") };
+    assert!(matches!(attempt.phase, Phase::Ended { .. }), "{attempt:?}");
 }
 
 /// The store's clock stands still here, so no lease ends.

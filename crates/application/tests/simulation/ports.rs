@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, AppBreaker, AuditLog, BatchKey, Breaker,
     Cause, ClaimedAccount, Clock, CompletedLink, CountedEvent, DueAccounts, Ids, LinkAttempts,
-    Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
+    LinkEnded, Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
 };
 use ig_domain::{
     AccountId, AccountStatus, AuditEntry, AuditId, CodeHash, ConfirmationCode, InstagramAccount,
@@ -185,7 +185,7 @@ impl LinkAttempts for Replica {
         code: &CodeHash,
         holder: LeaseHolder,
         link: &CompletedLink,
-    ) -> Result<(), StoreError> {
+    ) -> Result<LinkEnded, StoreError> {
         self.store(CrashPoint::CompleteAttempt, self.world.store.complete(code, holder, link)).await
     }
 

@@ -56,6 +56,22 @@ fn instagrams_word_stands_also_after_the_expiry() {
     assert_eq!(status, expected);
 }
 
+#[test]
+fn a_deauthorisation_replaces_any_reason_as_a_change_and_nothing_replaces_it_but_a_consent() {
+    let reasons = ReauthorizationReason::ALL.map(Some).into_iter().chain([None]);
+    for refused in reasons.filter(|reason| *reason != Some(ReauthorizationReason::Deauthorized)) {
+        let former = InstagramAccount { refused, ..account() };
+        let marked = former.deauthorized(NOW).unwrap();
+        assert_eq!(marked.refused, Some(ReauthorizationReason::Deauthorized));
+        assert_eq!(marked.revision, former.revision + 1, "{refused:?}");
+        assert_eq!(marked.deauthorized(NOW), None);
+        let mut again = marked;
+        let later = consent(NOW + Duration::SECOND);
+        assert!(again.take_consent(&later, &grant(NOW + Duration::SECOND), NOW));
+        assert_eq!(again.refused, None);
+    }
+}
+
 #[rstest]
 #[case::just_received(0, Err(NotRenewable::TooYoung))]
 #[case::one_second_short(86_399, Err(NotRenewable::TooYoung))]

@@ -164,6 +164,17 @@ fn a_new_reason_of_a_dead_account_is_no_event() {
 }
 
 #[test]
+fn a_deauthorisation_is_told_whatever_the_account_had_died_of() {
+    let deauthorized = EventChange::ReauthorizationRequired(ReauthorizationReason::Deauthorized);
+    for refused in [None, Some(ReauthorizationReason::Checkpoint)] {
+        let former = InstagramAccount { refused, ..account() };
+        let marked = former.deauthorized(former.update_time).unwrap();
+        let told = AccountEvent::between(&former, &marked).unwrap();
+        assert_eq!((told.revision, told.change), (former.revision + 1, deauthorized.clone()));
+    }
+}
+
+#[test]
 fn a_gone_account_has_one_revision_more() {
     let gone = AccountEvent::unlinked(&account(), UnlinkCause::OtherOwner);
     assert_eq!((gone.revision, gone.change.cause()), (8, Some("OTHER_OWNER")));
@@ -199,7 +210,7 @@ fn every_change_reads_back_from_its_names() {
 #[case::reason(
     "REAUTHORIZATION_REQUIRED",
     None,
-    Some("DEAUTHORIZED"),
+    Some("SOMETHING_NEWER"),
     Some(EventChange::ReauthorizationRequired(ReauthorizationReason::TokenRevoked))
 )]
 fn names_of_a_newer_version_say_as_much_as_we_know(

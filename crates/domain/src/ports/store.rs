@@ -279,6 +279,15 @@ pub struct CompletedLink {
     pub end_time: OffsetDateTime,
 }
 
+/// End of a link, as the store takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEnded {
+    /// All of it is stored.
+    Stored,
+    /// The person removed the app, or had the data deleted, and has not consented since: nothing is stored.
+    UserRemoved,
+}
+
 /// Lifetime of the lease of an attempt. Ours: the maximum time between two writes of a holder where the store answers
 /// within 3 seconds, which is a second between two extensions and three calls (an extension, a look-up, and the write of
 /// Instagram's answer). A dead holder is to be replaced within 15 seconds: 5 are left for its last write, which may
@@ -345,7 +354,7 @@ pub trait LinkAttempts: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Stores the account with the event of its change and ends the attempt as linked, erasing the short-lived token: all
-    /// or nothing.
+    /// or nothing. Nothing where a removal of the person was issued in the second of the account's consent or later.
     ///
     /// # Errors
     ///
@@ -356,14 +365,14 @@ pub trait LinkAttempts: Send + Sync {
         code: &CodeHash,
         holder: LeaseHolder,
         link: &CompletedLink,
-    ) -> Result<(), StoreError>;
+    ) -> Result<LinkEnded, StoreError>;
 
     /// Sweeps at most `limit` rows of each kind: ends unheld attempts, those without a short-lived token
     /// [`CODE_LIFETIME`](crate::CODE_LIFETIME) after they were made, those with one
     /// [`SHORT_LIVED_LIFETIME`](crate::SHORT_LIVED_LIFETIME) after it was received (as interrupted, erasing the token;
-    /// as rejected where the code was never taken), and deletes attempts and pending links
-    /// [`LINK_RETENTION`](crate::LINK_RETENTION) after they ended, and renewal leases that have ended on accounts that
-    /// are gone. Returns the number of rows touched.
+    /// as rejected where the code was never taken), and deletes attempts, pending links
+    /// and deauthorisations [`LINK_RETENTION`](crate::LINK_RETENTION) after they ended, and renewal leases that have
+    /// ended on accounts that are gone. Returns the number of rows touched.
     ///
     /// # Errors
     ///

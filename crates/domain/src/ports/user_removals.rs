@@ -6,11 +6,12 @@ use time::OffsetDateTime;
 use crate::ports::StoreError;
 use crate::{ConfirmationCode, Deletion, RemovalOutcome, SignedRequest};
 
-/// Removals of persons from the accounts of one app. Each can be repeated, and changes nothing then.
+/// Removals of persons who removed the app. Each can be repeated, and changes nothing then.
 #[async_trait]
 pub trait UserRemovals: Send + Sync {
-    /// Destroys the tokens of the person's accounts, unless the person consented after the request was issued: then
-    /// these accounts become due.
+    /// Destroys the tokens of the person's accounts, each with the event of its change, unless the person consented
+    /// after the request was issued: then these accounts become due. A link under way of an older consent finds the
+    /// request for [`LINK_RETENTION`](crate::LINK_RETENTION).
     ///
     /// # Errors
     ///
@@ -20,7 +21,11 @@ pub trait UserRemovals: Send + Sync {
         request: &SignedRequest,
         now: OffsetDateTime,
     ) -> Result<RemovalOutcome, StoreError>;
+}
 
+/// Deletions of persons' data, from the accounts of one app. Each can be repeated, and changes nothing then.
+#[async_trait]
+pub trait UserDeletions: Send + Sync {
     /// Deletes the person's accounts and marks what is left of them for [`erase`](Self::erase), unless the person
     /// consented after the request was issued: then these accounts become due. The deletion is found under `code`, or
     /// under the code that the same request, of this person and issue time, had before. Returns the one that counts.

@@ -182,6 +182,14 @@ fn a_check_without_an_answer_is_made_again(
     assert_eq!(account.next_visit_time(DAILY), Some(first + expected));
 }
 
+/// Its token was destroyed.
+#[test]
+fn a_deauthorized_account_is_visited_no_more() {
+    let account = dead(ReauthorizationReason::Deauthorized);
+    assert_eq!(account.next_visit_time(DAILY), None);
+    assert_eq!(account.due_task(account.token_expire_time, DAILY), None);
+}
+
 #[test]
 fn a_dead_account_that_turns_out_to_be_in_a_checkpoint_is_checked_daily() {
     let former = dead(ReauthorizationReason::TokenRevoked);

@@ -101,6 +101,7 @@ pub(crate) fn reauthorization_reason(reason: ReauthorizationReason) -> v1::Reaut
         ReauthorizationReason::PasswordChanged => v1::ReauthorizationReason::PasswordChanged,
         ReauthorizationReason::Checkpoint => v1::ReauthorizationReason::Checkpoint,
         ReauthorizationReason::TokenRevoked => v1::ReauthorizationReason::TokenRevoked,
+        ReauthorizationReason::Deauthorized => v1::ReauthorizationReason::Deauthorized,
     }
 }
 

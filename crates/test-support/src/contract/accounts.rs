@@ -32,19 +32,21 @@ pub async fn absent_fields_stay_absent(store: &dyn StoreUnderTest) {
 /// Each kind of account, reason and set of scopes comes back as itself.
 pub async fn every_kind_and_reason_survives(store: &dyn StoreUnderTest) {
     use AccountType::{Business, Creator, Personal, Unknown};
-    use ReauthorizationReason::{Checkpoint, PasswordChanged, TokenExpired, TokenRevoked};
+    use ReauthorizationReason::{
+        Checkpoint, Deauthorized, PasswordChanged, TokenExpired, TokenRevoked,
+    };
     let ports = store.ports();
-    let reasons = [Some(TokenExpired), Some(PasswordChanged), Some(Checkpoint), Some(TokenRevoked)];
+    let reasons = [TokenExpired, PasswordChanged, Checkpoint, TokenRevoked, Deauthorized];
     let granted = [
         GrantedScopes::Unknown,
         GrantedScopes::Known(BTreeSet::new()),
         GrantedScopes::Known(scopes()),
     ];
-    for (number, account_type) in (1_u8..).zip([Business, Creator, Personal, Unknown]) {
+    for (number, account_type) in (1_u8..).zip([Business, Creator, Personal, Unknown, Business]) {
         let place = usize::from(number) - 1;
         let account = InstagramAccount {
             account_type,
-            refused: reasons.get(place).copied().flatten(),
+            refused: reasons.get(place).copied(),
             granted_scopes: granted.get(place).cloned().unwrap_or(GrantedScopes::Unknown),
             ..builders::account(u32::from(number), "", START)
         };

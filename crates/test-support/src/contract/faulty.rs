@@ -14,6 +14,7 @@ mod events;
 mod key_checks;
 mod leases;
 mod surveys;
+mod user_removals;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,6 +109,14 @@ pub enum Fault {
     LostCommits,
     /// A guard is lost: a cursor moves by itself whatever is committed, and to an older one.
     EagerCursors,
+    /// Rows are lost: removals do nothing.
+    LostRemovals,
+    /// A guard is lost: a removal holds against newer consents.
+    AgelessRemovals,
+    /// A removal does not hold in the second of the consent.
+    StaleRemovals,
+    /// A guard is lost: a link is stored whatever was removed.
+    DeafLinks,
 }
 
 /// A store with a fault.
@@ -148,6 +157,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             event_survey: faulty.clone(),
             consumers: faulty.clone(),
             restoration: faulty.clone(),
+            user_removals: faulty.clone(),
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
             key_checks: faulty,
@@ -301,6 +311,7 @@ macro_rules! faults_are_seen {
                 visits::the_breaker_opens_and_closes_once,
                 events::events_of_another_app_are_in_another_log,
                 consumers::the_same_name_of_another_caller_is_another_consumer,
+                removals::a_removal_from_another_app_leaves_the_person_alone,
             }
             blind_closes: BlindCloses breaks {
                 visits::a_close_leaves_a_later_opening_alone,
@@ -373,6 +384,25 @@ macro_rules! faults_are_seen {
             eager_cursors: EagerCursors breaks {
                 consumers::a_commit_moves_the_cursor_forwards_only,
                 consumers::a_cursor_moves_by_itself_where_all_that_was_sent_is_committed,
+            }
+            lost_removals: LostRemovals breaks {
+                removals::a_deauthorization_destroys_the_tokens_of_the_person,
+                removals::a_deauthorization_is_told_once,
+                removals::a_person_is_known_by_an_alias,
+                removals::a_link_of_an_older_consent_is_not_stored,
+                removals::a_deauthorization_is_forgotten_after_its_time,
+            }
+            ageless_removals: AgelessRemovals breaks {
+                removals::a_deauthorization_that_is_older_than_the_consent_changes_nothing,
+                removals::a_link_of_a_newer_consent_is_stored,
+            }
+            stale_removals: StaleRemovals breaks {
+                removals::a_removal_in_the_second_of_the_consent_holds,
+            }
+            deaf_links: DeafLinks breaks {
+                removals::a_removal_in_the_second_of_the_consent_holds,
+                removals::a_link_of_an_older_consent_is_not_stored,
+                removals::a_deauthorization_is_forgotten_after_its_time,
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    ATTEMPT_LEASE, CompletedLink, GraphFacts, LinkAttempts, PendingLinks, RENEWAL_LEASE, StoreError,
+    ATTEMPT_LEASE, CompletedLink, GraphFacts, LinkAttempts, LinkEnded, PendingLinks, RENEWAL_LEASE,
+    StoreError,
 };
 use ig_domain::{
     AccountEvent, AccountId, CODE_LIFETIME, CodeHash, InstagramAccount, LINK_RETENTION,
@@ -128,9 +129,12 @@ impl LinkAttempts for MemoryStore {
         code: &CodeHash,
         holder: LeaseHolder,
         link: &CompletedLink,
-    ) -> Result<(), StoreError> {
+    ) -> Result<LinkEnded, StoreError> {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, now| {
+            if rows.is_removed(&link.account) {
+                return Ok(LinkEnded::UserRemoved);
+            }
             self.held(rows, code, holder)?;
             let (mut accounts, mut events) = (rows.accounts.clone(), Vec::new());
             if let Some(displaced) = link.displaced {
@@ -161,7 +165,7 @@ impl LinkAttempts for MemoryStore {
             let outcome = LinkOutcome::of(link);
             row.attempt.phase = Phase::Ended { outcome, end_time: link.end_time };
             row.lease = None;
-            Ok(())
+            Ok(LinkEnded::Stored)
         })
     }
 
@@ -196,6 +200,7 @@ impl LinkAttempts for MemoryStore {
                 rows.pending_links.remove(&state);
                 touched += 1;
             }
+            touched += rows.forget_deauthorizations(now, limit);
             let accounts = &rows.accounts;
             let gone = |(account, lease): &(&AccountId, &Lease)| {
                 !is_held(Some(**lease), RENEWAL_LEASE, lease_time)

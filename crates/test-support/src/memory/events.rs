@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     EventLog, EventSurvey, LogCount, LogState, MAX_NUMBERED_EVENTS, Restoration, StoreError,
 };
-use ig_domain::{AccountEvent, AccountId, EventId, EventPosition, LogId, LoggedEvent};
+use ig_domain::{
+    AccountEvent, AccountId, EventId, EventPosition, LogId, LoggedEvent, ReauthorizationReason,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -218,6 +220,10 @@ impl Restoration for MemoryStore {
             let behind = behind.filter(|account| after.is_none_or(|after| account.id > after));
             let mut made = None;
             for account in behind.take(MAX_DUE_ACCOUNTS) {
+                if account.refused == Some(ReauthorizationReason::Deauthorized) {
+                    made = Some((account.id, made.map_or(0, |(_, number)| number)));
+                    continue;
+                }
                 account.profile_time = account.profile_time.min(now - reading_interval);
                 (account.failures.count, account.failures.retry_time) = (0, None);
                 rows.put_off.insert(account.id, now);

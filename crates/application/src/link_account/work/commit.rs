@@ -1,6 +1,8 @@
 //! The end of a link: the account to store, together with the end of its attempt.
 
-use ig_domain::ports::{AccountKey, CompletedLink, CountedEvent, StoreError};
+use ig_domain::ports::{
+    AccountKey, CompletedLink, CountedEvent, GraphFacts, LinkEnded, StoreError,
+};
 use ig_domain::{
     AccountStatus, AccountType, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, Phase, Profile, ShortLivedGrant, TokenGrant,
@@ -40,10 +42,14 @@ impl LinkWork {
             let write =
                 retry(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
             match write.await {
-                Ok(()) => {
+                Ok(LinkEnded::Stored) => {
                     let outcome = LinkOutcome::of(&link);
                     self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
                     return Ok(outcome);
+                }
+                Ok(LinkEnded::UserRemoved) => {
+                    let removed = LinkRefusal::CodeRejected(GraphFacts::default());
+                    return self.refuse(attempt, holder, removed).await;
                 }
                 Err(StoreError::Conflict) => {}
                 Err(error) => {

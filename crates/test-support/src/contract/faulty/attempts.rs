@@ -1,7 +1,7 @@
 //! Pending links and attempts, with faults.
 
 use async_trait::async_trait;
-use ig_domain::ports::{CompletedLink, LinkAttempts, PendingLinks, StoreError};
+use ig_domain::ports::{CompletedLink, LinkAttempts, LinkEnded, PendingLinks, StoreError};
 use ig_domain::{
     CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, PendingLink, Phase, StateHash,
 };
@@ -136,9 +136,10 @@ impl LinkAttempts for FaultyPorts {
         code: &CodeHash,
         holder: LeaseHolder,
         link: &CompletedLink,
-    ) -> Result<(), StoreError> {
+    ) -> Result<LinkEnded, StoreError> {
         if self.has(Fault::LostAccounts) {
-            return self.end(code, holder, link.end_time).await;
+            self.end(code, holder, link.end_time).await?;
+            return Ok(LinkEnded::Stored);
         }
         let mut link = link.clone();
         if self.has(Fault::StaleWrites) {
@@ -152,7 +153,11 @@ impl LinkAttempts for FaultyPorts {
         if self.has(Fault::HalfLinks) && matches!(completed, Err(StoreError::Conflict)) {
             self.end(code, holder, link.end_time).await?;
         }
-        self.told(completed)
+        match completed {
+            Err(StoreError::Conflict) if self.has(Fault::SilentConflicts) => Ok(LinkEnded::Stored),
+            Ok(LinkEnded::UserRemoved) if self.has(Fault::DeafLinks) => Ok(LinkEnded::Stored),
+            completed => completed,
+        }
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {

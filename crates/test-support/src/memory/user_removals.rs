@@ -1,0 +1,78 @@
+//! Removals of persons.
+
+use std::mem;
+
+use async_trait::async_trait;
+use ig_domain::ports::{StoreError, UserRemovals};
+use ig_domain::{
+    AccountEvent, AppScopedUserId, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest,
+};
+use time::OffsetDateTime;
+
+use super::{MemoryStore, Rows};
+
+#[async_trait]
+impl UserRemovals for MemoryStore {
+    async fn deauthorize(
+        &self,
+        request: &SignedRequest,
+        now: OffsetDateTime,
+    ) -> Result<RemovalOutcome, StoreError> {
+        self.transact(|rows, lease_time| {
+            if !rows.deauthorizations.iter().any(|(kept, _)| kept == request) {
+                rows.deauthorizations.push((request.clone(), now));
+            }
+            let (mut removed, mut kept, mut events) = (Vec::new(), Vec::new(), Vec::new());
+            let of_user = |account: &InstagramAccount| ids(account).any(|id| *id == request.user);
+            for (account, token) in rows.accounts.values_mut() {
+                if !of_user(account) {
+                    continue;
+                }
+                if !account.is_removed_by(request.issue_time) {
+                    account.profile_time = account.profile_time.min(now - self.reading_interval);
+                    (account.failures.count, account.failures.retry_time) = (0, None);
+                    rows.put_off.insert(account.id, now);
+                    kept.push(account.id);
+                    continue;
+                }
+                *token = None;
+                if let Some(marked) = account.deauthorized(now) {
+                    let former = mem::replace(account, marked);
+                    events.extend(AccountEvent::between(&former, account));
+                }
+                removed.push(account.id);
+            }
+            self.tell(&mut rows.events, events, lease_time);
+            Ok(match (removed.is_empty(), kept.is_empty()) {
+                (false, _) => RemovalOutcome::Done { accounts: removed },
+                (true, false) => RemovalOutcome::ConsentedSince { accounts: kept },
+                (true, true) => RemovalOutcome::NothingStored,
+            })
+        })
+    }
+}
+
+impl Rows {
+    /// Whether a removal of the account's person was issued in the second of its consent or later.
+    pub(super) fn is_removed(&self, account: &InstagramAccount) -> bool {
+        self.deauthorizations.iter().any(|(request, _)| {
+            ids(account).any(|id| *id == request.user) && account.is_removed_by(request.issue_time)
+        })
+    }
+
+    /// Forgets deauthorisations that are long over. Returns their number.
+    pub(super) fn forget_deauthorizations(&mut self, now: OffsetDateTime, limit: usize) -> u64 {
+        let mut forgotten = 0;
+        self.deauthorizations.retain(|(_, request_time)| {
+            let old = *request_time + LINK_RETENTION <= now && forgotten < limit;
+            forgotten += usize::from(old);
+            !old
+        });
+        forgotten as u64
+    }
+}
+
+/// Ids of an account's person.
+fn ids(account: &InstagramAccount) -> impl Iterator<Item = &AppScopedUserId> {
+    account.app_scoped_user_id.iter().chain(&account.exchange_user_id)
+}
