@@ -1,37 +1,64 @@
 //! Instagram's calls back: HTTP in, use cases out. It stores nothing, and no header of a request becomes part of a URL.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the routes that read a body come next"))]
 mod body;
+mod deauthorize;
 mod headers;
-#[cfg_attr(not(test), expect(dead_code, reason = "the routes that verify a signature come next"))]
+mod meters;
+#[cfg_attr(not(test), expect(dead_code, reason = "webhooks, which sign by a header, come next"))]
 mod signature;
+mod signed_request;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::routing::post;
+use ig_application::Deauthorize;
+use secrecy::SecretString;
+
+use self::body::LargePlaces;
+use self::signature::AppSecrets;
+
+pub use self::meters::CallbackMeters;
+
+/// Path of the deauthorize callback.
+pub const DEAUTHORIZE: &str = "/deauthorize";
+
+/// Maximum time from the last byte of a request to its answer. Ours: Meta waits for some seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(4800);
+
+/// What calls back come to.
+pub struct Callbacks {
+    /// The app secrets whose signatures are accepted, the newest first. None refuses everything.
+    pub secrets: Vec<SecretString>,
+    /// Deauthorises persons.
+    pub deauthorize: Deauthorize,
+    /// Counts of the calls.
+    pub meters: CallbackMeters,
+}
+
+/// What the handlers share.
+struct Shared {
+    secrets: AppSecrets,
+    places: LargePlaces,
+    deauthorize: Deauthorize,
+    meters: CallbackMeters,
+}
 
 /// Routes of all callbacks. What is none of them is answered 404.
-pub fn router() -> Router {
-    Router::new().fallback(|| async { StatusCode::NOT_FOUND }).layer(map_response(headers::harden))
+pub fn router(callbacks: Callbacks) -> Router {
+    let Callbacks { secrets, deauthorize, meters } = callbacks;
+    let (secrets, places) = (AppSecrets::new(secrets), LargePlaces::default());
+    let counting = from_fn_with_state(meters.clone(), meters::count);
+    Router::new()
+        .route(DEAUTHORIZE, post(deauthorize::deauthorize))
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(counting)
+        .layer(map_response(headers::harden))
+        .with_state(Arc::new(Shared { secrets, places, deauthorize, meters }))
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::body::Body;
-    use axum::http::{Method, Request};
-    use tower::ServiceExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn an_unknown_path_is_not_found_and_hardened_too() {
-        for method in [Method::GET, Method::HEAD, Method::POST] {
-            let request = Request::builder().method(method).uri("/else").body(Body::empty());
-            let response = router().oneshot(request.unwrap()).await.unwrap();
-            assert_eq!(response.status(), StatusCode::NOT_FOUND);
-            assert_eq!(response.headers()["cache-control"], "no-store");
-            assert_eq!(response.headers()["referrer-policy"], "no-referrer");
-            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        }
-    }
-}
+mod tests;

@@ -51,6 +51,9 @@ impl Findings {
         if let Some(address) = config.metrics_listen {
             self.listening(&setting::METRICS_LISTEN, address);
         }
+        if let Some(callbacks) = &config.callbacks {
+            self.listening(&setting::HTTP_LISTEN, callbacks.listen);
+        }
         self.note(callers(config));
         let tls = FollowedTls::start(config.tls.clone()).await;
         self.note(tls.map(drop).map_err(InvalidSettings::from));

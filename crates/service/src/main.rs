@@ -2,6 +2,7 @@
 
 mod after_restore;
 mod audit;
+mod callbacks;
 mod caller;
 mod callers;
 mod columns;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ig_adapters::instagram::InstagramMeter;
 use ig_adapters::metrics::PrometheusMetrics;
 use ig_adapters::persistence::StoreMeter;
+use ig_callbacks::CallbackMeters;
 use ig_domain::ports::Clock;
 use ig_grpc_server::{Readiness, ServerMeters};
 use ig_metrics::{Counter, Gauge, Registry};
@@ -24,6 +25,8 @@ pub(crate) struct Meters {
     pub(crate) readiness: Readiness,
     /// The server's calls and connections.
     pub(crate) server: ServerMeters,
+    /// Instagram's calls back.
+    pub(crate) callbacks: CallbackMeters,
     /// Calls to the store.
     pub(crate) store: StoreMeter,
     /// Sealing keys that are in use and not configured.
@@ -51,6 +54,7 @@ impl Meters {
         Self {
             readiness: Readiness::register(&mut registry),
             server: ServerMeters::register(&mut registry),
+            callbacks: CallbackMeters::register(&mut registry),
             store: StoreMeter::register(&mut registry),
             missing_keys: missing_keys::register(&mut registry),
             survey: SurveyGauges::register(&mut registry, clock),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ig_adapters::persistence::Database;
+use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::sealing::{KeyCheckError, KeyFile, KeyRing};
-use ig_domain::ports::{KeyChecks, StoreError};
+use ig_domain::ports::StoreError;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -28,7 +28,7 @@ pub(crate) struct Preparation {
     /// The keys, to be read from beside the database where none are configured, and verified.
     pub(crate) keys: Arc<Keys>,
     /// Store by which the keys are verified.
-    pub(crate) key_checks: Arc<dyn KeyChecks>,
+    pub(crate) store: Arc<SeaOrmStore>,
 }
 
 /// Work left after the start: it ends once the store is fit, or with the reason for which it never will be.
@@ -50,14 +50,19 @@ impl Preparation {
         if self.migrates {
             self.database.migrate().await.context("the database was not brought up to date")?;
         }
-        if self.keys.are_verified() {
-            return Ok(());
+        if !self.keys.are_verified() {
+            self.verify_keys().await?;
         }
+        let prepared = self.store.prepare_user_key().await;
+        prepared.context("the key of persons' hashes cannot be read")
+    }
+
+    async fn verify_keys(&self) -> anyhow::Result<()> {
         let ring = match self.keys.ring() {
             Some(ring) => ring,
             None => self.keys.learn(self.key_file().await?),
         };
-        match ring.verify_and_keep(&*self.key_checks).await {
+        match ring.verify_and_keep(&*self.store).await {
             Ok(()) => self.keys.set_verified(),
             Err(KeyCheckError::Store(error)) => {
                 return Err(error).context("the sealing keys cannot be checked");
@@ -171,8 +176,8 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore, StoreMeter};
-    use ig_domain::ports::{Cause, SealContext, SealError, TokenCipher as _};
+    use ig_adapters::persistence::{DatabaseSettings, StoreMeter};
+    use ig_domain::ports::{Cause, KeyChecks as _, SealContext, SealError, TokenCipher as _};
     use ig_metrics::Registry;
     use tokio::time::Instant;
 
@@ -188,7 +193,7 @@ mod tests {
         let meter = StoreMeter::register(&mut Registry::new("test", "1"));
         let app = "1".parse().unwrap();
         let store = SeaOrmStore::new(Arc::clone(&database), app, keys.clone(), meter);
-        Preparation { database, migrates: true, keys, key_checks: Arc::new(store) }
+        Preparation { database, migrates: true, keys, store: Arc::new(store) }
     }
 
     #[tokio::test]
@@ -282,6 +287,28 @@ mod tests {
         assert!(text.contains(r#"put the former key back under "k1""#), "{text}");
         assert!(!wrong.keys.are_verified());
         assert!(preparation(&file, Some(KEY)).begin().await.unwrap().is_none());
+    }
+
+    /// So that a former key can be retired, though nobody was linked or unlinked meanwhile.
+    #[tokio::test]
+    async fn a_start_seals_the_key_of_persons_under_the_first_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        let next = OTHER.replace("k1:", "k2:");
+        for (keys, sealing) in [(KEY.to_owned(), "k1"), (format!("{next},{KEY}"), "k2")] {
+            let preparation = preparation(&file, Some(&keys));
+            assert!(preparation.begin().await.unwrap().is_none());
+            assert_eq!(preparation.store.in_use_except(&[]).await.unwrap(), [sealing]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_persons_that_does_not_open_is_no_reason_not_to_serve() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts.db");
+        assert!(preparation(&file, Some(KEY)).begin().await.unwrap().is_none());
+        let other = OTHER.replace("k1:", "k2:");
+        assert!(preparation(&file, Some(&other)).begin().await.unwrap().is_none());
     }
 
     /// The made key file and a key of one's own never have one id.

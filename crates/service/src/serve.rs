@@ -1,6 +1,7 @@
 //! Serves until told to stop, and then ends what is under way.
 
 use std::future::pending;
+use std::mem;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::{
-    EventPoller, Keeper, KeeperSettings, Ports, PurgeEvents, SurveyAccounts, Sweep, Watch,
-    WatchPorts,
+    Deauthorize, EventPoller, Keeper, KeeperSettings, Ports, PurgeEvents, SurveyAccounts, Sweep,
+    Watch, WatchPorts,
 };
+use ig_callbacks::Callbacks;
 use ig_domain::ports::{Clock, StoreProbe};
 use ig_grpc_server::{ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::callbacks::CallbackListener;
 use crate::callers::AdmittedCallers;
 use crate::config::{InvalidSettings, ServeConfig};
 use crate::expiries::Expiries;
@@ -62,9 +65,13 @@ pub(crate) async fn run(
     let expiries = Expiries { callers: callers.file(), tls: tls.as_ref().map(FollowedTls::watch) };
     let meters = Meters::new(lost_log_lines, &clock, expiries);
     Probes::of(&meters).start(config.metrics_listen).await?;
+    let callback_listener = match &config.callbacks {
+        Some(address) => Some(CallbackListener::bind(address).await?),
+        None => None,
+    };
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let Wired { preparation, ports, watch, probe, surveying } =
+    let Wired { preparation, ports, watch, callbacks, probe, surveying } =
         wire(&mut config, &database, clock, &meters, &stop)?;
     let rest = preparation.begin().await?;
     let tasks = Tasks {
@@ -74,18 +81,22 @@ pub(crate) async fn run(
         surveying,
         missing_keys: MissingKeys {
             keys: Arc::clone(&preparation.keys),
-            store: Arc::clone(&preparation.key_checks),
+            store: preparation.store.clone(),
             gauge: meters.missing_keys,
         },
     };
 
+    let drain_timeout = drain_timeout(config.shutdown_timeout);
+    if let Some(listener) = callback_listener {
+        listener.serve(callbacks, drain_timeout, stop.clone(), &tracker);
+    }
     let mut serving = Box::pin(ig_grpc_server::serve(
         listener,
         UseCases::new(&ports, &watch, config.redirect_uris, config.state_ttl, &tracker),
         ServerSettings {
             reflection: config.reflection,
             callers: callers.port(),
-            drain_timeout: drain_timeout(config.shutdown_timeout),
+            drain_timeout,
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness: meters.readiness,
             meters: meters.server,
@@ -141,6 +152,7 @@ struct Wired {
     preparation: Preparation,
     ports: Ports,
     watch: Watch,
+    callbacks: Callbacks,
     probe: Arc<dyn StoreProbe>,
     surveying: Surveying,
 }
@@ -161,7 +173,7 @@ fn wire(
         database: Arc::clone(database),
         migrates: migrates(config, database),
         keys,
-        key_checks: store.clone(),
+        store: store.clone(),
     };
     let instagram = GraphApi::new(config.instagram.clone(), meters.instagram.clone())?;
     let surveying = Surveying {
@@ -182,7 +194,12 @@ fn wire(
         ids: Arc::clone(&ports.ids),
     };
     let watch = Watch::new(watch_ports, config.event_window, stop.clone());
-    Ok(Wired { preparation, ports, watch, probe: store, surveying })
+    let callbacks = Callbacks {
+        secrets: mem::take(&mut config.app_secrets),
+        deauthorize: Deauthorize { removals: store.clone(), clock: Arc::clone(&ports.clock) },
+        meters: meters.callbacks.clone(),
+    };
+    Ok(Wired { preparation, ports, watch, callbacks, probe: store, surveying })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ig_adapters::instagram::BaseUrl;
 use ig_adapters::sealing::KeyRing;
-use ig_domain::{AppId, RedirectUri};
+use ig_domain::{AppId, PublicUrl, RedirectUri};
 use secrecy::SecretString;
 
 use super::LogFormat;
@@ -22,9 +22,9 @@ pub(super) fn app_id(raw: &str) -> Result<AppId, String> {
     raw.parse().map_err(|_| format!("is not 1 to {} digits", AppId::MAX_LENGTH))
 }
 
-/// The first of the listed secrets; the others are for signatures only, but must be well-formed too.
-pub(super) fn app_secret(raw: &str) -> Result<SecretString, String> {
-    let mut secrets = raw.split(',').map(str::trim);
+/// The listed secrets, at least one. The first is the app's; by the others former signatures are known.
+pub(super) fn app_secrets(raw: &str) -> Result<Vec<SecretString>, String> {
+    let secrets = raw.split(',').map(str::trim);
     let graphic = |secret: &str| secret.bytes().all(|byte| byte.is_ascii_graphic());
     if secrets.clone().any(str::is_empty) {
         return Err("has an empty item".to_owned());
@@ -34,7 +34,7 @@ pub(super) fn app_secret(raw: &str) -> Result<SecretString, String> {
             "has an item that is not up to {MAX_SECRET_LENGTH} visible ASCII characters"
         ));
     }
-    Ok(secrets.next().unwrap_or_default().into())
+    Ok(secrets.map(SecretString::from).collect())
 }
 
 /// The position of the first listed secret that does not look like Instagram's, counted from 1.
@@ -63,6 +63,10 @@ pub(super) fn address(raw: &str) -> Result<SocketAddr, &'static str> {
 /// An address, or none where the value is empty.
 pub(super) fn address_or_none(raw: &str) -> Result<Option<SocketAddr>, &'static str> {
     if raw.is_empty() { Ok(None) } else { address(raw).map(Some) }
+}
+
+pub(super) fn public_url(raw: &str) -> Result<PublicUrl, String> {
+    raw.parse().map_err(|error| format!("cannot be used: {error}"))
 }
 
 pub(super) fn redirect_uris(raw: &str) -> Result<Vec<RedirectUri>, String> {

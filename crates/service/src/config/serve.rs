@@ -14,12 +14,15 @@ use super::reader::Reader;
 use super::{
     Config, callers_file, database, event_window, listen, parse, profile_every, setting, tls,
 };
+use crate::callbacks::CallbackAddress;
 use crate::tls::TlsFiles;
 
 /// Settings of `serve`.
 pub(crate) struct ServeConfig {
     /// The Meta app that speaks, and the addresses of Instagram.
     pub(crate) instagram: GraphApiSettings,
+    /// The app secrets whose signatures are accepted, at least one; the first is the app's.
+    pub(crate) app_secrets: Vec<SecretString>,
     /// The database.
     pub(crate) database: DatabaseSettings,
     /// The keys that seal tokens; `None` for a key file beside the database.
@@ -34,6 +37,8 @@ pub(crate) struct ServeConfig {
     pub(crate) tls: Option<TlsFiles>,
     /// Address at which probes and collectors are answered; `None` for nowhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Where Instagram's calls back are answered; `None` for nowhere.
+    pub(crate) callbacks: Option<CallbackAddress>,
     /// The redirect URIs that may be used; empty for any.
     pub(crate) redirect_uris: Vec<RedirectUri>,
     /// Lifetime of a state.
@@ -66,6 +71,7 @@ impl Config for ServeConfig {
         let allow_anonymous = reader.value(&setting::ALLOW_ANONYMOUS, parse::boolean);
         let tls = tls::files(reader);
         let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
+        let callbacks = callbacks(reader);
         let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
         let state_ttl =
             reader.value(&setting::STATE_TTL, |raw| parse::span(raw, &setting::STATE_TTL));
@@ -76,8 +82,10 @@ impl Config for ServeConfig {
         let profile_every = profile_every(reader);
         let event_window = event_window(reader);
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
+        let (instagram, app_secrets) = instagram?;
         let config = Self {
-            instagram: instagram?,
+            instagram,
+            app_secrets,
             database: database?,
             token_keys: token_keys?,
             migrate_on_start: migrate_on_start?,
@@ -85,6 +93,7 @@ impl Config for ServeConfig {
             callers_file: callers_file?,
             tls: tls?,
             metrics_listen: metrics_listen?,
+            callbacks: callbacks?,
             redirect_uris: redirect_uris?.unwrap_or_default(),
             state_ttl: state_ttl?,
             shutdown_timeout: shutdown_timeout?,
@@ -112,17 +121,46 @@ impl ServeConfig {
             reader
                 .refuse(&setting::METRICS_LISTEN, "is where GRPC_LISTEN is: give it another port");
         }
+        self.check_callbacks(reader);
         if self.callers_file.is_none() && !self.listen.ip().is_loopback() && !allow_anonymous {
             let problem = "is required where GRPC_LISTEN is not loopback, or ALLOW_ANONYMOUS=true to let \
                            everybody who reaches it do everything";
             reader.refuse(&setting::CALLERS_FILE, problem);
         }
     }
+
+    fn check_callbacks(&self, reader: &mut Reader<'_>) {
+        let Some(&CallbackAddress { listen, .. }) = self.callbacks.as_ref() else { return };
+        if overlap(listen, self.listen) {
+            reader.refuse(&setting::HTTP_LISTEN, "is where GRPC_LISTEN is: give it another port");
+        }
+        if self.metrics_listen.is_some_and(|metrics| overlap(listen, metrics)) {
+            reader
+                .refuse(&setting::HTTP_LISTEN, "is where METRICS_LISTEN is: give it another port");
+        }
+    }
 }
 
-fn instagram(reader: &mut Reader<'_>) -> Option<GraphApiSettings> {
+/// Address of Instagram's calls back, which has to be reached by a public URL.
+#[expect(clippy::option_option, reason = "the outer says whether it is right")]
+fn callbacks(reader: &mut Reader<'_>) -> Option<Option<CallbackAddress>> {
+    let listen = reader.optional(&setting::HTTP_LISTEN, parse::address);
+    let public_url = reader.optional(&setting::PUBLIC_URL, parse::public_url);
+    match (listen?, public_url?) {
+        (None, _) => Some(None),
+        (Some(listen), Some(public_url)) => Some(Some(CallbackAddress { listen, public_url })),
+        (Some(_), None) => {
+            let problem = "requires PUBLIC_URL, by which browsers and Meta reach it";
+            reader.refuse(&setting::HTTP_LISTEN, problem);
+            None
+        }
+    }
+}
+
+/// Settings of Instagram, with all secrets of the app.
+fn instagram(reader: &mut Reader<'_>) -> Option<(GraphApiSettings, Vec<SecretString>)> {
     let app_id = reader.value(&setting::APP_ID, parse::app_id);
-    let app_secret = app_secret(reader);
+    let app_secrets = app_secrets(reader);
     let insecure = reader.value(&setting::INSECURE_HTTP, parse::boolean);
     let mut url =
         |setting| reader.value(setting, |raw| BaseUrl::parse(raw, insecure.unwrap_or_default()));
@@ -130,14 +168,16 @@ fn instagram(reader: &mut Reader<'_>) -> Option<GraphApiSettings> {
     let api_url = url(&setting::API_URL);
     let graph_url = url(&setting::GRAPH_URL);
     let proxy = reader.optional(&setting::PROXY_URL, ProxyUrl::parse);
-    Some(GraphApiSettings {
+    let app_secrets = app_secrets?;
+    let settings = GraphApiSettings {
         app_id: app_id?,
-        app_secret: app_secret?,
+        app_secret: app_secrets.first()?.clone(),
         authorize_url: authorize_url?,
         api_url: api_url?,
         graph_url: graph_url?,
         proxy: proxy?,
-    })
+    };
+    Some((settings, app_secrets))
 }
 
 /// Whether nobody can listen on both: one is the other, or every address of its family. Version 6 has both.
@@ -157,13 +197,13 @@ fn is_sandbox(instagram: &GraphApiSettings) -> bool {
     [authorize_url, api_url, graph_url].into_iter().all(BaseUrl::is_plain_http)
 }
 
-/// The app secret, with a warning where it does not look like one.
-fn app_secret(reader: &mut Reader<'_>) -> Option<SecretString> {
+/// The app secrets, with a warning where one does not look like one.
+fn app_secrets(reader: &mut Reader<'_>) -> Option<Vec<SecretString>> {
     let mut unusual = None;
-    let secret = reader.value(&setting::APP_SECRET, |raw| {
-        let secret = parse::app_secret(raw)?;
+    let secrets = reader.value(&setting::APP_SECRET, |raw| {
+        let secrets = parse::app_secrets(raw)?;
         unusual = parse::unusual_app_secret(raw);
-        Ok::<_, String>(secret)
+        Ok::<_, String>(secrets)
     });
     if let Some(position) = unusual {
         let text = format_args!(
@@ -173,5 +213,5 @@ fn app_secret(reader: &mut Reader<'_>) -> Option<SecretString> {
         );
         reader.warn(&setting::APP_SECRET, text);
     }
-    secret
+    secrets
 }

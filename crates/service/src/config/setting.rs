@@ -29,7 +29,7 @@ settings! {
         APP_SECRET = Setting::required(
             "INSTAGRAM_APP_SECRET",
             "SECRET",
-            "The Instagram app secret, not Facebook's; of a comma-separated list the first is used",
+            "The Instagram app secret, not Facebook's; in a comma-separated list the first is used, and signatures of all are accepted",
         )
         .example("0123456789abcdef0123456789abcdef")
         .secret();
@@ -197,6 +197,26 @@ settings! {
             "15m",
         )
         .between("1s", "365d");
+    }
+
+    "Callbacks" {
+        HTTP_LISTEN = Setting::optional(
+            "HTTP_LISTEN",
+            "IP:PORT",
+            "Address to answer Instagram's calls back on, over plain http; requires PUBLIC_URL; port 0 takes a free one",
+            "none are answered",
+        )
+        .empty(Empty::NotGiven)
+        .example("127.0.0.1:8080");
+
+        PUBLIC_URL = Setting::optional(
+            "PUBLIC_URL",
+            "URL",
+            "The https URL by which browsers and Meta reach HTTP_LISTEN; a path in it is outside only",
+            "none",
+        )
+        .empty(Empty::NotGiven)
+        .example("https://instagram.example.com");
     }
 
     "Keeping tokens alive" {

@@ -10,7 +10,7 @@ use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
 use ig_domain::RedirectUri;
 use proptest::prelude::*;
 use rstest::rstest;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 use super::setting::Setting;
 use super::*;
@@ -26,6 +26,8 @@ const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Settings that must be given.
 const REQUIRED: [(&str, &str); 2] =
     [("INSTAGRAM_APP_ID", "1234567890123456"), ("INSTAGRAM_APP_SECRET", "planted-secret")];
+
+const PUBLIC_URL: &str = "https://example.com/instagram";
 
 const SANDBOX: [(&str, &str); 4] = [
     ("INSTAGRAM_AUTHORIZE_URL", "http://127.0.0.1:8090/oauth/authorize"),
@@ -81,6 +83,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert!(config.token_keys.is_none());
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
     assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9464");
+    assert!(config.callbacks.is_none());
     assert_eq!(config.redirect_uris, []);
     assert_eq!(config.state_ttl, Duration::from_mins(15));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
@@ -187,6 +190,8 @@ fn lists_and_spans_are_read() {
     ])
     .unwrap();
     assert_eq!(config.instagram.app_secret.expose_secret(), "first");
+    let secrets: Vec<_> = config.app_secrets.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(secrets, ["first", "former"]);
     let uris: Vec<_> = config.redirect_uris.iter().map(RedirectUri::as_str).collect();
     assert_eq!(uris, ["https://a.example/x", "http://localhost:1/"]);
     assert_eq!(config.state_ttl, Duration::from_hours(30 * 24));
@@ -213,6 +218,32 @@ fn probes_and_calls_are_not_answered_at_one_address(
     let told = serve(&settings).err().map(|invalid| invalid.to_string()).unwrap_or_default();
     assert_eq!(told.starts_with("METRICS_LISTEN is where GRPC_LISTEN is"), refused, "{told}");
     assert_eq!(told.is_empty(), !refused, "{told}");
+}
+
+#[rstest]
+#[case::alone("127.0.0.1:8080", "", "HTTP_LISTEN requires PUBLIC_URL")]
+#[case::of_calls("127.0.0.1:50051", PUBLIC_URL, "HTTP_LISTEN is where GRPC_LISTEN is")]
+#[case::of_probes("127.0.0.1:9464", PUBLIC_URL, "HTTP_LISTEN is where METRICS_LISTEN is")]
+#[case::no_address("8080", PUBLIC_URL, "HTTP_LISTEN is not an IP address with a port")]
+#[case::in_the_clear("127.0.0.1:8080", "http://example.com", "PUBLIC_URL cannot be used: ")]
+fn calls_back_need_an_address_of_their_own_and_a_url(
+    #[case] listen: &str,
+    #[case] public_url: &str,
+    #[case] begin: &str,
+) {
+    let told = refused(&[("HTTP_LISTEN", listen), ("PUBLIC_URL", public_url)]);
+    assert!(told.starts_with(begin), "{told}");
+}
+
+#[test]
+fn calls_back_are_answered_where_it_is_said() {
+    for nowhere in [&[][..], &[("HTTP_LISTEN", "")], &[("PUBLIC_URL", PUBLIC_URL)]] {
+        assert!(serve(nowhere).unwrap().callbacks.is_none());
+    }
+    let config = serve(&[("HTTP_LISTEN", "0.0.0.0:8080"), ("PUBLIC_URL", PUBLIC_URL)]).unwrap();
+    let callbacks = config.callbacks.unwrap();
+    assert_eq!(callbacks.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(callbacks.public_url.as_str(), PUBLIC_URL);
 }
 
 #[test]

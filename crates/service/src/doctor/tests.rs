@@ -201,13 +201,19 @@ async fn what_a_start_would_migrate_is_no_finding() {
 async fn an_address_that_is_taken_is_a_warning_and_a_foreign_one_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
-    let settings = [("GRPC_LISTEN", taken.as_str()), ("METRICS_LISTEN", "192.0.2.1:1")];
+    let settings = [
+        ("GRPC_LISTEN", taken.as_str()),
+        ("METRICS_LISTEN", "192.0.2.1:1"),
+        ("HTTP_LISTEN", "192.0.2.1:2"),
+        ("PUBLIC_URL", "https://example.com"),
+    ];
     let (told, code) = Place::new().told(&settings, true).await;
     let lines: Vec<_> = told.lines().collect();
-    assert_eq!((lines.len(), code), (2, ExitCode::FAILURE), "{told}");
+    assert_eq!((lines.len(), code), (3, ExitCode::FAILURE), "{told}");
     assert!(lines[0].starts_with("METRICS_LISTEN (error) is 192.0.2.1:1, which cannot"), "{told}");
+    assert!(lines[1].starts_with("HTTP_LISTEN (error) is 192.0.2.1:2, which cannot"), "{told}");
     let expected = format!("GRPC_LISTEN (warning) is {taken}, which is taken");
-    assert!(lines[1].starts_with(&expected), "{told}");
+    assert!(lines[2].starts_with(&expected), "{told}");
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ mod probes;
 mod prometheus;
 mod proxy;
 mod refresh;
+mod removals;
 mod replica_kills;
 mod restore;
 mod rolling;

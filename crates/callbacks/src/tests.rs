@@ -1,0 +1,142 @@
+//! Requests to the router, over a store in memory.
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use axum::response::Response;
+use ig_domain::SignedRequest;
+use ig_metrics::{Registry, TextFormat};
+use ig_test_support::builders::{START, parsed};
+use ig_test_support::{FakeClock, MemoryStore};
+use rstest::rstest;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::signed_request::tests::signed;
+
+const PERSON: &str = "17841400000000001";
+
+struct World {
+    store: MemoryStore,
+    registry: Registry,
+    router: Router,
+}
+
+impl World {
+    /// A router that accepts the secrets `new` and `former`.
+    fn new() -> Self {
+        let store = MemoryStore::new(parsed("990602627938098"));
+        let mut registry = Registry::new("test", "1");
+        let removals = Arc::new(store.clone());
+        let clock = Arc::new(FakeClock::at(START));
+        let router = router(Callbacks {
+            secrets: ["new", "former"].map(SecretString::from).into(),
+            deauthorize: Deauthorize { removals, clock },
+            meters: CallbackMeters::register(&mut registry),
+        });
+        Self { store, registry, router }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Response {
+        let request = Request::builder().method(method).uri(path).body(body.into());
+        self.router.clone().oneshot(request.unwrap()).await.unwrap()
+    }
+
+    /// Sends this as a deauthorize callback; returns the status.
+    async fn deauthorize(&self, signed_request: &str) -> u16 {
+        let form = format!("signed_request={signed_request}");
+        self.send(Method::POST, DEAUTHORIZE, form).await.status().as_u16()
+    }
+
+    /// Whether no removal came to the store.
+    fn is_untouched(&self) -> bool {
+        self.store.deauthorizations().is_empty()
+    }
+}
+
+/// A payload that was issued so many seconds after [`START`].
+fn payload(after: i64) -> String {
+    let issued = START.unix_timestamp() + after;
+    format!(r#"{{"algorithm":"HMAC-SHA256","issued_at":{issued},"user_id":"{PERSON}"}}"#)
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_not_found_and_hardened_too() {
+    let world = World::new();
+    for method in [Method::GET, Method::HEAD, Method::POST] {
+        let response = world.send(method, "/else", Body::empty()).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["referrer-policy"], "no-referrer");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn a_callback_is_posted() {
+    let world = World::new();
+    for method in [Method::GET, Method::HEAD, Method::PUT] {
+        let response = world.send(method, DEAUTHORIZE, Body::empty()).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()["allow"], "POST");
+    }
+}
+
+#[tokio::test]
+async fn every_accepted_secret_signs_and_is_counted() {
+    let world = World::new();
+    for secret in ["new", "former"] {
+        assert_eq!(world.deauthorize(&signed(&payload(0), secret)).await, 200);
+    }
+    assert_eq!(world.deauthorize(&signed(&payload(0), "other")).await, 400);
+    let [kept] = &world.store.deauthorizations()[..] else { panic!("the same request twice") };
+    assert_eq!(*kept, SignedRequest { user: parsed(PERSON), issue_time: START });
+    let counted = world.registry.text(TextFormat::Classic).unwrap();
+    for line in [
+        r#"test_signed_requests_total{secret="first"} 1"#,
+        r#"test_signed_requests_total{secret="second"} 1"#,
+        r#"test_signed_requests_total{secret="none"} 1"#,
+        r#"test_callback_requests_total{endpoint="deauthorize",status="200"} 2"#,
+        r#"test_callback_requests_total{endpoint="deauthorize",status="400"} 1"#,
+    ] {
+        assert!(counted.contains(line), "{line}\n{counted}");
+    }
+}
+
+#[rstest]
+#[case::forged(&signed(&payload(0), "other"))]
+#[case::another_payload(&format!("{}x", signed(&payload(0), "new")))]
+#[case::truncated(&signed(&payload(0), "new").replace('.', "&"))]
+#[case::a_short_signature(&signed(&payload(0), "new").replacen(|_| true, "", 4))]
+#[case::no_signature(&format!(".{}", signed(&payload(0), "new").split_once('.').unwrap().1))]
+#[case::three_parts(&format!("{}.x", signed(&payload(0), "new")))]
+#[case::wrongly_encoded("%ff%ff.%ff")]
+#[case::no_payload(&signed("", "new"))]
+#[case::no_json(&signed("user", "new"))]
+#[case::another_algorithm(&signed(&payload(0).replace("SHA256", "SHA1"), "new"))]
+#[case::from_the_future(&signed(&payload(301), "new"))]
+#[case::empty("")]
+#[case::twice(&format!("{0}&signed_request={0}", signed(&payload(0), "new")))]
+#[tokio::test]
+async fn what_is_malformed_or_badly_signed_changes_nothing(#[case] signed_request: &str) {
+    let world = World::new();
+    assert_eq!(world.deauthorize(signed_request).await, 400);
+    assert!(world.is_untouched());
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_large_is_refused() {
+    let world = World::new();
+    let signed = signed(&payload(0), "new");
+    assert_eq!(world.deauthorize(&format!("{signed}&a={}", "a".repeat(16 * 1024))).await, 413);
+    assert!(world.is_untouched());
+}
+
+#[tokio::test]
+async fn without_the_store_meta_is_to_try_again() {
+    let world = World::new();
+    world.store.set_away(true);
+    let form = format!("signed_request={}", signed(&payload(0), "new"));
+    let response = world.send(Method::POST, DEAUTHORIZE, form).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "1");
+}

@@ -1,0 +1,189 @@
+//! Calls back over TCP: whatever comes, there is a clear answer in bounded time, and nothing changes but by Meta's word.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use ig_application::Deauthorize;
+use ig_callbacks::CallbackMeters;
+use ig_metrics::Registry;
+use ig_test_support::builders::{START, parsed};
+use ig_test_support::{FakeClock, MemoryStore};
+use rstest::rstest;
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+/// Maximum time that a stop waits.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A listener over a store in memory.
+struct World {
+    address: SocketAddr,
+    store: MemoryStore,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl World {
+    async fn start() -> Self {
+        let store = MemoryStore::new(parsed("990602627938098"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let callbacks = Callbacks {
+            secrets: vec!["secret".into()],
+            deauthorize: Deauthorize {
+                removals: Arc::new(store.clone()),
+                clock: Arc::new(FakeClock::at(START)),
+            },
+            meters: CallbackMeters::register(&mut Registry::new("test", "1")),
+        };
+        CallbackListener(listener).serve(callbacks, DRAIN_TIMEOUT, stop.clone(), &tracker);
+        Self { address, store, stop, tracker }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends this, and reads until the server closes; returns the status.
+    async fn exchange(&self, request: &[u8]) -> u16 {
+        let mut stream = self.connect().await;
+        // The server may have answered and closed before the end of it.
+        let _ = stream.write_all(request).await;
+        status(&mut stream).await
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.store.deauthorizations().is_empty()
+    }
+}
+
+/// Reads until the server closes; returns the status, 0 where there was no answer.
+async fn status(stream: &mut TcpStream) -> u16 {
+    let mut answer = Vec::new();
+    // What was sent and not read resets the connection behind the answer.
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    answer.split(' ').nth(1).map_or(0, |status| status.parse().unwrap())
+}
+
+/// A form that Meta signed by `secret`, for the person 7.
+fn form(secret: &str) -> String {
+    let issued = START.unix_timestamp();
+    let payload = format!(r#"{{"algorithm":"HMAC-SHA256","issued_at":{issued},"user_id":"7"}}"#);
+    let payload = BASE64_URL_SAFE_NO_PAD.encode(payload);
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let mac = mac.chain_update(&payload).finalize().into_bytes();
+    format!("signed_request={}.{payload}", BASE64_URL_SAFE_NO_PAD.encode(mac))
+}
+
+/// A request of a body that is `length` long, or says so.
+fn post(body: &str, length: usize) -> Vec<u8> {
+    let head = "POST /deauthorize HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n";
+    format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+fn whole(body: &str) -> Vec<u8> {
+    post(body, body.len())
+}
+
+/// The same in chunks of so many bytes.
+fn chunked(body: &str, size: usize) -> Vec<u8> {
+    let head = "POST /deauthorize HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    let mut request = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in body.as_bytes().chunks(size) {
+        request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        request.extend([chunk, b"\r\n"].concat());
+    }
+    request.extend(b"0\r\n\r\n");
+    request
+}
+
+#[rstest]
+#[case::whole(&whole(&form("secret")))]
+#[case::chunked(&chunked(&form("secret"), 7))]
+#[tokio::test]
+async fn what_meta_signed_is_done_as_often_as_it_comes(#[case] request: &[u8]) {
+    let world = World::start().await;
+    for _ in 0..3 {
+        assert_eq!(world.exchange(request).await, 200);
+    }
+    assert_eq!(world.store.deauthorizations().len(), 1);
+}
+
+#[rstest]
+#[case::forged(&whole(&form("other")), 400)]
+#[case::truncated(&whole(form("secret").split_at(100).0), 400)]
+#[case::nothing(&whole(""), 400)]
+#[case::a_broken_chunk(
+    b"POST /deauthorize HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nx\r\n",
+    400
+)]
+#[case::larger_than_it_may_say(&post("", 1 << 30), 413)]
+#[case::larger_than_it_may_be(&chunked(&"a".repeat(64 * 1024), 4096), 413)]
+#[case::no_number(b"POST /deauthorize HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", 400)]
+#[case::read(b"GET /deauthorize HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", 405)]
+#[case::elsewhere(
+    b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    404
+)]
+#[case::a_long_head(&[b"POST /deauthorize HTTP/1.1\r\na: ", &b"x".repeat(64 * 1024)[..], b"\r\n\r\n"].concat(), 431)]
+#[tokio::test(start_paused = true)]
+async fn what_is_malformed_is_answered_clearly_and_changes_nothing(
+    #[case] request: &[u8],
+    #[case] expected: u16,
+) {
+    let world = World::start().await;
+    let begin = Instant::now();
+    assert_eq!(world.exchange(request).await, expected);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(world.is_untouched());
+}
+
+/// A byte each half second never makes a head or a body whole in time.
+#[rstest]
+#[case::head("POST /deauthorize HTTP/1.1\r\n", 0)]
+#[case::body("POST /deauthorize HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n", 408)]
+#[tokio::test(start_paused = true)]
+async fn what_comes_byte_by_byte_is_given_up(#[case] begin: &str, #[case] expected: u16) {
+    let world = World::start().await;
+    let mut stream = world.connect().await;
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    let trickling = tokio::spawn(async move {
+        while writing.write_all(b"a").await.is_ok() {
+            sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    let _ = reading.read_to_end(&mut answer).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let answer = String::from_utf8(answer).unwrap();
+    assert_eq!(answer.split(' ').nth(1).map_or(0, |status| status.parse().unwrap()), expected);
+    trickling.abort();
+    assert!(world.is_untouched());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_stop_meets_is_answered() {
+    let world = World::start().await;
+    let request = whole(&form("secret"));
+    let (begin, rest) = request.split_at(request.len() - 1);
+    let mut stream = world.connect().await;
+    stream.write_all(begin).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    world.stop.cancel();
+    world.tracker.close();
+    sleep(Duration::from_secs(1)).await;
+    stream.write_all(rest).await.unwrap();
+    assert_eq!(status(&mut stream).await, 200);
+    world.tracker.wait().await;
+    assert_eq!(world.store.deauthorizations().len(), 1);
+}
