@@ -4,9 +4,11 @@ use std::future::{pending, ready};
 use std::pin::pin;
 use std::sync::Arc;
 
+use ig_domain::AccountId;
 use ig_domain::ports::{AccountKey, AccountReader as _};
 use sea_orm::sqlx;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::*;
 use crate::persistence::error::no_connection;
@@ -73,7 +75,7 @@ async fn a_turn_that_does_not_come_means_overload() {
     assert!(matches!(waited, Err(StoreError::Overloaded(_))));
 }
 
-/// Reads one account while many bulk reads hold on to all connections that they get.
+/// Reads one account, and those that events are about, while many bulk reads hold on to all connections that they get.
 async fn assert_read_beside_bulk_reads<F>(database: &Arc<Database>, hold: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -93,6 +95,7 @@ where
         // Each of them begins before the single read does.
         tokio::task::yield_now().await;
         assert_eq!(store.find(&unknown()).await.unwrap(), None);
+        assert_eq!(store.find_by_ids(&[AccountId::from_uuid(Uuid::nil())]).await.unwrap(), [None]);
         bulk_reads.shutdown().await;
     }
 }
