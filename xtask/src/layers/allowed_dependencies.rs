@@ -105,10 +105,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ),
     ("tokio-rustls", &["ig-grpc-server", "ig-service", "ig-test-support"]),
     ("tokio-stream", &["ig-grpc-server"]),
-    (
-        "tokio-util",
-        &["ig-adapters", "ig-application", "ig-grpc-server", "ig-service", "ig-test-support"],
-    ),
+    ("tokio-util", &["ig-application", "ig-grpc-server", "ig-service", "ig-test-support"]),
     ("toml", &["ig-adapters"]),
     ("tonic", &["ig-grpc-server", "ig-proto", "ig-service"]),
     ("tonic-health", &["ig-grpc-server", "ig-service"]),
