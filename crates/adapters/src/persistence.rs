@@ -30,6 +30,7 @@ mod event_log;
 mod event_purge;
 mod events;
 mod former_accounts;
+mod hosted_codes;
 mod key_checks;
 mod lease;
 mod link_attempts;

@@ -8,8 +8,8 @@ use ig_domain::ports::{
     AccountKey, AccountReader, Clock, Ids, Instagram, PendingLinks, StoreError,
 };
 use ig_domain::{
-    AccountId, GrantedScopes, InstagramAccount, Owner, PendingLink, RedirectUri, RequestedScopes,
-    SessionBinding, StateToken,
+    AccountId, GrantedScopes, InstagramAccount, LinkEnd, Owner, PendingLink, RedirectUri,
+    RequestedScopes, ReturnUrl, SessionBinding, StateToken,
 };
 use time::OffsetDateTime;
 
@@ -25,10 +25,28 @@ pub struct BeginLink {
     pub clock: Arc<dyn Clock>,
     /// Source of the state.
     pub ids: Arc<dyn Ids>,
-    /// The redirect URIs that may be used; empty for any.
+    /// Rules of the links.
+    pub settings: LinkSettings,
+}
+
+/// Rules of the links that begin.
+#[derive(Clone, Debug)]
+pub struct LinkSettings {
+    /// The callers' redirect URIs that may be used; empty for any.
     pub redirect_uris: Vec<RedirectUri>,
-    /// Lifetime of a state.
+    /// Rules of hosted consent; `None` where it is not offered.
+    pub hosted: Option<HostedConsent>,
+    /// Lifetime of a state, where no other is asked for.
     pub state_ttl: Duration,
+}
+
+/// Rules of hosted consent, in which Instagram sends the browser to our own callback.
+#[derive(Clone, Debug)]
+pub struct HostedConsent {
+    /// Our own callback.
+    pub redirect_uri: RedirectUri,
+    /// URLs of which one, or a page below one, may be a return URL; empty for none.
+    pub return_urls: Vec<ReturnUrl>,
 }
 
 /// Arguments of [`BeginLink::execute`].
@@ -36,8 +54,8 @@ pub struct BeginLink {
 pub struct BeginLinkCommand {
     /// Owner of the account to be linked.
     pub owner: Owner,
-    /// URI that the browser shall come back to.
-    pub redirect_uri: RedirectUri,
+    /// Place that the browser shall come back to.
+    pub link_return: LinkReturn,
     /// Scopes to ask for; `None` for those granted before, or else the default ones.
     pub scopes: Option<RequestedScopes>,
     /// Whether the person must log in even with a session at Instagram.
@@ -46,6 +64,20 @@ pub struct BeginLinkCommand {
     pub account: Option<AccountId>,
     /// The browser session to tie the link to.
     pub session_binding: SessionBinding,
+}
+
+/// Place that the browser of a link shall come back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkReturn {
+    /// The caller.
+    Caller(RedirectUri),
+    /// Our own callback.
+    Hosted {
+        /// Page of the caller to which the browser goes on; `None` where our own page ends the link.
+        return_url: Option<ReturnUrl>,
+        /// Lifetime of the state; `None` for the usual one.
+        ttl: Option<Duration>,
+    },
 }
 
 /// A link that has begun.
@@ -72,6 +104,12 @@ pub enum BeginLinkError {
     /// The redirect URI is not one of those that may be used.
     #[error("the redirect URI is not on the list of allowed ones")]
     RedirectUriRejected,
+    /// There is no hosted consent, and no redirect URI to do without.
+    #[error("hosted consent is not offered")]
+    NoHostedConsent,
+    /// The return URL is neither one of those that may be used nor below one.
+    #[error("the return URL is not on the list of allowed ones")]
+    ReturnUrlRejected,
     /// The account to be re-authorised does not exist, or is another owner's.
     #[error("there is no such account of this owner")]
     AccountNotFound,
@@ -87,10 +125,7 @@ impl BeginLink {
     ///
     /// Any [`BeginLinkError`]; nothing is stored then.
     pub async fn execute(&self, command: BeginLinkCommand) -> Result<BegunLink, BeginLinkError> {
-        let any = self.redirect_uris.is_empty();
-        if !any && !self.redirect_uris.contains(&command.redirect_uri) {
-            return Err(BeginLinkError::RedirectUriRejected);
-        }
+        let Return { redirect_uri, end, ttl } = self.settings.admit(command.link_return)?;
         let granted = match command.account {
             Some(id) => Some(self.account(id, &command.owner).await?.granted_scopes),
             None => None,
@@ -102,11 +137,12 @@ impl BeginLink {
             state: state.hash(),
             owner: command.owner,
             session_binding: command.session_binding.hash(),
-            redirect_uri: command.redirect_uri,
+            redirect_uri,
+            end,
             scopes,
             account: command.account,
             create_time: now,
-            expire_time: now + self.state_ttl,
+            expire_time: now + ttl,
             spent_by: None,
         };
         self.pending_links.insert(&pending).await?;
@@ -126,6 +162,38 @@ impl BeginLink {
     ) -> Result<InstagramAccount, BeginLinkError> {
         let found = self.accounts.find(&AccountKey::Id(id)).await?;
         found.filter(|account| account.owner == *owner).ok_or(BeginLinkError::AccountNotFound)
+    }
+}
+
+/// Place that the browser comes back to, and the time for it.
+struct Return {
+    redirect_uri: RedirectUri,
+    end: LinkEnd,
+    ttl: Duration,
+}
+
+impl LinkSettings {
+    fn admit(&self, link_return: LinkReturn) -> Result<Return, BeginLinkError> {
+        match link_return {
+            LinkReturn::Caller(redirect_uri) => {
+                if !self.redirect_uris.is_empty() && !self.redirect_uris.contains(&redirect_uri) {
+                    return Err(BeginLinkError::RedirectUriRejected);
+                }
+                Ok(Return { redirect_uri, end: LinkEnd::Caller, ttl: self.state_ttl })
+            }
+            LinkReturn::Hosted { return_url, ttl } => {
+                let hosted = self.hosted.as_ref().ok_or(BeginLinkError::NoHostedConsent)?;
+                let end = match return_url {
+                    None => LinkEnd::Page,
+                    Some(url) if hosted.return_urls.iter().any(|allowed| url.is_below(allowed)) => {
+                        LinkEnd::ReturnUrl(url)
+                    }
+                    Some(_) => return Err(BeginLinkError::ReturnUrlRejected),
+                };
+                let redirect_uri = hosted.redirect_uri.clone();
+                Ok(Return { redirect_uri, end, ttl: ttl.unwrap_or(self.state_ttl) })
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod fetch_access_token;
 mod get_account;
 mod get_accounts;
 mod guarded_update;
+mod hosted_link;
 mod keeper;
 mod lease_extension;
 mod lease_wait;
@@ -30,7 +31,9 @@ mod watch;
 mod witness;
 
 pub use app_health::AppHealth;
-pub use begin_link::{BeginLink, BeginLinkCommand, BeginLinkError, BegunLink};
+pub use begin_link::{
+    BeginLink, BeginLinkCommand, BeginLinkError, BegunLink, HostedConsent, LinkReturn, LinkSettings,
+};
 pub use deauthorize::{Deauthorize, RemovalError};
 pub use fetch_access_token::{
     FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
@@ -38,9 +41,10 @@ pub use fetch_access_token::{
 };
 pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};
+pub use hosted_link::{FinishHostedLink, HostedEnd, HostedLinkError};
 pub use keeper::{Keeper, KeeperSettings, KeeperWork};
 pub use lease_wait::MAX_TAKEOVER_TIME;
-pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount};
+pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount, Presented};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use ports::{Ports, StorePorts};
 pub use refresh_account::{

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountReader, AccountWriter, AppBreaker, AuditLog, Clock, DueAccounts, Ids, Instagram,
-    LinkAttempts, Metrics, PendingLinks, RenewalLeases, Timer,
+    AccountReader, AccountWriter, AppBreaker, AuditLog, Clock, DueAccounts, HostedCodes, Ids,
+    Instagram, LinkAttempts, Metrics, PendingLinks, RenewalLeases, Timer,
 };
 
 use crate::AppHealth;
@@ -39,6 +39,8 @@ pub struct StorePorts {
     pub pending_links: Arc<dyn PendingLinks>,
     /// Attempts to link.
     pub link_attempts: Arc<dyn LinkAttempts>,
+    /// Codes that our own callback keeps.
+    pub hosted_codes: Arc<dyn HostedCodes>,
     /// Leases on the renewal of accounts' tokens.
     pub renewal_leases: Arc<dyn RenewalLeases>,
     /// Accounts that are due for a visit.
@@ -58,6 +60,7 @@ impl StorePorts {
             + AccountWriter
             + PendingLinks
             + LinkAttempts
+            + HostedCodes
             + RenewalLeases
             + DueAccounts
             + AppBreaker
@@ -69,6 +72,7 @@ impl StorePorts {
             account_writer: store.clone(),
             pending_links: store.clone(),
             link_attempts: store.clone(),
+            hosted_codes: store.clone(),
             renewal_leases: store.clone(),
             due_accounts: store.clone(),
             breaker: store.clone(),

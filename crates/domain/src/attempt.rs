@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 
 use crate::ports::{CompletedLink, GraphFacts};
 use crate::{
-    AccountId, AppScopedUserId, CodeHash, GrantedScopes, Owner, PendingLink, Presentation,
-    RedirectUri, RequestedScopes, Scope, SessionBindingHash, ShortLivedToken, StateHash,
-    StateRejection,
+    AccountId, AppScopedUserId, CodeHash, GrantedScopes, LinkEndKind, Owner, PendingLink,
+    Presentation, RedirectUri, RequestedScopes, Scope, SessionBindingHash, ShortLivedToken,
+    StateHash, StateRejection,
 };
 
 /// Time after the end of an attempt in which a repetition of its call gets the first answer.
@@ -23,6 +23,10 @@ pub const CODE_LIFETIME: Duration = Duration::from_hours(1);
 ///
 /// Source: <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login>.
 pub const SHORT_LIVED_LIFETIME: Duration = Duration::from_hours(1);
+
+/// Time after which the code of a hosted consent is erased: by then no attempt of it can be replayed any more.
+pub const HOSTED_CODE_RETENTION: Duration =
+    CODE_LIFETIME.saturating_add(SHORT_LIVED_LIFETIME).saturating_add(REPLAY_WINDOW);
 
 /// Time for which ended states and attempts are kept, so that a late repetition learns the outcome. Ours; nothing in
 /// them is secret by then.
@@ -41,6 +45,8 @@ pub struct LinkAttempt {
     pub session_binding: SessionBindingHash,
     /// The redirect URI of the authorization, needed again in the exchange.
     pub redirect_uri: RedirectUri,
+    /// Kind of the link's end.
+    pub end: LinkEndKind,
     /// Scopes that the person was asked to grant.
     pub scopes: RequestedScopes,
     /// The only account that the attempt may link; `None` for any.
@@ -164,6 +170,7 @@ impl LinkAttempt {
             owner: pending.owner,
             session_binding: pending.session_binding,
             redirect_uri: pending.redirect_uri,
+            end: pending.end.kind(),
             scopes: pending.scopes,
             account: pending.account,
             create_time: now,
@@ -175,7 +182,8 @@ impl LinkAttempt {
     ///
     /// # Errors
     ///
-    /// [`StateRejection::Used`] with another state or after [`REPLAY_WINDOW`]; `OtherOwner`, `OtherSession`.
+    /// [`StateRejection::Used`] with another state or after [`REPLAY_WINDOW`]; `Unknown` where the code came on another
+    /// way; `OtherOwner`, `OtherSession`.
     pub fn admit(
         &self,
         presented: &Presentation,
@@ -183,6 +191,9 @@ impl LinkAttempt {
     ) -> Result<(), StateRejection> {
         if presented.state.hash() != self.state {
             return Err(StateRejection::Used);
+        }
+        if presented.by.end() != self.end {
+            return Err(StateRejection::Unknown);
         }
         crate::pending_link::same_party(presented, &self.owner, self.session_binding)?;
         match self.phase {

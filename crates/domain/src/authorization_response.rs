@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use crate::{AuthorizationCode, StateToken};
+use crate::{AuthorizationCode, StateToken, Ticket};
 
 /// Maximum size of an authorization response, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
@@ -17,8 +17,20 @@ pub enum AuthorizationResponse {
         /// The state that the link began with.
         state: StateToken,
     },
+    /// The ticket of a code that our own callback kept.
+    Kept {
+        /// The ticket.
+        ticket: Ticket,
+        /// The state that the link began with.
+        state: StateToken,
+    },
     /// An error instead of a code.
-    Denied(ConsentDenial),
+    Denied {
+        /// The error.
+        denial: ConsentDenial,
+        /// The state that the link began with; `None` where it is missing or cannot be one.
+        state: Option<StateToken>,
+    },
 }
 
 /// The error that a browser brought back instead of a code, as Instagram sent it.
@@ -44,10 +56,12 @@ pub enum InvalidAuthorizationResponse {
         MAX_BYTES / 1024
     )]
     Malformed,
-    /// `code`, `state` or an error parameter comes more than once.
-    #[error("the authorization response repeats code, state or error")]
+    /// `code`, `state`, `ticket` or an error parameter comes more than once, or a ticket beside a code.
+    #[error(
+        "the authorization response repeats code, state, ticket or error, or holds code and ticket"
+    )]
     Repeated,
-    /// Neither a code nor an error in it.
+    /// Neither a code nor a ticket nor an error in it.
     #[error("the authorization response holds neither a code nor an error")]
     NoCode,
     /// No state in it, or one that we cannot have issued.
@@ -56,6 +70,9 @@ pub enum InvalidAuthorizationResponse {
     /// Its code cannot be one.
     #[error("the code in the authorization response is malformed")]
     BadCode,
+    /// Its ticket cannot be one.
+    #[error("the ticket in the authorization response is malformed")]
+    BadTicket,
 }
 
 impl AuthorizationResponse {
@@ -69,14 +86,23 @@ impl AuthorizationResponse {
             return Err(InvalidAuthorizationResponse::Malformed);
         }
         let parameters = Parameters::read(query_of(raw))?;
+        let state = parameters.state.as_deref().and_then(|state| state.parse().ok());
         if parameters.error.is_some() {
-            return Ok(Self::Denied(parameters.denial()));
+            return Ok(Self::Denied { denial: parameters.denial(), state });
         }
-        let code = parameters.code.ok_or(InvalidAuthorizationResponse::NoCode)?;
-        let code = code.parse().map_err(|_| InvalidAuthorizationResponse::BadCode)?;
-        let state = parameters.state.ok_or(InvalidAuthorizationResponse::NoState)?;
-        let state = state.parse().map_err(|_| InvalidAuthorizationResponse::NoState)?;
-        Ok(Self::Granted { code, state })
+        let no_state = InvalidAuthorizationResponse::NoState;
+        match (parameters.code, parameters.ticket) {
+            (Some(_), Some(_)) => Err(InvalidAuthorizationResponse::Repeated),
+            (Some(code), None) => {
+                let code = code.parse().map_err(|_| InvalidAuthorizationResponse::BadCode)?;
+                Ok(Self::Granted { code, state: state.ok_or(no_state)? })
+            }
+            (None, Some(ticket)) => {
+                let ticket = ticket.parse().map_err(|_| InvalidAuthorizationResponse::BadTicket)?;
+                Ok(Self::Kept { ticket, state: state.ok_or(no_state)? })
+            }
+            (None, None) => Err(InvalidAuthorizationResponse::NoCode),
+        }
     }
 }
 
@@ -94,6 +120,7 @@ fn query_of(raw: &str) -> &str {
 #[derive(Default)]
 struct Parameters {
     code: Option<String>,
+    ticket: Option<String>,
     state: Option<String>,
     error: Option<String>,
     error_reason: Option<String>,
@@ -106,6 +133,7 @@ impl Parameters {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let slot = match name.as_ref() {
                 "code" => &mut parameters.code,
+                "ticket" => &mut parameters.ticket,
                 "state" => &mut parameters.state,
                 "error" => &mut parameters.error,
                 "error_reason" => &mut parameters.error_reason,
@@ -123,7 +151,7 @@ impl Parameters {
     fn denial(&self) -> ConsentDenial {
         let shown = |text: &Option<String>| {
             let text = text.as_deref()?;
-            let secrets = [&self.code, &self.state];
+            let secrets = [&self.code, &self.ticket, &self.state];
             let leaks = secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str()));
             (!leaks).then(|| printable(text))
         };
@@ -177,7 +205,14 @@ mod tests {
             AuthorizationResponse::Granted { code, state } => {
                 (code.expose().to_owned(), state.expose().to_owned())
             }
-            AuthorizationResponse::Denied(denial) => panic!("denied: {denial:?}"),
+            other => panic!("not granted: {other:?}"),
+        }
+    }
+
+    fn denied(raw: &str) -> (ConsentDenial, Option<StateToken>) {
+        match AuthorizationResponse::parse(raw).unwrap() {
+            AuthorizationResponse::Denied { denial, state } => (denial, state),
+            other => panic!("not denied: {other:?}"),
         }
     }
 
@@ -197,6 +232,9 @@ mod tests {
     #[case::a_bare_url("https://example.com/callback", InvalidAuthorizationResponse::NoCode)]
     #[case::no_state("code=AQD1", InvalidAuthorizationResponse::NoState)]
     #[case::two_codes("code=a&code=b&state=s", InvalidAuthorizationResponse::Repeated)]
+    #[case::code_and_ticket("code=a&ticket=b&state=s", InvalidAuthorizationResponse::Repeated)]
+    #[case::two_tickets("ticket=a&ticket=b&state=s", InvalidAuthorizationResponse::Repeated)]
+    #[case::no_ticket("ticket=a&state=s", InvalidAuthorizationResponse::BadTicket)]
     #[case::blank_in_code("code=a+b&state=s", InvalidAuthorizationResponse::BadCode)]
     #[case::control("code=a\u{0}&state=s", InvalidAuthorizationResponse::Malformed)]
     fn what_is_no_response_is_named(
@@ -207,12 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_stands_for_a_code() {
+        let ticket = "t".repeat(Ticket::LENGTH);
+        let raw = format!("https://example.com/linked?tenant=7&state=S1&ticket={ticket}");
+        let AuthorizationResponse::Kept { ticket: read, state } =
+            AuthorizationResponse::parse(&raw).unwrap()
+        else {
+            panic!("no ticket");
+        };
+        assert_eq!((read.expose(), state.expose()), (ticket.as_str(), "S1"));
+    }
+
+    #[test]
     fn a_denial_keeps_instagrams_words_but_no_secret() {
         let raw = "error=access_denied&error_reason=user_denied&error_description=see+S3CRET&state=S3CRET";
-        let AuthorizationResponse::Denied(denial) = AuthorizationResponse::parse(raw).unwrap()
-        else {
-            panic!("granted");
-        };
+        let (denial, state) = denied(raw);
+        assert_eq!(state.unwrap().expose(), "S3CRET");
         assert_eq!(denial.error.as_deref(), Some("access_denied"));
         assert_eq!(denial.error_reason.as_deref(), Some("user_denied"));
         assert_eq!(denial.error_description, None);
@@ -222,17 +270,17 @@ mod tests {
     #[test]
     fn insufficient_developer_role_is_the_operators_business() {
         let raw = "error=access_denied&error_description=Insufficient+developer+role";
-        let AuthorizationResponse::Denied(denial) = AuthorizationResponse::parse(raw).unwrap()
-        else {
-            panic!("granted");
-        };
+        let (denial, state) = denied(raw);
+        assert!(state.is_none());
         assert!(denial.blames_the_app());
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics_and_texts_are_bounded(raw in "(error(_description)?=|code=|&|.){0,300}") {
-            if let Ok(AuthorizationResponse::Denied(denial)) = AuthorizationResponse::parse(&raw) {
+            if let Ok(AuthorizationResponse::Denied { denial, .. }) =
+                AuthorizationResponse::parse(&raw)
+            {
                 for text in [denial.error, denial.error_description].into_iter().flatten() {
                     prop_assert!(text.chars().count() <= 200);
                 }

@@ -39,8 +39,8 @@ pub use account::{
     AccountStatus, AccountView, InstagramAccount, NotRenewable, ReauthorizationReason,
 };
 pub use attempt::{
-    CODE_LIFETIME, Consent, LINK_RETENTION, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
-    REPLAY_WINDOW, SHORT_LIVED_LIFETIME, ShortLivedGrant,
+    CODE_LIFETIME, Consent, HOSTED_CODE_RETENTION, LINK_RETENTION, LinkAttempt, LinkOutcome,
+    LinkRefusal, Phase, REPLAY_WINDOW, SHORT_LIVED_LIFETIME, ShortLivedGrant,
 };
 pub use audit::{
     AuditEntry, AuditId, InvalidPurpose, InvalidRequestId, Purpose, Recipient, RequestId,
@@ -67,8 +67,8 @@ pub use listing::{ListingOrder, ListingPosition};
 pub use owner::{InvalidOwner, Owner};
 pub use owner_scope::{OwnerNotAllowed, OwnerPattern, OwnerScope};
 pub use pending_link::{
-    InvalidSessionBinding, InvalidStateToken, PendingLink, Presentation, SessionBinding,
-    StateRejection, StateToken,
+    InvalidSessionBinding, InvalidStateToken, LinkEnd, LinkEndKind, PendingLink, Presentation,
+    PresentedBy, SessionBinding, StateRejection, StateToken, TicketPresentation,
 };
 pub use profile::{AccountType, Profile};
 pub use public_url::{InvalidPublicUrl, PublicUrl};

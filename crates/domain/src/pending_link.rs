@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
 use crate::{
-    AccountId, AuthorizationCode, CodeHash, Owner, RedirectUri, RequestedScopes,
-    SessionBindingHash, StateHash,
+    AccountId, AuthorizationCode, CodeHash, Owner, RedirectUri, RequestedScopes, ReturnUrl,
+    SessionBindingHash, StateHash, Ticket,
 };
 
 /// The `state` of an authorization URL: single use and unguessable, so a secret.
@@ -83,7 +83,7 @@ impl FromStr for SessionBinding {
     }
 }
 
-/// Data that a caller presents to finish a link.
+/// Data that is presented to finish a link.
 #[derive(Clone, Debug)]
 pub struct Presentation {
     /// The code that the browser brought.
@@ -94,6 +94,79 @@ pub struct Presentation {
     pub owner: Owner,
     /// The browser session; the same as when the link began.
     pub session_binding: SessionBinding,
+    /// The way on which the code came.
+    pub by: PresentedBy,
+}
+
+/// Data that a caller presents to finish a link whose code this service keeps.
+#[derive(Clone, Debug)]
+pub struct TicketPresentation {
+    /// The ticket that the browser brought.
+    pub ticket: Ticket,
+    /// The state that the browser brought with the ticket.
+    pub state: StateToken,
+    /// Owner of the account to be linked; the same as when the link began.
+    pub owner: Owner,
+    /// The browser session; the same as when the link began.
+    pub session_binding: SessionBinding,
+}
+
+/// The way on which a code came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresentedBy {
+    /// The caller brought the code.
+    Caller,
+    /// The browser brought the code to our own callback.
+    Callback,
+    /// The caller brought the ticket of a code that our own callback kept.
+    Ticket {
+        /// Moment at which the browser brought the code.
+        present_time: OffsetDateTime,
+    },
+}
+
+impl PresentedBy {
+    /// The only kind of end that a link may have whose code comes on this way.
+    #[must_use]
+    pub fn end(self) -> LinkEndKind {
+        match self {
+            Self::Caller => LinkEndKind::Caller,
+            Self::Callback => LinkEndKind::Page,
+            Self::Ticket { .. } => LinkEndKind::ReturnUrl,
+        }
+    }
+}
+
+/// End of a link, fixed when it begins: the place to which the browser comes back, and thereby who finishes the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// The browser goes to the caller, who finishes the link with the code.
+    Caller,
+    /// The browser goes to our own callback, which finishes the link and shows a page.
+    Page,
+    /// The browser goes to our own callback and on to this URL with a ticket; the caller finishes the link with it.
+    ReturnUrl(ReturnUrl),
+}
+
+impl LinkEnd {
+    /// The end without its URL.
+    #[must_use]
+    pub fn kind(&self) -> LinkEndKind {
+        match self {
+            Self::Caller => LinkEndKind::Caller,
+            Self::Page => LinkEndKind::Page,
+            Self::ReturnUrl(_) => LinkEndKind::ReturnUrl,
+        }
+    }
+}
+
+/// Kind of a [`LinkEnd`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants of LinkEnd say it")]
+pub enum LinkEndKind {
+    Caller,
+    Page,
+    ReturnUrl,
 }
 
 /// A link that has begun and waits for its code.
@@ -107,6 +180,8 @@ pub struct PendingLink {
     pub session_binding: SessionBindingHash,
     /// URI that the browser comes back to; needed again when the code is exchanged.
     pub redirect_uri: RedirectUri,
+    /// The link's end.
+    pub end: LinkEnd,
     /// Scopes that the person is asked to grant.
     pub scopes: RequestedScopes,
     /// The only account that the link may lead to; `None` for any.
@@ -122,7 +197,8 @@ pub struct PendingLink {
 /// Reason for which a state is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateRejection {
-    /// The state was not issued here, or was forgotten long after its end.
+    /// The state was not issued here, was forgotten long after its end, or its code came on another way than the link
+    /// is to end: nothing is told of a state to whom it does not concern.
     #[error("this state was not issued here")]
     Unknown,
     /// The state has expired.
@@ -140,17 +216,34 @@ pub enum StateRejection {
 }
 
 impl PendingLink {
-    /// Whether `presented`, whose code has not been seen before, may spend this state at `now`.
+    /// Whether `presented`, whose code has not been seen before, may spend this state at `now`. A ticket keeps a state
+    /// alive that lived when its code came.
     ///
     /// # Errors
     ///
-    /// Any [`StateRejection`] but `Unknown`.
+    /// Any [`StateRejection`].
     pub fn admit(
         &self,
         presented: &Presentation,
         now: OffsetDateTime,
     ) -> Result<(), StateRejection> {
+        if presented.by.end() != self.end.kind() {
+            return Err(StateRejection::Unknown);
+        }
         same_party(presented, &self.owner, self.session_binding)?;
+        let came = match presented.by {
+            PresentedBy::Ticket { present_time } => present_time,
+            PresentedBy::Caller | PresentedBy::Callback => now,
+        };
+        self.check_living(came)
+    }
+
+    /// Whether a first code may still come at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`StateRejection::Used`], [`StateRejection::Expired`].
+    pub fn check_living(&self, now: OffsetDateTime) -> Result<(), StateRejection> {
         if self.spent_by.is_some() {
             return Err(StateRejection::Used);
         }
@@ -186,6 +279,7 @@ mod tests {
             owner: "shop/7".parse().unwrap(),
             session_binding: "session".parse::<SessionBinding>().unwrap().hash(),
             redirect_uri: "https://example.com/callback".parse().unwrap(),
+            end: LinkEnd::Caller,
             scopes: RequestedScopes::usual(),
             account: None,
             create_time: NOW,
@@ -200,7 +294,17 @@ mod tests {
             state: "state".parse().unwrap(),
             owner: owner.parse().unwrap(),
             session_binding: session.parse().unwrap(),
+            by: PresentedBy::Caller,
         }
+    }
+
+    /// A ticket whose code came so many seconds after the link began.
+    fn ticket(seconds: i64) -> PresentedBy {
+        PresentedBy::Ticket { present_time: NOW + Duration::seconds(seconds) }
+    }
+
+    fn return_url() -> LinkEnd {
+        LinkEnd::ReturnUrl("https://example.com/linked".parse().unwrap())
     }
 
     #[rstest]
@@ -224,6 +328,37 @@ mod tests {
         let spent = PendingLink { spent_by: Some(CodeHash::from_bytes([1; 32])), ..pending() };
         let refused = spent.admit(&presentation("shop/7", "session"), NOW);
         assert_eq!(refused, Err(StateRejection::Used));
+    }
+
+    #[test]
+    fn a_code_that_comes_on_another_way_is_told_nothing_of_the_state() {
+        let ends = [LinkEnd::Caller, LinkEnd::Page, return_url()];
+        let ways = [PresentedBy::Caller, PresentedBy::Callback, ticket(0)];
+        for (right, end) in ends.into_iter().enumerate() {
+            for (way, by) in ways.into_iter().enumerate() {
+                let well = Presentation { by, ..presentation("shop/7", "session") };
+                let expected = if way == right { Ok(()) } else { Err(StateRejection::Unknown) };
+                let pending = PendingLink { end: end.clone(), ..pending() };
+                assert_eq!(pending.admit(&well, NOW), expected, "{end:?} {by:?}");
+                let ill = Presentation { by, ..presentation("shop/8", "else") };
+                let expected = expected.and(Err(StateRejection::OtherOwner));
+                assert_eq!(pending.admit(&ill, NOW), expected, "{end:?} {by:?}");
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::in_time(899, Ok(()))]
+    #[case::too_late(900, Err(StateRejection::Expired))]
+    fn a_ticket_outlives_its_state_if_its_code_came_in_time(
+        #[case] came: i64,
+        #[case] expected: Result<(), StateRejection>,
+    ) {
+        let pending = PendingLink { end: return_url(), ..pending() };
+        let presented = Presentation { by: ticket(came), ..presentation("shop/7", "session") };
+        assert_eq!(pending.admit(&presented, NOW + Duration::hours(3)), expected);
+        let spent = PendingLink { spent_by: Some(CodeHash::from_bytes([1; 32])), ..pending };
+        assert_eq!(spent.admit(&presented, NOW), Err(StateRejection::Used));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The RPCs: parse, execute, convert.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ig_application::{
-    BeginLink, CommitWatch, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, ListAccounts,
-    OpenWatch, Ports, RefreshAccount, UnlinkAccount, UnlinkAccountError, Watch, WatchCommand,
+    BeginLink, CommitWatch, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, LinkSettings,
+    ListAccounts, OpenWatch, Ports, RefreshAccount, UnlinkAccount, UnlinkAccountError, Watch,
+    WatchCommand,
 };
-use ig_domain::RedirectUri;
 use ig_domain::ports::ConsumerKey;
 use ig_proto::v1;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountService;
@@ -46,16 +45,10 @@ pub struct UseCases {
 }
 
 impl UseCases {
-    /// All use cases over `ports`; streams are made of `watch`. A link goes to one of `redirect_uris`, or to any where
-    /// there are none, and its state lives for `state_ttl`. `tracker` waits for work that outlives its caller.
+    /// All use cases over `ports`; streams are made of `watch`, and links begin by the rules of `links`. `tracker` waits
+    /// for work that outlives its caller.
     #[must_use]
-    pub fn new(
-        ports: &Ports,
-        watch: &Watch,
-        redirect_uris: Vec<RedirectUri>,
-        state_ttl: Duration,
-        tracker: &TaskTracker,
-    ) -> Self {
+    pub fn new(ports: &Ports, watch: &Watch, links: LinkSettings, tracker: &TaskTracker) -> Self {
         let (accounts, clock) = (&ports.store.accounts, &ports.clock);
         let refresh = Arc::new(RefreshAccount::new(ports, tracker.clone()));
         Self {
@@ -65,8 +58,7 @@ impl UseCases {
                 instagram: ports.instagram.clone(),
                 clock: clock.clone(),
                 ids: ports.ids.clone(),
-                redirect_uris,
-                state_ttl,
+                settings: links,
             },
             link: LinkAccount::new(ports, tracker.clone()),
             get: GetAccount { accounts: accounts.clone(), clock: clock.clone() },
@@ -106,7 +98,7 @@ impl InstagramAccountService for UseCases {
     ) -> Result<Response<v1::LinkResponse>, Status> {
         let (context, request) = Context::split(request)?;
         let presented = convert::link(&request).map_err(|error| error.to_status())?;
-        context.owners(Some(presented.owner.clone()))?;
+        context.owners(Some(presented.owner().clone()))?;
         let linked = self
             .link
             .execute(presented, context.place())

@@ -92,7 +92,7 @@ pub(crate) async fn run(
     }
     let mut serving = Box::pin(ig_grpc_server::serve(
         listener,
-        UseCases::new(&ports, &watch, config.redirect_uris, config.state_ttl, &tracker),
+        UseCases::new(&ports, &watch, config.links, &tracker),
         ServerSettings {
             reflection: config.reflection,
             callers: callers.port(),

@@ -1,16 +1,21 @@
 //! Values for tests, each valid and told apart by a number.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ig_application::{Ports, StorePorts};
+use ig_domain::ports::Instagram;
 use ig_domain::{
-    AccountId, AccountType, AuditEntry, AuditId, Consent, GrantedScopes, InstagramAccount,
-    LongLivedToken, PendingLink, Presentation, Profile, Recipient, RequestedScopes, Scope,
-    SessionBinding, StateToken, TokenGrant, TokenLifetime,
+    AccountId, AccountType, AuditEntry, AuditId, Consent, GrantedScopes, InstagramAccount, LinkEnd,
+    LongLivedToken, PendingLink, Presentation, PresentedBy, Profile, Recipient, RequestedScopes,
+    Scope, SessionBinding, StateToken, TokenGrant, TokenLifetime,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
+
+use crate::{FakeClock, FakeTimer, MemoryStore, RecordedMetrics, SequentialIds};
 
 /// The moment at which tests begin.
 pub const START: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
@@ -24,6 +29,20 @@ pub const START: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 pub fn parsed<T: std::str::FromStr>(text: &str) -> T {
     let Ok(value) = text.parse() else { panic!("{text:?} is no {}", std::any::type_name::<T>()) };
     value
+}
+
+/// The ports of this store, Instagram and clock.
+#[must_use]
+pub fn ports(store: &MemoryStore, instagram: impl Instagram + 'static, clock: FakeClock) -> Ports {
+    Ports {
+        store: StorePorts::of(Arc::new(store.clone())),
+        instagram: Arc::new(instagram),
+        clock: Arc::new(clock),
+        timer: Arc::new(FakeTimer::new()),
+        ids: Arc::new(SequentialIds::default()),
+        metrics: Arc::new(RecordedMetrics::default()),
+        health: Arc::default(),
+    }
 }
 
 /// The profile of business account `number`, with ids that no double can hold.
@@ -103,6 +122,7 @@ pub fn pending_link(state: &str, owner: &str, now: OffsetDateTime) -> PendingLin
         owner: parsed(owner),
         session_binding: SessionBinding::default().hash(),
         redirect_uri: parsed("https://example.com/callback"),
+        end: LinkEnd::Caller,
         scopes: RequestedScopes::usual(),
         account: None,
         create_time: now,
@@ -119,5 +139,6 @@ pub fn presentation(code: &str, state: &str, owner: &str) -> Presentation {
         state: parsed(state),
         owner: parsed(owner),
         session_binding: SessionBinding::default(),
+        by: PresentedBy::Caller,
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{
     AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, Consumers, DueAccounts,
-    EventLog, EventSurvey, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases, Restoration,
-    StoreError, StoreProbe, Surveys, UserRemovals,
+    EventLog, EventSurvey, HostedCodes, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases,
+    Restoration, StoreError, StoreProbe, Surveys, UserRemovals,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -25,6 +25,7 @@ pub mod completion;
 pub mod consumers;
 pub mod events;
 pub mod faulty;
+pub mod hosted_codes;
 pub mod isolation;
 pub mod key_checks;
 pub mod leases;
@@ -44,6 +45,7 @@ pub struct Ports {
     pub account_writer: Arc<dyn AccountWriter>,
     pub pending_links: Arc<dyn PendingLinks>,
     pub link_attempts: Arc<dyn LinkAttempts>,
+    pub hosted_codes: Arc<dyn HostedCodes>,
     pub renewal_leases: Arc<dyn RenewalLeases>,
     pub due_accounts: Arc<dyn DueAccounts>,
     pub breaker: Arc<dyn AppBreaker>,
@@ -159,6 +161,15 @@ macro_rules! store_contract {
                 of_many_renewals_one_wins,
                 a_lease_of_a_clock_that_was_set_back_is_taken_over,
             }
+            hosted_codes::{
+                a_code_is_kept_under_one_ticket,
+                a_code_is_kept_for_one_state,
+                each_code_has_a_ticket_of_its_own,
+                an_unknown_ticket_finds_nothing,
+                of_many_visits_with_one_code_all_get_one_ticket,
+                a_code_that_has_served_is_erased_and_later_forgotten,
+                at_most_the_limit_is_erased_and_forgotten,
+            }
             completion::{
                 a_first_link_stores_account_token_and_outcome,
                 a_link_again_replaces_account_and_token,
@@ -269,6 +280,7 @@ macro_rules! store_contract {
                 accounts_of_another_app_are_invisible,
                 one_instagram_account_may_be_linked_under_two_apps,
                 links_of_another_app_are_invisible,
+                codes_of_another_app_are_invisible,
                 leases_of_another_app_are_others,
                 the_audit_of_another_app_is_invisible,
                 check_values_of_another_app_are_others,

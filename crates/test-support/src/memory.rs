@@ -5,6 +5,7 @@ mod attempts;
 mod audit;
 mod consumers;
 mod events;
+mod hosted_codes;
 mod keeper;
 mod key_checks;
 mod leases;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 
 use self::consumers::ConsumerRow;
 use self::events::EventRows;
+use self::hosted_codes::HostedCodeRow;
 use self::keeper::{BreakerRow, Schedule};
 use self::surveys::SurveyRow;
 
@@ -91,6 +93,7 @@ struct Rows {
     accounts: BTreeMap<AccountId, (InstagramAccount, Option<LongLivedToken>)>,
     pending_links: BTreeMap<StateHash, PendingLink>,
     attempts: BTreeMap<CodeHash, AttemptRow>,
+    hosted_codes: BTreeMap<CodeHash, HostedCodeRow>,
     renewals: HashMap<AccountId, Lease>,
     audit: Vec<AuditEntry>,
     key_checks: HashMap<String, Vec<u8>>,

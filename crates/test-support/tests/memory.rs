@@ -19,6 +19,7 @@ impl StoreUnderTest for Memory {
             account_writer: store.clone(),
             pending_links: store.clone(),
             link_attempts: store.clone(),
+            hosted_codes: store.clone(),
             renewal_leases: store.clone(),
             due_accounts: store.clone(),
             breaker: store.clone(),

@@ -9,8 +9,8 @@ use sea_orm::ActiveValue::Set;
 use time::OffsetDateTime;
 
 use super::columns::{
-    granted_list, granted_scopes, hash, instant, micros, parse, present, requested_scopes,
-    scope_list, scopes,
+    granted_list, granted_scopes, hash, instant, link_end, link_end_name, micros, parse, present,
+    requested_scopes, scope_list, scopes,
 };
 use super::entity::link_attempt::{ActiveModel, Model};
 use super::tokens::{open_short_lived, seal_short_lived};
@@ -34,6 +34,7 @@ pub(super) fn to_row(
         owner,
         session_binding,
         redirect_uri,
+        end,
         scopes,
         account,
         create_time,
@@ -46,6 +47,7 @@ pub(super) fn to_row(
         owner: Set(owner.to_string()),
         session_binding_hash: Set(session_binding.as_bytes().to_vec()),
         redirect_uri: Set(redirect_uri.as_str().to_owned()),
+        link_end: Set(link_end_name(*end).map(str::to_owned)),
         scopes: Set(scope_list(scopes.iter())),
         account_id: Set(account.map(|id| *id.as_uuid())),
         create_time: Set(micros(*create_time)),
@@ -154,6 +156,7 @@ pub(super) fn to_domain(cipher: &dyn TokenCipher, row: &Model) -> Result<LinkAtt
         owner: parse("owner", &row.owner)?,
         session_binding: SessionBindingHash::from_bytes(session_binding),
         redirect_uri: parse("redirect_uri", &row.redirect_uri)?,
+        end: link_end("link_end", row.link_end.as_deref())?,
         scopes: requested_scopes("scopes", &row.scopes)?,
         account: row.account_id.map(AccountId::from_uuid),
         create_time: instant("create_time", row.create_time)?,

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ig_domain::ports::StoreError;
-use ig_domain::{AccountType, GrantedScopes, ReauthorizationReason, RequestedScopes, Scope};
+use ig_domain::{
+    AccountType, GrantedScopes, LinkEndKind, ReauthorizationReason, RequestedScopes, Scope,
+};
 use time::OffsetDateTime;
 
 use super::error::corrupt;
@@ -83,6 +85,22 @@ pub(super) fn account_type(name: &str) -> AccountType {
     use AccountType::{Business, Creator, Personal, Unknown};
     let known = [Business, Creator, Personal, Unknown];
     known.into_iter().find(|kind| account_type_name(*kind) == name).unwrap_or(Unknown)
+}
+
+/// The stored name of a link's end; `None` for the caller, as versions before hosted consent left it.
+pub(super) fn link_end_name(end: LinkEndKind) -> Option<&'static str> {
+    match end {
+        LinkEndKind::Caller => None,
+        LinkEndKind::Page => Some("page"),
+        LinkEndKind::ReturnUrl => Some("return_url"),
+    }
+}
+
+/// The end that [`link_end_name`] kept.
+pub(super) fn link_end(column: &str, name: Option<&str>) -> Result<LinkEndKind, StoreError> {
+    use LinkEndKind::{Caller, Page, ReturnUrl};
+    let mut known = [Caller, Page, ReturnUrl].into_iter();
+    known.find(|end| link_end_name(*end) == name).ok_or_else(|| corrupt(column, "unknown"))
 }
 
 /// The stored name of a reason.

@@ -7,6 +7,7 @@ pub(super) mod app_breaker;
 pub(super) mod event_consumer;
 pub(super) mod event_log;
 pub(super) mod former_account;
+pub(super) mod hosted_code;
 pub(super) mod instagram_account;
 pub(super) mod link_attempt;
 pub(super) mod pending_link;

@@ -16,14 +16,15 @@ use super::SeaOrmStore;
 use super::attempt_row::EXCHANGED;
 use super::columns::hash;
 use super::entity::sealing_key::{Column, Entity, Model};
-use super::entity::{account_token, instagram_account, link_attempt};
+use super::entity::{account_token, hosted_code, instagram_account, link_attempt};
 use super::error::{corrupt, translate};
+use super::hosted_codes::of_hosted_code;
 use super::store_meter::Operation;
 use super::tokens::{of_account, of_attempt};
 use super::unreadable::{Row, Table, readable_page};
 use crate::sealing::key_id as key_id_of;
 
-/// Maximum number of short-lived tokens that are looked at; there are seldom more than links under way.
+/// Maximum number of short-lived tokens, and of codes, that are looked at; there are seldom more than links under way.
 const MAX_ATTEMPTS: u64 = 1000;
 
 /// Maximum number of key ids that are looked up.
@@ -71,9 +72,11 @@ impl KeyChecks for SeaOrmStore {
             let tokens = tokens
                 .map(|row| (of_account(AccountId::from_uuid(row.account_id)), row.sealed_token));
             let short_lived = self.short_lived_tokens().await?.into_iter();
-            let short_lived = short_lived
-                .filter(|(_, token)| key_id_of(token) == Some(key_id))
-                .map(|(code, token)| (of_attempt(&code), token));
+            let short_lived = short_lived.map(|(code, token)| (of_attempt(&code), token));
+            let codes = self.sealed_codes().await?.into_iter();
+            let codes = codes.map(|(code, sealed)| (of_hosted_code(&code), sealed));
+            let short_lived =
+                short_lived.chain(codes).filter(|(_, sealed)| key_id_of(sealed) == Some(key_id));
             let user_key = self.sealed_user_key().await?.into_iter();
             let user_key = user_key.filter(|(_, sealed)| key_id_of(sealed) == Some(key_id));
             let mut sealed: Vec<_> = user_key.chain(tokens).chain(short_lived).collect();
@@ -87,7 +90,9 @@ impl KeyChecks for SeaOrmStore {
         self.call(Operation::CheckKeys, async {
             let short_lived = self.short_lived_tokens().await?;
             let user_key = self.sealed_user_key().await?.map(|(_, sealed)| sealed);
-            let sealed = short_lived.iter().map(|(_, token)| token).chain(&user_key);
+            let codes = self.sealed_codes().await?;
+            let sealed =
+                short_lived.iter().chain(&codes).map(|(_, sealed)| sealed).chain(&user_key);
             let ids = sealed.filter_map(|sealed| key_id_of(sealed));
             let mut in_use: BTreeSet<String> = ids.map(str::to_owned).collect();
             let mut last = String::new();
@@ -155,6 +160,23 @@ impl SeaOrmStore {
         let rows = self.database.read_rows(Table::Attempt, &query, AttemptRow::into_parts);
         Ok(self.meter.unreadable.leave_out(rows.await?))
     }
+
+    /// The sealed codes of hosted consents, each with its hash.
+    async fn sealed_codes(&self) -> Result<Vec<(CodeHash, Vec<u8>)>, StoreError> {
+        use hosted_code::Column::{AppId, CodeHash, SealedCode};
+        let query = hosted_code::Entity::find()
+            .select_only()
+            .columns([CodeHash, SealedCode])
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(SealedCode.is_not_null())
+            .limit(MAX_ATTEMPTS)
+            .into_query();
+        let read = |HostedCodeRow { code_hash, sealed_code }| {
+            Ok((ig_domain::CodeHash::from_bytes(hash("code_hash", &code_hash)?), sealed_code))
+        };
+        let rows = self.database.read_rows(Table::HostedCode, &query, read);
+        Ok(self.meter.unreadable.leave_out(rows.await?))
+    }
 }
 
 /// A key id, if there is a next one.
@@ -182,4 +204,11 @@ impl AttemptRow {
         let Self { code_hash, sealed_token } = self;
         Ok((CodeHash::from_bytes(hash("code_hash", &code_hash)?), sealed_token))
     }
+}
+
+/// The columns of a kept code that open it.
+#[derive(FromQueryResult)]
+struct HostedCodeRow {
+    code_hash: Vec<u8>,
+    sealed_code: Vec<u8>,
 }

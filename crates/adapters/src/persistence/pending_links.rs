@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{PendingLinks, StoreError};
-use ig_domain::{AccountId, AppId, CodeHash, PendingLink, SessionBindingHash, StateHash};
+use ig_domain::{
+    AccountId, AppId, CodeHash, LinkEnd, LinkEndKind, PendingLink, SessionBindingHash, StateHash,
+};
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, QueryTrait as _};
 
 use super::SeaOrmStore;
-use super::columns::{hash, instant, micros, parse, requested_scopes, scope_list};
+use super::columns::{
+    hash, instant, link_end, link_end_name, micros, parse, present, requested_scopes, scope_list,
+};
 use super::entity::pending_link::{Entity, Model};
 use super::error::translate;
 use super::store_meter::Operation;
@@ -41,12 +45,17 @@ fn to_row(app: &AppId, pending: &PendingLink) -> Model {
         owner,
         session_binding,
         redirect_uri,
+        end,
         scopes,
         account,
         create_time,
         expire_time,
         spent_by,
     } = pending;
+    let return_url = match end {
+        LinkEnd::ReturnUrl(url) => Some(url.as_str().to_owned()),
+        LinkEnd::Caller | LinkEnd::Page => None,
+    };
     Model {
         app_id: app.as_str().to_owned(),
         state_hash: state.as_bytes().to_vec(),
@@ -58,6 +67,8 @@ fn to_row(app: &AppId, pending: &PendingLink) -> Model {
         create_time: micros(*create_time),
         expire_time: micros(*expire_time),
         spent_by: spent_by.map(|code| code.as_bytes().to_vec()),
+        link_end: link_end_name(end.kind()).map(str::to_owned),
+        return_url,
     }
 }
 
@@ -73,14 +84,25 @@ fn to_domain(row: Model) -> Result<PendingLink, StoreError> {
         create_time,
         expire_time,
         spent_by,
+        link_end: end,
+        return_url,
     } = row;
     let session_binding = hash("session_binding_hash", &session_binding_hash)?;
+    let end = match link_end("link_end", end.as_deref())? {
+        LinkEndKind::Caller => LinkEnd::Caller,
+        LinkEndKind::Page => LinkEnd::Page,
+        LinkEndKind::ReturnUrl => {
+            let url = present("return_url", return_url)?;
+            LinkEnd::ReturnUrl(parse("return_url", &url)?)
+        }
+    };
     let spent_by = spent_by.map(|code| hash("spent_by", &code)).transpose()?;
     Ok(PendingLink {
         state: StateHash::from_bytes(hash("state_hash", &state_hash)?),
         owner: parse("owner", &owner)?,
         session_binding: SessionBindingHash::from_bytes(session_binding),
         redirect_uri: parse("redirect_uri", &redirect_uri)?,
+        end,
         scopes: requested_scopes("scopes", &scopes)?,
         account: account_id.map(AccountId::from_uuid),
         create_time: instant("create_time", create_time)?,

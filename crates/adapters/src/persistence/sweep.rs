@@ -37,9 +37,10 @@ impl SeaOrmStore {
         let attempts = self.forget_attempts(write.on(), now, limit).await?;
         let pending = self.forget_pending_links(write.on(), now, limit).await?;
         let removals = self.forget_deauthorizations(write.on(), now, limit).await?;
+        let hosted = self.sweep_hosted_codes(write.on(), now, limit).await?;
         let leases = self.forget_leases(write.on(), limit).await?;
         write.commit().await?;
-        Ok(untaken + begun + attempts + pending + removals + leases)
+        Ok(untaken + begun + attempts + pending + removals + hosted + leases)
     }
 
     /// Marks accounts that have expired, soonest first, as changes of them.

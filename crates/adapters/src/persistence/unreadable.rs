@@ -25,6 +25,7 @@ pub(super) enum Table {
     Account,
     Token,
     Attempt,
+    HostedCode,
     Audit,
 }
 
@@ -32,6 +33,7 @@ ig_metrics::label!(Table, "table", {
     Account => "instagram_account",
     Token => "account_token",
     Attempt => "link_attempt",
+    HostedCode => "hosted_code",
     Audit => "token_audit",
 });
 
@@ -59,7 +61,9 @@ impl Table {
         let id = match self {
             Self::Account | Self::Audit => row.try_get("", "id").map(|id: Uuid| id.to_string()),
             Self::Token => row.try_get("", "account_id").map(|id: Uuid| id.to_string()),
-            Self::Attempt => row.try_get("", "code_hash").map(|hash: Vec<u8>| beginning(&hash)),
+            Self::Attempt | Self::HostedCode => {
+                row.try_get("", "code_hash").map(|hash: Vec<u8>| beginning(&hash))
+            }
         };
         id.unwrap_or_else(|_| "unknown".to_owned())
     }

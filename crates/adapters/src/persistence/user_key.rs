@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ig_domain::ports::{Cause, SealContext, StoreError};
+use ig_domain::{AuthorizationCode, StateToken, Ticket};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -37,9 +39,29 @@ impl UserKey {
 
     /// Hash of a person's app-scoped id.
     pub(super) fn hash(&self, user: &str) -> Result<[u8; 32], StoreError> {
-        let hash = Hmac::<Sha256>::new_from_slice(self.0.as_bytes());
-        let hash = hash.map_err(|error| StoreError::Internal(Cause::new(error)))?;
-        Ok(hash.chain_update(b"user\0").chain_update(user).finalize().into_bytes().into())
+        self.mac(&[b"user\0", user.as_bytes()])
+    }
+
+    /// The ticket of a code that came with this state. The state ends it, so that no other pair reads alike: neither
+    /// holds a blank.
+    pub(super) fn ticket(
+        &self,
+        code: &AuthorizationCode,
+        state: &StateToken,
+    ) -> Result<Ticket, StoreError> {
+        let (code, state) = (code.expose().as_bytes(), state.expose().as_bytes());
+        let ticket = self.mac(&[b"ticket\0", code, b" ", state])?;
+        let ticket = BASE64_URL_SAFE_NO_PAD.encode(ticket).parse();
+        ticket.map_err(|error| StoreError::Internal(Cause::new(error)))
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Result<[u8; 32], StoreError> {
+        let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes());
+        let mut mac = mac.map_err(|error| StoreError::Internal(Cause::new(error)))?;
+        for part in parts {
+            mac.update(part);
+        }
+        Ok(mac.finalize().into_bytes().into())
     }
 }
 

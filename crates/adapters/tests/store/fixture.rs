@@ -121,6 +121,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         account_writer: store.clone(),
         pending_links: store.clone(),
         link_attempts: store.clone(),
+        hosted_codes: store.clone(),
         renewal_leases: store.clone(),
         due_accounts: store.clone(),
         breaker: store.clone(),

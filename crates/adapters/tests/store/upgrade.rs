@@ -50,6 +50,7 @@ async fn link(ports: &Ports) -> InstagramAccount {
         owner: pending.owner,
         session_binding: pending.session_binding,
         redirect_uri: pending.redirect_uri,
+        end: pending.end.kind(),
         scopes: pending.scopes,
         account: None,
         create_time: START,

@@ -43,11 +43,11 @@ fn pending(owner: &str) -> PendingLink {
 }
 
 /// An Instagram through which account 1 can be linked.
-fn willing() -> MockInstagram {
+pub(crate) fn willing() -> MockInstagram {
     willing_as(profile(1))
 }
 
-fn willing_as(profile: Profile) -> MockInstagram {
+pub(crate) fn willing_as(profile: Profile) -> MockInstagram {
     let mut instagram = MockInstagram::new();
     let all = RequestedScopes::usual().iter().cloned().collect();
     exchanges(&mut instagram, GrantedScopes::Known(all));

@@ -5,6 +5,7 @@
 mod begin_link;
 mod fetch_access_token;
 mod get_accounts;
+mod hosted_link;
 mod instagram_script;
 mod keeper;
 mod link_account;
@@ -18,29 +19,20 @@ mod throttling;
 mod watch;
 mod witness;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::{Ports, StorePorts};
+use ig_application::Ports;
 use ig_domain::ports::Ids as _;
 use ig_domain::ports::{AccountReader as _, CompletedLink, Instagram, LinkAttempts, PendingLinks};
 use ig_domain::{InstagramAccount, LinkAttempt};
-use ig_test_support::builders::{START, long_lived, parsed, pending_link, presentation};
-use ig_test_support::{FakeClock, FakeTimer, MemoryStore, RecordedMetrics, SequentialIds};
+use ig_test_support::builders::{self, START, long_lived, parsed, pending_link, presentation};
+use ig_test_support::{FakeClock, MemoryStore, SequentialIds};
 
 /// The ports of this store and this Instagram, so long after the start.
 fn ports(store: &MemoryStore, instagram: impl Instagram + 'static, after: Duration) -> Ports {
     let clock = FakeClock::at(START);
     clock.advance(after);
-    Ports {
-        store: StorePorts::of(Arc::new(store.clone())),
-        instagram: Arc::new(instagram),
-        clock: Arc::new(clock),
-        timer: Arc::new(FakeTimer::new()),
-        ids: Arc::new(SequentialIds::default()),
-        metrics: Arc::new(RecordedMetrics::default()),
-        health: Arc::default(),
-    }
+    builders::ports(store, instagram, clock)
 }
 
 /// A store that keeps this account under the token `IGAA-first`.

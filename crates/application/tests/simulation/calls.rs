@@ -7,8 +7,9 @@ use std::time::Duration;
 use ig_application::{
     BeginLink, BeginLinkCommand, BeginLinkError, BegunLink, FetchAccessToken,
     FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken, GetAccounts,
-    LinkAccountError, LinkWork, LinkedAccount, ListAccounts, ListAccountsQuery, Ports,
-    RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, Sweep, UnlinkAccount,
+    LinkAccountError, LinkReturn, LinkSettings, LinkWork, LinkedAccount, ListAccounts,
+    ListAccountsQuery, Ports, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount,
+    Sweep, UnlinkAccount,
 };
 use ig_domain::ports::{BatchKey, StoreError};
 use ig_domain::{
@@ -55,12 +56,11 @@ pub(crate) fn begin(ports: &Ports, person: u32, owner: &'static str) -> Work {
         instagram: ports.instagram.clone(),
         clock: ports.clock.clone(),
         ids: ports.ids.clone(),
-        redirect_uris: Vec::new(),
-        state_ttl: STATE_TTL,
+        settings: LinkSettings { redirect_uris: Vec::new(), hosted: None, state_ttl: STATE_TTL },
     };
     let command = BeginLinkCommand {
         owner: parsed(owner),
-        redirect_uri: parsed("https://example.com/callback"),
+        link_return: LinkReturn::Caller(parsed("https://example.com/callback")),
         scopes: Some(RequestedScopes::usual()),
         force_reauth: false,
         account: None,

@@ -18,6 +18,7 @@ mod crash_points;
 mod event_ports;
 mod finish;
 mod history;
+mod hosted_codes;
 mod instagram;
 mod invariants;
 mod plan;

@@ -11,7 +11,7 @@ use crate::{AuthorizationCode, StateHash, StateToken, Ticket, TicketHash};
 pub struct HostedCode {
     /// Hash of the state that it came with.
     pub state: StateHash,
-    /// The code; `None` once it was erased, since it has long expired.
+    /// The code; `None` once it was erased, [`HOSTED_CODE_RETENTION`](crate::HOSTED_CODE_RETENTION) after it came.
     pub code: Option<AuthorizationCode>,
     /// Moment at which it came.
     pub present_time: OffsetDateTime,

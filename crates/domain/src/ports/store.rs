@@ -372,7 +372,9 @@ pub trait LinkAttempts: Send + Sync {
     /// [`SHORT_LIVED_LIFETIME`](crate::SHORT_LIVED_LIFETIME) after it was received (as interrupted, erasing the token;
     /// as rejected where the code was never taken), and deletes attempts, pending links
     /// and deauthorisations [`LINK_RETENTION`](crate::LINK_RETENTION) after they ended, and renewal leases that have
-    /// ended on accounts that are gone. Returns the number of rows touched.
+    /// ended on accounts that are gone. Erases codes of hosted consents
+    /// [`HOSTED_CODE_RETENTION`](crate::HOSTED_CODE_RETENTION) after they came, and deletes their rows after
+    /// [`LINK_RETENTION`](crate::LINK_RETENTION). Returns the number of rows touched.
     ///
     /// # Errors
     ///

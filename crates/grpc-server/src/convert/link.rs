@@ -1,7 +1,9 @@
-//! The request and response of `Link`: one presentation, given in one of two ways.
+//! The request and response of `Link`: one presentation, of a code or of a ticket.
 
-use ig_application::LinkedAccount;
-use ig_domain::{AuthorizationResponse, ConsentDenial, Presentation};
+use ig_application::{LinkedAccount, Presented};
+use ig_domain::{
+    AuthorizationResponse, ConsentDenial, Presentation, PresentedBy, TicketPresentation,
+};
 use ig_proto::v1;
 
 use super::account;
@@ -17,7 +19,7 @@ pub(crate) enum NotPresented {
 }
 
 /// Presentation in a `LinkRequest`.
-pub(crate) fn link(request: &v1::LinkRequest) -> Result<Presentation, NotPresented> {
+pub(crate) fn link(request: &v1::LinkRequest) -> Result<Presented, NotPresented> {
     let mut fields = Fields::default();
     let response = response(&mut fields, request);
     let owner = fields.parse("owner", &request.owner);
@@ -25,9 +27,14 @@ pub(crate) fn link(request: &v1::LinkRequest) -> Result<Presentation, NotPresent
     let parsed = fields.finish(|| Ok((response?, owner?, session_binding?)));
     match parsed.map_err(NotPresented::Invalid)? {
         (AuthorizationResponse::Granted { code, state }, owner, session_binding) => {
-            Ok(Presentation { code, state, owner, session_binding })
+            let by = PresentedBy::Caller;
+            Ok(Presented::Code(Presentation { code, state, owner, session_binding, by }))
         }
-        (AuthorizationResponse::Denied(denial), ..) => Err(NotPresented::Denied(denial)),
+        (AuthorizationResponse::Kept { ticket, state }, owner, session_binding) => {
+            let presented = TicketPresentation { ticket, state, owner, session_binding };
+            Ok(Presented::Ticket(presented))
+        }
+        (AuthorizationResponse::Denied { denial, .. }, ..) => Err(NotPresented::Denied(denial)),
     }
 }
 
@@ -93,8 +100,21 @@ mod tests {
         #[case] code: &str,
         #[case] state: &str,
     ) {
-        let presented = link(&request(whole, code, state)).unwrap();
+        let Presented::Code(presented) = link(&request(whole, code, state)).unwrap() else {
+            panic!("a ticket");
+        };
         assert_eq!((presented.code.expose(), presented.state.expose()), ("C", "S"));
+        assert_eq!(presented.by, PresentedBy::Caller);
+    }
+
+    #[test]
+    fn a_ticket_is_presented_as_the_browser_brought_it() {
+        let ticket = "t".repeat(ig_domain::Ticket::LENGTH);
+        let whole = format!("https://example.com/linked?state=S&ticket={ticket}");
+        let Presented::Ticket(presented) = link(&request(&whole, "", "")).unwrap() else {
+            panic!("a code");
+        };
+        assert_eq!((presented.ticket.expose(), presented.state.expose()), (ticket.as_str(), "S"));
     }
 
     #[rstest]

@@ -1,6 +1,8 @@
 //! The requests and responses of `BeginLink`, `Get`, `Refresh` and `Unlink`.
 
-use ig_application::{BeginLinkCommand, BegunLink, RefreshedAccount, TokenOutcome};
+use std::time::Duration;
+
+use ig_application::{BeginLinkCommand, BegunLink, LinkReturn, RefreshedAccount, TokenOutcome};
 use ig_domain::ports::AccountKey;
 use ig_domain::{AccountId, Owner, RequestedScopes, Scope, TooManyScopes};
 use ig_proto::v1;
@@ -9,13 +11,16 @@ use ig_proto::v1::get_request::Key;
 use super::fields::{Fields, InvalidRequest, Refused};
 use super::{account, timestamp};
 
+/// Maximum lifetime of the state of a hosted consent. Ours: an invitation by mail may wait for a week.
+const MAX_STATE_TTL: Duration = Duration::from_hours(7 * 24);
+
 /// Command in a `BeginLinkRequest`.
 pub(crate) fn begin_link(
     request: &v1::BeginLinkRequest,
 ) -> Result<BeginLinkCommand, InvalidRequest> {
     let mut fields = Fields::default();
     let owner = fields.parse("owner", &request.owner);
-    let redirect_uri = fields.parse("redirect_uri", &request.redirect_uri);
+    let link_return = link_return(&mut fields, request);
     let scopes = scopes(&mut fields, &request.scopes);
     let account_id = Some(request.account_id.as_str()).filter(|id| !id.is_empty());
     let account = fields.parse_given("account_id", account_id);
@@ -23,12 +28,45 @@ pub(crate) fn begin_link(
     fields.finish(|| {
         Ok(BeginLinkCommand {
             owner: owner?,
-            redirect_uri: redirect_uri?,
+            link_return: link_return?,
             scopes: scopes?,
             force_reauth: request.force_reauth,
             account: account?,
             session_binding: session_binding?,
         })
+    })
+}
+
+/// The place that the browser comes back to: without a redirect URI, our own callback.
+fn link_return(fields: &mut Fields, request: &v1::BeginLinkRequest) -> Result<LinkReturn, Refused> {
+    const HOSTED: &str = "only without redirect_uri, for hosted consent";
+    let v1::BeginLinkRequest { redirect_uri, return_url, ttl, session_binding, .. } = request;
+    if !redirect_uri.is_empty() {
+        let mut uri = fields.parse("redirect_uri", redirect_uri).map(LinkReturn::Caller);
+        for (field, given) in [("return_url", !return_url.is_empty()), ("ttl", ttl.is_some())] {
+            if given {
+                uri = Err(fields.refuse(field, HOSTED));
+            }
+        }
+        return uri;
+    }
+    let url = Some(return_url.as_str()).filter(|url| !url.is_empty());
+    let without_url = url.is_none();
+    let url = fields.parse_given("return_url", url);
+    let ttl = ttl.as_ref().map(|ttl| state_ttl(fields, ttl)).transpose();
+    if without_url && !session_binding.is_empty() {
+        let description = "only with return_url or redirect_uri: whoever opens the URL links";
+        return Err(fields.refuse("session_binding", description));
+    }
+    Ok(LinkReturn::Hosted { return_url: url?, ttl: ttl? })
+}
+
+fn state_ttl(fields: &mut Fields, raw: &prost_types::Duration) -> Result<Duration, Refused> {
+    let ttl = Duration::try_from(*raw).ok();
+    let ttl = ttl.filter(|ttl| (Duration::from_secs(1)..=MAX_STATE_TTL).contains(ttl));
+    ttl.ok_or_else(|| {
+        let days = MAX_STATE_TTL.as_secs() / (24 * 60 * 60);
+        fields.refuse("ttl", &format!("from 1 second to {days} days"))
     })
 }
 

@@ -9,7 +9,7 @@ use tonic_types::FieldViolation;
 use super::instagram::CHECK_THE_APP;
 use super::requests::account_not_found;
 use super::{Problem, Reason, ToStatus, internal};
-use crate::convert::NotPresented;
+use crate::convert::{InvalidRequest, NotPresented};
 
 impl ToStatus for BeginLinkError {
     fn to_status(&self) -> Status {
@@ -20,10 +20,22 @@ impl ToStatus for BeginLinkError {
                 let problem = Problem::new(Reason::RedirectUriRejected, message);
                 problem.violations(vec![violation]).into_status()
             }
+            Self::NoHostedConsent => invalid(
+                "redirect_uri",
+                "required: this service offers no hosted consent, for which its operator sets PUBLIC_URL",
+            ),
+            Self::ReturnUrlRejected => invalid(
+                "return_url",
+                "neither one of those on the service's list RETURN_URLS nor below one",
+            ),
             Self::AccountNotFound => account_not_found(),
             Self::Store(error) => error.to_status(),
         }
     }
+}
+
+fn invalid(field: &str, description: &str) -> Status {
+    InvalidRequest { violations: vec![FieldViolation::new(field, description)] }.to_status()
 }
 
 impl ToStatus for NotPresented {

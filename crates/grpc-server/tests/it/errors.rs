@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use ig_application::HostedConsent;
 use ig_domain::ports::{
     Cause, GraphFacts, InstagramError, InstagramErrorKind, MockAccountReader, MockInstagram,
     PendingLinks as _, StoreError,
 };
-use ig_domain::{AccountType, PendingLink, Profile, ReauthorizationReason, Scope};
+use ig_domain::{AccountType, LinkEnd, PendingLink, Profile, ReauthorizationReason, Scope};
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, profile};
@@ -317,6 +318,38 @@ async fn a_redirect_uri_off_the_list_is_refused() {
     let status = world.client().await.begin_link(request).await.unwrap_err();
     let details = assert_refused(&status, Code::InvalidArgument, "REDIRECT_URI_REJECTED", &[]);
     assert_eq!(bad_fields(&details), ["redirect_uri"]);
+}
+
+#[tokio::test]
+async fn hosted_consent_is_only_as_the_settings_allow() {
+    let hosted = |return_url: &str| v1::BeginLinkRequest {
+        return_url: return_url.to_owned(),
+        ..v1::BeginLinkRequest::default()
+    };
+    let status = World::new().client().await.begin_link(hosted("")).await.unwrap_err();
+    let details = assert_refused(&status, Code::InvalidArgument, "INVALID_FIELD", &[]);
+    assert_eq!(bad_fields(&details), ["redirect_uri"]);
+
+    let mut world = World::new();
+    let redirect_uri = parsed("https://instagram.example.com/oauth/callback");
+    world.hosted = Some(HostedConsent { redirect_uri, return_urls: Vec::new() });
+    let status = world.client().await.begin_link(hosted("https://example.com/")).await.unwrap_err();
+    let details = assert_refused(&status, Code::InvalidArgument, "INVALID_FIELD", &[]);
+    assert_eq!(bad_fields(&details), ["return_url"]);
+}
+
+/// Neither with nor without its code is anything told of a state to whom it does not concern.
+#[tokio::test]
+async fn a_code_of_a_hosted_consent_is_not_taken_from_a_caller() {
+    let world = World::new();
+    let ends = [LinkEnd::Page, LinkEnd::ReturnUrl(parsed("https://example.com/linked"))];
+    for (state, end) in ["S1", "S2"].into_iter().zip(ends) {
+        let pending = PendingLink { end, ..pending_link(state, "shop/7", START) };
+        world.store.insert(&pending).await.unwrap();
+        let status = refused_link(&world, link_request("C", state, "shop/7")).await;
+        let unknown = [("cause", "UNKNOWN")];
+        assert_refused(&status, Code::FailedPrecondition, "STATE_REJECTED", &unknown);
+    }
 }
 
 #[tokio::test]

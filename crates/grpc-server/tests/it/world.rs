@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer as HyperTimer};
-use ig_application::{EventPoller, Ports, StorePorts, Watch, WatchPorts};
+use ig_application::{
+    EventPoller, HostedConsent, LinkSettings, Ports, StorePorts, Watch, WatchPorts,
+};
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, BatchKey, Callers, CodeExchange, Instagram,
     MockInstagram, StoreError, StoreProbe, Timer,
@@ -68,6 +70,7 @@ pub(crate) struct World {
     pub(crate) instagram: Arc<dyn Instagram>,
     pub(crate) clock: FakeClock,
     pub(crate) redirect_uris: Vec<RedirectUri>,
+    pub(crate) hosted: Option<HostedConsent>,
     pub(crate) callers: Arc<dyn Callers>,
     pub(crate) reflection: bool,
     pub(crate) drain_timeout: Duration,
@@ -100,6 +103,7 @@ impl World {
             instagram: Arc::new(instagram),
             clock: FakeClock::at(START),
             redirect_uris: Vec::new(),
+            hosted: None,
             callers: Arc::new(Everybody),
             reflection: true,
             drain_timeout: Duration::from_secs(30),
@@ -129,7 +133,12 @@ impl World {
         };
         let state_ttl = Duration::from_mins(15);
         let watch = self.watch(&ports, stop);
-        UseCases::new(&ports, &watch, self.redirect_uris.clone(), state_ttl, &TaskTracker::new())
+        let links = LinkSettings {
+            redirect_uris: self.redirect_uris.clone(),
+            hosted: self.hosted.clone(),
+            state_ttl,
+        };
+        UseCases::new(&ports, &watch, links, &TaskTracker::new())
     }
 
     fn watch(&self, ports: &Ports, stop: &CancellationToken) -> Watch {

@@ -1,12 +1,14 @@
 //! From text to values. Every error continues the variable's name, and repeats no part of the value: the reader
 //! shows it where it may.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ig_adapters::instagram::BaseUrl;
 use ig_adapters::sealing::KeyRing;
-use ig_domain::{AppId, PublicUrl, RedirectUri};
+use ig_domain::{AppId, PublicUrl, RedirectUri, ReturnUrl};
 use secrecy::SecretString;
 
 use super::LogFormat;
@@ -70,11 +72,19 @@ pub(super) fn public_url(raw: &str) -> Result<PublicUrl, String> {
 }
 
 pub(super) fn redirect_uris(raw: &str) -> Result<Vec<RedirectUri>, String> {
-    let uri = |(position, item): (usize, &str)| {
+    list(raw)
+}
+
+pub(super) fn return_urls(raw: &str) -> Result<Vec<ReturnUrl>, String> {
+    list(raw)
+}
+
+fn list<T: FromStr<Err: Display>>(raw: &str) -> Result<Vec<T>, String> {
+    let read = |(position, item): (usize, &str)| {
         let refused = |error| format!("has a wrong item {position}: {error}");
         item.trim().parse().map_err(refused)
     };
-    (1..).zip(raw.split(',')).map(uri).collect()
+    (1..).zip(raw.split(',')).map(read).collect()
 }
 
 /// A span of time between the limits of `setting`.

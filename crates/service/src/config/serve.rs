@@ -7,7 +7,8 @@ use std::time::Duration;
 use ig_adapters::instagram::{BaseUrl, GraphApiSettings, ProxyUrl};
 use ig_adapters::persistence::DatabaseSettings;
 use ig_adapters::sealing::KeyRing;
-use ig_domain::RedirectUri;
+use ig_application::{HostedConsent, LinkSettings};
+use ig_domain::PublicUrl;
 use secrecy::SecretString;
 
 use super::reader::Reader;
@@ -39,10 +40,8 @@ pub(crate) struct ServeConfig {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Where Instagram's calls back are answered; `None` for nowhere.
     pub(crate) callbacks: Option<CallbackAddress>,
-    /// The redirect URIs that may be used; empty for any.
-    pub(crate) redirect_uris: Vec<RedirectUri>,
-    /// Lifetime of a state.
-    pub(crate) state_ttl: Duration,
+    /// Rules of the links that begin.
+    pub(crate) links: LinkSettings,
     /// Maximum time that a stop waits for what is under way.
     pub(crate) shutdown_timeout: Duration,
     /// Whether reflection is served.
@@ -71,10 +70,9 @@ impl Config for ServeConfig {
         let allow_anonymous = reader.value(&setting::ALLOW_ANONYMOUS, parse::boolean);
         let tls = tls::files(reader);
         let metrics_listen = reader.value(&setting::METRICS_LISTEN, parse::address_or_none);
-        let callbacks = callbacks(reader);
-        let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
-        let state_ttl =
-            reader.value(&setting::STATE_TTL, |raw| parse::span(raw, &setting::STATE_TTL));
+        let public_url = reader.optional(&setting::PUBLIC_URL, parse::public_url);
+        let callbacks = callbacks(reader, public_url.clone());
+        let links = links(reader, public_url);
         let shutdown_timeout = reader
             .value(&setting::SHUTDOWN_TIMEOUT, |raw| parse::span(raw, &setting::SHUTDOWN_TIMEOUT));
         let keeper = reader.value(&setting::KEEPER, parse::boolean);
@@ -94,8 +92,7 @@ impl Config for ServeConfig {
             tls: tls?,
             metrics_listen: metrics_listen?,
             callbacks: callbacks?,
-            redirect_uris: redirect_uris?.unwrap_or_default(),
-            state_ttl: state_ttl?,
+            links: links?,
             shutdown_timeout: shutdown_timeout?,
             reflection: reflection?,
             keeper: keeper?,
@@ -143,9 +140,11 @@ impl ServeConfig {
 
 /// Address of Instagram's calls back, which has to be reached by a public URL.
 #[expect(clippy::option_option, reason = "the outer says whether it is right")]
-fn callbacks(reader: &mut Reader<'_>) -> Option<Option<CallbackAddress>> {
+fn callbacks(
+    reader: &mut Reader<'_>,
+    public_url: Option<Option<PublicUrl>>,
+) -> Option<Option<CallbackAddress>> {
     let listen = reader.optional(&setting::HTTP_LISTEN, parse::address);
-    let public_url = reader.optional(&setting::PUBLIC_URL, parse::public_url);
     match (listen?, public_url?) {
         (None, _) => Some(None),
         (Some(listen), Some(public_url)) => Some(Some(CallbackAddress { listen, public_url })),
@@ -155,6 +154,22 @@ fn callbacks(reader: &mut Reader<'_>) -> Option<Option<CallbackAddress>> {
             None
         }
     }
+}
+
+/// Rules of links. Consent is hosted wherever there is a public URL: another replica may answer there.
+#[expect(clippy::option_option, reason = "the outer says whether it is right")]
+fn links(reader: &mut Reader<'_>, public_url: Option<Option<PublicUrl>>) -> Option<LinkSettings> {
+    let redirect_uris = reader.optional(&setting::REDIRECT_URIS, parse::redirect_uris);
+    let return_urls = reader.optional(&setting::RETURN_URLS, parse::return_urls);
+    let state_ttl = reader.value(&setting::STATE_TTL, |raw| parse::span(raw, &setting::STATE_TTL));
+    let return_urls = return_urls?.unwrap_or_default();
+    let hosted = public_url?
+        .map(|url| HostedConsent { redirect_uri: url.oauth_callback().clone(), return_urls });
+    Some(LinkSettings {
+        redirect_uris: redirect_uris?.unwrap_or_default(),
+        hosted,
+        state_ttl: state_ttl?,
+    })
 }
 
 /// Settings of Instagram, with all secrets of the app.

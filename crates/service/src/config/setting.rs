@@ -217,6 +217,15 @@ settings! {
         )
         .empty(Empty::NotGiven)
         .example("https://instagram.example.com");
+
+        RETURN_URLS = Setting::optional(
+            "RETURN_URLS",
+            "URL,…",
+            "Pages to which hosted consent may send browsers on, each with those below it",
+            "none",
+        )
+        .empty(Empty::NotGiven)
+        .example("https://example.com/instagram");
     }
 
     "Keeping tokens alive" {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use ig_adapters::instagram::{BaseUrl, GraphApiSettings};
-use ig_domain::RedirectUri;
+use ig_domain::{RedirectUri, ReturnUrl};
 use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -84,8 +84,9 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
     assert_eq!(config.metrics_listen.unwrap().to_string(), "127.0.0.1:9464");
     assert!(config.callbacks.is_none());
-    assert_eq!(config.redirect_uris, []);
-    assert_eq!(config.state_ttl, Duration::from_mins(15));
+    assert_eq!(config.links.redirect_uris, []);
+    assert!(config.links.hosted.is_none());
+    assert_eq!(config.links.state_ttl, Duration::from_mins(15));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert!(config.reflection);
     assert_eq!(config.sandbox_clock_url, None);
@@ -192,9 +193,9 @@ fn lists_and_spans_are_read() {
     assert_eq!(config.instagram.app_secret.expose_secret(), "first");
     let secrets: Vec<_> = config.app_secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(secrets, ["first", "former"]);
-    let uris: Vec<_> = config.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let uris: Vec<_> = config.links.redirect_uris.iter().map(RedirectUri::as_str).collect();
     assert_eq!(uris, ["https://a.example/x", "http://localhost:1/"]);
-    assert_eq!(config.state_ttl, Duration::from_hours(30 * 24));
+    assert_eq!(config.links.state_ttl, Duration::from_hours(30 * 24));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
     assert_eq!((config.keeper, config.keeper_in_flight), (false, 64));
     assert_eq!(config.profile_every, Duration::from_hours(6));
@@ -244,6 +245,25 @@ fn calls_back_are_answered_where_it_is_said() {
     let callbacks = config.callbacks.unwrap();
     assert_eq!(callbacks.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(callbacks.public_url.as_str(), PUBLIC_URL);
+}
+
+/// Another replica may answer at the public URL.
+#[test]
+fn consent_is_hosted_where_there_is_a_public_url() {
+    let without = serve(&[("RETURN_URLS", "https://example.com/app")]).unwrap();
+    assert!(without.links.hosted.is_none());
+    let urls = "https://example.com/app/, http://localhost:3000/linked?a=b";
+    for settings in
+        [&[("PUBLIC_URL", PUBLIC_URL), ("RETURN_URLS", urls)][..], &[("PUBLIC_URL", PUBLIC_URL)]]
+    {
+        let hosted = serve(settings).unwrap().links.hosted.unwrap();
+        assert_eq!(hosted.redirect_uri.as_str(), format!("{PUBLIC_URL}/oauth/callback"));
+        let listed: Vec<_> = hosted.return_urls.iter().map(ReturnUrl::as_str).collect();
+        let expected: Vec<_> = urls.split(", ").filter(|_| settings.len() > 1).collect();
+        assert_eq!(listed, expected);
+    }
+    let told = refused(&[("RETURN_URLS", "https://example.com/app, http://example.com")]);
+    assert!(told.starts_with("RETURN_URLS has a wrong item 2: "), "{told}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use ig_domain::ports::{GraphFacts, StoreError};
 use ig_domain::{
-    Consent, GrantedScopes, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Scope, ShortLivedGrant,
-    ShortLivedToken,
+    Consent, GrantedScopes, LinkAttempt, LinkEndKind, LinkOutcome, LinkRefusal, Phase, Scope,
+    ShortLivedGrant, ShortLivedToken,
 };
 
 use super::StoreUnderTest;
@@ -20,6 +20,7 @@ fn assert_same(found: &LinkAttempt, expected: &LinkAttempt) {
         owner,
         session_binding,
         redirect_uri,
+        end,
         scopes,
         account,
         create_time,
@@ -29,6 +30,7 @@ fn assert_same(found: &LinkAttempt, expected: &LinkAttempt) {
     assert!(*session_binding == expected.session_binding);
     assert_eq!(*owner, expected.owner);
     assert_eq!(*redirect_uri, expected.redirect_uri);
+    assert_eq!(*end, expected.end);
     assert_eq!(*scopes, expected.scopes);
     assert_eq!(*account, expected.account);
     assert_eq!(*create_time, expected.create_time);
@@ -46,8 +48,10 @@ pub async fn every_field_of_an_attempt_survives_in_every_phase(store: &dyn Store
             granted_scopes: GrantedScopes::Unknown,
         },
     });
-    for (number, phase) in (1_u8..).zip([Phase::Unsent, Phase::Sent, exchanged(), bare]) {
-        let anybody = LinkAttempt { account: None, ..attempt(number, phase.clone()) };
+    let ends = [LinkEndKind::Caller, LinkEndKind::Page].into_iter().cycle();
+    let phases = [Phase::Unsent, Phase::Sent, exchanged(), bare];
+    for ((number, phase), end) in (1_u8..).zip(phases).zip(ends) {
+        let anybody = LinkAttempt { account: None, end, ..attempt(number, phase.clone()) };
         ports.pending_links.insert(&pending_link(number)).await.unwrap();
         ports.link_attempts.create(&anybody, holder(number)).await.unwrap();
         assert_same(&ports.link_attempts.find(&code(number)).await.unwrap().unwrap(), &anybody);

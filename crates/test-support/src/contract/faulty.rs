@@ -11,6 +11,7 @@ mod breaker;
 mod consumers;
 mod due_accounts;
 mod events;
+mod hosted_codes;
 mod key_checks;
 mod leases;
 mod surveys;
@@ -57,6 +58,10 @@ pub enum Fault {
     LostTokens,
     /// Rows come back: removed accounts stay.
     Undead,
+    /// A second visit with a code gets another ticket.
+    NewTickets,
+    /// A guard is lost: a code has a ticket for any state.
+    OpenTickets,
     /// The mark that a code was sent is not stored.
     LostSentMarks,
     /// A link that could not be stored ends its attempt.
@@ -149,6 +154,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             account_writer: faulty.clone(),
             pending_links: faulty.clone(),
             link_attempts: faulty.clone(),
+            hosted_codes: faulty.clone(),
             renewal_leases: faulty.clone(),
             due_accounts: faulty.clone(),
             breaker: faulty.clone(),
@@ -268,6 +274,14 @@ macro_rules! faults_are_seen {
                 pending_links::every_field_of_a_pending_link_survives,
                 attempts::creating_an_attempt_spends_its_state,
             }
+            new_tickets: NewTickets breaks {
+                hosted_codes::a_code_is_kept_under_one_ticket,
+                hosted_codes::of_many_visits_with_one_code_all_get_one_ticket,
+            }
+            open_tickets: OpenTickets breaks {
+                hosted_codes::a_code_is_kept_for_one_state,
+                hosted_codes::an_unknown_ticket_finds_nothing,
+            }
             lost_accounts: LostAccounts breaks {
                 accounts::every_field_of_an_account_survives,
                 completion::a_first_link_stores_account_token_and_outcome,
@@ -293,17 +307,20 @@ macro_rules! faults_are_seen {
             no_sweep: NoSweep breaks {
                 sweep::a_stale_short_lived_token_ends_its_attempt,
                 sweep::what_served_is_forgotten_after_its_time,
+                hosted_codes::a_code_that_has_served_is_erased_and_later_forgotten,
                 sweep::ended_leases_on_accounts_that_are_gone_are_forgotten,
                 sweep::an_expired_account_is_marked_once,
             }
             boundless_sweep: BoundlessSweep breaks {
                 sweep::at_most_the_limit_is_touched,
+                hosted_codes::at_most_the_limit_is_erased_and_forgotten,
                 sweep::at_most_the_limit_is_marked,
             }
             one_app: OneApp breaks {
                 isolation::accounts_of_another_app_are_invisible,
                 isolation::one_instagram_account_may_be_linked_under_two_apps,
                 isolation::links_of_another_app_are_invisible,
+                isolation::codes_of_another_app_are_invisible,
                 isolation::leases_of_another_app_are_others,
                 isolation::the_audit_of_another_app_is_invisible,
                 isolation::check_values_of_another_app_are_others,

@@ -72,6 +72,20 @@ pub async fn links_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     assert_same_phase(&ports.phase(1).await.unwrap(), &exchanged());
 }
 
+/// Neither found nor swept, and kept apart.
+pub async fn codes_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), another_app(store));
+    let (code, state) = (parsed("code"), parsed("state"));
+    let ticket = ports.hosted_codes.keep(&code, &state, START).await.unwrap().unwrap();
+    assert!(other.hosted_codes.ticket(&code, &state).await.unwrap().is_none());
+    assert!(other.hosted_codes.find(&ticket.hash()).await.unwrap().is_none());
+    let much_later = START + std::time::Duration::from_hours(24 * 365);
+    assert_eq!(other.link_attempts.sweep(much_later, 9).await.unwrap(), 0);
+    let theirs = other.hosted_codes.keep(&code, &state, START).await.unwrap().unwrap();
+    assert_ne!(theirs.expose(), ticket.expose());
+    assert!(ports.hosted_codes.find(&ticket.hash()).await.unwrap().is_some());
+}
+
 /// A held lease of one app holds nothing of another.
 pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));

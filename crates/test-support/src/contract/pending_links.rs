@@ -1,6 +1,6 @@
 //! States of links that have begun.
 
-use ig_domain::PendingLink;
+use ig_domain::{LinkEnd, PendingLink};
 
 use super::StoreUnderTest;
 use super::samples::{assert_conflict, code, pending_link, state};
@@ -10,8 +10,10 @@ use crate::builders::parsed;
 pub async fn every_field_of_a_pending_link_survives(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let spent = PendingLink { spent_by: Some(code(9)), ..pending_link(1) };
-    let bare = PendingLink { account: None, owner: parsed(""), ..pending_link(2) };
-    for pending in [spent, bare] {
+    let bare =
+        PendingLink { account: None, owner: parsed(""), end: LinkEnd::Caller, ..pending_link(2) };
+    let hosted = PendingLink { end: LinkEnd::Page, ..pending_link(3) };
+    for pending in [spent, bare, hosted] {
         ports.pending_links.insert(&pending).await.unwrap();
         assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), Some(pending));
     }

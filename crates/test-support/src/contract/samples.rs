@@ -8,9 +8,9 @@ use std::time::Duration;
 use ig_domain::ports::{AccountKey, CompletedLink, StoreError};
 use ig_domain::{
     AccountId, AccountType, CodeHash, Consent, GrantedScopes, InstagramAccount, LeaseHolder,
-    LinkAttempt, LongLivedToken, PendingLink, Phase, ReauthorizationReason, RefreshTrouble,
-    RequestedScopes, Scope, SessionBindingHash, ShortLivedGrant, ShortLivedToken, StateHash,
-    TroubleCause, VisitFailures,
+    LinkAttempt, LinkEnd, LinkEndKind, LongLivedToken, PendingLink, Phase, ReauthorizationReason,
+    RefreshTrouble, RequestedScopes, Scope, SessionBindingHash, ShortLivedGrant, ShortLivedToken,
+    StateHash, TroubleCause, VisitFailures,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -104,6 +104,7 @@ pub(super) fn pending_link(number: u8) -> PendingLink {
         owner: parsed("лавка/7"),
         session_binding: SessionBindingHash::from_bytes([number ^ 0xff; 32]),
         redirect_uri: parsed("https://example.com/callback?a=b%20c"),
+        end: LinkEnd::ReturnUrl(parsed("https://example.com/linked?tenant=7")),
         scopes: RequestedScopes::usual(),
         account: Some(id(77)),
         create_time: START + Duration::from_micros(1),
@@ -120,6 +121,7 @@ pub(super) fn attempt(number: u8, phase: Phase) -> LinkAttempt {
         owner: parsed("лавка/7"),
         session_binding: SessionBindingHash::from_bytes([number ^ 0xff; 32]),
         redirect_uri: parsed("https://example.com/callback?a=b%20c"),
+        end: LinkEndKind::ReturnUrl,
         scopes: RequestedScopes::usual(),
         account: Some(id(77)),
         create_time: START + Duration::from_micros(1),

@@ -201,6 +201,7 @@ impl LinkAttempts for MemoryStore {
                 touched += 1;
             }
             touched += rows.forget_deauthorizations(now, limit);
+            touched += rows.sweep_hosted_codes(now, limit);
             let accounts = &rows.accounts;
             let gone = |(account, lease): &(&AccountId, &Lease)| {
                 !is_held(Some(**lease), RENEWAL_LEASE, lease_time)

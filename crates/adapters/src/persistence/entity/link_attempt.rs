@@ -31,6 +31,7 @@ pub struct Model {
     pub fbtrace_id: Option<String>,
     pub lease_holder: Option<Uuid>,
     pub lease_end: Option<i64>,
+    pub link_end: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -17,6 +17,8 @@ pub struct Model {
     pub create_time: i64,
     pub expire_time: i64,
     pub spent_by: Option<Vec<u8>>,
+    pub link_end: Option<String>,
+    pub return_url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

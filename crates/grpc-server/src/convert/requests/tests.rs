@@ -24,7 +24,10 @@ fn names(count: usize) -> Vec<String> {
 #[test]
 fn a_redirect_uri_is_enough_to_begin() {
     let command = begin_link(&valid()).unwrap();
-    assert_eq!(command.redirect_uri.as_str(), "https://example.com/callback");
+    assert_eq!(
+        command.link_return,
+        LinkReturn::Caller("https://example.com/callback".parse().unwrap())
+    );
     assert_eq!((command.scopes, command.account, command.force_reauth), (None, None, false));
 }
 
@@ -32,16 +35,67 @@ fn a_redirect_uri_is_enough_to_begin() {
 fn every_bad_field_of_begin_link_is_named() {
     let request = v1::BeginLinkRequest {
         owner: "\u{7}".to_owned(),
-        redirect_uri: String::new(),
+        redirect_uri: "/callback".to_owned(),
         scopes: vec!["instagram_business_basic".to_owned(), "Bad".to_owned(), String::new()],
         force_reauth: false,
         account_id: "7".to_owned(),
         session_binding: "x".repeat(257),
+        return_url: "https://example.com/linked".to_owned(),
+        ttl: Some(prost_types::Duration::default()),
     };
     let invalid = begin_link(&request).unwrap_err();
-    let expected =
-        ["owner", "redirect_uri", "scopes[1]", "scopes[2]", "account_id", "session_binding"];
+    let expected = [
+        "owner",
+        "redirect_uri",
+        "return_url",
+        "ttl",
+        "scopes[1]",
+        "scopes[2]",
+        "account_id",
+        "session_binding",
+    ];
     assert_eq!(fields(&invalid), expected);
+}
+
+/// A request for hosted consent.
+fn hosted(return_url: &str, ttl: Option<(i64, i32)>) -> v1::BeginLinkRequest {
+    let ttl = ttl.map(|(seconds, nanos)| prost_types::Duration { seconds, nanos });
+    let return_url = return_url.to_owned();
+    v1::BeginLinkRequest { return_url, ttl, ..v1::BeginLinkRequest::default() }
+}
+
+#[test]
+fn without_a_redirect_uri_consent_is_hosted() {
+    let page = begin_link(&hosted("", None)).unwrap();
+    assert_eq!(page.link_return, LinkReturn::Hosted { return_url: None, ttl: None });
+    let url = "https://example.com/linked?tenant=7";
+    let bound =
+        v1::BeginLinkRequest { session_binding: "s".to_owned(), ..hosted(url, Some((1, 0))) };
+    let expected = LinkReturn::Hosted {
+        return_url: Some(url.parse().unwrap()),
+        ttl: Some(Duration::from_secs(1)),
+    };
+    assert_eq!(begin_link(&bound).unwrap().link_return, expected);
+    assert!(begin_link(&hosted(url, Some((7 * 24 * 60 * 60, 0)))).is_ok());
+}
+
+#[rstest]
+#[case::no_time(Some((0, 999_999_999)), "", "", &["ttl"])]
+#[case::negative(Some((-5, 0)), "", "", &["ttl"])]
+#[case::more_than_a_week(Some((7 * 24 * 60 * 60, 1)), "", "", &["ttl"])]
+#[case::no_calendar_holds_it(Some((i64::MAX, 0)), "", "", &["ttl"])]
+#[case::a_session_of_nobody(None, "", "session", &["session_binding"])]
+#[case::a_bad_url(None, "/linked", "session", &["return_url"])]
+#[case::all_at_once(Some((0, 0)), "https://example.com/?code=1", "", &["return_url", "ttl"])]
+fn bad_fields_of_hosted_consent_are_named(
+    #[case] ttl: Option<(i64, i32)>,
+    #[case] return_url: &str,
+    #[case] session_binding: &str,
+    #[case] expected: &[&str],
+) {
+    let session_binding = session_binding.to_owned();
+    let request = v1::BeginLinkRequest { session_binding, ..hosted(return_url, ttl) };
+    assert_eq!(fields(&begin_link(&request).unwrap_err()), expected);
 }
 
 #[rstest]
