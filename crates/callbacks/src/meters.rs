@@ -9,18 +9,24 @@ use ig_metrics::{CallMeter, Counts, Outcome, Registry};
 /// What a call back asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
+    OauthCallback,
     Deauthorize,
     Other,
 }
 
 ig_metrics::label!(Endpoint, "endpoint", {
+    OauthCallback => "oauth_callback",
     Deauthorize => "deauthorize",
     Other => "other",
 });
 
 impl Endpoint {
     fn of(path: &str) -> Self {
-        if path == crate::DEAUTHORIZE { Self::Deauthorize } else { Self::Other }
+        match path {
+            crate::OAUTH_CALLBACK => Self::OauthCallback,
+            crate::DEAUTHORIZE => Self::Deauthorize,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -28,6 +34,7 @@ impl Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Ok,
+    SeeOther,
     BadRequest,
     NotFound,
     MethodNotAllowed,
@@ -40,6 +47,7 @@ enum Status {
 
 ig_metrics::label!(Status, "status", {
     Ok => "200",
+    SeeOther => "303",
     BadRequest => "400",
     NotFound => "404",
     MethodNotAllowed => "405",
@@ -58,6 +66,7 @@ impl From<StatusCode> for Status {
     fn from(status: StatusCode) -> Self {
         match status {
             StatusCode::OK => Self::Ok,
+            StatusCode::SEE_OTHER => Self::SeeOther,
             StatusCode::BAD_REQUEST => Self::BadRequest,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,

@@ -4,10 +4,12 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::response::Response;
 use ig_domain::SignedRequest;
+use ig_domain::ports::MockInstagram;
 use ig_metrics::{Registry, TextFormat};
-use ig_test_support::builders::{START, parsed};
+use ig_test_support::builders::{self, START, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 use rstest::rstest;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -15,28 +17,35 @@ use crate::signed_request::tests::signed;
 
 const PERSON: &str = "17841400000000001";
 
-struct World {
-    store: MemoryStore,
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
     registry: Registry,
     router: Router,
 }
 
 impl World {
-    /// A router that accepts the secrets `new` and `former`.
-    fn new() -> Self {
+    /// A router that accepts the secrets `new` and `former`, and asks Instagram nothing.
+    pub(crate) fn new() -> Self {
+        Self::with(MockInstagram::new())
+    }
+
+    /// A router that asks this Instagram.
+    pub(crate) fn with(instagram: MockInstagram) -> Self {
         let store = MemoryStore::new(parsed("990602627938098"));
         let mut registry = Registry::new("test", "1");
         let removals = Arc::new(store.clone());
-        let clock = Arc::new(FakeClock::at(START));
+        let clock = FakeClock::at(START);
+        let ports = builders::ports(&store, instagram, clock.clone());
         let router = router(Callbacks {
             secrets: ["new", "former"].map(SecretString::from).into(),
-            deauthorize: Deauthorize { removals, clock },
+            hosted_link: FinishHostedLink::new(&ports, TaskTracker::new()),
+            deauthorize: Deauthorize { removals, clock: Arc::new(clock) },
             meters: CallbackMeters::register(&mut registry),
         });
         Self { store, registry, router }
     }
 
-    async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Response {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Response {
         let request = Request::builder().method(method).uri(path).body(body.into());
         self.router.clone().oneshot(request.unwrap()).await.unwrap()
     }

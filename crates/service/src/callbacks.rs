@@ -50,7 +50,8 @@ impl CallbackListener {
             )
         })?;
         let deauthorize = format!("{public_url}{DEAUTHORIZE}");
-        info!(address = %listener.local_addr()?, deauthorize, "Instagram's calls back are answered");
+        let oauth_callback = public_url.oauth_callback().as_str();
+        info!(address = %listener.local_addr()?, oauth_callback, deauthorize, "Instagram's calls back are answered");
         Ok(Self(listener))
     }
 

@@ -12,8 +12,8 @@ use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::{
-    Deauthorize, EventPoller, Keeper, KeeperSettings, Ports, PurgeEvents, SurveyAccounts, Sweep,
-    Watch, WatchPorts,
+    Deauthorize, EventPoller, FinishHostedLink, Keeper, KeeperSettings, Ports, PurgeEvents,
+    SurveyAccounts, Sweep, Watch, WatchPorts,
 };
 use ig_callbacks::Callbacks;
 use ig_domain::ports::{Clock, StoreProbe};
@@ -72,7 +72,7 @@ pub(crate) async fn run(
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let Wired { preparation, ports, watch, callbacks, probe, surveying } =
-        wire(&mut config, &database, clock, &meters, &stop)?;
+        wire(&mut config, &database, clock, &meters, (&stop, &tracker))?;
     let rest = preparation.begin().await?;
     let tasks = Tasks {
         keeper: keeper(&config, &ports, &tracker, &stop),
@@ -157,13 +157,14 @@ struct Wired {
     surveying: Surveying,
 }
 
-/// Makes the preparation of the database, and the ports of the use cases. Streams end by `stop`.
+/// Makes the preparation of the database, and the ports of the use cases. Streams end by `stop`; `tracker` waits for
+/// work that outlives its caller.
 fn wire(
     config: &mut ServeConfig,
     database: &Arc<Database>,
     clock: Arc<dyn Clock>,
     meters: &Meters,
-    stop: &CancellationToken,
+    (stop, tracker): (&CancellationToken, &TaskTracker),
 ) -> anyhow::Result<Wired> {
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let (app_id, meter) = (config.instagram.app_id.clone(), meters.store.clone());
@@ -196,6 +197,7 @@ fn wire(
     let watch = Watch::new(watch_ports, config.event_window, stop.clone());
     let callbacks = Callbacks {
         secrets: mem::take(&mut config.app_secrets),
+        hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
         deauthorize: Deauthorize { removals: store.clone(), clock: Arc::clone(&ports.clock) },
         meters: meters.callbacks.clone(),
     };

@@ -26,7 +26,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("aho-corasick", &["ig-test-support"]),
     ("anyhow", &["ig-sandbox", "ig-service", "xtask"]),
     ("arc-swap", &["ig-adapters"]),
-    ("askama", &["ig-sandbox"]),
+    ("askama", &["ig-callbacks", "ig-sandbox"]),
     ("async-trait", &["ig-adapters", "ig-domain", "ig-test-support"]),
     ("axum", &["ig-callbacks", "ig-sandbox", "ig-service"]),
     ("backon", &["ig-adapters"]),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ig_application::Deauthorize;
+use ig_application::{Deauthorize, FinishHostedLink};
 use ig_callbacks::CallbackMeters;
+use ig_domain::ports::MockInstagram;
 use ig_metrics::Registry;
-use ig_test_support::builders::{START, parsed};
+use ig_test_support::builders::{self, START, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 use rstest::rstest;
 use sha2::Sha256;
@@ -35,8 +36,10 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let ports = builders::ports(&store, MockInstagram::new(), FakeClock::at(START));
         let callbacks = Callbacks {
             secrets: vec!["secret".into()],
+            hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
             deauthorize: Deauthorize {
                 removals: Arc::new(store.clone()),
                 clock: Arc::new(FakeClock::at(START)),

@@ -21,6 +21,7 @@ mod examples;
 mod flow;
 mod health;
 mod help;
+mod hosted;
 mod image_build;
 mod instagram_outages;
 mod interrupted_work;

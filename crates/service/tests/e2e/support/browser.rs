@@ -1,10 +1,12 @@
 //! A person with a browser: headless Chromium on its own profile, driven over `WebDriver`.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::Path;
 use std::process::Command;
 
 use futures_util::FutureExt as _;
 use reqwest::{Method, Url};
+use serde_json::{Value, json};
 use thirtyfour::common::command::FormatRequestData;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromeCapabilities, RequestData, SessionId};
@@ -41,6 +43,18 @@ impl FormatRequestData for Computed<'_> {
     }
 }
 
+/// Command to the browser's development tools.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl FormatRequestData for DevTools {
+    fn format_request(&self, session: &SessionId) -> RequestData {
+        let Self(command, parameters) = self;
+        let path = format!("/session/{session}/goog/cdp/execute");
+        RequestData::new(Method::POST, path).add_body(json!({"cmd": command, "params": parameters}))
+    }
+}
+
 impl Window {
     /// Opens a browser on this page for as long as `visit` takes, however that ends.
     pub(crate) async fn visit<T>(url: &str, visit: impl AsyncFnOnce(&Self) -> T) -> T {
@@ -60,6 +74,53 @@ impl Window {
     /// URL of the page.
     pub(crate) async fn url(&self) -> Url {
         self.0.current_url().await.unwrap()
+    }
+
+    /// The title of the page.
+    pub(crate) async fn title(&self) -> String {
+        self.0.title().await.unwrap()
+    }
+
+    /// Opens another page.
+    pub(crate) async fn goto(&self, url: &str) {
+        self.0.goto(url).await.unwrap();
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.0.refresh().await.unwrap();
+    }
+
+    pub(crate) async fn back(&self) {
+        self.0.back().await.unwrap();
+    }
+
+    pub(crate) async fn forward(&self) {
+        self.0.forward().await.unwrap();
+    }
+
+    /// Takes pictures of the page, light, dark and on a phone, into the folder that `SCREENSHOTS` names; none where
+    /// nothing names one.
+    pub(crate) async fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("SCREENSHOTS") else { return };
+        for (look, scheme, [width, height]) in [
+            ("light", "light", [1000, 700]),
+            ("dark", "dark", [1000, 700]),
+            ("phone", "light", [360, 740]),
+            ("phone-dark", "dark", [360, 740]),
+        ] {
+            let feature = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+            self.tell("Emulation.setEmulatedMedia", json!({"features": feature})).await;
+            let size = json!({"width": width, "height": height, "deviceScaleFactor": 1,
+                "mobile": width < 500});
+            self.tell("Emulation.setDeviceMetricsOverride", size).await;
+            let file = Path::new(&folder).join(format!("{name}-{look}.png"));
+            self.0.screenshot(&file).await.unwrap();
+        }
+        self.tell("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    }
+
+    async fn tell(&self, command: &'static str, parameters: Value) {
+        self.0.cmd(DevTools(command, parameters)).await.unwrap();
     }
 
     /// The visible text of the element that this selector finds.
