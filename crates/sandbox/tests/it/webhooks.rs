@@ -150,7 +150,7 @@ async fn standby_the_dashboards_test_and_raw_values_have_their_places() {
         {"username":"mira.paints","kind":"standby"},
         {"kind":"test"},
         {"entry_id":"42","kind":"raw","field":"story_insights","value":{"reach" : -1, "é": 1e400}},
-        {"entry_id":"42","kind":"raw","value":{"optin":{}}}
+        {"entry_id":"42","kind":"raw","value":{"account_linking":{}}}
     ]"#;
     let url = receiver.url("/");
     let request = format!(r#"{{"url":"{url}","ascii":false,"updates":{updates}}}"#);
@@ -161,7 +161,7 @@ async fn standby_the_dashboards_test_and_raw_values_have_their_places() {
     assert_signed(&request, APP_SECRET);
     let raw = r#""changes":[{"field":"story_insights","value":{"reach" : -1, "é": 1e400}}]"#;
     assert!(request.body.contains(raw), "{}", request.body);
-    assert!(request.body.contains(r#""messaging":[{"optin":{}}]"#), "{}", request.body);
+    assert!(request.body.contains(r#""messaging":[{"account_linking":{}}]"#), "{}", request.body);
     assert!(request.body.contains(r#""standby":[{"sender":"#), "{}", request.body);
     let test = r#"{"id":"0","time":"#;
     assert!(request.body.contains(test), "{}", request.body);
