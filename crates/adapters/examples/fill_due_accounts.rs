@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ig_adapters::sealing::KeyRing;
-use ig_domain::InstagramAccount;
 use ig_domain::ports::{SealContext, TokenCipher as _};
+use ig_domain::{InstagramAccount, KeepingPlan};
 use ig_test_support::builders;
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
@@ -164,6 +164,7 @@ async fn insert(
         "next_visit_time",
         "scheduled_revision",
     ]);
+    let plan = KeepingPlan { reading_interval: READING_INTERVAL, ..KeepingPlan::default() };
     let mut tokens = Query::insert();
     tokens.into_table("account_token").columns(["account_id", "sealed_token", "key_id"]);
     for (account, token) in accounts {
@@ -185,7 +186,7 @@ async fn insert(
             Expr::value(micros(account.update_time)),
             Expr::value(account.revision),
             Expr::value(account.revision),
-            Expr::value(account.next_visit_time(READING_INTERVAL).map(micros)),
+            Expr::value(account.next_visit_time(&plan).map(micros)),
             Expr::value(account.revision),
         ]);
         // As the store seals it.

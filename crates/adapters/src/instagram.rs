@@ -17,13 +17,15 @@ mod transport;
 mod usage;
 mod wire;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
-use ig_domain::ports::{CodeExchange, Instagram, InstagramError};
+use ig_domain::ports::{CodeExchange, Instagram, InstagramError, InstagramErrorKind};
 use ig_domain::{
     AppId, AuthorizationCode, LongLivedToken, Profile, RedirectUri, RequestedScopes, Scope,
-    ShortLivedToken, StateToken, TokenLifetime, TokenText,
+    ShortLivedToken, StateToken, TokenLifetime, TokenText, WebhookFields,
 };
-use reqwest::RequestBuilder;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::endpoint::Endpoint;
@@ -55,7 +57,8 @@ pub struct GraphApiSettings {
 /// The [`Instagram`] port over HTTP.
 ///
 /// An authorization code is sent once, on a connection of its own. The other calls are retried, at most twice, after a
-/// failure that repeating may mend: they are `GET`s, and a renewal whose answer was lost is harmless to ask for again.
+/// failure that repeating may mend: they are `GET`s or set a subscription, and a renewal whose answer was lost is
+/// harmless to ask for again.
 /// Secrets travel in bodies, queries and headers only; no error and no log of this type holds one.
 pub struct GraphApi {
     settings: GraphApiSettings,
@@ -78,6 +81,20 @@ impl GraphApi {
 
     fn get(&self, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
         self.transport.get(self.settings.graph_url.endpoint(path)).query(query)
+    }
+
+    fn subscribed_apps(&self, method: Method, token: &TokenText) -> RequestBuilder {
+        let url = self.settings.graph_url.endpoint("/me/subscribed_apps");
+        self.transport.request(method, url).bearer_auth(token.expose())
+    }
+
+    /// Sends a request that sets or ends the subscription: it is harmless to repeat.
+    async fn set(
+        &self,
+        request: impl Fn() -> RequestBuilder + Send + Sync,
+    ) -> Result<(), InstagramError> {
+        let answer = self.transport.repeat(Endpoint::Subscription, request).await?;
+        wire::success(&answer)
     }
 
     async fn token(
@@ -155,6 +172,26 @@ impl Instagram for GraphApi {
         let request = || self.get("/me", &query).bearer_auth(token.expose());
         let answer = self.transport.repeat(Endpoint::Profile, request).await?;
         wire::ProfileAnswer::read(answer)
+    }
+
+    async fn subscription(&self, token: &TokenText) -> Result<BTreeSet<String>, InstagramError> {
+        let request = || self.subscribed_apps(Method::GET, token);
+        let answer = self.transport.repeat(Endpoint::Subscription, request).await?;
+        wire::subscribed_fields(&answer).ok_or_else(|| InstagramErrorKind::Unreadable.into())
+    }
+
+    async fn subscribe(
+        &self,
+        token: &TokenText,
+        fields: &WebhookFields,
+    ) -> Result<(), InstagramError> {
+        let fields = fields.iter().collect::<Vec<_>>().join(",");
+        let query = [("subscribed_fields", fields)];
+        self.set(|| self.subscribed_apps(Method::POST, token).query(&query)).await
+    }
+
+    async fn unsubscribe(&self, token: &TokenText) -> Result<(), InstagramError> {
+        self.set(|| self.subscribed_apps(Method::DELETE, token)).await
     }
 
     fn usage_percent(&self) -> Option<u16> {

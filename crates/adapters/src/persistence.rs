@@ -6,10 +6,9 @@
 //! everything else by the instants that callers hand in.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ig_domain::ports::TokenCipher;
-use ig_domain::{AppId, DEFAULT_READING_INTERVAL};
+use ig_domain::{AppId, KeepingPlan};
 use tokio::sync::OnceCell;
 
 mod account_row;
@@ -73,7 +72,7 @@ pub struct SeaOrmStore {
     app: AppId,
     cipher: Arc<dyn TokenCipher>,
     meter: StoreMeter,
-    reading_interval: Duration,
+    plan: Arc<KeepingPlan>,
     user_key: Arc<OnceCell<UserKey>>,
 }
 
@@ -86,13 +85,12 @@ impl SeaOrmStore {
         cipher: Arc<dyn TokenCipher>,
         meter: StoreMeter,
     ) -> Self {
-        let reading_interval = DEFAULT_READING_INTERVAL;
-        Self { database, app, cipher, meter, reading_interval, user_key: Arc::default() }
+        Self { database, app, cipher, meter, plan: Arc::default(), user_key: Arc::default() }
     }
 
-    /// The same rows, scheduled so that each profile is read once in `interval`.
+    /// The same rows, scheduled by `plan`.
     #[must_use]
-    pub fn with_reading_interval(self, interval: Duration) -> Self {
-        Self { reading_interval: interval, ..self }
+    pub fn with_plan(self, plan: KeepingPlan) -> Self {
+        Self { plan: Arc::new(plan), ..self }
     }
 }

@@ -13,7 +13,7 @@ use ig_domain::ports::{
     Breaker, ClaimedAccount, CountedEvent, InstagramErrorKind, StoreError, ThrottleScope,
     VisitOutcome,
 };
-use ig_domain::{LeaseHolder, LineLimit};
+use ig_domain::{KeepingPlan, LeaseHolder, LineLimit};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,12 +40,12 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const MAX_SWEPT_ACCOUNTS: u64 = 500;
 
 /// Settings of a keeper.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KeeperSettings {
     /// Maximum number of visits that make their calls at the same time, at least 1. As many results may wait meanwhile.
     pub in_flight: usize,
-    /// Time between two readings of a profile: the store's own.
-    pub reading_interval: Duration,
+    /// Readings and subscriptions: the store's own plan.
+    pub plan: KeepingPlan,
     /// Interval between two looks for due accounts while there are none.
     pub look_interval: Duration,
 }
@@ -182,8 +182,8 @@ impl KeeperWork {
     pub fn new(ports: &Ports, settings: KeeperSettings, stop: CancellationToken) -> Self {
         Self {
             ports: ports.clone(),
-            settings,
             budget: Budget::new(settings.in_flight),
+            settings,
             places: Places::new(),
             results: Results::default(),
             stop,

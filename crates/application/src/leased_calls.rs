@@ -89,6 +89,16 @@ impl LeasedCalls<'_> {
         Ok(self.lease.keep(token_calls::read(self.ports, account, token)).await?)
     }
 
+    /// Makes another call for the account.
+    pub(crate) async fn make<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, InstagramError>>,
+    {
+        self.lease.ensure().await?;
+        let call = token_calls::unless_throttled(self.ports, self.lease.id, call);
+        Ok(self.lease.keep(call).await?)
+    }
+
     /// Asks `/me`, and once more where it refuses the token.
     pub(crate) async fn check(
         &self,

@@ -22,6 +22,7 @@ mod ports;
 mod refresh_account;
 mod retry;
 mod single_flight;
+mod subscriptions;
 mod survey_accounts;
 mod sweep;
 mod throttle;

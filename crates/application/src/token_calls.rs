@@ -37,7 +37,11 @@ pub(crate) async fn read(
 }
 
 /// Makes `call` for the account, unless Instagram asked to wait; remembers where it asks so.
-async fn unless_throttled<T, F>(
+///
+/// # Errors
+///
+/// As `call`.
+pub(crate) async fn unless_throttled<T, F>(
     ports: &Ports,
     id: AccountId,
     call: impl FnOnce() -> F,

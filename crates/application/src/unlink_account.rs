@@ -1,16 +1,13 @@
 //! Unlinks an account: deletes it and destroys its token.
 
-use std::sync::Arc;
-
-use ig_domain::ports::{AccountKey, AccountReader, AccountWriter, StoreError};
+use ig_domain::ports::{AccountKey, StoreError};
 use ig_domain::{AccountId, OwnerScope};
+
+use crate::{Ports, StorePorts, subscriptions};
 
 /// Unlinks accounts.
 pub struct UnlinkAccount {
-    /// Reads the account to delete.
-    pub accounts: Arc<dyn AccountReader>,
-    /// Deletes it.
-    pub account_writer: Arc<dyn AccountWriter>,
+    ports: Ports,
 }
 
 /// Reason for which an account is not unlinked.
@@ -25,7 +22,14 @@ pub enum UnlinkAccountError {
 }
 
 impl UnlinkAccount {
-    /// Deletes the account, if its owner is one of `owners`.
+    /// The use case over these ports.
+    #[must_use]
+    pub fn new(ports: &Ports) -> Self {
+        Self { ports: ports.clone() }
+    }
+
+    /// Deletes the account, if its owner is one of `owners`. Its webhook subscription ends before, if that takes five
+    /// seconds at most.
     ///
     /// # Errors
     ///
@@ -35,14 +39,31 @@ impl UnlinkAccount {
         id: AccountId,
         owners: &OwnerScope,
     ) -> Result<(), UnlinkAccountError> {
+        let StorePorts { accounts, account_writer, .. } = &self.ports.store;
+        let mut subscribed = true;
         loop {
-            let found = self.accounts.find(&AccountKey::Id(id)).await?;
+            let found = accounts.find(&AccountKey::Id(id)).await?;
             let found = found.filter(|account| owners.contains(&account.owner));
             let account = found.ok_or(UnlinkAccountError::NotFound)?;
-            match self.account_writer.remove(id, account.revision).await {
+            if std::mem::take(&mut subscribed) && account.subscription.is_some() {
+                self.end_subscription(id).await;
+            }
+            match account_writer.remove(id, account.revision).await {
                 Err(StoreError::Conflict) => {}
                 removed => return Ok(removed?),
             }
+        }
+    }
+
+    /// Ends the subscription, once only: after that somebody else may have subscribed the account anew. An account
+    /// whose token cannot be read is deleted all the same.
+    async fn end_subscription(&self, id: AccountId) {
+        match self.ports.store.accounts.find_with_token(id).await {
+            Ok(Some((account, Some(token)))) => {
+                subscriptions::end(&self.ports, &account, &token).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(account.id = %id, %error, "a subscription was not ended"),
         }
     }
 }

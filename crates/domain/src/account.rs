@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MIN_RENEWAL_AGE, Owner,
-    ProfessionalAccountId, Profile, TokenGrant, Username, VisitFailures,
+    ProfessionalAccountId, Profile, TokenGrant, Username, VisitFailures, WebhookSubscription,
 };
 
 /// Reason for which an account's token no longer works.
@@ -115,11 +115,14 @@ pub struct InstagramAccount {
     pub profile_time: OffsetDateTime,
     /// Failed visits of the keeper since the last one that did all that was due.
     pub failures: VisitFailures,
+    /// Webhook subscription; `None` where none was ever wanted, or where it was ended.
+    pub subscription: Option<WebhookSubscription>,
     /// Moment of the last change that `revision` counts.
     pub update_time: OffsetDateTime,
     /// Number of the account's stored version: 1 when first stored; each change adds one. Neither a newer
     /// `profile_time` alone, nor another query of the picture's link, nor a failure within trouble, nor a new reason of
-    /// a dead account is a change; the beginning and the end of trouble are, and a deauthorisation is.
+    /// a dead account, nor a newer check of the subscription is a change; the beginning and the end of trouble are, and a
+    /// deauthorisation is.
     pub revision: i64,
 }
 
@@ -164,6 +167,7 @@ impl InstagramAccount {
             link_time: now,
             profile_time: now,
             failures: VisitFailures::default(),
+            subscription: None,
             update_time: now,
             revision: 1,
         };
@@ -295,11 +299,13 @@ impl InstagramAccount {
         Self { refused: Some(reason), failures, ..self.clone() }.succeeding(self, now)
     }
 
-    /// The account, marked at `now` as one whose person removed the app; `None` where it is marked so already.
+    /// The account, marked at `now` as one whose person removed the app, which ends its subscription; `None` where it is
+    /// marked so already.
     #[must_use]
     pub fn deauthorized(&self, now: OffsetDateTime) -> Option<Self> {
         let reason = ReauthorizationReason::Deauthorized;
-        (self.refused != Some(reason)).then(|| self.dead(reason, now))
+        let marked = || Self { subscription: None, ..self.dead(reason, now) };
+        (self.refused != Some(reason)).then(marked)
     }
 
     /// The account as one whose token is not stored any more: it needs re-authorisation, for
@@ -322,11 +328,14 @@ impl InstagramAccount {
     }
 
     /// `self` with the revision and time of a successor to `former`: both move where anything but `profile_time`, the
-    /// query of the picture's link, the reason of a dead account and the failures differs, and where trouble begins or
-    /// ends. A deauthorisation differs from any other reason: it also destroyed the token.
+    /// query of the picture's link, the reason of a dead account, the failures and the subscription's check time
+    /// differs, and where trouble begins or ends. A deauthorisation differs from any other reason: it also destroyed the
+    /// token.
     #[must_use]
     pub fn succeeding(self, former: &Self, now: OffsetDateTime) -> Self {
         let in_trouble = |account: &Self| account.failures.trouble.is_some();
+        let same_subscription =
+            WebhookSubscription::are_same(self.subscription, former.subscription);
         let unchanged = Self {
             profile_picture_url: former.profile_picture_url.clone(),
             refused: match self.refused {
@@ -335,14 +344,15 @@ impl InstagramAccount {
             },
             profile_time: former.profile_time,
             failures: former.failures,
+            subscription: if same_subscription { former.subscription } else { self.subscription },
             update_time: former.update_time,
             revision: former.revision,
             ..self.clone()
         };
         let is_same = unchanged == *former && self.has_picture_of(former);
         if is_same && in_trouble(&self) == in_trouble(former) {
-            let Self { profile_picture_url, refused, profile_time, failures, .. } = self;
-            return Self { profile_picture_url, refused, profile_time, failures, ..unchanged };
+            let Self { update_time, revision, .. } = unchanged;
+            return Self { update_time, revision, ..self };
         }
         Self { update_time: now, revision: former.revision + 1, ..self }
     }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AccountId, EventId, InstagramAccount, LogId, Owner, ProfessionalAccountId,
-    ReauthorizationReason, TroubleCause,
+    ReauthorizationReason, TroubleCause, WebhookSubscription,
 };
 
 /// Declares an enum whose values have names, each by a row.
@@ -46,7 +46,7 @@ named! {
     EventKind {
         /// A consent stored a token.
         Linked = "LINKED";
-        /// The token was renewed, its trouble began or ended, or the profile changed.
+        /// The token was renewed, its trouble began or ended, or the profile or the webhook subscription changed.
         Changed = "CHANGED";
         /// The token died.
         ReauthorizationRequired = "REAUTHORIZATION_REQUIRED";
@@ -90,6 +90,8 @@ named! {
         TokenExpireTime = "token_expire_time";
         /// Trouble of the token's renewals: its beginning and its end.
         RefreshTrouble = "refresh_trouble";
+        /// The webhook subscription, apart from the moment of its check.
+        WebhookSubscription = "webhook_subscription";
     }
 }
 
@@ -132,6 +134,7 @@ impl ChangedFields {
             link_time: _,
             profile_time: _,
             failures,
+            subscription,
             update_time: _,
             revision: _,
         } = next;
@@ -141,6 +144,7 @@ impl ChangedFields {
         // A new reason of a dead account is no change.
         let status = refused.is_some() != former.refused.is_some();
         let trouble = failures.trouble.is_some() != former.failures.trouble.is_some();
+        let subscription = !WebhookSubscription::are_same(*subscription, former.subscription);
         let differs = [
             (ChangedField::AppScopedUserId, scoped_ids != former_scoped_ids),
             (ChangedField::Username, *username != former.username),
@@ -157,6 +161,7 @@ impl ChangedFields {
             (ChangedField::TokenIssueTime, *token_issue_time != former.token_issue_time),
             (ChangedField::TokenExpireTime, *token_expire_time != former.token_expire_time),
             (ChangedField::RefreshTrouble, trouble),
+            (ChangedField::WebhookSubscription, subscription),
         ];
         Self(differs.into_iter().filter_map(|(field, differs)| differs.then_some(field)).collect())
     }

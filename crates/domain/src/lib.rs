@@ -28,6 +28,7 @@ mod redirect_uri;
 mod return_url;
 mod schedule;
 mod scope;
+mod subscription;
 mod ticket;
 mod token;
 mod user_removal;
@@ -75,10 +76,11 @@ pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri};
 pub use return_url::{InvalidReturnUrl, ReturnUrl};
 pub use schedule::{
-    DEFAULT_READING_INTERVAL, RefreshTrouble, TroubleCause, URGENT_LIFETIME, VisitFailures,
-    VisitTask,
+    DEFAULT_READING_INTERVAL, KeepingPlan, RefreshTrouble, TroubleCause, URGENT_LIFETIME,
+    VisitFailures, VisitTask,
 };
 pub use scope::{GrantedScopes, InvalidScope, RequestedScopes, Scope, TooManyScopes};
+pub use subscription::WebhookSubscription;
 pub use ticket::{InvalidTicket, Ticket};
 pub use token::{InvalidToken, LongLivedToken, ShortLivedToken, TokenText};
 pub use user_removal::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::{AccountId, InstagramAccount, MIN_RENEWAL_AGE, ReauthorizationReason};
+use crate::{AccountId, InstagramAccount, MIN_RENEWAL_AGE, ReauthorizationReason, WebhookFields};
 
 /// Bounds of the part of a token's life after which it is renewed, in thousandths. Where an account lies between them
 /// follows from its id, so that accounts that were linked together are not renewed together. Ours.
@@ -38,7 +38,26 @@ const FIRST_CHECK_DELAY: Duration = Duration::from_hours(6);
 /// Time from the mark of a dead token to its second check, and between two checks in a checkpoint from then on.
 const CHECK_INTERVAL: Duration = Duration::from_hours(24);
 
-/// Cause of the failure of an account's renewals.
+/// What the keeper does for each account beside renewing its token. Every replica needs the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepingPlan {
+    /// Time between two readings of a profile.
+    pub reading_interval: Duration,
+    /// Webhook fields that accounts are subscribed to, as far as their permissions allow.
+    pub webhook_fields: WebhookFields,
+}
+
+impl Default for KeepingPlan {
+    /// Profiles are read each day, and no account is subscribed to anything.
+    fn default() -> Self {
+        Self {
+            reading_interval: DEFAULT_READING_INTERVAL,
+            webhook_fields: WebhookFields::default(),
+        }
+    }
+}
+
+/// Cause of the failure of an account's renewals, or of its webhook subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TroubleCause {
     /// Instagram is away, or refused the token and did not confirm it.
@@ -107,12 +126,14 @@ pub enum VisitTask {
     MarkExpired,
     /// The token was refused: ask whether it works again.
     CheckDead,
-    /// Renew the token, read the profile, or both.
+    /// Renew the token, read the profile, reconcile the webhook subscription, or several of them.
     Maintain {
         /// Whether the token's renewal is due.
         renew: bool,
         /// Whether the profile's reading is due.
         read: bool,
+        /// Whether the webhook subscription is to be reconciled.
+        subscribe: bool,
     },
 }
 
@@ -148,14 +169,14 @@ impl InstagramAccount {
         OffsetDateTime::from_unix_timestamp_nanos(next).unwrap_or(self.token_expire_time)
     }
 
-    /// Moment of the next visit; `None` where nothing will be done for the account. `reading_interval` is the time
-    /// between two readings of a profile.
+    /// Moment of the next visit; `None` where nothing will be done for the account.
     #[must_use]
-    pub fn next_visit_time(&self, reading_interval: Duration) -> Option<OffsetDateTime> {
+    pub fn next_visit_time(&self, plan: &KeepingPlan) -> Option<OffsetDateTime> {
         let retry_time = self.failures.retry_time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         match self.refused {
             None => {
-                let due = self.renewal_time().min(self.reading_time(reading_interval));
+                let due = self.renewal_time().min(self.reading_time(plan.reading_interval));
+                let due = self.subscription_time(plan).map_or(due, |subscribe| subscribe.min(due));
                 Some(due.max(retry_time).min(self.token_expire_time))
             }
             Some(reason) => {
@@ -179,8 +200,8 @@ impl InstagramAccount {
 
     /// Tasks of a visit at `now`; `None` where nothing is due.
     #[must_use]
-    pub fn due_task(&self, now: OffsetDateTime, reading_interval: Duration) -> Option<VisitTask> {
-        if self.next_visit_time(reading_interval).is_none_or(|due| due > now) {
+    pub fn due_task(&self, now: OffsetDateTime, plan: &KeepingPlan) -> Option<VisitTask> {
+        if self.next_visit_time(plan).is_none_or(|due| due > now) {
             return None;
         }
         if self.refused.is_some() {
@@ -189,9 +210,10 @@ impl InstagramAccount {
         if self.is_expired(now) {
             return Some(VisitTask::MarkExpired);
         }
-        let (renew, read) =
-            (self.renewal_time() <= now, self.reading_time(reading_interval) <= now);
-        Some(VisitTask::Maintain { renew, read })
+        let read = self.reading_time(plan.reading_interval) <= now;
+        let subscribe = self.subscription_time(plan).is_some_and(|due| due <= now)
+            || (read && self.has_subscription_work(plan));
+        Some(VisitTask::Maintain { renew: self.renewal_time() <= now, read, subscribe })
     }
 
     /// Notes that a visit at `now` did all that was due.

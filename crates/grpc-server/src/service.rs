@@ -66,10 +66,7 @@ impl UseCases {
             list: ListAccounts { accounts: accounts.clone(), clock: clock.clone() },
             fetch_access_token: FetchAccessToken::new(ports, refresh.clone()),
             refresh,
-            unlink: UnlinkAccount {
-                accounts: accounts.clone(),
-                account_writer: ports.store.account_writer.clone(),
-            },
+            unlink: UnlinkAccount::new(ports),
             watch: OpenWatch { watch: watch.clone() },
             commit_watch: CommitWatch::new(watch),
             tracker: tracker.clone(),

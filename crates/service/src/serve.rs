@@ -169,7 +169,7 @@ fn wire(
     let keys = Arc::new(Keys::new(config.token_keys.take()));
     let (app_id, meter) = (config.instagram.app_id.clone(), meters.store.clone());
     let store = SeaOrmStore::new(Arc::clone(database), app_id, keys.clone(), meter);
-    let store = Arc::new(store.with_reading_interval(config.profile_every));
+    let store = Arc::new(store.with_plan(config.plan.clone()));
     let preparation = Preparation {
         database: Arc::clone(database),
         migrates: migrates(config, database),
@@ -240,7 +240,7 @@ fn keeper(
     let sandbox = config.sandbox_clock_url.is_some();
     let settings = KeeperSettings {
         in_flight: config.keeper_in_flight,
-        reading_interval: config.profile_every,
+        plan: config.plan.clone(),
         look_interval: if sandbox { SANDBOX_LOOK_INTERVAL } else { LOOK_INTERVAL },
     };
     config.keeper.then(|| Keeper::new(ports, settings, stop.clone(), tracker.clone()))

@@ -215,6 +215,7 @@ macro_rules! store_contract {
                 a_visit_that_is_put_off_comes_later,
                 every_write_keeps_the_schedule,
                 a_new_reason_of_a_dead_account_is_no_change,
+                a_subscription_is_stored_as_it_was_found,
                 an_account_that_is_marked_as_expired_is_visited_no_more,
                 nothing_is_missed_where_every_write_keeps_the_schedule,
                 witnesses_are_those_whose_profile_was_read_last,

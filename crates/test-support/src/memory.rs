@@ -23,8 +23,8 @@ use ig_domain::ports::{
     max_lease_left,
 };
 use ig_domain::{
-    AccountId, AppId, AuditEntry, CodeHash, DEFAULT_READING_INTERVAL, InstagramAccount,
-    LeaseHolder, LinkAttempt, LongLivedToken, PendingLink, SignedRequest, StateHash,
+    AccountId, AppId, AuditEntry, CodeHash, InstagramAccount, KeepingPlan, LeaseHolder,
+    LinkAttempt, LongLivedToken, PendingLink, SignedRequest, StateHash,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -74,7 +74,7 @@ pub struct MemoryStore {
     app_id: AppId,
     database: Arc<Mutex<Database>>,
     missing: Option<Guard>,
-    reading_interval: Duration,
+    plan: Arc<KeepingPlan>,
     /// Wakes one that waits for an event.
     written: Arc<Notify>,
     /// Number of ids that were made of events and logs.
@@ -131,7 +131,7 @@ impl MemoryStore {
             app_id,
             database: Arc::default(),
             missing: None,
-            reading_interval: DEFAULT_READING_INTERVAL,
+            plan: Arc::default(),
             written: Arc::default(),
             drawn: Arc::default(),
         }
@@ -147,6 +147,12 @@ impl MemoryStore {
     #[must_use]
     pub fn without(&self, guard: Guard) -> Self {
         Self { missing: Some(guard), ..self.clone() }
+    }
+
+    /// The same database, scheduled by `plan`.
+    #[must_use]
+    pub fn with_plan(&self, plan: KeepingPlan) -> Self {
+        Self { plan: Arc::new(plan), ..self.clone() }
     }
 
     /// Lets the store's own clock, by which leases end and events age, go on.
@@ -198,7 +204,7 @@ impl MemoryStore {
     pub fn next_visit_time(&self, id: AccountId) -> Option<OffsetDateTime> {
         let mut database = self.lock();
         let rows = database.apps.get_mut(&self.app_id)?;
-        rows.next_visit_time(id, self.reading_interval)
+        rows.next_visit_time(id, &self.plan)
     }
 
     /// Whether somebody holds the renewal lease on an account.

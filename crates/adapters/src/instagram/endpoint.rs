@@ -15,6 +15,8 @@ pub(super) enum Endpoint {
     TokenRenewal,
     /// `/me`.
     Profile,
+    /// `/me/subscribed_apps`.
+    Subscription,
 }
 
 ig_metrics::label!(Endpoint, "endpoint", {
@@ -22,6 +24,7 @@ ig_metrics::label!(Endpoint, "endpoint", {
     TokenExtension => "token_extension",
     TokenRenewal => "token_renewal",
     Profile => "profile",
+    Subscription => "subscription",
 });
 
 impl fmt::Display for Endpoint {

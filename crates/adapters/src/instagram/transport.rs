@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use ig_domain::ports::{Cause, InstagramError, InstagramErrorKind};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect, retry};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, redirect, retry};
 use rustls::crypto::CryptoProvider;
 use serde_json::Value;
 use tracing::debug;
@@ -107,6 +107,11 @@ impl Transport {
     /// Begins a `GET`.
     pub(super) fn get(&self, url: Url) -> RequestBuilder {
         self.pooled.get(url)
+    }
+
+    /// Begins a request that is harmless to repeat.
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.pooled.request(method, url)
     }
 
     /// Begins a `POST`, on a connection of its own.

@@ -18,6 +18,9 @@ mod tests;
 
 /// Maximum number of granted permissions. Ours: Instagram has half a dozen.
 const MAX_SCOPES: usize = 100;
+/// Maximum number of webhook fields, and of bytes of a field's name. Ours: Instagram has a dozen.
+const MAX_FIELDS: usize = 100;
+const MAX_FIELD_LENGTH: usize = 64;
 /// Maximum length of a name in characters.
 const MAX_NAME_LENGTH: usize = 1_000;
 /// Maximum length of a link to a picture in bytes.
@@ -145,6 +148,31 @@ impl Readable for ProfileAnswer {
             follows_count: count(&self.follows_count),
             media_count: count(&self.media_count),
         })
+    }
+}
+
+/// Fields of `/me/subscribed_apps`, of all its entries; `None` where it is no list. Names that are no texts are left
+/// out.
+///
+/// Source: <https://developers.facebook.com/docs/instagram-platform/webhooks>.
+pub(super) fn subscribed_fields(answer: &Value) -> Option<BTreeSet<String>> {
+    let entries = answer.get("data")?.as_array()?;
+    let lists = entries.iter().filter_map(|entry| entry.get("subscribed_fields")?.as_array());
+    let names =
+        lists.flatten().filter_map(Value::as_str).filter(|name| name.len() <= MAX_FIELD_LENGTH);
+    Some(names.take(MAX_FIELDS).map(str::to_owned).collect())
+}
+
+/// Reads an answer that says whether it did what was asked.
+///
+/// # Errors
+///
+/// `Unexpected` where it did not, `Unreadable` where it does not say.
+pub(super) fn success(answer: &Value) -> Result<(), InstagramError> {
+    match answer.get("success").and_then(Value::as_bool) {
+        Some(true) => Ok(()),
+        Some(false) => Err(InstagramErrorKind::Unexpected.into()),
+        None => Err(InstagramErrorKind::Unreadable.into()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Accounts as rows, and back. Both ways take everything apart, so that a forgotten column does not compile.
 
-use std::time::Duration;
-
 use ig_domain::ports::StoreError;
-use ig_domain::{AccountId, AppId, InstagramAccount, RefreshTrouble, TroubleCause, VisitFailures};
+use ig_domain::{
+    AccountId, AppId, InstagramAccount, KeepingPlan, RefreshTrouble, TroubleCause, VisitFailures,
+    WebhookSubscription,
+};
 use sea_orm::UpdateMany;
 use sea_orm::sea_query::Expr;
 
@@ -13,8 +14,8 @@ use super::columns::{
 };
 use super::entity::instagram_account::{Column, Entity, Model};
 
-/// The row of `account`. `reading_interval` is the time between two readings of a profile.
-pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: Duration) -> Model {
+/// The row of `account`, scheduled by `plan`.
+pub(super) fn to_row(app: &AppId, account: &InstagramAccount, plan: &KeepingPlan) -> Model {
     let InstagramAccount {
         id,
         professional_account_id,
@@ -36,6 +37,7 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: 
         link_time,
         profile_time,
         failures: VisitFailures { count, retry_time, trouble },
+        subscription,
         update_time,
         revision,
     } = account;
@@ -62,7 +64,7 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: 
         profile_time: micros(*profile_time),
         update_time: micros(*update_time),
         revision: *revision,
-        next_visit_time: account.next_visit_time(reading_interval).map(micros),
+        next_visit_time: account.next_visit_time(plan).map(micros),
         scheduled_revision: *revision,
         failed_visits: i64::from(*count),
         retry_time: retry_time.map(micros),
@@ -71,6 +73,11 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, reading_interval: 
         trouble_attempts: trouble.map_or(0, |trouble| i64::from(trouble.attempts)),
         // Whoever stores the row writes the event, and no trigger does.
         event_revision: *revision,
+        subscription_active: subscription.map(|subscription| subscription.active),
+        subscription_error: subscription
+            .and_then(|subscription| subscription.error)
+            .map(|cause| cause.as_str().to_owned()),
+        subscription_check_time: subscription.map(|subscription| micros(subscription.check_time)),
     }
 }
 
@@ -107,6 +114,9 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         trouble_since_time,
         trouble_attempts,
         event_revision: _,
+        subscription_active,
+        subscription_error,
+        subscription_check_time,
     } = row;
     let failures =
         failures(failed_visits, retry_time, trouble_cause, trouble_since_time, trouble_attempts)?;
@@ -134,9 +144,34 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         link_time: instant("link_time", link_time)?,
         profile_time: instant("profile_time", profile_time)?,
         failures,
+        subscription: subscription(
+            subscription_active,
+            subscription_error,
+            subscription_check_time,
+        )?,
         update_time: instant("update_time", update_time)?,
         revision,
     })
+}
+
+/// The subscription that [`to_row`] kept. A cause of a newer version is the one that says least.
+fn subscription(
+    active: Option<bool>,
+    error: Option<String>,
+    check_time: Option<i64>,
+) -> Result<Option<WebhookSubscription>, StoreError> {
+    let Some(active) = active else { return Ok(None) };
+    let check_time = present("subscription_check_time", check_time)?;
+    Ok(Some(WebhookSubscription {
+        active,
+        error: error.map(|cause| trouble_cause_of(&cause)),
+        check_time: instant("subscription_check_time", check_time)?,
+    }))
+}
+
+/// The cause of this name; of a newer version the one that says least.
+fn trouble_cause_of(name: &str) -> TroubleCause {
+    TroubleCause::from_name(name).unwrap_or(TroubleCause::InstagramUnexpected)
 }
 
 /// `update`, which also makes an account one whose visits have not failed.
@@ -160,7 +195,7 @@ fn failures(
     let trouble = cause.map(|cause| {
         let since_time = present("trouble_since_time", since_time)?;
         Ok::<_, StoreError>(RefreshTrouble {
-            cause: TroubleCause::from_name(&cause).unwrap_or(TroubleCause::InstagramUnexpected),
+            cause: trouble_cause_of(&cause),
             since_time: instant("trouble_since_time", since_time)?,
             attempts: whole(attempts),
         })

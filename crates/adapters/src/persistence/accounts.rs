@@ -305,7 +305,7 @@ impl SeaOrmStore {
 
     /// The row of `account`, with its schedule.
     pub(super) fn row(&self, account: &InstagramAccount) -> Model {
-        to_row(&self.app, account, self.reading_interval)
+        to_row(&self.app, account, &self.plan)
     }
 
     /// The account if it is still as `former`: its revision counts neither readings nor retries.

@@ -298,7 +298,7 @@ impl SeaOrmStore {
         let model = model.map_err(|error| translate(&error))?;
         let (id, revision) = (AccountId::from_uuid(model.id), model.revision);
         let next_visit_time = match to_domain(model) {
-            Ok(account) => account.next_visit_time(self.reading_interval).map(micros),
+            Ok(account) => account.next_visit_time(&self.plan).map(micros),
             Err(_) => Some(0),
         };
         let scheduled = without_failures(Entity::update_many())

@@ -52,7 +52,7 @@ impl UserRemovals for SeaOrmStore {
                 self.mark_deauthorized(write.on(), row, now).await?;
                 removed.push(id);
             }
-            self.make_accounts_due(write.on(), &kept, now, self.reading_interval).await?;
+            self.make_accounts_due(write.on(), &kept, now, self.plan.reading_interval).await?;
             write.commit().await?;
             Ok(match (removed.is_empty(), kept.is_empty()) {
                 (false, _) => RemovalOutcome::Done { accounts: removed },

@@ -58,6 +58,44 @@ async fn a_profile_keeps_its_two_ids_apart() {
 }
 
 #[rstest]
+#[case::none(r#"{"data":[]}"#, &[])]
+#[case::some(r#"{"data":[{"subscribed_fields":["messages","comments"]}]}"#, &["comments", "messages"])]
+#[case::in_two_entries(
+    r#"{"data":[{"id":"1"},{"subscribed_fields":["comments",7]},{"subscribed_fields":["messages"]}]}"#,
+    &["comments", "messages"]
+)]
+#[tokio::test]
+async fn a_subscription_is_known_by_its_fields(#[case] body: &str, #[case] expected: &[&str]) {
+    let (_server, client) = answering(json(200, body)).await;
+    let fields = client.subscription(&LONG_LIVED.parse().unwrap()).await.unwrap();
+    assert_eq!(fields.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+#[rstest]
+#[case::set(Call::Subscribe)]
+#[case::ended(Call::Unsubscribe)]
+#[tokio::test]
+async fn a_subscription_is_set_or_ended_where_instagram_says_so(#[case] call: Call) {
+    for (body, expected) in [
+        (r#"{"success":true}"#, None),
+        (r#"{"success":false}"#, Some(Unexpected)),
+        ("{}", Some(Unreadable)),
+        (r#"{"success":"yes"}"#, Some(Unreadable)),
+    ] {
+        let (_server, client) = answering(json(200, body)).await;
+        assert_eq!(call.make(&client).await.err().map(|error| error.kind), expected, "{body}");
+    }
+}
+
+#[rstest]
+#[case::no_list_of_fields(
+    Call::Subscription,
+    200,
+    r#"{"subscribed_fields":["comments"]}"#,
+    Unreadable
+)]
+#[case::no_permission(Call::Subscribe, 403,
+    r#"{"error":{"message":"(#10) Application does not have permission for this action","type":"OAuthException","code":10}}"#, AppMisconfigured)]
 #[case::refused_code(Call::Exchange, 400,
     r#"{"error_type":"OAuthException","code":400,"error_message":"This authorization code has been used"}"#, CodeRejected)]
 #[case::redirect_uri(Call::Exchange, 400,
@@ -110,10 +148,8 @@ async fn a_refusal_is_classified_and_not_asked_for_again(
 #[tokio::test]
 async fn an_outage_is_asked_again_only_where_that_is_harmless(
     #[case] body: &str,
-    #[values((Call::Exchange, 1), (Call::Extend, 3), (Call::Renew, 3), (Call::Profile, 3))] tries: (
-        Call,
-        usize,
-    ),
+    #[values((Call::Exchange, 1), (Call::Extend, 3), (Call::Renew, 3), (Call::Profile, 3), (Call::Subscribe, 3))]
+    tries: (Call, usize),
 ) {
     let (server, client) = answering(json(500, body)).await;
     assert_eq!(tries.0.make(&client).await.unwrap_err().kind, Unavailable);

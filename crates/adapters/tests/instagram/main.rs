@@ -57,16 +57,29 @@ fn json(status: u16, body: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(body.to_owned(), "application/json")
 }
 
-/// The four calls of the port, for tables.
+/// The calls of the port, for tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     Exchange,
     Extend,
     Renew,
     Profile,
+    Subscription,
+    Subscribe,
+    Unsubscribe,
 }
 
 impl Call {
+    const ALL: [Self; 7] = [
+        Self::Exchange,
+        Self::Extend,
+        Self::Renew,
+        Self::Profile,
+        Self::Subscription,
+        Self::Subscribe,
+        Self::Unsubscribe,
+    ];
+
     /// Makes the call, and shows what came of it.
     async fn make(self, client: &GraphApi) -> Result<String, InstagramError> {
         let code: AuthorizationCode = CODE.parse().unwrap();
@@ -78,6 +91,12 @@ impl Call {
             Self::Extend => shown(client.extend_token(&short).await),
             Self::Renew => shown(client.renew_token(&LongLivedToken::new(text)).await),
             Self::Profile => shown(client.profile(&text).await),
+            Self::Subscription => shown(client.subscription(&text).await),
+            Self::Subscribe => {
+                let fields = "messages,comments".parse().unwrap();
+                shown(client.subscribe(&text, &fields).await)
+            }
+            Self::Unsubscribe => shown(client.unsubscribe(&text).await),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ig_domain::ports::Instagram;
 use ig_domain::{RequestedScopes, StateToken};
 use reqwest::Url;
+use rstest::rstest;
 use wiremock::{Request, ResponseTemplate};
 
 use super::{
@@ -99,6 +100,25 @@ async fn a_profile_is_read_with_the_token_in_the_header_and_both_ids_asked_for()
     );
 }
 
+#[rstest]
+#[case::asked(Call::Subscription, "GET", &[])]
+#[case::set(Call::Subscribe, "POST", &[("subscribed_fields", "comments,messages")])]
+#[case::ended(Call::Unsubscribe, "DELETE", &[])]
+#[tokio::test]
+async fn a_subscription_is_handled_with_the_token_in_the_header(
+    #[case] call: Call,
+    #[case] method: &str,
+    #[case] expected: &[(&str, &str)],
+) {
+    let request = request_of(call).await;
+    let line = (request.method.as_str(), request.url.path());
+    assert_eq!(line, (method, "/v25.0/me/subscribed_apps"));
+    let bearer = format!("Bearer {LONG_LIVED}");
+    assert_eq!(header(&request, "authorization"), Some(bearer.as_str()));
+    assert_eq!(query(&request.url), pairs(expected));
+    assert!(request.body.is_empty());
+}
+
 #[tokio::test]
 async fn every_request_says_who_asks() {
     let request = request_of(Call::Profile).await;
@@ -108,7 +128,7 @@ async fn every_request_says_who_asks() {
 
 #[tokio::test]
 async fn no_request_asks_for_compression() {
-    for call in [Call::Exchange, Call::Extend, Call::Renew, Call::Profile] {
+    for call in Call::ALL {
         let request = request_of(call).await;
         assert_eq!(header(&request, "accept-encoding"), Some("identity"), "{call:?}");
     }
@@ -116,7 +136,7 @@ async fn no_request_asks_for_compression() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    for call in [Call::Exchange, Call::Extend, Call::Renew, Call::Profile] {
+    for call in Call::ALL {
         let elsewhere = ResponseTemplate::new(307).insert_header("location", "/elsewhere");
         let (server, client) = answering(elsewhere).await;
         call.make(&client).await.unwrap_err();

@@ -62,15 +62,11 @@ async fn hanging_up() -> String {
     base
 }
 
-/// The four calls at once.
-async fn all_calls(client: &GraphApi) -> [Result<String, InstagramError>; 4] {
-    tokio::join!(
-        Call::Exchange.make(client),
-        Call::Extend.make(client),
-        Call::Renew.make(client),
-        Call::Profile.make(client),
-    )
-    .into()
+/// All calls at once.
+async fn all_calls(client: &GraphApi) -> [Result<String, InstagramError>; Call::ALL.len()] {
+    let [exchange, extend, renew, profile, subscription, subscribe, unsubscribe] =
+        Call::ALL.map(|call| call.make(client));
+    tokio::join!(exchange, extend, renew, profile, subscription, subscribe, unsubscribe).into()
 }
 
 /// Every call against every answer, hang-up and closed port; all errors and results, formatted.

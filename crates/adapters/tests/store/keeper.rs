@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ig_adapters::persistence::SeaOrmStore;
 use ig_application::StorePorts;
-use ig_domain::InstagramAccount;
 use ig_domain::ports::{Clock as _, CountedEvent, VisitOutcome};
+use ig_domain::{InstagramAccount, KeepingPlan};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::keeper::{Call, CallKind, DAY, HOUR, Scene, Stage, TOKEN_LIFETIME};
 use rstest::rstest;
@@ -59,10 +59,11 @@ async fn five_hundred_accounts_live_through_a_year(#[values(On::Sqlite, On::Post
 }
 
 fn scene(store: SeaOrmStore) -> Scene {
+    let plan = KeepingPlan { reading_interval: READING_INTERVAL, ..KeepingPlan::default() };
     Scene::new(Stage {
-        store: StorePorts::of(Arc::new(store.with_reading_interval(READING_INTERVAL))),
+        store: StorePorts::of(Arc::new(store.with_plan(plan.clone()))),
         call_time: Duration::ZERO,
-        reading_interval: READING_INTERVAL,
+        plan,
         in_flight: IN_FLIGHT,
     })
 }
@@ -106,6 +107,9 @@ impl Life {
                 let due = account.reading_time(READING_INTERVAL);
                 account.profile_time = call.time;
                 due
+            }
+            CallKind::Subscription | CallKind::Subscribe | CallKind::Unsubscribe => {
+                panic!("nothing is subscribed: {call:?}")
             }
         }
     }

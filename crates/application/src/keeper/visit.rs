@@ -16,6 +16,7 @@ use crate::guarded_update::{NotStored, Stored, store_on_top};
 use crate::lease_extension::HeldLease;
 use crate::leased_calls::{CallError, LeasedCalls, TokenCheck};
 use crate::retry::MAX_TRIES;
+use crate::subscriptions;
 use crate::witness::{Refused, Verdict};
 
 /// Time for which an account that cannot be read is put off, for all replicas: another one may have its key. As within
@@ -46,6 +47,29 @@ pub(super) struct Finding {
     grant: Option<TokenGrant>,
     outcome: VisitOutcome,
     failure: Option<InstagramError>,
+}
+
+/// Task whose call failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Reading,
+    Subscription,
+    Renewal,
+}
+
+/// A call that failed, and the visit went on.
+struct FailedCall {
+    error: InstagramError,
+    task: Task,
+}
+
+impl FailedCall {
+    /// Whether it may say something about how Instagram treats the app: a refused subscription does not, since others
+    /// are renewed all the same.
+    fn is_of_app(&self) -> bool {
+        let is_throttled = matches!(self.error.kind, InstagramErrorKind::RateLimited { .. });
+        self.task != Task::Subscription || is_throttled
+    }
 }
 
 /// Result of one step of a visit.
@@ -134,14 +158,16 @@ impl Visit<'_> {
         if self.work.is_stopping() {
             return Ok(Finding::given_back(None));
         }
-        match self.account.due_task(now, self.work.settings.reading_interval) {
+        match self.account.due_task(now, &self.work.settings.plan) {
             // It was scheduled by another interval: storing it as it is schedules it anew.
             None => Ok(Finding::new(self.account.clone(), VisitOutcome::GivenBack)),
             Some(VisitTask::MarkExpired) => {
                 Ok(Finding::new(self.account.expired(now), VisitOutcome::Expired))
             }
             Some(VisitTask::CheckDead) => self.check_dead().await,
-            Some(VisitTask::Maintain { renew, read }) => self.maintain(renew, read).await,
+            Some(VisitTask::Maintain { renew, read, subscribe }) => {
+                self.maintain(renew, read, subscribe).await
+            }
         }
     }
 
@@ -185,17 +211,27 @@ impl Visit<'_> {
         }
     }
 
-    /// Reads the profile and renews the token, as far as each is due. The reading comes first: a renewed token is stored
-    /// at once.
-    async fn maintain(&self, renew: bool, read: bool) -> Result<Finding, StoreError> {
+    /// Reads the profile, reconciles the subscription and renews the token, as far as each is due. The renewal comes
+    /// last: a renewed token is stored at once.
+    async fn maintain(
+        &self,
+        renew: bool,
+        read: bool,
+        subscribe: bool,
+    ) -> Result<Finding, StoreError> {
         let mut account = self.account.clone();
         let (mut grant, mut failures) = (None, Vec::new());
         if read {
             match self.read().await? {
                 Step::Done(profile) => account.read_profile(profile, self.work.ports.clock.now()),
-                Step::Failed(error) => failures.push((error, false)),
+                Step::Failed(error) => failures.push(FailedCall { error, task: Task::Reading }),
                 Step::End(finding) => return Ok(*finding),
             }
+        }
+        // Where the profile cannot be read, this fares no better, and comes again with the next reading.
+        if subscribe && failures.is_empty() && !self.work.is_stopping() {
+            let failed = self.subscribe(&mut account).await?;
+            failures.extend(failed.map(|error| FailedCall { error, task: Task::Subscription }));
         }
         if renew && !self.work.is_stopping() {
             match self.renew().await? {
@@ -203,25 +239,48 @@ impl Visit<'_> {
                     account.take_renewal(&renewed);
                     grant = Some(renewed);
                 }
-                Step::Failed(error) => failures.push((error, true)),
+                Step::Failed(error) => failures.push(FailedCall { error, task: Task::Renewal }),
                 Step::End(finding) => return Ok(*finding),
             }
         }
         self.settle(&mut account, &failures);
-        let failure = failures.pop().map(|(error, _)| error);
-        let outcome = if failure.is_some() { VisitOutcome::Failed } else { VisitOutcome::Done };
+        let outcome = if failures.is_empty() { VisitOutcome::Done } else { VisitOutcome::Failed };
+        let failure = failures.into_iter().rfind(FailedCall::is_of_app).map(|failed| failed.error);
         Ok(Finding { grant, failure, ..Finding::new(account, outcome) })
     }
 
-    /// Notes in the account how its visit ended: with these `failures`, of the renewal where the flag says so.
-    fn settle(&self, account: &mut InstagramAccount, failures: &[(InstagramError, bool)]) {
-        let Some(wait) = failures.iter().map(|(error, _)| error.retry_after()).max() else {
+    /// Notes in the account how its visit ended.
+    fn settle(&self, account: &mut InstagramAccount, failures: &[FailedCall]) {
+        let Some(wait) = failures.iter().map(|failed| failed.error.retry_after()).max() else {
+            if account.failures.trouble.is_none() {
+                account.visit_succeeded();
+            }
             return;
         };
-        let of_renewal = failures.iter().find(|(_, of_renewal)| *of_renewal);
-        let cause = of_renewal.map(|(error, _)| TroubleCause::from(error.kind));
+        let of_renewal = failures.iter().find(|failed| failed.task == Task::Renewal);
+        let cause = of_renewal.map(|failed| TroubleCause::from(failed.error.kind));
         let (now, draw) = (self.work.ports.clock.now(), self.work.ports.ids.draw());
         account.visit_failed(now, cause, draw, wait);
+    }
+
+    /// Reconciles the subscription, and notes in the account what came of it. A failure, one that refuses the token too,
+    /// says nothing about the token: it is returned.
+    async fn subscribe(
+        &self,
+        account: &mut InstagramAccount,
+    ) -> Result<Option<InstagramError>, StoreError> {
+        let plan = &self.work.settings.plan;
+        match subscriptions::reconcile(&self.calls, account, &self.token, plan).await {
+            Ok(subscription) => {
+                account.subscription = subscription;
+                Ok(None)
+            }
+            Err(CallError::Instagram(error)) => {
+                account.subscription_failed(error.kind.into(), self.work.ports.clock.now());
+                Ok(Some(error))
+            }
+            Err(CallError::Store(error)) => Err(error),
+        }
     }
 
     async fn read(&self) -> Result<Step<Profile>, StoreError> {

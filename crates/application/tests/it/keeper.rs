@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::StorePorts;
-use ig_domain::DEFAULT_READING_INTERVAL;
+use ig_domain::KeepingPlan;
 use ig_test_support::keeper::{Scene, Stage};
 
 use crate::empty_store;
@@ -27,7 +27,7 @@ fn scene_over(store: StorePorts) -> Scene {
     Scene::new(Stage {
         store,
         call_time: Duration::from_millis(50),
-        reading_interval: DEFAULT_READING_INTERVAL,
+        plan: KeepingPlan::default(),
         in_flight: IN_FLIGHT,
     })
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
-use ig_domain::ports::{AccountKey, AccountWriter as _, StatusFilter};
+use ig_domain::ports::{AccountKey, AccountWriter as _, MockInstagram, StatusFilter};
 use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope, ReauthorizationReason};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 
-use crate::{empty_store, keep, store_with};
+use crate::{empty_store, keep, ports, store_with};
 
 async fn page(
     store: &MemoryStore,
@@ -86,8 +86,7 @@ async fn an_owner_is_a_fence_for_reading_and_forgetting() {
     let key = AccountKey::Id(before.id);
     let hidden = get.execute(&key, &OwnerScope::only(parsed("shop/8"))).await;
     assert!(matches!(hidden, Err(GetAccountError::NotFound)), "{hidden:?}");
-    let accounts = Arc::new(store.clone());
-    let unlink = UnlinkAccount { accounts: accounts.clone(), account_writer: accounts };
+    let unlink = UnlinkAccount::new(&ports(&store, MockInstagram::new(), Duration::ZERO));
     assert!(unlink.execute(before.id, &OwnerScope::only(parsed("shop/8"))).await.is_err());
     assert_eq!(store.accounts().len(), 1);
     unlink.execute(before.id, &OwnerScope::only(parsed("shop/7"))).await.unwrap();

@@ -14,6 +14,7 @@ mod metrics;
 mod refresh_account;
 mod refresh_outages;
 mod slow_instagram;
+mod subscriptions;
 mod survey_accounts;
 mod throttling;
 mod watch;

@@ -1,5 +1,6 @@
 //! An Instagram that takes longer than a lease lasts: the holder that waits for it keeps the lease.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use ig_domain::ports::{
 };
 use ig_domain::{
     AuthorizationCode, GrantedScopes, LeaseHolder, LongLivedToken, Profile, RedirectUri,
-    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText, WebhookFields,
 };
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, account, pending_link, presentation, profile};
@@ -83,6 +84,22 @@ impl Instagram for Slow {
     async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError> {
         self.take_time().await;
         self.answers.profile(token).await
+    }
+
+    async fn subscription(&self, token: &TokenText) -> Result<BTreeSet<String>, InstagramError> {
+        self.answers.subscription(token).await
+    }
+
+    async fn subscribe(
+        &self,
+        token: &TokenText,
+        fields: &WebhookFields,
+    ) -> Result<(), InstagramError> {
+        self.answers.subscribe(token, fields).await
+    }
+
+    async fn unsubscribe(&self, token: &TokenText) -> Result<(), InstagramError> {
+        self.answers.unsubscribe(token).await
     }
 }
 

@@ -101,10 +101,7 @@ pub(crate) fn fetch(ports: &Ports, id: AccountId, min_ttl: Duration, number: u32
 }
 
 pub(crate) fn unlink(ports: &Ports, id: AccountId) -> Work {
-    let unlink = UnlinkAccount {
-        accounts: ports.store.accounts.clone(),
-        account_writer: ports.store.account_writer.clone(),
-    };
+    let unlink = UnlinkAccount::new(ports);
     Box::pin(async move {
         let unlinked = unlink.execute(id, &OwnerScope::everyone()).await;
         Answer::Other(format!("unlinked: {unlinked:?}"))

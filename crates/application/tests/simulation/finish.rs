@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ig_domain::ports::Clock as _;
-use ig_domain::{AccountId, AccountStatus, DEFAULT_READING_INTERVAL, Phase};
+use ig_domain::{AccountId, AccountStatus, DEFAULT_READING_INTERVAL, KeepingPlan, Phase};
 
 use crate::calls::{self, Answer, Work, name};
 use crate::history::{History, REPLICAS};
@@ -73,7 +73,7 @@ impl History {
     fn keep_at_last(&mut self) -> bool {
         let accounts = self.world.store.accounts().into_iter();
         let awaited = accounts
-            .filter(|(account, _)| account.next_visit_time(DEFAULT_READING_INTERVAL).is_some());
+            .filter(|(account, _)| account.next_visit_time(&KeepingPlan::default()).is_some());
         let awaited: Vec<_> = awaited.map(|(account, _)| account.id).collect();
         let kept = LAST_SPANS.into_iter().all(|span| {
             self.pass(span);

@@ -1,13 +1,13 @@
 //! Instagram as the simulation knows it: codes that work once, tokens with their lineage, lies and losses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{Clock as _, CodeExchange, Instagram, InstagramError, InstagramErrorKind};
 use ig_domain::{
     AuthorizationCode, GrantedScopes, LongLivedToken, Profile, ReauthorizationReason, RedirectUri,
-    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText, WebhookFields,
 };
 use ig_test_support::builders::{long_lived, parsed, profile};
 use time::OffsetDateTime;
@@ -349,5 +349,22 @@ impl Instagram for Replica {
         let person = read.await?;
         self.world.state().rules.testify(person);
         Ok(profile(person))
+    }
+
+    async fn subscription(&self, _token: &TokenText) -> Result<BTreeSet<String>, InstagramError> {
+        Err(InstagramErrorKind::Unexpected.into())
+    }
+
+    /// Histories subscribe nobody.
+    async fn subscribe(
+        &self,
+        _token: &TokenText,
+        _fields: &WebhookFields,
+    ) -> Result<(), InstagramError> {
+        Err(InstagramErrorKind::Unexpected.into())
+    }
+
+    async fn unsubscribe(&self, _token: &TokenText) -> Result<(), InstagramError> {
+        Err(InstagramErrorKind::Unexpected.into())
     }
 }

@@ -9,7 +9,7 @@ use ig_application::{
     AppHealth, EventPoller, KeeperSettings, KeeperWork, Ports, StorePorts, Watch, WatchPorts,
 };
 use ig_domain::ports::{InstagramError, ThrottleScope};
-use ig_domain::{AccountId, DEFAULT_READING_INTERVAL};
+use ig_domain::{AccountId, KeepingPlan};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ impl Process {
         let part = |serves| Replica::new(world, replica, &pauses, serves);
         let settings = KeeperSettings {
             in_flight: IN_FLIGHT,
-            reading_interval: DEFAULT_READING_INTERVAL,
+            plan: KeepingPlan::default(),
             look_interval: Duration::from_secs(1),
         };
         let keeper = KeeperWork::new(&part(Serves::Keeper).ports(&health), settings, stop.clone());

@@ -33,6 +33,7 @@ fn account() -> InstagramAccount {
         link_time: NOW,
         profile_time: NOW,
         failures: VisitFailures::default(),
+        subscription: None,
         update_time: NOW,
         revision: 7,
     }
@@ -206,7 +207,7 @@ fn every_change_reads_back_from_its_names() {
 #[rstest]
 #[case::kind("DELETED", None, None, None)]
 #[case::cause_of_a_link("LINKED", None, Some("IMPORT"), Some(EventChange::Linked))]
-#[case::field("CHANGED", Some("name,webhook_subscription"), None, Some(changed("name")))]
+#[case::field("CHANGED", Some("name,something_newer"), None, Some(changed("name")))]
 #[case::reason(
     "REAUTHORIZATION_REQUIRED",
     None,

@@ -1,5 +1,6 @@
 //! Instagram: the calls to it, and the meaning of its failures.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use crate::{
     AppScopedUserId, AuthorizationCode, GrantedScopes, LongLivedToken, Profile,
     ReauthorizationReason, RedirectUri, RequestedScopes, ShortLivedToken, StateToken,
-    TokenLifetime, TokenText, TroubleCause,
+    TokenLifetime, TokenText, TroubleCause, WebhookFields,
 };
 
 /// Result of a code exchange.
@@ -141,7 +142,7 @@ pub enum InstagramErrorKind {
 }
 
 impl From<InstagramErrorKind> for TroubleCause {
-    /// The cause that a failed renewal of this kind is known by.
+    /// The cause that a failed renewal or subscription of this kind is known by.
     fn from(kind: InstagramErrorKind) -> Self {
         match kind {
             InstagramErrorKind::NotSent
@@ -162,8 +163,8 @@ impl From<InstagramErrorKind> for TroubleCause {
 
 /// Instagram, as this app sees it.
 ///
-/// Every call ends within 10 seconds. Calls that only read are retried inside that time where it may help; a code is
-/// never sent twice.
+/// Every call ends within 10 seconds. Calls that only read, or that set what they say, are retried inside that time
+/// where it may help; a code is never sent twice.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Instagram: Send + Sync {
@@ -215,6 +216,32 @@ pub trait Instagram: Send + Sync {
     ///
     /// All kinds but `CodeRejected` and `RedirectUriRejected`.
     async fn profile(&self, token: &TokenText) -> Result<Profile, InstagramError>;
+
+    /// Webhook fields that the account of the token is subscribed to; empty where it is subscribed to none.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but `CodeRejected` and `RedirectUriRejected`.
+    async fn subscription(&self, token: &TokenText) -> Result<BTreeSet<String>, InstagramError>;
+
+    /// Subscribes the account of the token to these fields, and to no others. `fields` is not empty.
+    ///
+    /// # Errors
+    ///
+    /// All kinds but `CodeRejected` and `RedirectUriRejected`; `Unexpected` also where Instagram says that it did not
+    /// succeed.
+    async fn subscribe(
+        &self,
+        token: &TokenText,
+        fields: &WebhookFields,
+    ) -> Result<(), InstagramError>;
+
+    /// Ends the subscription of the account of the token.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    async fn unsubscribe(&self, token: &TokenText) -> Result<(), InstagramError>;
 
     /// Highest figure of the usage that Instagram stated last, in per cent of a limit; `None` where it states none.
     /// Makes no call.

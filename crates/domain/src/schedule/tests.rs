@@ -14,6 +14,11 @@ use crate::{
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 const DAILY: Duration = Duration::from_hours(24);
 
+/// Readings at this interval, and nothing else.
+fn each(reading_interval: Duration) -> KeepingPlan {
+    KeepingPlan { reading_interval, ..KeepingPlan::default() }
+}
+
 fn account(number: u128) -> InstagramAccount {
     let profile = Profile {
         professional_account_id: "17841400000000001".parse().unwrap(),
@@ -71,22 +76,28 @@ fn a_profile_is_read_at_a_moment_of_the_day_that_the_id_fixes() {
 fn the_next_visit_is_whichever_comes_first() {
     let account = account(1);
     let hourly = Duration::from_hours(1);
-    assert_eq!(account.next_visit_time(hourly), Some(account.reading_time(hourly)));
+    assert_eq!(account.next_visit_time(&each(hourly)), Some(account.reading_time(hourly)));
     let hardly_ever = Duration::from_hours(24 * 365 * 200);
-    assert_eq!(account.next_visit_time(hardly_ever), Some(account.renewal_time()));
+    assert_eq!(account.next_visit_time(&each(hardly_ever)), Some(account.renewal_time()));
     let mut failing = account.clone();
     failing.failures.retry_time = Some(account.token_expire_time + Span::HOUR);
-    assert_eq!(failing.next_visit_time(hourly), Some(account.token_expire_time));
+    assert_eq!(failing.next_visit_time(&each(hourly)), Some(account.token_expire_time));
 }
 
 #[test]
 fn a_visit_does_what_is_due() {
     let account = account(1);
     let (reading, renewal) = (account.reading_time(DAILY), account.renewal_time());
-    let task = |now| account.due_task(now, DAILY);
+    let task = |now| account.due_task(now, &each(DAILY));
     assert_eq!(task(reading - Span::SECOND), None);
-    assert_eq!(task(reading), Some(VisitTask::Maintain { renew: false, read: true }));
-    assert_eq!(task(renewal), Some(VisitTask::Maintain { renew: true, read: true }));
+    assert_eq!(
+        task(reading),
+        Some(VisitTask::Maintain { renew: false, read: true, subscribe: false })
+    );
+    assert_eq!(
+        task(renewal),
+        Some(VisitTask::Maintain { renew: true, read: true, subscribe: false })
+    );
     assert_eq!(task(account.token_expire_time), Some(VisitTask::MarkExpired));
 }
 
@@ -158,12 +169,12 @@ fn a_dead_token_is_checked_twice_within_a_day_of_its_mark() {
     let mut account = dead(ReauthorizationReason::TokenRevoked);
     let mark = account.update_time;
     assert_eq!(account.next_refresh_time(), None);
-    assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::hours(6)));
-    assert_eq!(account.due_task(mark + Span::hours(6), DAILY), Some(VisitTask::CheckDead));
+    assert_eq!(account.next_visit_time(&each(DAILY)), Some(mark + Span::hours(6)));
+    assert_eq!(account.due_task(mark + Span::hours(6), &each(DAILY)), Some(VisitTask::CheckDead));
     account.check_failed(mark + Span::hours(7), None);
-    assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::DAY));
+    assert_eq!(account.next_visit_time(&each(DAILY)), Some(mark + Span::DAY));
     account.check_failed(mark + Span::DAY, Some(ReauthorizationReason::PasswordChanged));
-    assert_eq!(account.next_visit_time(DAILY), None);
+    assert_eq!(account.next_visit_time(&each(DAILY)), None);
     assert_eq!(account.refused, Some(ReauthorizationReason::TokenRevoked));
 }
 
@@ -179,15 +190,15 @@ fn a_check_without_an_answer_is_made_again(
     let mut account = dead(ReauthorizationReason::TokenRevoked);
     let first = account.update_time + Span::hours(6);
     account.check_unanswered(first, draw, wait);
-    assert_eq!(account.next_visit_time(DAILY), Some(first + expected));
+    assert_eq!(account.next_visit_time(&each(DAILY)), Some(first + expected));
 }
 
 /// Its token was destroyed.
 #[test]
 fn a_deauthorized_account_is_visited_no_more() {
     let account = dead(ReauthorizationReason::Deauthorized);
-    assert_eq!(account.next_visit_time(DAILY), None);
-    assert_eq!(account.due_task(account.token_expire_time, DAILY), None);
+    assert_eq!(account.next_visit_time(&each(DAILY)), None);
+    assert_eq!(account.due_task(account.token_expire_time, &each(DAILY)), None);
 }
 
 #[test]
@@ -199,7 +210,7 @@ fn a_dead_account_that_turns_out_to_be_in_a_checkpoint_is_checked_daily() {
     let account = account.succeeding(&former, mark + Span::DAY);
     assert_eq!((account.refused, account.revision), (checkpoint, former.revision));
     assert_eq!(account.update_time, mark);
-    assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::DAY * 2));
+    assert_eq!(account.next_visit_time(&each(DAILY)), Some(mark + Span::DAY * 2));
 }
 
 #[test]
@@ -208,18 +219,18 @@ fn a_checkpoint_is_checked_daily_until_the_token_expires() {
     let mark = account.update_time;
     account.check_failed(mark + Span::hours(6), None);
     for day in 1..58 {
-        assert_eq!(account.next_visit_time(DAILY), Some(mark + Span::DAY * day));
+        assert_eq!(account.next_visit_time(&each(DAILY)), Some(mark + Span::DAY * day));
         account.check_failed(mark + Span::DAY * day, None);
     }
     account.check_failed(mark + Span::days(58), None);
-    assert_eq!(account.next_visit_time(DAILY), None, "the token is past its expiry then");
+    assert_eq!(account.next_visit_time(&each(DAILY)), None, "the token is past its expiry then");
 }
 
 #[test]
 fn an_expired_token_is_left_alone() {
     let account = account(1);
     let expired = account.expired(account.token_expire_time);
-    assert_eq!(expired.next_visit_time(DAILY), None);
+    assert_eq!(expired.next_visit_time(&each(DAILY)), None);
 }
 
 proptest! {
@@ -233,10 +244,10 @@ proptest! {
         account.failures.count = count;
         account.failures.retry_time = retry.map(|hours| NOW + Span::hours(hours));
         let interval = Duration::from_mins(interval_minutes);
-        let next = account.next_visit_time(interval).unwrap();
+        let next = account.next_visit_time(&each(interval)).unwrap();
         prop_assert!(next <= account.token_expire_time);
-        prop_assert!(account.due_task(next, interval).is_some(), "a visit has something to do");
+        prop_assert!(account.due_task(next, &each(interval)).is_some(), "a visit has something to do");
         account.visit_failed(next, None, draw, Duration::ZERO);
-        prop_assert!(account.next_visit_time(interval).unwrap() > next || next == account.token_expire_time);
+        prop_assert!(account.next_visit_time(&each(interval)).unwrap() > next || next == account.token_expire_time);
     }
 }

@@ -2,7 +2,7 @@
 
 use ig_domain::{
     AccountStatus, AccountType, AccountView, InstagramAccount, ReauthorizationReason,
-    RefreshTrouble,
+    RefreshTrouble, WebhookSubscription,
 };
 use ig_proto::v1;
 use prost_types::Timestamp;
@@ -35,6 +35,7 @@ pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
         link_time,
         profile_time,
         failures,
+        subscription,
         update_time,
         revision,
     } = account;
@@ -62,6 +63,16 @@ pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
         revision,
         next_refresh_time: next_refresh_time.map(timestamp),
         refresh_trouble: failures.trouble.filter(|_| !dead).map(refresh_trouble),
+        webhook_subscription: subscription.map(webhook_subscription),
+    }
+}
+
+fn webhook_subscription(subscription: WebhookSubscription) -> v1::WebhookSubscription {
+    let WebhookSubscription { active, error, check_time } = subscription;
+    v1::WebhookSubscription {
+        active,
+        last_error: error.map(|cause| cause.as_str().to_owned()).unwrap_or_default(),
+        check_time: Some(timestamp(check_time)),
     }
 }
 
@@ -112,10 +123,28 @@ pub(crate) fn timestamp(moment: OffsetDateTime) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use ig_domain::TroubleCause;
     use rstest::rstest;
     use time::macros::datetime;
 
     use super::*;
+
+    #[test]
+    fn a_subscription_is_told_with_its_last_error() {
+        let check_time = datetime!(2026-11-24 08:00 UTC);
+        let shown = |error| {
+            let subscription = WebhookSubscription { active: true, error, check_time };
+            let view = InstagramAccount {
+                subscription: Some(subscription),
+                ..ig_test_support::builders::account(1, "shop/7", check_time)
+            };
+            account(view.view(check_time)).webhook_subscription.unwrap()
+        };
+        let well = shown(None);
+        assert_eq!((well.active, well.last_error.as_str()), (true, ""));
+        assert_eq!(well.check_time, Some(timestamp(check_time)));
+        assert_eq!(shown(Some(TroubleCause::RateLimited)).last_error, "RATE_LIMITED");
+    }
 
     #[rstest]
     #[case::whole(datetime!(2026-11-24 08:00 UTC), 1_795_507_200, 0)]

@@ -82,6 +82,7 @@ async fn link_answers_the_whole_account() {
         revision: 1,
         next_refresh_time: account.next_refresh_time,
         refresh_trouble: None,
+        webhook_subscription: None,
     };
     assert_eq!(account, expected);
     let next = account.next_refresh_time.unwrap().seconds - timestamp(START).seconds;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ig_adapters::instagram::BaseUrl;
 use ig_adapters::sealing::KeyRing;
-use ig_domain::{AppId, PublicUrl, RedirectUri, ReturnUrl};
+use ig_domain::{AppId, PublicUrl, RedirectUri, ReturnUrl, WebhookFields};
 use secrecy::SecretString;
 
 use super::LogFormat;
@@ -85,6 +85,10 @@ fn list<T: FromStr<Err: Display>>(raw: &str) -> Result<Vec<T>, String> {
         item.trim().parse().map_err(refused)
     };
     (1..).zip(raw.split(',')).map(read).collect()
+}
+
+pub(super) fn webhook_fields(raw: &str) -> Result<WebhookFields, String> {
+    raw.parse().map_err(|error| format!("has a wrong item: {error}"))
 }
 
 /// A span of time between the limits of `setting`.

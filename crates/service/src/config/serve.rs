@@ -8,7 +8,7 @@ use ig_adapters::instagram::{BaseUrl, GraphApiSettings, ProxyUrl};
 use ig_adapters::persistence::DatabaseSettings;
 use ig_adapters::sealing::KeyRing;
 use ig_application::{HostedConsent, LinkSettings};
-use ig_domain::PublicUrl;
+use ig_domain::{KeepingPlan, PublicUrl};
 use secrecy::SecretString;
 
 use super::reader::Reader;
@@ -50,8 +50,8 @@ pub(crate) struct ServeConfig {
     pub(crate) keeper: bool,
     /// Maximum number of visits at the same time.
     pub(crate) keeper_in_flight: usize,
-    /// Time between two readings of a profile.
-    pub(crate) profile_every: Duration,
+    /// Work of the keeper beside renewals.
+    pub(crate) plan: KeepingPlan,
     /// Time for which events are kept.
     pub(crate) event_window: Duration,
     /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
@@ -78,6 +78,7 @@ impl Config for ServeConfig {
         let keeper = reader.value(&setting::KEEPER, parse::boolean);
         let keeper_in_flight = reader.value(&setting::KEEPER_IN_FLIGHT, parse::keeper_in_flight);
         let profile_every = profile_every(reader);
+        let webhook_fields = reader.optional(&setting::WEBHOOK_FIELDS, parse::webhook_fields);
         let event_window = event_window(reader);
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
         let (instagram, app_secrets) = instagram?;
@@ -97,7 +98,10 @@ impl Config for ServeConfig {
             reflection: reflection?,
             keeper: keeper?,
             keeper_in_flight: keeper_in_flight?,
-            profile_every: profile_every?,
+            plan: KeepingPlan {
+                reading_interval: profile_every?,
+                webhook_fields: webhook_fields?.unwrap_or_default(),
+            },
             event_window: event_window?,
             sandbox_clock_url: sandbox_clock_url?,
         };

@@ -226,6 +226,15 @@ settings! {
         )
         .empty(Empty::NotGiven)
         .example("https://example.com/instagram");
+
+        WEBHOOK_FIELDS = Setting::optional(
+            "WEBHOOK_FIELDS",
+            "FIELDS",
+            "The webhook fields, comma-separated, that accounts are subscribed to as far as their permissions allow, the same on every replica",
+            "none are",
+        )
+        .empty(Empty::NotGiven)
+        .example("comments,messages");
     }
 
     "Keeping tokens alive" {

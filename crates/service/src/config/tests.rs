@@ -131,6 +131,7 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
 #[case::keeper_in_flight_none("KEEPER_IN_FLIGHT", "0", "is not a number of 1 to 256")]
 #[case::keeper_in_flight_many("KEEPER_IN_FLIGHT", "257", "is not a number of 1 to 256")]
 #[case::profile_every_often("PROFILE_EVERY", "9m", "is not a span of 10m to 365d")]
+#[case::unknown_field("WEBHOOK_FIELDS", "likes", "has a wrong item: \"likes\" is none of")]
 #[case::profile_every_rarely("PROFILE_EVERY", "366d", "is not a span of 10m to 365d")]
 #[case::reflection("REFLECTION", "on", "is neither true nor false")]
 #[case::clock("SANDBOX_CLOCK_URL", "https://127.0.0.1/clock", "is not a plain http URL")]
@@ -187,6 +188,7 @@ fn lists_and_spans_are_read() {
         ("KEEPER", "false"),
         ("KEEPER_IN_FLIGHT", "64"),
         ("PROFILE_EVERY", "6h"),
+        ("WEBHOOK_FIELDS", "messages, comments"),
         ("TOKEN_KEYS", KEY),
     ])
     .unwrap();
@@ -198,7 +200,9 @@ fn lists_and_spans_are_read() {
     assert_eq!(config.links.state_ttl, Duration::from_hours(30 * 24));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
     assert_eq!((config.keeper, config.keeper_in_flight), (false, 64));
-    assert_eq!(config.profile_every, Duration::from_hours(6));
+    assert_eq!(config.plan.reading_interval, Duration::from_hours(6));
+    let fields: Vec<_> = config.plan.webhook_fields.iter().collect();
+    assert_eq!(fields, ["comments", "messages"]);
     assert!(config.token_keys.is_some());
 }
 

@@ -45,6 +45,7 @@ mod secrets;
 mod stack;
 mod status;
 mod stop;
+mod subscriptions;
 mod support;
 mod tls;
 mod tokens;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ig_domain::ports::{CompletedLink, LogCount, LogState, StoreError, VisitChange, VisitResult};
 use ig_domain::{
-    AccountEvent, ChangedFields, EventChange, EventId, EventPosition, InstagramAccount, LogId,
-    LoggedEvent, ReauthorizationReason, TroubleCause, UnlinkCause,
+    AccountEvent, ChangedFields, EventChange, EventId, EventPosition, InstagramAccount,
+    KeepingPlan, LogId, LoggedEvent, ReauthorizationReason, TroubleCause, UnlinkCause,
 };
 use uuid::Uuid;
 
@@ -361,7 +361,7 @@ pub async fn every_account_is_due_after_a_restoration(store: &dyn StoreUnderTest
     assert_eq!(claimed.len(), 3);
     for claimed in claimed {
         let (account, _) = claimed.found.unwrap();
-        assert!(account.due_task(START, interval).is_some());
+        assert!(account.due_task(START, &KeepingPlan::default()).is_some());
         assert_eq!(account.revision, 1);
     }
     assert_eq!(ports.told().await.len(), 3);

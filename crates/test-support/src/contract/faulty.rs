@@ -342,6 +342,7 @@ macro_rules! faults_are_seen {
             }
             lost_visits: LostVisits breaks {
                 visits::a_result_ends_its_visit,
+                visits::a_subscription_is_stored_as_it_was_found,
                 visits::a_visit_that_is_put_off_comes_later,
             }
             linked_visits: LinkedVisits breaks {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ig_domain::ports::{CompletedLink, LinkEnded};
 use ig_domain::{
-    EventChange, InstagramAccount, LINK_RETENTION, Phase, ReauthorizationReason, RemovalOutcome,
-    SignedRequest,
+    EventChange, InstagramAccount, KeepingPlan, LINK_RETENTION, Phase, ReauthorizationReason,
+    RemovalOutcome, SignedRequest,
 };
 
 use super::samples::{code, exchanged, first_link, holder, id};
@@ -14,7 +14,6 @@ use crate::builders::{self, START, parsed};
 
 const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_hours(24);
 
 /// The app-scoped id of the person of [`account`], and of nobody else.
 const PERSON: &str = "9007199254740997";
@@ -122,7 +121,7 @@ pub async fn a_deauthorization_that_is_older_than_the_consent_changes_nothing(
     assert_eq!((found.refused, found.revision), (None, account.revision));
     let due = ports.due_accounts.claim_due(START + HOUR, holder(9), 9).await.unwrap();
     assert_eq!(due.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [id(1)]);
-    assert!(found.due_task(START + HOUR, DAY).is_some());
+    assert!(found.due_task(START + HOUR, &KeepingPlan::default()).is_some());
 }
 
 /// Meta names whole seconds: within the second of the consent, the removal holds.

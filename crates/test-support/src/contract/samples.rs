@@ -10,7 +10,7 @@ use ig_domain::{
     AccountId, AccountType, CodeHash, Consent, GrantedScopes, InstagramAccount, LeaseHolder,
     LinkAttempt, LinkEnd, LinkEndKind, LongLivedToken, PendingLink, Phase, ReauthorizationReason,
     RefreshTrouble, RequestedScopes, Scope, SessionBindingHash, ShortLivedGrant, ShortLivedToken,
-    StateHash, TroubleCause, VisitFailures,
+    StateHash, TroubleCause, VisitFailures, WebhookSubscription,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -69,6 +69,11 @@ pub(super) fn full_account(number: u32) -> InstagramAccount {
                 attempts: u32::MAX - 1,
             }),
         },
+        subscription: Some(WebhookSubscription {
+            active: true,
+            error: Some(TroubleCause::RateLimited),
+            check_time: START + Duration::from_micros(8),
+        }),
         update_time: START + Duration::from_micros(5),
         revision: 9_007_199_254_740_993,
         ..builders::account(number, "", START)

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ig_domain::ports::{Breaker, ClaimedAccount, OpenBreaker, VisitChange, VisitResult};
 use ig_domain::{
-    AccountId, InstagramAccount, LeaseHolder, ReauthorizationReason, TroubleCause, VisitFailures,
+    AccountId, ChangedFields, EventChange, InstagramAccount, LeaseHolder, ReauthorizationReason,
+    TroubleCause, VisitFailures, WebhookSubscription,
 };
 use time::OffsetDateTime;
 
@@ -279,6 +280,34 @@ pub async fn a_new_reason_of_a_dead_account_is_no_change(store: &dyn StoreUnderT
     assert_eq!(ports.told().await.len(), 1, "of the link");
     assert_eq!(claim(&ports, DUE + HOUR * 23, 2, 9).await, []);
     assert_eq!(claim(&ports, DUE + DAY, 2, 9).await, [id(1)]);
+}
+
+/// With its change of revision and event; a newer check with the same result is stored, and nobody is told.
+pub async fn a_subscription_is_stored_as_it_was_found(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    link(&ports, 1, |_| {}).await;
+    for (claimant, active, error, is_change) in [
+        (1, true, None, true),
+        (2, true, None, false),
+        (3, true, Some(TroubleCause::AppMisconfigured), true),
+        (4, false, Some(TroubleCause::AppMisconfigured), true),
+    ] {
+        let told = ports.told().await.len();
+        let account = claim_one(&ports, claimant).await;
+        let check_time = DUE + Duration::from_secs(u64::from(claimant));
+        let subscription = Some(WebhookSubscription { active, error, check_time });
+        let next = InstagramAccount { subscription, ..account.clone() };
+        let next = next.succeeding(&account, DUE);
+        assert_eq!(next.revision - account.revision, i64::from(is_change));
+        let change = VisitChange { account: next.clone(), ..read_at(&account, DUE) };
+        let result = result(claimant, id(1), Some(change));
+        assert_eq!(ports.due_accounts.finish(&[result]).await.unwrap(), []);
+        assert_eq!(ports.stored(id(1)).await.unwrap().0, next);
+        assert_eq!(ports.told().await.len() - told, usize::from(is_change));
+    }
+    let fields = ChangedFields::of_names("webhook_subscription");
+    let told = ports.told().await.pop().map(|event| event.change);
+    assert_eq!(told, Some(EventChange::Changed { fields, trouble: None }));
 }
 
 /// It is due no more, and its trouble is over.

@@ -1,6 +1,6 @@
 //! An Instagram with a mood: for all accounts, or for some.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use ig_domain::ports::{
 };
 use ig_domain::{
     AuthorizationCode, GrantedScopes, LongLivedToken, Profile, ReauthorizationReason, RedirectUri,
-    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText,
+    RequestedScopes, ShortLivedToken, StateToken, TokenLifetime, TokenText, WebhookFields,
 };
 use time::OffsetDateTime;
 
@@ -39,6 +39,10 @@ struct State {
     mood: Mood,
     /// Refusals of single accounts.
     refused: HashMap<u32, InstagramError>,
+    /// Fields by account.
+    subscribed: HashMap<u32, BTreeSet<String>>,
+    /// Failure of all calls about subscriptions.
+    subscription_failure: Option<InstagramError>,
     calls: Vec<Call>,
 }
 
@@ -67,6 +71,12 @@ pub enum CallKind {
     Renewal,
     /// The reading of a profile.
     Reading,
+    /// The reading of a subscription.
+    Subscription,
+    /// The setting of a subscription.
+    Subscribe,
+    /// The end of a subscription.
+    Unsubscribe,
 }
 
 /// A call that came.
@@ -140,6 +150,22 @@ impl MoodyInstagram {
         };
     }
 
+    /// Fails all calls about subscriptions from now on, or no more.
+    pub fn fail_subscriptions(&self, failure: Option<InstagramError>) {
+        self.lock().subscription_failure = failure;
+    }
+
+    /// Fields that account `number` is subscribed to; empty for none.
+    #[must_use]
+    pub fn subscribed(&self, number: u32) -> Vec<String> {
+        self.lock().subscribed.get(&number).into_iter().flatten().cloned().collect()
+    }
+
+    /// Ends the subscription of account `number`, as Instagram does by itself.
+    pub fn lose_subscription(&self, number: u32) {
+        self.lock().subscribed.remove(&number);
+    }
+
     /// The calls since they were taken last.
     #[must_use]
     pub fn take_calls(&self) -> Vec<Call> {
@@ -186,7 +212,7 @@ impl MoodyInstagram {
         let Token { number, issue_time, expire_time } = state.tokens.get(token.expose()).unwrap();
         let (number, age, is_expired) = (*number, now - *issue_time, *expire_time <= now);
         assert!(
-            kind == CallKind::Reading || age >= Duration::from_hours(24),
+            kind != CallKind::Renewal || age >= Duration::from_hours(24),
             "account {number} is renewed at an age of {age}"
         );
         state.calls.push(Call { time: now, kind, number });
@@ -195,7 +221,11 @@ impl MoodyInstagram {
             Mood::FailsFor(numbers, error) if numbers.contains(&number) => Some(error),
             Mood::FailsFor(..) | Mood::Well => None,
         };
-        match of_all.or_else(|| state.refused.get(&number)) {
+        let of_subscriptions = match kind {
+            CallKind::Renewal | CallKind::Reading => None,
+            _ => state.subscription_failure.as_ref(),
+        };
+        match of_all.or_else(|| state.refused.get(&number)).or(of_subscriptions) {
             Some(error) => Err(error.clone()),
             None if is_expired => Err(dead(Some(463))),
             None => Ok(number),
@@ -255,5 +285,31 @@ impl Instagram for MoodyInstagram {
             return Ok(profile(number.parse().unwrap()));
         }
         self.call(CallKind::Reading, token, |_, _, number| profile(number)).await
+    }
+
+    async fn subscription(&self, token: &TokenText) -> Result<BTreeSet<String>, InstagramError> {
+        let fields = |_: &Self, state: &mut State, number| {
+            state.subscribed.get(&number).cloned().unwrap_or_default()
+        };
+        self.call(CallKind::Subscription, token, fields).await
+    }
+
+    async fn subscribe(
+        &self,
+        token: &TokenText,
+        fields: &WebhookFields,
+    ) -> Result<(), InstagramError> {
+        let fields = fields.iter().map(str::to_owned).collect();
+        let subscribe = |_: &Self, state: &mut State, number| {
+            state.subscribed.insert(number, fields);
+        };
+        self.call(CallKind::Subscribe, token, subscribe).await
+    }
+
+    async fn unsubscribe(&self, token: &TokenText) -> Result<(), InstagramError> {
+        let end = |_: &Self, state: &mut State, number| {
+            state.subscribed.remove(&number);
+        };
+        self.call(CallKind::Unsubscribe, token, end).await
     }
 }

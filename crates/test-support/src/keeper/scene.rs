@@ -9,7 +9,7 @@ use ig_application::{
     RefreshedAccount, StorePorts,
 };
 use ig_domain::ports::{Clock as _, CompletedLink, CountedEvent, StoreError, Timer};
-use ig_domain::{AccountId, AccountStatus, InstagramAccount, LinkAttempt};
+use ig_domain::{AccountId, AccountStatus, InstagramAccount, KeepingPlan, LinkAttempt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,8 +46,8 @@ pub struct Stage {
     pub store: StorePorts,
     /// Time that a call to Instagram takes, by tokio's clock.
     pub call_time: Duration,
-    /// Time between two readings of a profile: the store's own.
-    pub reading_interval: Duration,
+    /// The store's own plan.
+    pub plan: KeepingPlan,
     /// Maximum number of visits at the same time.
     pub in_flight: usize,
 }
@@ -70,7 +70,7 @@ impl Scene {
     /// A scene without accounts.
     #[must_use]
     pub fn new(stage: Stage) -> Self {
-        let Stage { store, call_time, reading_interval, in_flight } = stage;
+        let Stage { store, call_time, plan, in_flight } = stage;
         let clock = FakeClock::at(START);
         let instagram = MoodyInstagram::new(clock.clone(), call_time);
         let metrics = RecordedMetrics::default();
@@ -85,8 +85,8 @@ impl Scene {
         };
         let stop = CancellationToken::new();
         let look_interval = Duration::from_secs(1);
-        let settings = KeeperSettings { in_flight, reading_interval, look_interval };
-        let keeper = Keeper::new(&ports, settings, stop.clone(), TaskTracker::new());
+        let settings = KeeperSettings { in_flight, plan, look_interval };
+        let keeper = Keeper::new(&ports, settings.clone(), stop.clone(), TaskTracker::new());
         Self { clock, instagram, metrics, ports, stop, settings, keeper }
     }
 
@@ -94,7 +94,7 @@ impl Scene {
     #[must_use]
     pub fn another_keeper(&self) -> Keeper {
         let ports = Ports { health: Arc::default(), ..self.ports.clone() };
-        Keeper::new(&ports, self.settings, self.stop.clone(), TaskTracker::new())
+        Keeper::new(&ports, self.settings.clone(), self.stop.clone(), TaskTracker::new())
     }
 
     /// Id of account `number`.

@@ -1,6 +1,7 @@
 //! Due accounts, and the app's breaker.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,8 +10,8 @@ use ig_domain::ports::{
     VisitChange, VisitResult,
 };
 use ig_domain::{
-    AccountId, InstagramAccount, LeaseHolder, LongLivedToken, ReauthorizationReason, TroubleCause,
-    URGENT_LIFETIME, VisitFailures,
+    AccountId, GrantedScopes, InstagramAccount, KeepingPlan, LeaseHolder, LongLivedToken,
+    ReauthorizationReason, TroubleCause, URGENT_LIFETIME, VisitFailures, WebhookSubscription,
 };
 use time::OffsetDateTime;
 
@@ -28,30 +29,36 @@ struct Dates {
     token_expire_time: OffsetDateTime,
     profile_time: OffsetDateTime,
     update_time: OffsetDateTime,
+    consent_time: OffsetDateTime,
+    granted_scopes: GrantedScopes,
     refused: Option<ReauthorizationReason>,
     failures: VisitFailures,
-    interval: Duration,
+    subscription: Option<WebhookSubscription>,
+    plan: Arc<KeepingPlan>,
 }
 
 impl Schedule {
     fn next_visit_time(
         &mut self,
         account: &InstagramAccount,
-        interval: Duration,
+        plan: &Arc<KeepingPlan>,
     ) -> Option<OffsetDateTime> {
         let dates = Dates {
             token_issue_time: account.token_issue_time,
             token_expire_time: account.token_expire_time,
             profile_time: account.profile_time,
             update_time: account.update_time,
+            consent_time: account.consent_time,
+            granted_scopes: account.granted_scopes.clone(),
             refused: account.refused,
             failures: account.failures,
-            interval,
+            subscription: account.subscription,
+            plan: Arc::clone(plan),
         };
         match self.0.get(&account.id) {
             Some((known, next)) if *known == dates => *next,
             _ => {
-                let next = account.next_visit_time(interval);
+                let next = account.next_visit_time(plan);
                 self.0.insert(account.id, (dates, next));
                 next
             }
@@ -64,11 +71,11 @@ impl Rows {
     pub(super) fn next_visit_time(
         &mut self,
         id: AccountId,
-        interval: Duration,
+        plan: &Arc<KeepingPlan>,
     ) -> Option<OffsetDateTime> {
         let (account, _) = self.accounts.get(&id)?;
         let put_off = self.put_off.get(&id).copied();
-        put_off.or_else(|| self.schedule.next_visit_time(account, interval))
+        put_off.or_else(|| self.schedule.next_visit_time(account, plan))
     }
 }
 
@@ -88,12 +95,12 @@ impl DueAccounts for MemoryStore {
         limit: u64,
     ) -> Result<Vec<ClaimedAccount>, StoreError> {
         let guarded = !self.lacks(Guard::Lease) && !self.lacks(Guard::ClaimLease);
-        let interval = self.reading_interval;
+        let plan = Arc::clone(&self.plan);
         self.transact(|rows, lease_time| {
             let Rows { accounts, renewals, put_off, schedule, .. } = rows;
             let mut due = Vec::new();
             for (account, token) in accounts.values() {
-                let scheduled = || schedule.next_visit_time(account, interval);
+                let scheduled = || schedule.next_visit_time(account, &plan);
                 let next = put_off.get(&account.id).copied().or_else(scheduled);
                 let Some(next) = next.filter(|next| *next <= now) else { continue };
                 if !guarded

@@ -100,7 +100,7 @@ impl MemoryStore {
 
     fn next_visit(&self, rows: &Rows, account: &InstagramAccount) -> Option<OffsetDateTime> {
         let put_off = rows.put_off.get(&account.id).copied();
-        put_off.or(account.next_visit_time(self.reading_interval))
+        put_off.or(account.next_visit_time(&self.plan))
     }
 }
 

@@ -29,7 +29,8 @@ impl UserRemovals for MemoryStore {
                     continue;
                 }
                 if !account.is_removed_by(request.issue_time) {
-                    account.profile_time = account.profile_time.min(now - self.reading_interval);
+                    account.profile_time =
+                        account.profile_time.min(now - self.plan.reading_interval);
                     (account.failures.count, account.failures.retry_time) = (0, None);
                     rows.put_off.insert(account.id, now);
                     kept.push(account.id);

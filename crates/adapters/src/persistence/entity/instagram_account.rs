@@ -36,6 +36,9 @@ pub struct Model {
     pub trouble_since_time: Option<i64>,
     pub trouble_attempts: i64,
     pub event_revision: i64,
+    pub subscription_active: Option<bool>,
+    pub subscription_error: Option<String>,
+    pub subscription_check_time: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

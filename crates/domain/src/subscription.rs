@@ -1,0 +1,56 @@
+//! Webhook subscription of an account: whether Instagram sends its updates, and when that is made so.
+
+use time::OffsetDateTime;
+
+use crate::{InstagramAccount, KeepingPlan, TroubleCause, WebhookFields};
+
+/// Webhook subscription of an account, as it was found or made last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebhookSubscription {
+    /// Whether Instagram sends the account's updates, as far as is known.
+    pub active: bool,
+    /// Cause for which the last reconciliation failed; `None` where it succeeded.
+    pub error: Option<TroubleCause>,
+    /// Moment of the last reconciliation, a failed one too.
+    pub check_time: OffsetDateTime,
+}
+
+impl WebhookSubscription {
+    /// Whether both say the same, whenever that was checked.
+    pub(crate) fn are_same(one: Option<Self>, other: Option<Self>) -> bool {
+        let said = |subscription: Self| (subscription.active, subscription.error);
+        one.map(said) == other.map(said)
+    }
+}
+
+impl InstagramAccount {
+    /// Webhook fields of `plan` that the account's permissions allow.
+    #[must_use]
+    pub fn wanted_fields(&self, plan: &KeepingPlan) -> WebhookFields {
+        plan.webhook_fields.allowed_by(&self.granted_scopes)
+    }
+
+    /// Moment from which the subscription is to be reconciled, beside each reading of the profile: the last consent,
+    /// where that was not followed by a check without failure. `None` where it was, and where there is nothing to do.
+    pub(crate) fn subscription_time(&self, plan: &KeepingPlan) -> Option<OffsetDateTime> {
+        let unchecked = self.subscription.is_none_or(|subscription| {
+            subscription.error.is_some() || subscription.check_time < self.consent_time
+        });
+        (unchecked && self.has_subscription_work(plan)).then_some(self.consent_time)
+    }
+
+    /// Whether there is a subscription, or one is wanted.
+    pub(crate) fn has_subscription_work(&self, plan: &KeepingPlan) -> bool {
+        self.subscription.is_some() || !self.wanted_fields(plan).is_empty()
+    }
+
+    /// Notes that the subscription could not be reconciled at `now`.
+    pub fn subscription_failed(&mut self, cause: TroubleCause, now: OffsetDateTime) {
+        let active = self.subscription.is_some_and(|subscription| subscription.active);
+        self.subscription =
+            Some(WebhookSubscription { active, error: Some(cause), check_time: now });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Tests of the subscription: when it is reconciled, and what of it is a change.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use time::Duration as Span;
+use time::macros::datetime;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    AccountId, AccountType, Consent, GrantedScopes, LongLivedToken, Owner, Profile, Scope,
+    TokenGrant, TokenLifetime, VisitTask,
+};
+
+const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
+
+fn account(granted_scopes: GrantedScopes) -> InstagramAccount {
+    let profile = Profile {
+        professional_account_id: "17841400000000001".parse().unwrap(),
+        app_scoped_user_id: None,
+        username: "cafe.luna".parse().unwrap(),
+        name: None,
+        profile_picture_url: None,
+        account_type: AccountType::Business,
+        followers_count: None,
+        follows_count: None,
+        media_count: None,
+    };
+    let token = LongLivedToken::new("IGAA1".parse().unwrap());
+    let grant = TokenGrant::received(token, TokenLifetime::from_seconds(60 * 86_400).unwrap(), NOW);
+    let consent = Consent { receive_time: NOW, user_id: None, granted_scopes };
+    let id = AccountId::from_uuid(Uuid::from_u128(1));
+    InstagramAccount::link(id, Owner::default(), profile, &consent, &grant)
+}
+
+fn plan(fields: &str) -> KeepingPlan {
+    KeepingPlan { webhook_fields: fields.parse().unwrap(), ..KeepingPlan::default() }
+}
+
+fn subscribed(
+    active: bool,
+    error: Option<TroubleCause>,
+    check_time: OffsetDateTime,
+) -> InstagramAccount {
+    let subscription = Some(WebhookSubscription { active, error, check_time });
+    InstagramAccount { subscription, ..account(GrantedScopes::Unknown) }
+}
+
+/// Whether the subscription is due at `now`, and whether the visit is due for it alone.
+fn due(account: &InstagramAccount, plan: &KeepingPlan, now: OffsetDateTime) -> (bool, bool) {
+    match account.due_task(now, plan) {
+        Some(VisitTask::Maintain { renew, read, subscribe }) => (subscribe, !renew && !read),
+        _ => (false, false),
+    }
+}
+
+#[test]
+fn a_consent_makes_the_subscription_due_at_once_where_permissions_allow_a_wanted_field() {
+    let granted = |scope: &str| {
+        account(GrantedScopes::Known([Scope::basic(), scope.parse().unwrap()].into()))
+    };
+    let comments = granted("instagram_business_manage_comments");
+    assert_eq!(due(&comments, &plan("comments,messages"), NOW), (true, true));
+    assert_eq!(due(&comments, &plan("messages"), NOW), (false, false));
+    assert_eq!(due(&comments, &plan(""), NOW), (false, false));
+    assert_eq!(due(&account(GrantedScopes::Unknown), &plan("messages"), NOW), (true, true));
+}
+
+#[test]
+fn a_subscription_that_was_checked_since_is_due_with_the_next_reading() {
+    let (account, plan) = (subscribed(true, None, NOW), plan("comments"));
+    let reading = account.reading_time(plan.reading_interval);
+    assert_eq!(account.next_visit_time(&plan), Some(reading));
+    assert_eq!(due(&account, &plan, reading), (true, false));
+}
+
+#[test]
+fn a_new_consent_makes_it_due_again() {
+    let consent_time = NOW + Span::HOUR;
+    let account = InstagramAccount { consent_time, ..subscribed(true, None, NOW) };
+    assert_eq!(account.next_visit_time(&plan("comments")), Some(consent_time));
+    assert_eq!(due(&account, &plan("comments"), consent_time), (true, true));
+}
+
+#[rstest]
+#[case::wanted("comments")]
+#[case::unwanted("")]
+fn a_failure_is_repeated_at_the_time_of_the_retry(#[case] fields: &str) {
+    let mut account = subscribed(true, None, NOW);
+    account.subscription_failed(TroubleCause::RateLimited, NOW);
+    account.visit_failed(NOW, None, 0, Duration::from_mins(7));
+    let retry = NOW + Span::minutes(7);
+    assert_eq!(account.next_visit_time(&plan(fields)), Some(retry));
+    assert_eq!(due(&account, &plan(fields), retry), (true, true));
+    assert!(account.subscription.unwrap().active, "as far as is known");
+}
+
+#[test]
+fn a_subscription_that_is_wanted_no_more_is_due_with_the_next_reading() {
+    let account = subscribed(true, None, NOW);
+    let reading = account.reading_time(plan("").reading_interval);
+    assert_eq!(due(&account, &plan(""), reading), (true, false));
+}
+
+#[test]
+fn a_dead_account_is_not_subscribed() {
+    let account = InstagramAccount {
+        refused: Some(crate::ReauthorizationReason::Checkpoint),
+        ..account(GrantedScopes::Unknown)
+    };
+    assert_eq!(due(&account, &plan("comments"), NOW), (false, false));
+    assert!(account.next_visit_time(&plan("comments")) > Some(NOW));
+}
+
+#[test]
+fn a_newer_check_with_the_same_result_is_no_change() {
+    let former = subscribed(true, None, NOW);
+    let later = NOW + Span::DAY;
+    let checked = subscribed(true, None, later).succeeding(&former, later);
+    assert_eq!((checked.revision, checked.update_time), (former.revision, former.update_time));
+    assert_eq!(checked.subscription.unwrap().check_time, later);
+    for changed in [
+        subscribed(false, None, later),
+        subscribed(true, Some(TroubleCause::RateLimited), later),
+        account(GrantedScopes::Unknown),
+    ] {
+        assert_eq!(changed.succeeding(&former, later).revision, former.revision + 1);
+    }
+}
+
+#[test]
+fn a_person_who_removes_the_app_ends_the_subscription() {
+    let account = subscribed(true, None, NOW);
+    let removed = account.deauthorized(NOW + Span::DAY).unwrap();
+    assert_eq!((removed.subscription, removed.revision), (None, account.revision + 1));
+}
