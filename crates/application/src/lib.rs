@@ -10,6 +10,7 @@ mod deauthorize;
 mod fetch_access_token;
 mod get_account;
 mod get_accounts;
+mod group_commit;
 mod guarded_update;
 mod hosted_link;
 mod keeper;
