@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics, VisitOutcome};
+use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics, StoredUpdates, VisitOutcome};
 use ig_domain::{CodeHash, LinkOutcome, LinkRefusal, ReauthorizationReason};
 use ig_metrics::{Counts, Durations, Registry};
 
@@ -165,13 +165,32 @@ impl From<VisitOutcome> for Visit {
     }
 }
 
-/// Links, renewals, refused accounts and visits, each counted by one label.
+/// What became of an item of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Update {
+    Stored,
+    Duplicate,
+    UnknownAccount,
+    Erased,
+    Unreadable,
+}
+
+ig_metrics::label!(Update, "outcome", {
+    Stored => "stored",
+    Duplicate => "duplicate",
+    UnknownAccount => "unknown_account",
+    Erased => "erased",
+    Unreadable => "unreadable",
+});
+
+/// Links, renewals, refused accounts, visits and updates by webhook, each counted by one label.
 pub struct PrometheusMetrics {
     links: Counts<LinkOutcomeLabel>,
     renewals: Counts<RenewalOutcomeLabel>,
     refused_accounts: Counts<Reason>,
     visits: Counts<Visit>,
     visit_durations: Durations<Visit>,
+    updates: Counts<Update>,
     postponed: Mutex<VecDeque<CodeHash>>,
 }
 
@@ -190,8 +209,21 @@ impl PrometheusMetrics {
                 "visit_duration",
                 "Time of visits from their claim to their stored result",
             ),
+            updates: Counts::register(
+                registry,
+                "webhook_updates",
+                "Updates that came by webhook, by what became of them",
+            ),
             postponed: Mutex::default(),
         }
+    }
+
+    fn count_updates(&self, updates: StoredUpdates) {
+        let StoredUpdates { stored, duplicates, unknown, erased } = updates;
+        self.updates.add(Update::Stored, stored);
+        self.updates.add(Update::Duplicate, duplicates);
+        self.updates.add(Update::UnknownAccount, unknown);
+        self.updates.add(Update::Erased, erased);
     }
 
     /// Whether the link is postponed for the first time, as far as is remembered.
@@ -223,6 +255,10 @@ impl Metrics for PrometheusMetrics {
             CountedEvent::VisitEnded { outcome, elapsed } => {
                 self.visits.count(outcome.into());
                 self.visit_durations.observe(outcome.into(), elapsed);
+            }
+            CountedEvent::UpdatesReceived(updates) => self.count_updates(updates),
+            CountedEvent::UpdatesUnreadable(number) => {
+                self.updates.add(Update::Unreadable, number);
             }
         }
     }

@@ -56,6 +56,7 @@ mod user_key;
 mod user_lock;
 mod user_removals;
 mod visit_changes;
+mod webhooks;
 mod write_obstacle;
 
 use self::user_key::UserKey;

@@ -20,6 +20,7 @@ mod leased_calls;
 mod link_account;
 mod list_accounts;
 mod ports;
+mod receive_webhooks;
 mod refresh_account;
 mod retry;
 mod single_flight;
@@ -49,6 +50,7 @@ pub use lease_wait::MAX_TAKEOVER_TIME;
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount, Presented};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use ports::{Ports, StorePorts};
+pub use receive_webhooks::{ReceiveWebhooks, ReceiveWebhooksError};
 pub use refresh_account::{
     DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };

@@ -5,6 +5,7 @@ mod feed;
 mod holds;
 mod message;
 mod open;
+mod payloads;
 mod poller;
 mod position;
 mod purge;
@@ -14,7 +15,9 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_domain::ports::{AccountReader, Clock, Consumers, EventLog, Ids, StoreError, Timer};
+use ig_domain::ports::{
+    AccountReader, Clock, Consumers, EventLog, Ids, StoreError, Timer, Webhooks,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::commit::{CommitWatch, CommitWatchError};
@@ -36,6 +39,8 @@ pub struct WatchPorts {
     pub consumers: Arc<dyn Consumers>,
     /// Accounts, to show them with their events.
     pub accounts: Arc<dyn AccountReader>,
+    /// Payloads of updates, to show them with their events.
+    pub webhooks: Arc<dyn Webhooks>,
     /// Business time, by which the shown status is judged.
     pub clock: Arc<dyn Clock>,
     /// Real time, for waiting.

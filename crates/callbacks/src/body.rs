@@ -71,7 +71,13 @@ impl IntoResponse for BodyError {
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::NoPlace => StatusCode::SERVICE_UNAVAILABLE,
         };
-        // The rest of the body is not read as another request.
+        Self::close(status)
+    }
+}
+
+impl BodyError {
+    /// The answer to a request whose body was not read: the rest of it is not read as another request.
+    pub(crate) fn close(status: StatusCode) -> Response {
         (status, [(CONNECTION, "close")]).into_response()
     }
 }
@@ -89,10 +95,15 @@ pub(crate) async fn read(
     let read = timeout(BODY_TIMEOUT, collect(&mut body, limit, places)).await;
     let read = read.unwrap_or(Err(BodyError::TooSlow));
     if read.is_err() {
-        // A connection that is closed before all was read is reset: the client would lose its answer.
-        let _ = timeout(DRAIN_TIMEOUT, drain(&mut body)).await;
+        discard(body).await;
     }
     read
+}
+
+/// Reads on for a short while, and keeps nothing: a connection that is closed before all was read is reset, and the
+/// client would lose its answer.
+pub(crate) async fn discard(mut body: Body) {
+    let _ = timeout(DRAIN_TIMEOUT, drain(&mut body)).await;
 }
 
 async fn collect(

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
 use ig_application::RemovalError;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::{ANSWER_TIMEOUT, Shared, signed_request};
+use crate::{ANSWER_TIMEOUT, Shared, signed_request, unavailable};
 
 /// Answers a deauthorize callback, with 200 also where nothing is known of the person.
 pub(crate) async fn deauthorize(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -32,9 +31,4 @@ pub(crate) async fn deauthorize(State(shared): State<Arc<Shared>>, request: Requ
             unavailable()
         }
     }
-}
-
-/// Answer where the store is away.
-fn unavailable() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
 }

@@ -7,30 +7,38 @@ mod html;
 mod meters;
 mod oauth_callback;
 mod pages;
-#[cfg_attr(not(test), expect(dead_code, reason = "webhooks, which sign by a header, come next"))]
 mod signature;
 mod signed_request;
+mod webhooks;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use ig_application::{Deauthorize, FinishHostedLink};
+use ig_application::{Deauthorize, FinishHostedLink, ReceiveWebhooks};
+use ig_domain::ports::Clock;
 use secrecy::SecretString;
 
 use self::body::LargePlaces;
 use self::signature::AppSecrets;
 
 pub use self::meters::CallbackMeters;
+pub use self::wire::{Batch, BatchError, updates};
 
 /// Path of our own redirect URI.
 pub const OAUTH_CALLBACK: &str = "/oauth/callback";
 
 /// Path of the deauthorize callback.
 pub const DEAUTHORIZE: &str = "/deauthorize";
+
+/// Path of webhooks, and of Meta's check of it.
+pub const WEBHOOKS: &str = "/webhooks/instagram";
 
 /// Maximum time from the last byte of a request to its answer. Ours: Meta waits for some seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(4800);
@@ -43,6 +51,12 @@ pub struct Callbacks {
     pub hosted_link: FinishHostedLink,
     /// Deauthorises persons.
     pub deauthorize: Deauthorize,
+    /// Receives updates.
+    pub webhooks: ReceiveWebhooks,
+    /// Token by which Meta's check of the webhooks' address is known. `None` refuses every check.
+    pub verify_token: Option<SecretString>,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
     /// Counts of the calls.
     pub meters: CallbackMeters,
 }
@@ -53,21 +67,41 @@ struct Shared {
     places: LargePlaces,
     hosted_link: FinishHostedLink,
     deauthorize: Deauthorize,
+    webhooks: ReceiveWebhooks,
+    verify_token: Option<SecretString>,
+    clock: Arc<dyn Clock>,
     meters: CallbackMeters,
 }
 
 /// Routes of all callbacks. What is none of them is answered 404.
 pub fn router(callbacks: Callbacks) -> Router {
-    let Callbacks { secrets, hosted_link, deauthorize, meters } = callbacks;
-    let (secrets, places) = (AppSecrets::new(secrets), LargePlaces::default());
+    let Callbacks { secrets, hosted_link, deauthorize, webhooks, verify_token, clock, meters } =
+        callbacks;
     let counting = from_fn_with_state(meters.clone(), meters::count);
+    let shared = Shared {
+        secrets: AppSecrets::new(secrets),
+        places: LargePlaces::default(),
+        hosted_link,
+        deauthorize,
+        webhooks,
+        verify_token,
+        clock,
+        meters,
+    };
+    let webhooks = get(webhooks::check).head(nothing).post(webhooks::receive);
     Router::new()
         .route(OAUTH_CALLBACK, get(oauth_callback::oauth_callback).head(nothing))
         .route(DEAUTHORIZE, post(deauthorize::deauthorize))
+        .route(WEBHOOKS, webhooks)
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(counting)
         .layer(map_response(headers::harden))
-        .with_state(Arc::new(Shared { secrets, places, hosted_link, deauthorize, meters }))
+        .with_state(Arc::new(shared))
+}
+
+/// Answer where the store is away, or has too much to do.
+fn unavailable() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
 }
 
 /// Answers a look at the headers alone.

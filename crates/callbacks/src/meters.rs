@@ -10,12 +10,14 @@ use ig_metrics::{CallMeter, Counts, Outcome, Registry};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     OauthCallback,
+    Webhooks,
     Deauthorize,
     Other,
 }
 
 ig_metrics::label!(Endpoint, "endpoint", {
     OauthCallback => "oauth_callback",
+    Webhooks => "webhooks",
     Deauthorize => "deauthorize",
     Other => "other",
 });
@@ -24,6 +26,7 @@ impl Endpoint {
     fn of(path: &str) -> Self {
         match path {
             crate::OAUTH_CALLBACK => Self::OauthCallback,
+            crate::WEBHOOKS => Self::Webhooks,
             crate::DEAUTHORIZE => Self::Deauthorize,
             _ => Self::Other,
         }
@@ -36,6 +39,8 @@ enum Status {
     Ok,
     SeeOther,
     BadRequest,
+    Unauthorized,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     Timeout,
@@ -49,6 +54,8 @@ ig_metrics::label!(Status, "status", {
     Ok => "200",
     SeeOther => "303",
     BadRequest => "400",
+    Unauthorized => "401",
+    Forbidden => "403",
     NotFound => "404",
     MethodNotAllowed => "405",
     Timeout => "408",
@@ -68,6 +75,8 @@ impl From<StatusCode> for Status {
             StatusCode::OK => Self::Ok,
             StatusCode::SEE_OTHER => Self::SeeOther,
             StatusCode::BAD_REQUEST => Self::BadRequest,
+            StatusCode::UNAUTHORIZED => Self::Unauthorized,
+            StatusCode::FORBIDDEN => Self::Forbidden,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::REQUEST_TIMEOUT => Self::Timeout,
@@ -110,16 +119,19 @@ impl From<Option<usize>> for Secret {
 pub struct CallbackMeters {
     requests: CallMeter<Endpoint, Status>,
     pub(crate) signed_requests: Counts<Secret>,
+    pub(crate) webhook_signatures: Counts<Secret>,
 }
 
 impl CallbackMeters {
     /// Registers all at zero.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
+        let webhooks = "Webhooks by the app secret that signed them";
         let signed = "Signed requests of Meta's by the app secret that signed them";
         Self {
             requests: CallMeter::register(registry, "callback_request", "calls back"),
             signed_requests: Counts::register(registry, "signed_requests", signed),
+            webhook_signatures: Counts::register(registry, "webhook_signatures", webhooks),
         }
     }
 }

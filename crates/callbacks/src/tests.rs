@@ -3,11 +3,11 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::response::Response;
-use ig_domain::SignedRequest;
 use ig_domain::ports::MockInstagram;
+use ig_domain::{InstagramAccount, SignedRequest};
 use ig_metrics::{Registry, TextFormat};
-use ig_test_support::builders::{self, START, parsed};
-use ig_test_support::{FakeClock, MemoryStore};
+use ig_test_support::builders::{self, START, account, long_lived, parsed};
+use ig_test_support::{FakeClock, MemoryStore, RecordedMetrics};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -19,35 +19,64 @@ const PERSON: &str = "17841400000000001";
 
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
-    registry: Registry,
+    pub(crate) registry: Registry,
     router: Router,
 }
 
 impl World {
     /// A router that accepts the secrets `new` and `former`, and asks Instagram nothing.
     pub(crate) fn new() -> Self {
-        Self::with(MockInstagram::new())
+        Self::accepting(&["new", "former"])
     }
 
     /// A router that asks this Instagram.
     pub(crate) fn with(instagram: MockInstagram) -> Self {
+        Self::of(&["new", "former"], None, instagram)
+    }
+
+    /// A router that accepts these secrets, and the verify token `tok en`.
+    pub(crate) fn accepting(secrets: &[&str]) -> Self {
+        Self::of(secrets, Some("tok en".into()), MockInstagram::new())
+    }
+
+    pub(crate) fn without_verify_token() -> Self {
+        Self::with(MockInstagram::new())
+    }
+
+    /// The router of [`new`](Self::new), and an account with this id.
+    pub(crate) fn with_account(id: &str) -> Self {
+        let world = Self::new();
+        let account =
+            InstagramAccount { professional_account_id: parsed(id), ..account(1, "", START) };
+        world.store.put_account(account, long_lived("IGAA"));
+        world
+    }
+
+    fn of(secrets: &[&str], verify_token: Option<SecretString>, instagram: MockInstagram) -> Self {
         let store = MemoryStore::new(parsed("990602627938098"));
         let mut registry = Registry::new("test", "1");
-        let removals = Arc::new(store.clone());
-        let clock = FakeClock::at(START);
-        let ports = builders::ports(&store, instagram, clock.clone());
+        let ports = builders::ports(&store, instagram, FakeClock::at(START));
+        let (shared, clock) = (Arc::new(store.clone()), Arc::new(FakeClock::at(START)));
+        let metrics = Arc::new(RecordedMetrics::default());
         let router = router(Callbacks {
-            secrets: ["new", "former"].map(SecretString::from).into(),
+            secrets: secrets.iter().copied().map(SecretString::from).collect(),
             hosted_link: FinishHostedLink::new(&ports, TaskTracker::new()),
-            deauthorize: Deauthorize { removals, clock: Arc::new(clock) },
+            deauthorize: Deauthorize { removals: shared.clone(), clock: clock.clone() },
+            webhooks: ReceiveWebhooks::new(shared, metrics, TaskTracker::new()),
+            verify_token,
+            clock,
             meters: CallbackMeters::register(&mut registry),
         });
         Self { store, registry, router }
     }
 
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Response {
         let request = Request::builder().method(method).uri(path).body(body.into());
-        self.router.clone().oneshot(request.unwrap()).await.unwrap()
+        self.answer(request.unwrap()).await
     }
 
     /// Sends this as a deauthorize callback; returns the status.

@@ -78,6 +78,8 @@ roles! {
     Link = "link";
     /// Receive tokens, and refresh accounts.
     Token = "token";
+    /// Receive the updates that Instagram sends of accounts.
+    Webhook = "webhook";
     /// Everything.
     Admin = "admin";
 }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AccountId, EventId, InstagramAccount, LogId, Owner, ProfessionalAccountId,
-    ReauthorizationReason, TroubleCause, WebhookSubscription,
+    ReauthorizationReason, Role, TroubleCause, WebhookSubscription, WebhookUpdate,
 };
 
 /// Declares an enum whose values have names, each by a row.
@@ -54,6 +54,23 @@ named! {
         Healed = "HEALED";
         /// The account is gone.
         Unlinked = "UNLINKED";
+        /// An update of the account came by webhook.
+        Webhook = "WEBHOOK";
+    }
+}
+
+impl EventKind {
+    /// The role that sees events of this kind.
+    #[must_use]
+    pub fn role(self) -> Role {
+        match self {
+            Self::Webhook => Role::Webhook,
+            Self::Linked
+            | Self::Changed
+            | Self::ReauthorizationRequired
+            | Self::Healed
+            | Self::Unlinked => Role::Read,
+        }
     }
 }
 
@@ -207,6 +224,8 @@ pub enum EventChange {
     Healed,
     /// The account is gone, for this cause.
     Unlinked(UnlinkCause),
+    /// This update came. The account did not change.
+    Webhook(WebhookUpdate),
 }
 
 impl EventChange {
@@ -219,6 +238,7 @@ impl EventChange {
             Self::ReauthorizationRequired(_) => EventKind::ReauthorizationRequired,
             Self::Healed => EventKind::Healed,
             Self::Unlinked(_) => EventKind::Unlinked,
+            Self::Webhook(_) => EventKind::Webhook,
         }
     }
 
@@ -239,14 +259,14 @@ impl EventChange {
             Self::LinkedAgain(_) => Some(AGAIN),
             Self::Changed { trouble, .. } => trouble.map(TroubleCause::as_str),
             Self::ReauthorizationRequired(reason) => Some(reason.as_str()),
-            Self::Healed => None,
+            Self::Healed | Self::Webhook(_) => None,
             Self::Unlinked(UnlinkCause::Unlink) => Some(UNLINK),
             Self::Unlinked(UnlinkCause::OtherOwner) => Some(OTHER_OWNER),
         }
     }
 
-    /// The change with these names of kind, fields and cause. `None` where the kind is of a newer version; a cause of a
-    /// newer version is the one that says least.
+    /// The change with these names of kind, fields and cause. `None` where the kind is of a newer version, or names do
+    /// not tell the change, as of an update; a cause of a newer version is the one that says least.
     #[must_use]
     pub fn from_names(kind: &str, fields: Option<&str>, cause: Option<&str>) -> Option<Self> {
         let changed = || fields.map(ChangedFields::of_names);
@@ -268,11 +288,13 @@ impl EventChange {
                 Self::Unlinked(UnlinkCause::OtherOwner)
             }
             EventKind::Unlinked => Self::Unlinked(UnlinkCause::Unlink),
+            EventKind::Webhook => return None,
         })
     }
 }
 
-/// One change of one account. It holds nothing personal: what the account looks like is read when the event is sent.
+/// One change of one account, or an update of it. What the account looks like, and the payload of an update, is read when
+/// the event is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountEvent {
     /// The account.
@@ -281,7 +303,8 @@ pub struct AccountEvent {
     pub professional_account_id: ProfessionalAccountId,
     /// Owner of the account.
     pub owner: Owner,
-    /// The account's revision after the change; of an account that is gone its last one plus one.
+    /// The account's revision after the change; of an account that is gone its last one plus one. With an update the
+    /// one that it came to.
     pub revision: i64,
     /// The change.
     pub change: EventChange,
@@ -324,6 +347,12 @@ impl AccountEvent {
     pub fn unlinked(former: &InstagramAccount, cause: UnlinkCause) -> Self {
         let revision = former.revision + 1;
         Self { revision, ..Self::of(former, EventChange::Unlinked(cause)) }
+    }
+
+    /// The event of an update of `account`.
+    #[must_use]
+    pub fn webhook(account: &InstagramAccount, update: WebhookUpdate) -> Self {
+        Self::of(account, EventChange::Webhook(update))
     }
 
     fn of(account: &InstagramAccount, change: EventChange) -> Self {

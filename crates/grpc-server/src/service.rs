@@ -204,11 +204,11 @@ impl InstagramAccountService for UseCases {
         let owner = requested.owner;
         context.owners(owner.clone())?;
         let caller = &context.caller().name;
+        let rights = credentials.rights(caller.clone(), owner, requested.kinds);
         let command = WatchCommand {
             from: requested.from,
             consumer: requested.consumer.map(|name| ConsumerKey { caller: caller.clone(), name }),
-            kinds: requested.kinds,
-            rights: Box::new(credentials.rights(caller.clone(), owner)),
+            rights: Box::new(rights),
         };
         let stream = self.watch.execute(command).await.map_err(|error| error.to_status())?;
         Ok(Response::new(drive(stream, context, &self.tracker)))

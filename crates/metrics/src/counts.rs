@@ -28,8 +28,13 @@ impl<L: Label> Counts<L> {
 
     /// Counts one.
     pub fn count(&self, value: L) {
+        self.add(value, 1);
+    }
+
+    /// Counts so many.
+    pub fn add(&self, value: L, number: u64) {
         if let Some(counter) = self.counters.get(value.index()) {
-            counter.inc();
+            counter.inc_by(number);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ig_callbacks::{Callbacks, DEAUTHORIZE};
+use ig_callbacks::{Callbacks, DEAUTHORIZE, WEBHOOKS};
 use ig_domain::PublicUrl;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -49,9 +49,11 @@ impl CallbackListener {
                 "HTTP_LISTEN={listen} cannot be listened on: choose another address, or none with HTTP_LISTEN="
             )
         })?;
-        let deauthorize = format!("{public_url}{DEAUTHORIZE}");
-        let oauth_callback = public_url.oauth_callback().as_str();
-        info!(address = %listener.local_addr()?, oauth_callback, deauthorize, "Instagram's calls back are answered");
+        let [webhooks, deauthorize] =
+            [WEBHOOKS, DEAUTHORIZE].map(|path| format!("{public_url}{path}"));
+        let (address, oauth_callback) =
+            (listener.local_addr()?, public_url.oauth_callback().as_str());
+        info!(%address, oauth_callback, webhooks, deauthorize, "Instagram's calls back are answered");
         Ok(Self(listener))
     }
 

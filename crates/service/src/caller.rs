@@ -54,7 +54,7 @@ pub(crate) enum CallerCommand {
 pub(crate) struct NewCaller {
     /// Its name: printable ASCII without blanks; under mutual TLS a DNS name or URI of its certificate
     name: String,
-    /// A role of it: read, link, token or admin (everything); repeat it for several
+    /// A role of it: read, link, token, webhook or admin (everything); repeat it for several
     #[arg(long = "role", required = true)]
     roles: Vec<String>,
     /// An owner of the accounts that it may see, or a beginning with a * behind it ('shop/*'; '*' is everybody);

@@ -13,7 +13,7 @@ use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::{
     Deauthorize, EventPoller, FinishHostedLink, Keeper, KeeperSettings, Ports, PurgeEvents,
-    SurveyAccounts, Sweep, Watch, WatchPorts,
+    ReceiveWebhooks, SurveyAccounts, Sweep, Watch, WatchPorts,
 };
 use ig_callbacks::Callbacks;
 use ig_domain::ports::{Clock, StoreProbe};
@@ -190,6 +190,7 @@ fn wire(
         log: store.clone(),
         consumers: store.clone(),
         accounts: store.clone(),
+        webhooks: store.clone(),
         clock: Arc::clone(&ports.clock),
         timer: Arc::clone(&ports.timer),
         ids: Arc::clone(&ports.ids),
@@ -199,6 +200,9 @@ fn wire(
         secrets: mem::take(&mut config.app_secrets),
         hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
         deauthorize: Deauthorize { removals: store.clone(), clock: Arc::clone(&ports.clock) },
+        webhooks: ReceiveWebhooks::new(store.clone(), Arc::clone(&ports.metrics), tracker.clone()),
+        verify_token: config.verify_token.take(),
+        clock: Arc::clone(&ports.clock),
         meters: meters.callbacks.clone(),
     };
     Ok(Wired { preparation, ports, watch, callbacks, probe: store, surveying })

@@ -7,9 +7,10 @@ use std::time::Duration;
 use ig_application::{Ports, StorePorts};
 use ig_domain::ports::Instagram;
 use ig_domain::{
-    AccountId, AccountType, AuditEntry, AuditId, Consent, GrantedScopes, InstagramAccount, LinkEnd,
-    LongLivedToken, PendingLink, Presentation, PresentedBy, Profile, Recipient, RequestedScopes,
-    Scope, SessionBinding, StateToken, TokenGrant, TokenLifetime,
+    AccountId, AccountType, AuditEntry, AuditId, Consent, Direction, GrantedScopes,
+    InstagramAccount, LinkEnd, LongLivedToken, PendingLink, Presentation, PresentedBy, Profile,
+    ReceivedUpdate, Recipient, RequestedScopes, Scope, SessionBinding, StateToken, TokenGrant,
+    TokenLifetime, WebhookField, WebhookId, WebhookPayload, WebhookUpdate,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -140,5 +141,29 @@ pub fn presentation(code: &str, state: &str, owner: &str) -> Presentation {
         owner: parsed(owner),
         session_binding: SessionBinding::default(),
         by: PresentedBy::Caller,
+    }
+}
+
+/// Update `number` that came to `account`: a message, with a payload of this size.
+///
+/// # Panics
+///
+/// When the payload is empty or too large.
+#[must_use]
+pub fn received(account: &InstagramAccount, number: u32, size: usize) -> ReceivedUpdate {
+    let mut id = [0; 32];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    let Some(payload) = WebhookPayload::new(&"x".repeat(size)) else { panic!("no such payload") };
+    ReceivedUpdate {
+        account: account.professional_account_id.clone(),
+        update: WebhookUpdate {
+            id: WebhookId::from_bytes(id),
+            field: WebhookField::of_name("messages"),
+            direction: Some(Direction::Inbound),
+            peer_id: Some(parsed("90001")),
+            time: START,
+            payload_size: i64::try_from(size).unwrap_or(i64::MAX),
+        },
+        payload: Some(payload),
     }
 }

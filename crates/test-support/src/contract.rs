@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, Consumers, DueAccounts,
     EventLog, EventSurvey, HostedCodes, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases,
-    Restoration, StoreError, StoreProbe, Surveys, UserRemovals,
+    Restoration, StoreError, StoreProbe, Surveys, UserRemovals, Webhooks,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -36,6 +36,7 @@ mod samples;
 pub mod surveys;
 pub mod sweep;
 pub mod visits;
+pub mod webhooks;
 
 /// The store ports of one app.
 #[derive(Clone)]
@@ -55,6 +56,7 @@ pub struct Ports {
     pub consumers: Arc<dyn Consumers>,
     pub restoration: Arc<dyn Restoration>,
     pub user_removals: Arc<dyn UserRemovals>,
+    pub webhooks: Arc<dyn Webhooks>,
     pub audit: Arc<dyn AuditLog>,
     pub audit_reader: Arc<dyn AuditReader>,
     pub key_checks: Arc<dyn KeyChecks>,
@@ -276,6 +278,17 @@ macro_rules! store_contract {
                 a_link_of_a_newer_consent_is_stored,
                 a_deauthorization_is_forgotten_after_its_time,
                 a_removal_from_another_app_leaves_the_person_alone,
+            }
+            webhooks::{
+                every_part_of_an_update_survives,
+                an_update_is_stored_once,
+                of_many_same_batches_at_once_one_is_stored,
+                updates_belong_to_the_account_that_they_name,
+                updates_of_nobody_are_only_counted,
+                a_batch_of_a_thousand_keeps_its_order,
+                a_purged_update_is_gone,
+                only_updates_have_payloads,
+                updates_of_another_app_are_others,
             }
             isolation::{
                 accounts_of_another_app_are_invisible,

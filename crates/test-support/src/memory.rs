@@ -11,6 +11,7 @@ mod key_checks;
 mod leases;
 mod surveys;
 mod user_removals;
+mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
@@ -179,6 +180,13 @@ impl MemoryStore {
     /// Makes the store unavailable, or available again.
     pub fn set_away(&self, away: bool) {
         self.lock().away = away;
+    }
+
+    /// Puts an account there, without an event, as if it had been linked long ago.
+    pub fn put_account(&self, account: InstagramAccount, token: LongLivedToken) {
+        let mut database = self.lock();
+        let rows = database.apps.entry(self.app_id.clone()).or_default();
+        rows.accounts.insert(account.id, (account, Some(token)));
     }
 
     /// Destroys the token of an account and keeps the account.

@@ -82,3 +82,18 @@ fn renewals_and_refused_accounts_are_counted_by_outcome_and_reason() {
     ];
     assert_eq!(counted(events), expected);
 }
+
+#[test]
+fn updates_are_counted_by_what_became_of_them() {
+    let updates = StoredUpdates { stored: 1, duplicates: 2, unknown: 3, erased: 4 };
+    let received = CountedEvent::UpdatesReceived(updates);
+    let expected = [
+        "webhook_updates_total{outcome=\"duplicate\"} 4",
+        "webhook_updates_total{outcome=\"erased\"} 8",
+        "webhook_updates_total{outcome=\"stored\"} 2",
+        "webhook_updates_total{outcome=\"unknown_account\"} 6",
+        "webhook_updates_total{outcome=\"unreadable\"} 5",
+    ];
+    let unreadable = CountedEvent::UpdatesUnreadable(5);
+    assert_eq!(counted([received.clone(), received, unreadable]), expected);
+}

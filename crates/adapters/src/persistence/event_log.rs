@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     Cause, EventLog, EventSurvey, LogCount, LogState, MAX_NUMBERED_EVENTS, StoreError,
 };
-use ig_domain::{AccountEvent, AccountId, EventChange, EventId, EventPosition, LogId, LoggedEvent};
+use ig_domain::{
+    AccountEvent, AccountId, EventChange, EventId, EventKind, EventPosition, LogId, LoggedEvent,
+};
 use sea_orm::sea_query::{
     CaseStatement, Expr, ExprTrait as _, Func, LockBehavior, LockType, OnConflict, Query,
     SelectStatement,
@@ -25,6 +27,7 @@ use super::entity::event_log::{self, Column as Log};
 use super::error::translate;
 use super::random_id::random_id;
 use super::store_meter::Operation;
+use super::webhooks::{UpdateColumns, update};
 use super::{SeaOrmStore, lease};
 
 /// Time within which transactions that wrote at the same time commit: events this far behind another may have a number
@@ -361,13 +364,31 @@ fn event(row: Model) -> Option<AccountEvent> {
         revision,
         changed_fields,
         cause,
+        webhook_id,
+        webhook_field,
+        webhook_direction,
+        webhook_peer_id,
+        webhook_time,
+        payload_size,
     } = row;
+    let change = if kind == EventKind::Webhook.as_str() {
+        EventChange::Webhook(update(UpdateColumns {
+            id: webhook_id,
+            field: webhook_field,
+            direction: webhook_direction,
+            peer_id: webhook_peer_id,
+            time: webhook_time,
+            payload_size,
+        })?)
+    } else {
+        EventChange::from_names(&kind, changed_fields.as_deref(), cause.as_deref())?
+    };
     Some(AccountEvent {
         account_id: AccountId::from_uuid(account_id),
         professional_account_id: parse("professional_account_id", &professional_account_id).ok()?,
         owner: parse("owner", &owner).ok()?,
         revision,
-        change: EventChange::from_names(&kind, changed_fields.as_deref(), cause.as_deref())?,
+        change,
     })
 }
 

@@ -43,6 +43,7 @@ pub(super) enum CountedKind {
     ReauthorizationRequired,
     Healed,
     Unlinked,
+    Webhook,
 }
 
 ig_metrics::label!(CountedKind, "kind", {
@@ -51,6 +52,7 @@ ig_metrics::label!(CountedKind, "kind", {
     ReauthorizationRequired => "reauthorization_required",
     Healed => "healed",
     Unlinked => "unlinked",
+    Webhook => "webhook",
 });
 
 impl From<EventKind> for CountedKind {
@@ -61,6 +63,7 @@ impl From<EventKind> for CountedKind {
             EventKind::ReauthorizationRequired => Self::ReauthorizationRequired,
             EventKind::Healed => Self::Healed,
             EventKind::Unlinked => Self::Unlinked,
+            EventKind::Webhook => Self::Webhook,
         }
     }
 }

@@ -51,6 +51,8 @@ pub(super) enum Operation {
     Consumers,
     Restore,
     Deauthorize,
+    StoreUpdates,
+    ReadPayloads,
     Probe,
 }
 
@@ -94,6 +96,8 @@ ig_metrics::label!(Operation, "operation", {
     Consumers => "consumers",
     Restore => "restore",
     Deauthorize => "deauthorize",
+    StoreUpdates => "store_updates",
+    ReadPayloads => "read_payloads",
     Probe => "probe",
 });
 

@@ -27,6 +27,7 @@ pub(super) enum Table {
     Attempt,
     HostedCode,
     Audit,
+    Event,
 }
 
 ig_metrics::label!(Table, "table", {
@@ -35,6 +36,7 @@ ig_metrics::label!(Table, "table", {
     Attempt => "link_attempt",
     HostedCode => "hosted_code",
     Audit => "token_audit",
+    Event => "account_event",
 });
 
 /// Value of a row, or [`UnreadableRow`].
@@ -64,6 +66,7 @@ impl Table {
             Self::Attempt | Self::HostedCode => {
                 row.try_get("", "code_hash").map(|hash: Vec<u8>| beginning(&hash))
             }
+            Self::Event => row.try_get("", "number").map(|number: i64| number.to_string()),
         };
         id.unwrap_or_else(|_| "unknown".to_owned())
     }

@@ -24,6 +24,9 @@ use super::store_meter::Operation;
 /// Kind of a removal whose tokens are destroyed.
 const DEAUTHORIZATION: &str = "deauthorization";
 
+/// Kind of a removal that deletes the person's data.
+pub(super) const DELETION: &str = "deletion";
+
 /// State of a removal that is over.
 const DONE: &str = "done";
 
@@ -223,6 +226,6 @@ impl SeaOrmStore {
 }
 
 /// Whole seconds of a moment in microseconds.
-fn seconds(micros: i64) -> i64 {
+pub(super) fn seconds(micros: i64) -> i64 {
     micros.div_euclid(MICROS_PER_SECOND)
 }

@@ -11,7 +11,7 @@ use ig_application::{
     WatchScope,
 };
 use ig_domain::ports::{AccountKey, StoreError};
-use ig_domain::{AccountId, EventId, EventPosition, LoggedEvent, OwnerScope};
+use ig_domain::{AccountId, EventId, EventKind, EventPosition, LoggedEvent, OwnerScope};
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::contract::{Ports, StoreUnderTest as _};
 use rstest::rstest;
@@ -150,7 +150,8 @@ struct Everything;
 
 impl WatchRights for Everything {
     fn judge(&self) -> Result<WatchScope, RightsLost> {
-        Ok(WatchScope { owners: OwnerScope::everyone(), shows_accounts: true })
+        let (owners, kinds) = (OwnerScope::everyone(), EventKind::ALL.to_vec());
+        Ok(WatchScope { owners, kinds, shows_accounts: true })
     }
 }
 
@@ -160,6 +161,7 @@ async fn watch_all(ports: Ports, draws: Draws) -> HashMap<AccountId, i64> {
         log: ports.event_log,
         consumers: ports.consumers,
         accounts: ports.accounts,
+        webhooks: ports.webhooks,
         clock: Arc::new(SystemClock),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(RandomIds),
@@ -178,7 +180,7 @@ async fn follow_streams(open: OpenWatch, mut draws: Draws) -> HashMap<AccountId,
     let mut missing = changes() + u64::from(ACCOUNTS);
     while missing > 0 {
         let (from_here, rights) = (Some(from), Box::new(Everything));
-        let command = WatchCommand { from: from_here, consumer: None, kinds: Vec::new(), rights };
+        let command = WatchCommand { from: from_here, consumer: None, rights };
         let mut stream = open.execute(command).await.unwrap();
         let messages = draws.below(20) + 1;
         for _ in 0..messages {

@@ -19,6 +19,7 @@ mod secrets;
 mod told_by_triggers;
 mod unlinked;
 mod upgrade;
+mod webhooks;
 
 mod sqlite {
     use super::fixture::Sqlite;

@@ -1,12 +1,15 @@
 //! Messages of a stream.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ig_domain::ports::StoreError;
-use ig_domain::{AccountId, AccountView, EventKind, EventPosition, InstagramAccount, LoggedEvent};
+use ig_domain::{
+    AccountId, AccountView, EventPosition, InstagramAccount, LoggedEvent, WebhookPayload,
+};
 
 use super::feed::{EventFeed, MAX_ACCOUNT_AGE};
+use super::payloads::PayloadRoom;
 use super::{WatchPorts, WatchScope};
 
 /// Maximum number of accounts that one query reads.
@@ -20,6 +23,9 @@ pub struct WatchMessage {
     /// Each account of these events once, as it is now; none for an account that is gone, or where accounts are not
     /// shown.
     pub accounts: Vec<AccountView>,
+    /// Payloads of those of these events that are updates, by their numbers; none for one that was too large to be
+    /// stored, or that does not open.
+    pub payloads: HashMap<i64, WebhookPayload>,
     /// Position to resume after; `None` while another stream holds the consumer.
     pub cursor: Option<EventPosition>,
     /// Whether all that was committed at the last look at the store has been sent.
@@ -29,23 +35,33 @@ pub struct WatchMessage {
 impl WatchMessage {
     /// A message without events.
     pub(super) fn heartbeat(cursor: Option<EventPosition>, caught_up: bool) -> Self {
-        Self { events: Vec::new(), accounts: Vec::new(), cursor, caught_up }
+        let (events, accounts, payloads) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { events, accounts, payloads, cursor, caught_up }
     }
 }
 
-/// The events of `page` that a stream of this scope and of these kinds shows; no kind means all.
-pub(super) fn shown_events(
-    page: &[Arc<LoggedEvent>],
+/// The events of `page` that a stream of this scope shows, up to the one whose payload is one too many for a message;
+/// and the last event of the page before that one.
+pub(super) fn shown_events<'a>(
+    page: &'a [Arc<LoggedEvent>],
     scope: &WatchScope,
-    kinds: &[EventKind],
-) -> Vec<Arc<LoggedEvent>> {
-    let is_shown = |logged: &&Arc<LoggedEvent>| {
+) -> (Vec<Arc<LoggedEvent>>, Option<&'a LoggedEvent>) {
+    let is_shown = |logged: &LoggedEvent| {
         logged.event.as_ref().is_some_and(|event| {
-            scope.owners.contains(&event.owner)
-                && (kinds.is_empty() || kinds.contains(&event.change.kind()))
+            scope.owners.contains(&event.owner) && scope.kinds.contains(&event.change.kind())
         })
     };
-    page.iter().filter(is_shown).cloned().collect()
+    let (mut shown, mut last, mut room) = (Vec::new(), None, PayloadRoom::new());
+    for logged in page {
+        if is_shown(logged) {
+            if !room.take(logged) {
+                break;
+            }
+            shown.push(Arc::clone(logged));
+        }
+        last = Some(logged.as_ref());
+    }
+    (shown, last)
 }
 
 /// The accounts of `events`, each as it is at the last of them or later.

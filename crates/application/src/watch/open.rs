@@ -1,7 +1,7 @@
 //! Opens a stream.
 
+use ig_domain::EventPosition;
 use ig_domain::ports::{ConsumerKey, StoreError};
-use ig_domain::{EventKind, EventPosition};
 use time::OffsetDateTime;
 
 use super::position::{position_before_now, resolve};
@@ -27,9 +27,7 @@ pub struct WatchCommand {
     pub from: Option<WatchFrom>,
     /// Consumer that it holds; `None` for none.
     pub consumer: Option<ConsumerKey>,
-    /// Kinds of events that it shows; empty for all.
-    pub kinds: Vec<EventKind>,
-    /// Judges the caller's rights, and narrows them to the owner that the request names.
+    /// Judges the caller's rights, and narrows them to the owner and the kinds of events that the request names.
     pub rights: Box<dyn WatchRights>,
 }
 
@@ -76,6 +74,8 @@ impl OpenWatch {
     ///
     /// Every [`OpenWatchError`]. No consumer was made or moved, unless it is [`OpenWatchError::Store`].
     pub async fn execute(&self, mut command: WatchCommand) -> Result<WatchStream, OpenWatchError> {
+        // Before the store is asked for anything.
+        command.rights.judge()?;
         if command.consumer.is_none() {
             command.from = command.from.or(Some(WatchFrom::Now));
         }

@@ -1,7 +1,7 @@
 //! Rights of a stream, which are judged anew while it runs.
 
-use ig_domain::OwnerScope;
 use ig_domain::ports::NotAuthenticated;
+use ig_domain::{EventKind, OwnerScope};
 
 /// Judges who watches.
 pub trait WatchRights: Send + Sync {
@@ -18,6 +18,8 @@ pub trait WatchRights: Send + Sync {
 pub struct WatchScope {
     /// Only events of accounts of these owners.
     pub owners: OwnerScope,
+    /// Only events of these kinds.
+    pub kinds: Vec<EventKind>,
     /// Whether accounts come with their events.
     pub shows_accounts: bool,
 }
@@ -31,6 +33,9 @@ pub enum RightsLost {
     /// The caller has no role that opens streams.
     #[error("the caller has no role that opens streams")]
     RoleMissing,
+    /// The caller has not the role that sees events of a kind that the request names.
+    #[error("the caller has not the role that sees events of this kind")]
+    KindNotAllowed(EventKind),
     /// The caller may not act for the owner that the request names.
     #[error("the caller may not act for this owner")]
     OwnerNotAllowed,

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ig_domain::ports::{StoreError, Taken};
-use ig_domain::{EventKind, EventPosition, LoggedEvent};
+use ig_domain::{EventPosition, LoggedEvent};
 use tokio_util::sync::CancellationToken;
 
 use super::feed::{FeedPage, OpenStream};
 use super::holds::Hold;
 use super::message::{accounts_of, shown_events};
+use super::payloads::read_payloads;
 use super::position::resolve;
 use super::{RightsLost, Watch, WatchCommand, WatchFrom, WatchMessage, WatchRights, WatchScope};
 
@@ -60,7 +61,6 @@ pub enum WatchEnd {
 pub struct WatchStream {
     watch: Watch,
     from: Option<WatchFrom>,
-    kinds: Vec<EventKind>,
     rights: Box<dyn WatchRights>,
     judged: Mutex<(WatchScope, Instant)>,
     hold: Option<Hold>,
@@ -118,12 +118,11 @@ enum Step {
 impl WatchStream {
     /// A stream that has not begun.
     pub(super) fn new(watch: &Watch, command: WatchCommand) -> Result<Self, RightsLost> {
-        let WatchCommand { from, consumer, kinds, rights } = command;
+        let WatchCommand { from, consumer, rights } = command;
         let now = watch.ports.timer.now();
         let hold = |key| Hold::new(&watch.holds, key, watch.ports.ids.lease_holder());
         Ok(Self {
             from,
-            kinds,
             judged: Mutex::new((rights.judge()?, now)),
             rights,
             hold: consumer.map(hold),
@@ -286,16 +285,18 @@ impl WatchStream {
         page: &[Arc<LoggedEvent>],
         position: EventPosition,
     ) -> Result<Step, StoreError> {
-        let Some(last) = page.last() else { return Ok(Step::Woken) };
-        let position = EventPosition { number: last.number, event: last.id, ..position };
         let scope = self.judged.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
-        let events = shown_events(page, &scope, &self.kinds);
+        let (mut events, last) = shown_events(page, &scope);
+        let Some(last) = last else { return Ok(Step::Woken) };
+        let position = EventPosition { number: last.number, event: last.id, ..position };
+        let payloads = read_payloads(&mut events, &self.watch.ports).await?;
         if events.is_empty() && !self.until_heartbeat(self.is_caught_up(&position)).is_zero() {
             return Ok(Step::Passed(position));
         }
         let accounts = accounts_of(&events, &scope, &self.watch.ports, &self.watch.feed).await?;
         let caught_up = self.is_caught_up(&position);
-        Ok(Step::Message(WatchMessage { events, accounts, cursor: Some(position), caught_up }))
+        let cursor = Some(position);
+        Ok(Step::Message(WatchMessage { events, accounts, payloads, cursor, caught_up }))
     }
 
     /// Tries to take the consumer.

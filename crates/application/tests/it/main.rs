@@ -11,6 +11,7 @@ mod keeper;
 mod link_account;
 mod list_accounts;
 mod metrics;
+mod receive_webhooks;
 mod refresh_account;
 mod refresh_outages;
 mod slow_instagram;

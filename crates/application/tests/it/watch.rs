@@ -4,6 +4,7 @@ mod consumers;
 mod damage;
 mod ends;
 mod messages;
+mod payloads;
 mod read_only;
 mod running;
 
@@ -17,7 +18,7 @@ use ig_application::{
 };
 use ig_domain::ports::{AccountReader, AccountWriter as _, ConsumerKey, Consumers, Timer as _};
 use ig_domain::{
-    AccountEvent, AccountId, EventPosition, InstagramAccount, LoggedEvent, OwnerScope,
+    AccountEvent, AccountId, EventKind, EventPosition, InstagramAccount, LoggedEvent, OwnerScope,
 };
 use ig_test_support::builders::{START, account, parsed};
 use ig_test_support::{FakeClock, ManualTimer, MemoryStore, SequentialIds};
@@ -53,7 +54,7 @@ impl Rights {
 }
 
 fn scope(owners: OwnerScope) -> WatchScope {
-    WatchScope { owners, shows_accounts: true }
+    WatchScope { owners, kinds: EventKind::ALL.to_vec(), shows_accounts: true }
 }
 
 impl Scene {
@@ -84,8 +85,9 @@ impl Scene {
         let shared = Arc::new(store.clone());
         let ports = WatchPorts {
             log: shared.clone(),
-            consumers: shared,
+            consumers: shared.clone(),
             accounts,
+            webhooks: shared,
             clock: Arc::new(FakeClock::at(START)),
             timer: Arc::new(timer.clone()),
             ids: Arc::new(SequentialIds::after(first_id)),
@@ -119,7 +121,12 @@ impl Scene {
 
     fn command(&self, from: impl Into<Option<WatchFrom>>) -> WatchCommand {
         let rights = Box::new(self.rights.clone());
-        WatchCommand { from: from.into(), consumer: None, kinds: Vec::new(), rights }
+        WatchCommand { from: from.into(), consumer: None, rights }
+    }
+
+    /// From now on streams see events of these kinds only.
+    fn see_only(&self, kinds: &[EventKind]) {
+        self.rights.set(Ok(WatchScope { kinds: kinds.to_vec(), ..scope(OwnerScope::everyone()) }));
     }
 
     async fn try_open(&self, command: WatchCommand) -> Result<WatchStream, OpenWatchError> {

@@ -141,6 +141,7 @@ impl Replica {
             log: replica.clone(),
             consumers: replica.clone(),
             accounts: replica.clone(),
+            webhooks: replica.clone(),
             clock: replica.clone(),
             ids: replica,
         }

@@ -7,11 +7,11 @@ use ig_application::{
     PurgeEvents, WatchCommand, WatchFrom, WatchStream,
 };
 use ig_domain::ports::{ConsumerKey, StoreError};
-use ig_domain::{EventPosition, OwnerScope};
+use ig_domain::{EventKind, EventPosition, OwnerScope};
 use ig_test_support::builders::parsed;
 
 use crate::calls::{Answer, Work};
-use crate::event_ports::AllRights;
+use crate::event_ports::SomeKinds;
 use crate::replica::Process;
 use crate::told::FEED_KINDS;
 use crate::world::World;
@@ -155,10 +155,10 @@ impl Stream {
 
     fn command(&self, from: Option<WatchFrom>) -> WatchCommand {
         let (consumer, kinds) = match self.follower {
-            Follower::Copy => (None, Vec::new()),
+            Follower::Copy => (None, EventKind::ALL.to_vec()),
             Follower::Feed => (Some(feed()), FEED_KINDS.to_vec()),
         };
-        WatchCommand { from, consumer, kinds, rights: Box::new(AllRights) }
+        WatchCommand { from, consumer, rights: Box::new(SomeKinds(kinds)) }
     }
 
     /// Makes the copy anew. Returns the cursor that was taken before.

@@ -206,6 +206,7 @@ fn every_change_reads_back_from_its_names() {
 
 #[rstest]
 #[case::kind("DELETED", None, None, None)]
+#[case::of_an_update("WEBHOOK", None, None, None)]
 #[case::cause_of_a_link("LINKED", None, Some("IMPORT"), Some(EventChange::Linked))]
 #[case::field("CHANGED", Some("name,something_newer"), None, Some(changed("name")))]
 #[case::reason(

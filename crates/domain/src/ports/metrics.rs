@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::InstagramErrorKind;
+use super::{InstagramErrorKind, StoredUpdates};
 use crate::{CodeHash, LinkOutcome, ReauthorizationReason};
 
 /// An event that is counted once, where it is decided and once the store has confirmed it, however many callers and
@@ -26,6 +26,10 @@ pub enum CountedEvent {
         /// Time from its beginning to its stored result.
         elapsed: Duration,
     },
+    /// Updates came by webhook, and all that are to be stored are.
+    UpdatesReceived(StoredUpdates),
+    /// So many items of a webhook told no update.
+    UpdatesUnreadable(u64),
 }
 
 /// Outcome of a visit of the keeper.

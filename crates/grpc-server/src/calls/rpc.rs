@@ -58,8 +58,8 @@ rpcs! {
     Refresh { roles: [Role::Link, Role::Token], writes: true, lasts: false }
     FetchAccessToken { roles: [Role::Token], writes: true, lasts: false }
     Unlink { roles: [Role::Admin], writes: true, lasts: false }
-    Watch { roles: [Role::Read], writes: false, lasts: true }
-    CommitWatch { roles: [Role::Read], writes: false, lasts: false }
+    Watch { roles: [Role::Read, Role::Webhook], writes: false, lasts: true }
+    CommitWatch { roles: [Role::Read, Role::Webhook], writes: false, lasts: false }
 }
 
 impl Rpc {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ig_application::{RightsLost, WatchRights, WatchScope};
 use ig_domain::ports::{Callers, NotAuthenticated};
-use ig_domain::{CallerName, Owner, Role};
+use ig_domain::{Caller, CallerName, EventKind, Owner, Role};
 use tokio::time::Instant;
 
 use super::credentials::CallCredentials;
@@ -24,6 +24,7 @@ pub(crate) struct StreamRights {
     credentials: StreamCredentials,
     caller: CallerName,
     owner: Option<Owner>,
+    kinds: Vec<EventKind>,
 }
 
 impl StreamCredentials {
@@ -36,9 +37,29 @@ impl StreamCredentials {
         Self { credentials: Arc::new(credentials), callers, certificate_end }
     }
 
-    /// Rights of this caller, narrowed to the owner that its request names.
-    pub(crate) fn rights(self, caller: CallerName, owner: Option<Owner>) -> StreamRights {
-        StreamRights { credentials: self, caller, owner }
+    /// Rights of this caller, narrowed to the owner and the kinds of events that its request names; no kind stands for
+    /// all that its roles see.
+    pub(crate) fn rights(
+        self,
+        caller: CallerName,
+        owner: Option<Owner>,
+        kinds: Vec<EventKind>,
+    ) -> StreamRights {
+        StreamRights { credentials: self, caller, owner, kinds }
+    }
+}
+
+impl StreamRights {
+    /// The kinds of events that the stream shows to `caller`.
+    fn kinds_of(&self, caller: &Caller) -> Result<Vec<EventKind>, RightsLost> {
+        let sees = |kind: &EventKind| caller.has_any(&[kind.role()]);
+        match self.kinds.iter().find(|kind| !sees(kind)) {
+            Some(kind) => Err(RightsLost::KindNotAllowed(*kind)),
+            None if self.kinds.is_empty() => {
+                Ok(EventKind::ALL.iter().copied().filter(sees).collect())
+            }
+            None => Ok(self.kinds.clone()),
+        }
     }
 }
 
@@ -59,6 +80,7 @@ impl WatchRights for StreamRights {
         }
         let owners = caller.owners.narrowed(self.owner.clone());
         let owners = owners.map_err(|_| RightsLost::OwnerNotAllowed)?;
-        Ok(WatchScope { owners, shows_accounts: caller.has_any(&[Role::Read]) })
+        let kinds = self.kinds_of(&caller)?;
+        Ok(WatchScope { owners, kinds, shows_accounts: caller.has_any(&[Role::Read]) })
     }
 }

@@ -1,13 +1,20 @@
 //! Events on the wire.
 
-use ig_domain::{AccountEvent, EventKind, LoggedEvent};
+use ig_domain::{
+    AccountEvent, Direction, EventChange, EventKind, LoggedEvent, WebhookPayload, WebhookUpdate,
+};
 use ig_proto::v1;
 use prost_types::FieldMask;
 
 use super::timestamp;
 
-/// An event as callers see it; `happened` is what `logged` tells.
-pub(crate) fn event(logged: &LoggedEvent, happened: &AccountEvent) -> v1::Event {
+/// An event as callers see it; `happened` is what `logged` tells. `payload` is that of an update, if it is stored and
+/// opens.
+pub(crate) fn event(
+    logged: &LoggedEvent,
+    happened: &AccountEvent,
+    payload: Option<WebhookPayload>,
+) -> v1::Event {
     let AccountEvent { account_id, professional_account_id, owner, revision, change } = happened;
     v1::Event {
         event_id: logged.id.to_string(),
@@ -21,6 +28,31 @@ pub(crate) fn event(logged: &LoggedEvent, happened: &AccountEvent) -> v1::Event 
             .fields()
             .map(|fields| FieldMask { paths: fields.names().map(str::to_owned).collect() }),
         cause: change.cause().unwrap_or_default().to_owned(),
+        webhook: match change {
+            EventChange::Webhook(update) => Some(webhook(update, payload)),
+            _ => None,
+        },
+    }
+}
+
+fn webhook(update: &WebhookUpdate, payload: Option<WebhookPayload>) -> v1::WebhookEvent {
+    let WebhookUpdate { id, field, direction, peer_id, time, payload_size } = update;
+    v1::WebhookEvent {
+        webhook_id: id.to_string(),
+        field: field.as_str().to_owned(),
+        direction: direction.map_or(v1::Direction::Unspecified, self::direction).into(),
+        peer_id: peer_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        webhook_time: Some(timestamp(*time)),
+        payload: payload.map(WebhookPayload::into_bytes).unwrap_or_default(),
+        payload_size: *payload_size,
+    }
+}
+
+fn direction(direction: Direction) -> v1::Direction {
+    match direction {
+        Direction::Inbound => v1::Direction::Inbound,
+        Direction::Echo => v1::Direction::Echo,
+        Direction::OwnAccount => v1::Direction::Self_,
     }
 }
 
@@ -32,6 +64,7 @@ fn event_kind(kind: EventKind) -> v1::EventKind {
         EventKind::ReauthorizationRequired => v1::EventKind::ReauthorizationRequired,
         EventKind::Healed => v1::EventKind::Healed,
         EventKind::Unlinked => v1::EventKind::Unlinked,
+        EventKind::Webhook => v1::EventKind::Webhook,
     }
 }
 
@@ -44,6 +77,7 @@ pub(super) fn requested_kind(raw: i32) -> Option<EventKind> {
         v1::EventKind::ReauthorizationRequired => Some(EventKind::ReauthorizationRequired),
         v1::EventKind::Healed => Some(EventKind::Healed),
         v1::EventKind::Unlinked => Some(EventKind::Unlinked),
+        v1::EventKind::Webhook => Some(EventKind::Webhook),
     }
 }
 
@@ -59,6 +93,14 @@ mod tests {
             assert_eq!(shown.as_str_name(), format!("EVENT_KIND_{}", kind.as_str()));
         }
         assert_eq!((requested_kind(0), requested_kind(99)), (None, None));
+    }
+
+    #[test]
+    fn a_direction_has_the_name_by_which_the_store_knows_it() {
+        for &direction in Direction::ALL {
+            let shown = super::direction(direction).as_str_name();
+            assert_eq!(shown, format!("DIRECTION_{}", direction.as_str()));
+        }
     }
 
     /// A field that the mask names is one of the account as callers see it.

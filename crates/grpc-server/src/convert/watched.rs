@@ -24,14 +24,15 @@ const MIN_MESSAGE_BYTES: usize = 300;
 
 /// The messages that tell this one, in order: as many as its size needs, and one where there are no events.
 pub(crate) fn watch_responses(message: WatchMessage) -> Vec<v1::WatchResponse> {
-    let WatchMessage { events, accounts, cursor: end, caught_up } = message;
+    let WatchMessage { events, accounts, mut payloads, cursor: end, caught_up } = message;
     let accounts = accounts.into_iter().map(|view| (view.account.id, account(view)));
     let mut packing = Packing { accounts: accounts.collect(), ..Packing::default() };
     for logged in &events {
         // There are events only behind a position; one of a newer version is passed over.
         let Some((happened, end)) = logged.event.as_ref().zip(end) else { continue };
         let place = EventPosition { number: logged.number, event: logged.id, ..end };
-        packing.add(happened.account_id, event(logged, happened), cursor(&place));
+        let event = event(logged, happened, payloads.remove(&logged.number));
+        packing.add(happened.account_id, event, cursor(&place));
     }
     packing.finish(end.as_ref().map(cursor), caught_up)
 }
@@ -93,7 +94,10 @@ fn padded(mut message: v1::WatchResponse) -> v1::WatchResponse {
 mod tests {
     use std::sync::Arc;
 
-    use ig_domain::{AccountEvent, EventId, InstagramAccount, LogId, LoggedEvent};
+    use ig_domain::{
+        AccountEvent, Direction, EventId, InstagramAccount, LogId, LoggedEvent, WebhookField,
+        WebhookId, WebhookPayload, WebhookUpdate,
+    };
     use ig_test_support::builders;
     use ig_test_support::builders::START;
     use uuid::Uuid;
@@ -124,7 +128,8 @@ mod tests {
     fn message(events: Vec<Arc<LoggedEvent>>, accounts: &[InstagramAccount]) -> WatchMessage {
         let accounts = accounts.iter().map(|account| account.clone().view(START)).collect();
         let end = EventPosition { log: log(), number: 9000, event: EventId::NONE };
-        WatchMessage { events, accounts, cursor: Some(end), caught_up: true }
+        let (payloads, cursor) = (HashMap::new(), Some(end));
+        WatchMessage { events, accounts, payloads, cursor, caught_up: true }
     }
 
     fn number_of(cursor: &str) -> i64 {
@@ -172,6 +177,41 @@ mod tests {
         }
         assert_eq!(told + i64::try_from(last.events.len()).unwrap(), 100);
         assert_eq!((number_of(&last.cursor), last.caught_up), (9000, true));
+    }
+
+    /// With the largest account each, which is a message of its own.
+    #[test]
+    fn the_largest_payload_fits_into_a_message() {
+        let account = largest(1);
+        let payload = WebhookPayload::new(&"x".repeat(WebhookPayload::MAX_LENGTH)).unwrap();
+        let update = WebhookUpdate {
+            id: WebhookId::from_bytes([255; 32]),
+            field: WebhookField::of_name(&"x".repeat(WebhookField::MAX_LENGTH)),
+            direction: Some(Direction::Inbound),
+            peer_id: Some("99999999999999999999".parse().unwrap()),
+            time: START,
+            payload_size: i64::try_from(WebhookPayload::MAX_LENGTH).unwrap(),
+        };
+        let webhook = |number| {
+            let event = Some(AccountEvent::webhook(&account, update.clone()));
+            Arc::new(LoggedEvent { event, ..LoggedEvent::clone(&logged(number, &account)) })
+        };
+        // So many small ones before as a message has at most.
+        let mut events: Vec<_> = (1..=48).map(|number| logged(number, &account)).collect();
+        events.extend([webhook(49), webhook(50)]);
+        let payloads = HashMap::from([(49, payload.clone()), (50, payload.clone())]);
+        let message = WatchMessage { payloads, ..message(events, std::slice::from_ref(&account)) };
+        let responses = watch_responses(message);
+        assert_eq!(responses.len(), 3);
+        for response in &responses {
+            assert!(response.encoded_len() < PROMISED_BYTES, "{}", response.encoded_len());
+        }
+        for response in &responses[1..] {
+            let [event] = &response.events[..] else { panic!("{}", response.events.len()) };
+            let webhook = event.webhook.as_ref().unwrap();
+            assert_eq!(webhook.payload, payload.as_str().as_bytes());
+            assert_eq!(webhook.webhook_id, "ff".repeat(32));
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ig_application::{CommitWatchError, OpenWatchError, RightsLost, WatchEnd};
-use ig_domain::OwnerNotAllowed;
 use ig_domain::ports::MAX_CONSUMERS;
+use ig_domain::{EventKind, OwnerNotAllowed};
 use tonic::Status;
 
 use super::{Problem, Reason, ToStatus, role_missing};
@@ -53,12 +53,19 @@ impl ToStatus for RightsLost {
         match self {
             Self::Unauthenticated(error) => error.to_status(),
             Self::RoleMissing => role_missing(Rpc::Watch),
+            Self::KindNotAllowed(kind) => kind_not_allowed(*kind),
             Self::OwnerNotAllowed => OwnerNotAllowed.to_status(),
             Self::CertificateExpired => {
                 shutting_down("this connection's certificate was shown five minutes ago")
             }
         }
     }
+}
+
+fn kind_not_allowed(kind: EventKind) -> Status {
+    let (role, kind) = (kind.role(), kind.as_str());
+    let message = format!("events of kind {kind} need the role {role}, which this caller has not");
+    Problem::new(Reason::PermissionDenied, message).into_status()
 }
 
 fn cursor_expired() -> Status {

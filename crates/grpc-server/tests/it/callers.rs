@@ -22,6 +22,7 @@ const READ: &[Role] = &[Role::Read, Role::Admin];
 const LINK: &[Role] = &[Role::Link, Role::Admin];
 const TOKEN: &[Role] = &[Role::Token, Role::Admin];
 const LINK_OR_TOKEN: &[Role] = &[Role::Link, Role::Token, Role::Admin];
+const READ_OR_WEBHOOK: &[Role] = &[Role::Read, Role::Webhook, Role::Admin];
 const ADMIN: &[Role] = &[Role::Admin];
 
 /// An RPC, the roles that open it, and two answers.
@@ -38,8 +39,8 @@ const RIGHTS: &[Right] = &[
     ("Refresh", LINK_OR_TOKEN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
     ("FetchAccessToken", TOKEN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
     ("Unlink", ADMIN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
-    ("Watch", READ, [None, None]),
-    ("CommitWatch", READ, [None, None]),
+    ("Watch", READ_OR_WEBHOOK, [None, None]),
+    ("CommitWatch", READ_OR_WEBHOOK, [None, None]),
 ];
 
 /// The RPC that is about no account and no owner.

@@ -3,6 +3,7 @@
 mod consumers;
 mod rights;
 mod slow_reader;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -145,8 +145,9 @@ impl World {
         let store = Arc::new(self.store.clone());
         let watch_ports = WatchPorts {
             log: store.clone(),
-            consumers: store,
+            consumers: store.clone(),
             accounts: self.accounts.clone(),
+            webhooks: store,
             clock: ports.clock.clone(),
             timer: Arc::new(TokioTimer),
             ids: ports.ids.clone(),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ig_application::{Deauthorize, FinishHostedLink};
+use ig_application::{Deauthorize, FinishHostedLink, ReceiveWebhooks};
 use ig_callbacks::CallbackMeters;
 use ig_domain::ports::MockInstagram;
 use ig_metrics::Registry;
 use ig_test_support::builders::{self, START, parsed};
-use ig_test_support::{FakeClock, MemoryStore};
+use ig_test_support::{FakeClock, MemoryStore, RecordedMetrics};
 use rstest::rstest;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -37,13 +37,15 @@ impl World {
         let address = listener.local_addr().unwrap();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let ports = builders::ports(&store, MockInstagram::new(), FakeClock::at(START));
+        let (shared, clock) = (Arc::new(store.clone()), Arc::new(FakeClock::at(START)));
+        let metrics = Arc::new(RecordedMetrics::default());
         let callbacks = Callbacks {
             secrets: vec!["secret".into()],
             hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
-            deauthorize: Deauthorize {
-                removals: Arc::new(store.clone()),
-                clock: Arc::new(FakeClock::at(START)),
-            },
+            deauthorize: Deauthorize { removals: shared.clone(), clock: clock.clone() },
+            webhooks: ReceiveWebhooks::new(shared, metrics, tracker.clone()),
+            verify_token: None,
+            clock,
             meters: CallbackMeters::register(&mut Registry::new("test", "1")),
         };
         CallbackListener(listener).serve(callbacks, DRAIN_TIMEOUT, stop.clone(), &tracker);
@@ -98,7 +100,11 @@ fn whole(body: &str) -> Vec<u8> {
 
 /// The same in chunks of so many bytes.
 fn chunked(body: &str, size: usize) -> Vec<u8> {
-    let head = "POST /deauthorize HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    chunked_to("/deauthorize", body, size)
+}
+
+fn chunked_to(path: &str, body: &str, size: usize) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
     let mut request = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
     for chunk in body.as_bytes().chunks(size) {
         request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
@@ -106,6 +112,14 @@ fn chunked(body: &str, size: usize) -> Vec<u8> {
     }
     request.extend(b"0\r\n\r\n");
     request
+}
+
+/// A webhook of a body that is `length` long, or says so, with a signature of the right form.
+fn forged_webhook(body: &str, length: usize) -> Vec<u8> {
+    let digits = "0".repeat(64);
+    let head = "POST /webhooks/instagram HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    let signature = format!("x-hub-signature-256: sha256={digits}\r\n");
+    format!("{head}{signature}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 #[rstest]
@@ -136,6 +150,13 @@ async fn what_meta_signed_is_done_as_often_as_it_comes(#[case] request: &[u8]) {
     b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     404
 )]
+#[case::an_unsigned_webhook(&chunked_to("/webhooks/instagram", &"x".repeat(64 * 1024), 4096), 401)]
+#[case::a_webhook_larger_than_it_may_say(&forged_webhook("", (4 << 20) + 1), 413)]
+#[case::a_forged_webhook(&forged_webhook("{}", 2), 401)]
+#[case::a_check_without_a_token(
+    b"GET /webhooks/instagram?hub.mode=subscribe HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    403
+)]
 #[case::a_long_head(&[b"POST /deauthorize HTTP/1.1\r\na: ", &b"x".repeat(64 * 1024)[..], b"\r\n\r\n"].concat(), 431)]
 #[tokio::test(start_paused = true)]
 async fn what_is_malformed_is_answered_clearly_and_changes_nothing(
@@ -153,6 +174,7 @@ async fn what_is_malformed_is_answered_clearly_and_changes_nothing(
 #[rstest]
 #[case::head("POST /deauthorize HTTP/1.1\r\n", 0)]
 #[case::body("POST /deauthorize HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n", 408)]
+#[case::body_of_a_webhook(&String::from_utf8(forged_webhook("", 100)).unwrap(), 408)]
 #[tokio::test(start_paused = true)]
 async fn what_comes_byte_by_byte_is_given_up(#[case] begin: &str, #[case] expected: u16) {
     let world = World::start().await;

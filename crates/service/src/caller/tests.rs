@@ -86,7 +86,7 @@ fn a_further_token_is_printed_with_its_hash() {
 #[rstest]
 #[case::no_role(&["add", "a", "--owner", "*"], "--role")]
 #[case::no_owner(&["add", "a", "--role", "read"], "--owner")]
-#[case::a_wrong_role(&["add", "a", "--role", "publish", "--owner", "*"], "caller a: roles, item 1: a role is one of read, link, token, admin")]
+#[case::a_wrong_role(&["add", "a", "--role", "publish", "--owner", "*"], "caller a: roles, item 1: a role is one of read, link, token, webhook, admin")]
 #[case::a_wrong_name(&["add", "a b", "--role", "read", "--owner", "*"], "name: a caller's name is")]
 #[case::a_wrong_time(&["add", "a", "--role", "read", "--owner", "*", "--expires", "tomorrow"], "--expires is no time")]
 #[case::a_time_without_offset(&["add", "a", "--role", "read", "--owner", "*", "--expires", "2027-01-01"], "expire_time is no moment")]

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use super::LogFormat;
 use super::setting::Setting;
 
-/// Maximum length of an app secret; a guess of ours, as Meta tells no length.
+/// Maximum length of an app secret and of a verify token; a guess of ours, as Meta tells no length.
 const MAX_SECRET_LENGTH: usize = 256;
 
 /// Number of hexadecimal digits of Meta's app secrets, as far as anybody has seen; nothing says so.
@@ -37,6 +37,16 @@ pub(super) fn app_secrets(raw: &str) -> Result<Vec<SecretString>, String> {
         ));
     }
     Ok(secrets.map(SecretString::from).collect())
+}
+
+/// The token that is entered in the app's dashboard, too.
+pub(super) fn verify_token(raw: &str) -> Result<SecretString, String> {
+    let valid = raw.len() <= MAX_SECRET_LENGTH && raw.bytes().all(|byte| byte.is_ascii_graphic());
+    if valid {
+        Ok(raw.into())
+    } else {
+        Err(format!("is not 1 to {MAX_SECRET_LENGTH} visible ASCII characters"))
+    }
 }
 
 /// The position of the first listed secret that does not look like Instagram's, counted from 1.

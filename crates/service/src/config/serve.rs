@@ -40,6 +40,8 @@ pub(crate) struct ServeConfig {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Where Instagram's calls back are answered; `None` for nowhere.
     pub(crate) callbacks: Option<CallbackAddress>,
+    /// Token by which Meta's check of the webhooks' address is known.
+    pub(crate) verify_token: Option<SecretString>,
     /// Rules of the links that begin.
     pub(crate) links: LinkSettings,
     /// Maximum time that a stop waits for what is under way.
@@ -73,6 +75,7 @@ impl Config for ServeConfig {
         let public_url = reader.optional(&setting::PUBLIC_URL, parse::public_url);
         let callbacks = callbacks(reader, public_url.clone());
         let links = links(reader, public_url);
+        let verify_token = reader.optional(&setting::WEBHOOK_VERIFY_TOKEN, parse::verify_token);
         let shutdown_timeout = reader
             .value(&setting::SHUTDOWN_TIMEOUT, |raw| parse::span(raw, &setting::SHUTDOWN_TIMEOUT));
         let keeper = reader.value(&setting::KEEPER, parse::boolean);
@@ -93,6 +96,7 @@ impl Config for ServeConfig {
             tls: tls?,
             metrics_listen: metrics_listen?,
             callbacks: callbacks?,
+            verify_token: verify_token?,
             links: links?,
             shutdown_timeout: shutdown_timeout?,
             reflection: reflection?,

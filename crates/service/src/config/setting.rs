@@ -235,6 +235,16 @@ settings! {
         )
         .empty(Empty::NotGiven)
         .example("comments,messages");
+
+        WEBHOOK_VERIFY_TOKEN = Setting::optional(
+            "WEBHOOK_VERIFY_TOKEN",
+            "TOKEN",
+            "The verify token of the app's webhooks, as in its dashboard: 1 to 256 printable ASCII characters",
+            "Meta's check of the webhooks' address is refused",
+        )
+        .empty(Empty::NotGiven)
+        .example("correct-horse-battery-staple")
+        .secret();
     }
 
     "Keeping tokens alive" {

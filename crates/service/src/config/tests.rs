@@ -241,6 +241,19 @@ fn calls_back_need_an_address_of_their_own_and_a_url(
 }
 
 #[test]
+fn a_verify_token_is_visible_ascii() {
+    let read = |raw| serve(&[("WEBHOOK_VERIFY_TOKEN", raw)]).map(|config| config.verify_token);
+    assert!(read("").unwrap().is_none());
+    let longest = "x".repeat(256);
+    assert_eq!(read(&longest).unwrap().unwrap().expose_secret(), longest);
+    for planted in ["planted token", "plänted", &"x".repeat(257)] {
+        let told = refused(&[("WEBHOOK_VERIFY_TOKEN", planted)]);
+        assert!(told.starts_with("WEBHOOK_VERIFY_TOKEN is not 1 to 256 visible"), "{told}");
+        assert!(!told.contains(planted), "{told}");
+    }
+}
+
+#[test]
 fn calls_back_are_answered_where_it_is_said() {
     for nowhere in [&[][..], &[("HTTP_LISTEN", "")], &[("PUBLIC_URL", PUBLIC_URL)]] {
         assert!(serve(nowhere).unwrap().callbacks.is_none());

@@ -300,6 +300,6 @@ async fn a_file_that_cannot_be_used_stops_the_start() {
     let output = command.env("CALLERS_FILE", &file).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{told}");
-    let problem = "cannot be used: line 1: caller a: roles, item 1: a role is one of read, link, token, admin";
+    let problem = "cannot be used: line 1: caller a: roles, item 1: a role is one of read, link, token, webhook, admin";
     assert!(told.contains(problem) && !told.contains("planted"), "{told}");
 }

@@ -50,3 +50,4 @@ mod support;
 mod tls;
 mod tokens;
 mod watch;
+mod webhooks;

@@ -16,6 +16,7 @@ mod key_checks;
 mod leases;
 mod surveys;
 mod user_removals;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,6 +123,12 @@ pub enum Fault {
     StaleRemovals,
     /// A guard is lost: a link is stored whatever was removed.
     DeafLinks,
+    /// Rows are lost: the last update of a batch is not stored, and no payload is found.
+    LostUpdates,
+    /// A guard is lost: an update is stored as often as it comes.
+    RepeatedUpdates,
+    /// All updates of a batch are stored under the account of the first.
+    StrayUpdates,
 }
 
 /// A store with a fault.
@@ -164,6 +171,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             consumers: faulty.clone(),
             restoration: faulty.clone(),
             user_removals: faulty.clone(),
+            webhooks: faulty.clone(),
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
             key_checks: faulty,
@@ -329,6 +337,7 @@ macro_rules! faults_are_seen {
                 events::events_of_another_app_are_in_another_log,
                 consumers::the_same_name_of_another_caller_is_another_consumer,
                 removals::a_removal_from_another_app_leaves_the_person_alone,
+                webhooks::updates_of_another_app_are_others,
             }
             blind_closes: BlindCloses breaks {
                 visits::a_close_leaves_a_later_opening_alone,
@@ -421,6 +430,20 @@ macro_rules! faults_are_seen {
                 removals::a_removal_in_the_second_of_the_consent_holds,
                 removals::a_link_of_an_older_consent_is_not_stored,
                 removals::a_deauthorization_is_forgotten_after_its_time,
+            }
+            lost_updates: LostUpdates breaks {
+                webhooks::every_part_of_an_update_survives,
+                webhooks::a_batch_of_a_thousand_keeps_its_order,
+                webhooks::a_purged_update_is_gone,
+                webhooks::only_updates_have_payloads,
+            }
+            repeated_updates: RepeatedUpdates breaks {
+                webhooks::an_update_is_stored_once,
+                webhooks::of_many_same_batches_at_once_one_is_stored,
+            }
+            stray_updates: StrayUpdates breaks {
+                webhooks::updates_belong_to_the_account_that_they_name,
+                webhooks::a_batch_of_a_thousand_keeps_its_order,
             }
             gappy_batches: GappyBatches breaks {
                 accounts::many_keys_find_what_each_would_find_by_itself,

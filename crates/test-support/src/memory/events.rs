@@ -13,6 +13,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::webhooks::{Payloads, webhook_id};
 use super::{Guard, MemoryStore, Rows};
 use crate::builders::START;
 
@@ -26,7 +27,8 @@ pub(super) struct EventRows {
     purged_time: Option<OffsetDateTime>,
     /// Events without a number, in the order in which they were written.
     waiting: VecDeque<LoggedEvent>,
-    numbered: VecDeque<LoggedEvent>,
+    pub(super) numbered: VecDeque<LoggedEvent>,
+    pub(super) payloads: Payloads,
 }
 
 impl Default for EventRows {
@@ -37,6 +39,7 @@ impl Default for EventRows {
             purged_time: None,
             waiting: VecDeque::new(),
             numbered: VecDeque::new(),
+            payloads: Payloads::new(),
         }
     }
 }
@@ -65,6 +68,9 @@ impl EventRows {
     fn purge(&mut self, event: &LoggedEvent) {
         self.log.purged = self.position(event);
         self.purged_time = self.purged_time.max(Some(event.time));
+        if let Some(id) = webhook_id(event) {
+            self.payloads.remove(&id);
+        }
     }
 }
 

@@ -130,11 +130,11 @@ fn a_caller_ends_at_its_expiry(#[case] end: &str, #[case] lives: bool) {
 )]
 #[case::no_roles(
     "[[caller]]\nname=\"a\"\nroles=[]\nowners=[]",
-    "line 1: caller a: roles is to have 1 to 4 items"
+    "line 1: caller a: roles is to have 1 to 5 items"
 )]
 #[case::a_wrong_role(
     "\n[[caller]]\nname=\"a\"\nroles=[\"read\",\"PLANTED\"]\nowners=[]",
-    "line 2: caller a: roles, item 2: a role is one of read, link, token, admin"
+    "line 2: caller a: roles, item 2: a role is one of read, link, token, webhook, admin"
 )]
 #[case::no_owners(
     "[[caller]]\nname=\"a\"\nroles=[\"read\"]\nowners=[]",

@@ -1,4 +1,4 @@
-//! Events of accounts.
+//! Events of accounts, and updates of them that came by webhook.
 
 use sea_orm::entity::prelude::*;
 
@@ -18,7 +18,16 @@ pub struct Model {
     pub revision: i64,
     pub changed_fields: Option<String>,
     pub cause: Option<String>,
+    pub webhook_id: Option<Vec<u8>>,
+    pub webhook_field: Option<String>,
+    pub webhook_direction: Option<String>,
+    pub webhook_peer_id: Option<String>,
+    pub webhook_time: Option<i64>,
+    pub payload_size: Option<i64>,
 }
+
+/// Column of the sealed payload, which is up to 128 KiB: it is read only where it is asked for.
+pub(in crate::persistence) const SEALED_PAYLOAD: &str = "sealed_payload";
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}

@@ -118,10 +118,8 @@ async fn a_committed_cursor_moves_on_where_all_that_was_sent_is_committed() {
     let scene = Scene::new();
     let mut account = scene.link(1, "").await;
     scene.poll().await;
-    let kinds = vec![EventKind::Linked];
-    let key = Some(consumer("feed"));
-    let command = WatchCommand { kinds, consumer: key, ..scene.command(WatchFrom::Now) };
-    let mut stream = scene.try_open(command).await.unwrap();
+    scene.see_only(&[EventKind::Linked]);
+    let mut stream = scene.open_consumer("feed", WatchFrom::Now).await.unwrap();
     let first = cursor(&message(&mut stream));
     let pass_hidden = async |stream: &mut WatchStream, account: &mut InstagramAccount| {
         scene.rename(account, 1).await;

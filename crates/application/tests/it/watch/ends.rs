@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use ig_application::{
-    OpenWatchError, PurgeEvents, RightsLost, WatchCommand, WatchEnd, WatchFrom, WatchMessage,
-};
+use ig_application::{OpenWatchError, PurgeEvents, RightsLost, WatchEnd, WatchFrom, WatchMessage};
 use ig_domain::ports::{Consumers as _, EventLog as _, NotAuthenticated, Restoration as _};
 use ig_domain::{EventKind, EventPosition, OwnerScope};
 use ig_test_support::builders::{START, parsed};
@@ -143,9 +141,9 @@ async fn a_stop_ends_streams_with_their_last_cursor() {
     let scene = Scene::new();
     let mut account = scene.link(1, "").await;
     scene.poll().await;
-    let kinds = vec![EventKind::Unlinked];
-    let command = WatchCommand { kinds, ..scene.command(WatchFrom::Now) };
-    let mut hiding = scene.try_open(command).await.unwrap();
+    scene.see_only(&[EventKind::Unlinked]);
+    let mut hiding = scene.open(WatchFrom::Now).await;
+    scene.rights.set(Ok(scope(OwnerScope::everyone())));
     let mut told = scene.open(WatchFrom::Now).await;
     let first = cursor(&message(&mut hiding));
     message(&mut told);

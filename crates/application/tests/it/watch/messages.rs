@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ig_application::{WatchCommand, WatchFrom};
+use ig_application::WatchFrom;
 use ig_domain::ports::{AccountWriter as _, EventLog as _};
 use ig_domain::{EventKind, OwnerScope};
 use ig_test_support::builders::parsed;
@@ -115,14 +115,12 @@ async fn the_cursor_moves_on_while_a_filter_hides_everything(#[case] by_owner: b
     let scene = Scene::new();
     let mut hidden = scene.link(1, "shop/8").await;
     scene.poll().await;
-    let kinds = if by_owner {
+    if by_owner {
         scene.rights.set(Ok(scope(OwnerScope::only(parsed("shop/7")))));
-        Vec::new()
     } else {
-        vec![EventKind::Unlinked]
-    };
-    let command = WatchCommand { kinds, ..scene.command(WatchFrom::Now) };
-    let mut stream = scene.try_open(command).await.unwrap();
+        scene.see_only(&[EventKind::Unlinked]);
+    }
+    let mut stream = scene.open(WatchFrom::Now).await;
     let first = message(&mut stream);
     scene.rename(&mut hidden, 3).await;
     scene.poll().await;

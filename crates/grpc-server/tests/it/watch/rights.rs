@@ -24,14 +24,14 @@ use crate::world::{World, assert_refused, willing_instagram};
 const RIGHTS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Callers that a test edits.
-struct Edited(Mutex<Arc<Known>>);
+pub(super) struct Edited(Mutex<Arc<Known>>);
 
 impl Edited {
-    fn of(callers: impl IntoIterator<Item = Caller>) -> Arc<Self> {
+    pub(super) fn of(callers: impl IntoIterator<Item = Caller>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Known::of(callers))))
     }
 
-    fn edit(&self, callers: impl IntoIterator<Item = Caller>) {
+    pub(super) fn edit(&self, callers: impl IntoIterator<Item = Caller>) {
         *self.0.lock().unwrap() = Known::of(callers);
     }
 }
@@ -42,7 +42,7 @@ impl Callers for Edited {
     }
 }
 
-fn root() -> Caller {
+pub(super) fn root() -> Caller {
     caller("root", &[Role::Admin], "*")
 }
 

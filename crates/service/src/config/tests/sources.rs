@@ -167,6 +167,7 @@ fn what_is_empty_and_can_be_done_without_counts_as_not_given() {
             "RETURN_URLS",
             "SANDBOX_CLOCK_URL",
             "WEBHOOK_FIELDS",
+            "WEBHOOK_VERIFY_TOKEN",
         ];
         let is_harmless = harmless.contains(name);
         assert!(matches!(default, setting::Default::Value(_)) || is_harmless, "{name}");

@@ -1,0 +1,63 @@
+//! Updates that came by webhook.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use async_trait::async_trait;
+use ig_domain::ports::{StoreError, StoredUpdates, Webhooks};
+use ig_domain::{
+    AccountEvent, EventChange, LoggedEvent, ReceivedUpdate, WebhookId, WebhookPayload,
+};
+
+use super::MemoryStore;
+
+/// Payloads of the updates in the log, by their ids.
+pub(super) type Payloads = HashMap<WebhookId, Option<WebhookPayload>>;
+
+#[async_trait]
+impl Webhooks for MemoryStore {
+    async fn store(&self, updates: &[ReceivedUpdate]) -> Result<StoredUpdates, StoreError> {
+        self.transact(|rows, now| {
+            let mut counts = StoredUpdates::default();
+            let mut events = Vec::new();
+            for ReceivedUpdate { account, update, payload } in updates {
+                let mut accounts = rows.accounts.values().map(|(account, _)| account);
+                let account = accounts.find(|known| known.professional_account_id == *account);
+                match (account, rows.events.payloads.entry(update.id)) {
+                    (None, _) => counts.unknown += 1,
+                    (Some(_), Entry::Occupied(_)) => counts.duplicates += 1,
+                    (Some(account), Entry::Vacant(place)) => {
+                        place.insert(payload.clone());
+                        events.push(AccountEvent::webhook(account, update.clone()));
+                        counts.stored += 1;
+                    }
+                }
+            }
+            self.tell(&mut rows.events, events, now);
+            Ok(counts)
+        })
+    }
+
+    async fn payloads(
+        &self,
+        numbers: &[i64],
+    ) -> Result<HashMap<i64, Option<WebhookPayload>>, StoreError> {
+        self.transact(|rows, _| {
+            let asked = rows.events.numbered.iter().filter(|event| numbers.contains(&event.number));
+            let payloads = &rows.events.payloads;
+            Ok(asked
+                .filter_map(|event| {
+                    Some((event.number, payloads.get(&webhook_id(event)?)?.clone()))
+                })
+                .collect())
+        })
+    }
+}
+
+/// Id of the update that an event tells; `None` where it tells something else.
+pub(super) fn webhook_id(event: &LoggedEvent) -> Option<WebhookId> {
+    match &event.event.as_ref()?.change {
+        EventChange::Webhook(update) => Some(update.id),
+        _ => None,
+    }
+}
