@@ -6,8 +6,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ig_adapters::sealing::{KeyCheckError, KeyRing};
 use ig_domain::ports::{CompletedLink, KeyChecks};
 use ig_domain::{
-    Consent, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, Phase, ShortLivedGrant,
-    ShortLivedToken,
+    Consent, GrantedScopes, HOSTED_CODE_RETENTION, InstagramAccount, LeaseHolder, LinkAttempt,
+    Phase, ShortLivedGrant, ShortLivedToken,
 };
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::Ports;
@@ -241,4 +241,20 @@ async fn a_displaced_account_leaves_the_hash_of_its_person_where_their_key_opens
         assert_eq!(store.number(persons).await, expected, "account {number}");
         displaced = next;
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_key_of_a_code_that_is_kept_is_in_use(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let store = on.migrated().await;
+    let former = sealing(&*store, &key(1));
+    former.hosted_codes.keep(&parsed("code"), &parsed("state"), START).await.unwrap();
+    // The key of persons goes over to the newer one here.
+    let both = sealing(&*store, &format!("{},{}", key(2), key(1)));
+    let ticket = both.hosted_codes.ticket(&parsed("code"), &parsed("state")).await.unwrap();
+    assert!(both.hosted_codes.find(&ticket.unwrap().hash()).await.unwrap().unwrap().code.is_some());
+    assert_eq!(both.key_checks.in_use_except(&["k2".to_owned()]).await.unwrap(), ["k1"]);
+    assert_eq!(both.key_checks.sealed_under("k1", 9).await.unwrap().len(), 1);
+    both.link_attempts.sweep(START + HOSTED_CODE_RETENTION, 9).await.unwrap();
+    assert_eq!(both.key_checks.in_use_except(&["k2".to_owned()]).await.unwrap(), [""; 0]);
 }

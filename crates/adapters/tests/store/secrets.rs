@@ -4,8 +4,8 @@ use std::fs;
 
 use ig_domain::ports::{CompletedLink, StoreError};
 use ig_domain::{
-    CodeHash, Consent, GrantedScopes, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase,
-    ShortLivedGrant, ShortLivedToken,
+    CodeHash, Consent, GrantedScopes, HOSTED_CODE_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome,
+    LinkRefusal, Phase, ShortLivedGrant, ShortLivedToken, Ticket,
 };
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::{Ports, StoreUnderTest};
@@ -41,6 +41,12 @@ async fn begin(ports: &Ports, code: &str, state: &str) -> CodeHash {
     attempt.code
 }
 
+/// Keeps the code of a hosted consent.
+async fn keep(ports: &Ports, code: &str, state: &str) -> Ticket {
+    let kept = ports.hosted_codes.keep(&parsed(code), &parsed(state), START).await;
+    kept.unwrap().unwrap()
+}
+
 fn link(number: u32) -> CompletedLink {
     CompletedLink {
         displaced: None,
@@ -58,12 +64,15 @@ async fn no_token_code_or_state_is_anywhere_in_the_files() {
     let ports = store.ports();
     let first = begin(&ports, "planted-code-1", "planted-state-1").await;
     begin(&ports, "planted-code-2", "planted-state-2").await;
+    let ticket = keep(&ports, "planted-code-3", "planted-state-3").await;
     ports.link_attempts.complete(&first, holder(), &link(1)).await.unwrap();
     let mut files = 0;
     for file in fs::read_dir(store.folder.path()).unwrap() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
         files += usize::from(!bytes.is_empty());
         assert!(!bytes.windows(7).any(|window| window == b"planted"));
+        let ticket = ticket.expose().as_bytes();
+        assert!(!bytes.windows(ticket.len()).any(|window| window == ticket));
     }
     assert!(files > 0);
     assert_eq!(store.number("SELECT count(*) FROM account_token WHERE key_id = 'k1'").await, 1);
@@ -75,11 +84,15 @@ async fn no_token_code_or_state_is_anywhere_in_the_tables() {
     let ports = store.ports();
     let first = begin(&ports, "planted-code-1", "planted-state-1").await;
     begin(&ports, "planted-code-2", "planted-state-2").await;
+    let ticket = keep(&ports, "planted-code-3", "planted-state-3").await;
     ports.link_attempts.complete(&first, holder(), &link(1)).await.unwrap();
     let dump = store.dump().await;
     // PostgreSQL shows bytes as hexadecimal digits.
     let hexadecimal = "706c616e746564";
     assert!(!dump.contains("planted") && !dump.contains(hexadecimal), "{dump}");
+    let digits = |digits: String, byte| digits + &format!("{byte:02x}");
+    let hexadecimal = ticket.expose().bytes().fold(String::new(), digits);
+    assert!(!dump.contains(ticket.expose()) && !dump.contains(&hexadecimal), "{dump}");
     for seen in ["account_1", "k1", "exchanged", "m20261124_000001_create_account"] {
         assert!(dump.contains(seen), "{seen} in {dump}");
     }
@@ -173,4 +186,29 @@ async fn a_token_under_a_key_that_is_gone_is_corrupt_and_names_the_key(
         panic!("opened under another key");
     };
     assert!(cause.to_string().contains("\"k1\""), "{cause}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_code_of_a_hosted_consent_is_sealed_for_its_row_and_erased(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    const SEALED: &str = "SELECT count(*) FROM hosted_code WHERE sealed_code IS NOT NULL";
+    let store = on.migrated().await;
+    let ports = store.ports();
+    let first = keep(&ports, "code-1", "state-1").await;
+    let second = keep(&ports, "code-2", "state-2").await;
+    let moved = "UPDATE hosted_code SET sealed_code = \
+         (SELECT sealed_code FROM hosted_code ORDER BY code_hash LIMIT 1)";
+    assert_eq!(store.run(moved).await, 2);
+    let mut opened = Vec::new();
+    for ticket in [first, second] {
+        opened.push(ports.hosted_codes.find(&ticket.hash()).await.map(drop));
+    }
+    let refused = |opened: &&Result<(), StoreError>| matches!(opened, Err(StoreError::Corrupt(_)));
+    assert_eq!(opened.iter().filter(refused).count(), 1, "{opened:?}");
+    assert_eq!(store.number(SEALED).await, 2);
+    let later = START + HOSTED_CODE_RETENTION;
+    assert_eq!(ports.link_attempts.sweep(later, 9).await.unwrap(), 2);
+    assert_eq!(store.number(SEALED).await, 0);
 }

@@ -84,6 +84,8 @@ async fn serve(
         ("RETURN_URLS", &return_urls),
         // The callback's own need not be among them.
         ("REDIRECT_URIS", "https://example.com/instagram/callback"),
+        // Whatever is logged holds neither code nor state nor ticket.
+        ("RUST_LOG", "trace"),
     ];
     let service = place.serve(sandbox, &[&ours[..], settings].concat()).await;
     let line = service.process.line_with("calls back are answered");

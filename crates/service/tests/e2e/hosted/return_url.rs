@@ -70,6 +70,7 @@ async fn a_consent_comes_back_with_a_ticket_that_its_session_redeems_once(
 
     let stored = hosted.place.everything().await;
     let printed = [hosted.service.process.printed(), other.process.printed()].concat();
+    assert!(printed.contains("TRACE") && printed.contains("hyper"));
     for secret in [&code, &begun.state, &parameter(&url, "ticket")] {
         assert!(!printed.contains(secret.as_str()) && !stored.contains(secret.as_str()));
     }
