@@ -68,7 +68,7 @@ fn told(update: &WebhookUpdate) -> (&str, Option<Direction>, Option<&str>) {
 #[case::read("read", json!({"mid": "m"}), "messaging_seen", Some(Direction::Inbound))]
 #[case::edit("message_edit", json!({"mid": "m", "num_edit": "1"}), "message_edit", None)]
 #[case::referral("referral", json!({"ref": "r"}), "messaging_referral", None)]
-#[case::new("optin", json!({}), "", None)]
+#[case::new("account_linking", json!({}), "", None)]
 fn an_item_of_messaging_is_of_its_kind(
     #[case] name: &str,
     #[case] part: Value,
