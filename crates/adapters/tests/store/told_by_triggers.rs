@@ -71,6 +71,8 @@ async fn a_change_by_a_former_version_is_told_as_the_domain_tells_it(
         fields.extend(expected.change.fields().into_iter().flat_map(names));
         store.run("DELETE FROM instagram_account").await;
     }
+    // A former version subscribes nobody, so the triggers do not know that field.
+    fields.insert(ChangedField::WebhookSubscription.as_str());
     let all: BTreeSet<_> = ChangedField::ALL.iter().map(|field| field.as_str()).collect();
     assert_eq!(fields, all);
 }
