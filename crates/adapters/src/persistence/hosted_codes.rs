@@ -7,7 +7,7 @@ use ig_domain::{
     Ticket, TicketHash,
 };
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, LockBehavior, LockType, OnConflict};
+use sea_orm::sea_query::{Condition, OnConflict};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select,
@@ -20,6 +20,7 @@ use super::columns::{hash, instant, micros};
 use super::entity::hosted_code::{ActiveModel, Column, Entity, Model};
 use super::error::{corrupt, translate, translate_seal};
 use super::store_meter::Operation;
+use super::sweep::locked_keys;
 
 /// Context that a code is bound to.
 pub(super) fn of_hosted_code(code: &CodeHash) -> SealContext {
@@ -148,23 +149,18 @@ impl SeaOrmStore {
         Ok(forgotten.rows_affected + erased.rows_affected)
     }
 
-    /// The keys of some of this app's codes, locked. Rows that others have locked are left to a later sweep.
+    /// The keys of some of this app's codes, locked.
     async fn hosted_codes(
         &self,
         on: &DatabaseTransaction,
         condition: Condition,
         limit: u64,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let found = Entity::find()
+        let keys = Entity::find()
             .select_only()
             .column(Column::CodeHash)
             .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(condition)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_tuple()
-            .all(on)
-            .await;
-        found.map_err(|error| translate(&error))
+            .filter(condition);
+        locked_keys(on, keys, limit).await
     }
 }

@@ -9,6 +9,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    TryGetableMany,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -167,13 +168,8 @@ impl SeaOrmStore {
             .select_only()
             .column(StateHash)
             .filter(AppId.eq(self.app.as_str()))
-            .filter(ExpireTime.lte(micros(now - LINK_RETENTION)))
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_tuple::<Vec<u8>>()
-            .all(on)
-            .await;
-        let old = old.map_err(|error| translate(&error))?;
+            .filter(ExpireTime.lte(micros(now - LINK_RETENTION)));
+        let old: Vec<Vec<u8>> = locked_keys(on, old, limit).await?;
         let forgotten = pending_link::Entity::delete_many()
             .filter(AppId.eq(self.app.as_str()))
             .filter(StateHash.is_in(old))
@@ -198,13 +194,8 @@ impl SeaOrmStore {
             .column(AccountId)
             .filter(AppId.eq(self.app.as_str()))
             .filter(lease::has_ended(LeaseEnd, RENEWAL_LEASE, self.backend()))
-            .filter(Expr::exists(account).not())
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_tuple::<Uuid>()
-            .all(on)
-            .await;
-        let ended = ended.map_err(|error| translate(&error))?;
+            .filter(Expr::exists(account).not());
+        let ended: Vec<Uuid> = locked_keys(on, ended, limit).await?;
         let forgotten = renewal_lease::Entity::delete_many()
             .filter(AppId.eq(self.app.as_str()))
             .filter(AccountId.is_in(ended))
@@ -213,24 +204,29 @@ impl SeaOrmStore {
         Ok(forgotten.map_err(|error| translate(&error))?.rows_affected)
     }
 
-    /// The keys of some of this app's attempts, locked: neither database takes a limit where it updates or
-    /// deletes. Rows that others have locked are left to a later sweep, so no sweep waits or is waited for in a ring.
+    /// The keys of some of this app's attempts, locked.
     async fn attempts(
         &self,
         on: &DatabaseTransaction,
         condition: Condition,
         limit: u64,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let found = link_attempt::Entity::find()
+        let keys = link_attempt::Entity::find()
             .select_only()
             .column(Column::CodeHash)
             .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(condition)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_tuple()
-            .all(on)
-            .await;
-        found.map_err(|error| translate(&error))
+            .filter(condition);
+        locked_keys(on, keys, limit).await
     }
+}
+
+/// At most `limit` of the keys that `keys` selects, locked: neither database takes a limit where it updates or deletes.
+/// Rows that others have locked are left to a later sweep, so no sweep waits or is waited for in a ring.
+pub(super) async fn locked_keys<E: EntityTrait, K: TryGetableMany>(
+    on: &DatabaseTransaction,
+    keys: Select<E>,
+    limit: u64,
+) -> Result<Vec<K>, StoreError> {
+    let keys = keys.limit(limit).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    keys.into_tuple().all(on).await.map_err(|error| translate(&error))
 }

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, UserRemovals};
 use ig_domain::{AccountId, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest};
-use sea_orm::sea_query::{
-    Condition, Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, SelectStatement, UnionType,
-};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict, SelectStatement, UnionType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
@@ -20,6 +18,7 @@ use super::entity::user_removal::{Column, Entity, Model};
 use super::entity::{account_token, instagram_account};
 use super::error::translate;
 use super::store_meter::Operation;
+use super::sweep::locked_keys;
 
 /// Kind of a removal whose tokens are destroyed.
 const DEAUTHORIZATION: &str = "deauthorization";
@@ -204,13 +203,8 @@ impl SeaOrmStore {
             .columns([Column::UserHash, Column::IssueTime])
             .filter(Column::AppId.eq(self.app.as_str()))
             .filter(Column::Kind.eq(DEAUTHORIZATION))
-            .filter(Column::RequestTime.lte(micros(now - LINK_RETENTION)))
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .into_tuple::<(Vec<u8>, i64)>()
-            .all(on)
-            .await;
-        let old = old.map_err(|error| translate(&error))?;
+            .filter(Column::RequestTime.lte(micros(now - LINK_RETENTION)));
+        let old: Vec<(Vec<u8>, i64)> = locked_keys(on, old, limit).await?;
         if old.is_empty() {
             return Ok(0);
         }
