@@ -16,11 +16,12 @@ use ig_application::{
     EventPoller, OpenWatch, OpenWatchError, RightsLost, Watch, WatchCommand, WatchEnd, WatchFrom,
     WatchMessage, WatchPorts, WatchRights, WatchScope, WatchStream,
 };
-use ig_domain::ports::{AccountReader, AccountWriter as _, ConsumerKey, Consumers, Timer as _};
+use ig_domain::ports::{AccountReader, AccountWriter as _, ConsumerKey, Timer as _};
 use ig_domain::{
     AccountEvent, AccountId, EventKind, EventPosition, InstagramAccount, LoggedEvent, OwnerScope,
 };
 use ig_test_support::builders::{START, account, parsed};
+use ig_test_support::contract::consumers::committed;
 use ig_test_support::{FakeClock, ManualTimer, MemoryStore, SequentialIds};
 use tokio_util::sync::CancellationToken;
 
@@ -147,8 +148,7 @@ impl Scene {
 
     /// The committed cursor of the consumer `feed`.
     async fn committed(&self) -> Option<EventPosition> {
-        let states = Consumers::list(&self.store, WINDOW).await.unwrap();
-        states.into_iter().find(|state| state.key == consumer("feed"))?.committed
+        committed(&self.store, &consumer("feed")).await
     }
 
     /// Links account `number` of `owner`.

@@ -1,15 +1,15 @@
 //! Rules about events: each change has one, and a stream tells all that it is to tell.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use ig_application::WatchMessage;
-use ig_domain::ports::{AccountPage, AccountReader, Consumers, EventLog as _, LogState};
+use ig_domain::ports::{AccountPage, AccountReader, EventLog as _, LogState};
 use ig_domain::{
     AccountEvent, AccountId, EventId, EventKind, EventPosition, InstagramAccount, LoggedEvent,
     OwnerScope, UnlinkCause,
 };
+use ig_test_support::contract::consumers::committed;
 
 use crate::watchers::{Follower, feed};
 use crate::world::World;
@@ -173,11 +173,8 @@ impl World {
 
     /// No event for the consumer is committed that nobody has handled.
     fn check_committed(&self) {
-        let states = Consumers::list(&self.store, Duration::MAX).now_or_never();
-        let states = states.and_then(Result::ok).into_iter().flatten();
-        let committed =
-            states.filter(|state| state.key == feed()).find_map(|state| state.committed);
-        let Some(committed) = committed else { return };
+        let committed = committed(&self.store, &feed()).now_or_never();
+        let Some(committed) = committed.flatten() else { return };
         let mut state = self.state();
         let first = state.told.unhandled.first().copied();
         if let Some(first) = first.filter(|first| *first <= committed.number) {

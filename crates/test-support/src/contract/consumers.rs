@@ -19,7 +19,11 @@ fn key(name: &str) -> ConsumerKey {
 }
 
 /// The committed cursor; `None` where there is no consumer, or no cursor of this log.
-async fn committed(consumers: &dyn Consumers, key: &ConsumerKey) -> Option<EventPosition> {
+///
+/// # Panics
+///
+/// When the store fails.
+pub async fn committed(consumers: &dyn Consumers, key: &ConsumerKey) -> Option<EventPosition> {
     let states = consumers.list(WINDOW).await.unwrap();
     states.into_iter().find(|state| state.key == *key)?.committed
 }

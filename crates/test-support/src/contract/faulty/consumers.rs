@@ -7,6 +7,7 @@ use ig_domain::ports::{ConsumerKey, ConsumerState, Consumers, HeldConsumer, Stor
 use ig_domain::{EventPosition, LeaseHolder};
 
 use super::{Fault, FaultyPorts};
+use crate::contract::consumers::committed;
 
 #[async_trait]
 impl Consumers for FaultyPorts {
@@ -16,9 +17,7 @@ impl Consumers for FaultyPorts {
         holder: LeaseHolder,
         from: Option<&EventPosition>,
     ) -> Result<Taken, StoreError> {
-        let states = self.ports.consumers.list(Duration::MAX).await?;
-        let committed = states.into_iter().find(|state| state.key == *key);
-        let committed = committed.and_then(|state| state.committed);
+        let committed = committed(&*self.ports.consumers, key).await;
         let from = if self.has(Fault::LostCommits) { committed.as_ref().or(from) } else { from };
         let taken = self.ports.consumers.take(key, holder, from).await?;
         if self.has(Fault::SharedConsumers) {
