@@ -289,4 +289,4 @@ fn time_span(span: Duration) -> time::Duration {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,7 +19,7 @@ fn each(reading_interval: Duration) -> KeepingPlan {
     KeepingPlan { reading_interval, ..KeepingPlan::default() }
 }
 
-fn account(number: u128) -> InstagramAccount {
+pub(crate) fn account(number: u128) -> InstagramAccount {
     let profile = Profile {
         professional_account_id: "17841400000000001".parse().unwrap(),
         app_scoped_user_id: None,

@@ -5,33 +5,14 @@ use std::time::Duration;
 use rstest::rstest;
 use time::Duration as Span;
 use time::macros::datetime;
-use uuid::Uuid;
 
 use super::*;
-use crate::{
-    AccountId, AccountType, Consent, GrantedScopes, LongLivedToken, Owner, Profile, Scope,
-    TokenGrant, TokenLifetime, VisitTask,
-};
+use crate::{GrantedScopes, Scope, VisitTask, schedule};
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
 fn account(granted_scopes: GrantedScopes) -> InstagramAccount {
-    let profile = Profile {
-        professional_account_id: "17841400000000001".parse().unwrap(),
-        app_scoped_user_id: None,
-        username: "cafe.luna".parse().unwrap(),
-        name: None,
-        profile_picture_url: None,
-        account_type: AccountType::Business,
-        followers_count: None,
-        follows_count: None,
-        media_count: None,
-    };
-    let token = LongLivedToken::new("IGAA1".parse().unwrap());
-    let grant = TokenGrant::received(token, TokenLifetime::from_seconds(60 * 86_400).unwrap(), NOW);
-    let consent = Consent { receive_time: NOW, user_id: None, granted_scopes };
-    let id = AccountId::from_uuid(Uuid::from_u128(1));
-    InstagramAccount::link(id, Owner::default(), profile, &consent, &grant)
+    InstagramAccount { granted_scopes, ..schedule::tests::account(1) }
 }
 
 fn plan(fields: &str) -> KeepingPlan {
