@@ -23,6 +23,7 @@ mod database_url;
 mod due_accounts;
 #[expect(unreachable_pub, reason = "what SeaORM derives is as public as what it derives from")]
 mod entity;
+mod erasure;
 mod error;
 mod event_consumers;
 mod event_log;
@@ -52,6 +53,7 @@ mod sweep;
 mod tokens;
 mod unreachable;
 mod unreadable;
+mod user_deletions;
 mod user_key;
 mod user_lock;
 mod user_removals;

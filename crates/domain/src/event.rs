@@ -54,6 +54,8 @@ named! {
         Healed = "HEALED";
         /// The account is gone.
         Unlinked = "UNLINKED";
+        /// The account is gone, since its person had the data deleted.
+        Deleted = "DELETED";
         /// An update of the account came by webhook.
         Webhook = "WEBHOOK";
     }
@@ -69,7 +71,8 @@ impl EventKind {
             | Self::Changed
             | Self::ReauthorizationRequired
             | Self::Healed
-            | Self::Unlinked => Role::Read,
+            | Self::Unlinked
+            | Self::Deleted => Role::Read,
         }
     }
 }
@@ -224,6 +227,8 @@ pub enum EventChange {
     Healed,
     /// The account is gone, for this cause.
     Unlinked(UnlinkCause),
+    /// The account is gone, since its person had the data deleted.
+    Deleted,
     /// This update came. The account did not change.
     Webhook(WebhookUpdate),
 }
@@ -238,6 +243,7 @@ impl EventChange {
             Self::ReauthorizationRequired(_) => EventKind::ReauthorizationRequired,
             Self::Healed => EventKind::Healed,
             Self::Unlinked(_) => EventKind::Unlinked,
+            Self::Deleted => EventKind::Deleted,
             Self::Webhook(_) => EventKind::Webhook,
         }
     }
@@ -259,7 +265,7 @@ impl EventChange {
             Self::LinkedAgain(_) => Some(AGAIN),
             Self::Changed { trouble, .. } => trouble.map(TroubleCause::as_str),
             Self::ReauthorizationRequired(reason) => Some(reason.as_str()),
-            Self::Healed | Self::Webhook(_) => None,
+            Self::Healed | Self::Deleted | Self::Webhook(_) => None,
             Self::Unlinked(UnlinkCause::Unlink) => Some(UNLINK),
             Self::Unlinked(UnlinkCause::OtherOwner) => Some(OTHER_OWNER),
         }
@@ -288,6 +294,7 @@ impl EventChange {
                 Self::Unlinked(UnlinkCause::OtherOwner)
             }
             EventKind::Unlinked => Self::Unlinked(UnlinkCause::Unlink),
+            EventKind::Deleted => Self::Deleted,
             EventKind::Webhook => return None,
         })
     }
@@ -345,8 +352,18 @@ impl AccountEvent {
     /// The event of an account that was stored last as `former` and is gone.
     #[must_use]
     pub fn unlinked(former: &InstagramAccount, cause: UnlinkCause) -> Self {
+        Self::gone(former, EventChange::Unlinked(cause))
+    }
+
+    /// The event of an account that was stored last as `former` and was deleted as its person asked.
+    #[must_use]
+    pub fn deleted(former: &InstagramAccount) -> Self {
+        Self::gone(former, EventChange::Deleted)
+    }
+
+    fn gone(former: &InstagramAccount, change: EventChange) -> Self {
         let revision = former.revision + 1;
-        Self { revision, ..Self::of(former, EventChange::Unlinked(cause)) }
+        Self { revision, ..Self::of(former, change) }
     }
 
     /// The event of an update of `account`.

@@ -81,6 +81,18 @@ pub enum RemovalOutcome {
     NothingStored,
 }
 
+impl RemovalOutcome {
+    /// The outcome of a removal by the accounts that it changed, and by those whose consent was newer.
+    #[must_use]
+    pub fn of(removed: Vec<AccountId>, kept: Vec<AccountId>) -> Self {
+        match (removed.is_empty(), kept.is_empty()) {
+            (false, _) => Self::Done { accounts: removed },
+            (true, false) => Self::ConsentedSince { accounts: kept },
+            (true, true) => Self::NothingStored,
+        }
+    }
+}
+
 /// State of the deletion of a person's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeletionState {

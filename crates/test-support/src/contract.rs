@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     AccountReader, AccountWriter, AppBreaker, AuditLog, AuditPage, Consumers, DueAccounts,
     EventLog, EventSurvey, HostedCodes, KeyChecks, LinkAttempts, PendingLinks, RenewalLeases,
-    Restoration, StoreError, StoreProbe, Surveys, UserRemovals, Webhooks,
+    Restoration, StoreError, StoreProbe, Surveys, UserDeletions, UserRemovals, Webhooks,
 };
 use ig_domain::{AppId, AuditEntry};
 
@@ -23,6 +23,7 @@ pub mod attempts;
 pub mod audit;
 pub mod completion;
 pub mod consumers;
+pub mod deletions;
 pub mod events;
 pub mod faulty;
 pub mod hosted_codes;
@@ -56,6 +57,7 @@ pub struct Ports {
     pub consumers: Arc<dyn Consumers>,
     pub restoration: Arc<dyn Restoration>,
     pub user_removals: Arc<dyn UserRemovals>,
+    pub user_deletions: Arc<dyn UserDeletions>,
     pub webhooks: Arc<dyn Webhooks>,
     pub audit: Arc<dyn AuditLog>,
     pub audit_reader: Arc<dyn AuditReader>,
@@ -266,6 +268,17 @@ macro_rules! store_contract {
                 a_consumer_that_nobody_opens_is_forgotten,
                 a_consumer_that_nobody_opens_has_less_and_less_left,
                 consumers_are_listed_with_their_lag,
+            }
+            deletions::{
+                a_deletion_forgets_the_accounts_of_the_person,
+                the_same_deletion_has_one_code,
+                a_deletion_that_is_older_than_the_consent_changes_nothing,
+                an_unknown_person_has_nothing_to_delete,
+                what_a_deleted_account_has_left_is_erased,
+                what_an_unlinked_account_has_left_is_erased_too,
+                a_deletion_ends_links_under_way,
+                a_deleted_person_is_not_linked_by_an_older_consent,
+                a_deletion_from_another_app_leaves_the_person_alone,
             }
             removals::{
                 a_deauthorization_destroys_the_tokens_of_the_person,

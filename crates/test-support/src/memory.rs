@@ -10,6 +10,7 @@ mod keeper;
 mod key_checks;
 mod leases;
 mod surveys;
+mod user_deletions;
 mod user_removals;
 mod webhooks;
 
@@ -24,8 +25,9 @@ use ig_domain::ports::{
     max_lease_left,
 };
 use ig_domain::{
-    AccountId, AppId, AuditEntry, CodeHash, InstagramAccount, KeepingPlan, LeaseHolder,
-    LinkAttempt, LongLivedToken, PendingLink, SignedRequest, StateHash,
+    AccountId, AppId, AppScopedUserId, AuditEntry, CodeHash, ConfirmationCode, Deletion,
+    InstagramAccount, KeepingPlan, LeaseHolder, LinkAttempt, LongLivedToken, PendingLink,
+    SignedRequest, StateHash,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -106,6 +108,18 @@ struct Rows {
     consumers: BTreeMap<ConsumerKey, ConsumerRow>,
     /// Each with the moment at which it came.
     deauthorizations: Vec<(SignedRequest, OffsetDateTime)>,
+    deletions: Vec<(SignedRequest, Deletion)>,
+    former_accounts: Vec<FormerAccount>,
+}
+
+/// What stays of an account that is gone.
+#[derive(Clone)]
+struct FormerAccount {
+    id: AccountId,
+    users: Vec<AppScopedUserId>,
+    consent_time: OffsetDateTime,
+    /// The deletion that is to erase it.
+    code: Option<ConfirmationCode>,
 }
 
 struct AttemptRow {

@@ -29,6 +29,7 @@ impl StoreUnderTest for Memory {
             consumers: store.clone(),
             restoration: store.clone(),
             user_removals: store.clone(),
+            user_deletions: store.clone(),
             webhooks: store.clone(),
             audit: store.clone(),
             audit_reader: store.clone(),

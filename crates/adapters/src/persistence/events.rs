@@ -43,6 +43,7 @@ pub(super) enum CountedKind {
     ReauthorizationRequired,
     Healed,
     Unlinked,
+    Deleted,
     Webhook,
 }
 
@@ -52,6 +53,7 @@ ig_metrics::label!(CountedKind, "kind", {
     ReauthorizationRequired => "reauthorization_required",
     Healed => "healed",
     Unlinked => "unlinked",
+    Deleted => "deleted",
     Webhook => "webhook",
 });
 
@@ -63,6 +65,7 @@ impl From<EventKind> for CountedKind {
             EventKind::ReauthorizationRequired => Self::ReauthorizationRequired,
             EventKind::Healed => Self::Healed,
             EventKind::Unlinked => Self::Unlinked,
+            EventKind::Deleted => Self::Deleted,
             EventKind::Webhook => Self::Webhook,
         }
     }

@@ -7,6 +7,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict, SelectStat
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    Select,
 };
 use time::OffsetDateTime;
 use tracing::warn;
@@ -21,7 +22,7 @@ use super::store_meter::Operation;
 use super::sweep::locked_keys;
 
 /// Kind of a removal whose tokens are destroyed.
-const DEAUTHORIZATION: &str = "deauthorization";
+pub(super) const DEAUTHORIZATION: &str = "deauthorization";
 
 /// Kind of a removal that deletes the person's data.
 pub(super) const DELETION: &str = "deletion";
@@ -29,7 +30,7 @@ pub(super) const DELETION: &str = "deletion";
 /// State of a removal that is over.
 const DONE: &str = "done";
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
+pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 
 #[async_trait]
 impl UserRemovals for SeaOrmStore {
@@ -44,7 +45,8 @@ impl UserRemovals for SeaOrmStore {
             self.lock_users(write.on(), &[hash]).await?;
             self.keep_deauthorization(write.on(), hash, request, now).await?;
             let (mut removed, mut kept) = (Vec::new(), Vec::new());
-            for row in self.locked_accounts_of(write.on(), request.user.as_str()).await? {
+            let rows = self.accounts_of(request.user.as_str()).all(write.on()).await;
+            for row in rows.map_err(|error| translate(&error))? {
                 let id = AccountId::from_uuid(row.id);
                 if seconds(row.consent_time) > request.issue_time.unix_timestamp() {
                     kept.push(id);
@@ -56,11 +58,7 @@ impl UserRemovals for SeaOrmStore {
             }
             self.make_accounts_due(write.on(), &kept, now, self.plan.reading_interval).await?;
             write.commit().await?;
-            Ok(match (removed.is_empty(), kept.is_empty()) {
-                (false, _) => RemovalOutcome::Done { accounts: removed },
-                (true, false) => RemovalOutcome::ConsentedSince { accounts: kept },
-                (true, true) => RemovalOutcome::NothingStored,
-            })
+            Ok(RemovalOutcome::of(removed, kept))
         });
         self.call(Operation::Deauthorize, deauthorized).await
     }
@@ -93,20 +91,13 @@ impl SeaOrmStore {
         kept.map(drop).map_err(|error| translate(&error))
     }
 
-    /// The rows of a person's accounts, locked in the order of their ids.
-    async fn locked_accounts_of(
-        &self,
-        on: &DatabaseTransaction,
-        user: &str,
-    ) -> Result<Vec<instagram_account::Model>, StoreError> {
-        let rows = instagram_account::Entity::find()
+    /// A person's accounts, locked in the order of their ids.
+    pub(super) fn accounts_of(&self, user: &str) -> Select<instagram_account::Entity> {
+        instagram_account::Entity::find()
             .filter(instagram_account::Column::Id.in_subquery(self.account_ids_of(user)))
             .filter(self.is_own())
             .order_by_asc(instagram_account::Column::Id)
             .lock_exclusive()
-            .all(on)
-            .await;
-        rows.map_err(|error| translate(&error))
     }
 
     /// Ids of a person's accounts. Each look goes by an index of its own, as those of the reader do.

@@ -131,6 +131,7 @@ pub(crate) fn ports(database: Arc<Database>, app: AppId, keys: &str) -> Ports {
         consumers: store.clone(),
         restoration: store.clone(),
         user_removals: store.clone(),
+        user_deletions: store.clone(),
         webhooks: store.clone(),
         audit: store.clone(),
         audit_reader: Arc::new(audit),

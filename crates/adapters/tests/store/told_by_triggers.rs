@@ -192,7 +192,7 @@ async fn an_event_of_a_newer_version_stands_in_nobodys_way(
         link(&ports, number).await;
     }
     assert_eq!(revisions(&ports).await, [1, 1, 1]);
-    store.run("UPDATE account_event SET kind = 'DELETED' WHERE number = 2").await;
+    store.run("UPDATE account_event SET kind = 'NEWER' WHERE number = 2").await;
     assert_eq!(revisions(&ports).await, [1, 0, 1]);
     let owner = "x".repeat(129);
     store.run(&format!("UPDATE account_event SET owner = '{owner}' WHERE number = 3")).await;

@@ -193,6 +193,7 @@ fn every_change_reads_back_from_its_names() {
         EventChange::Healed,
         EventChange::Unlinked(UnlinkCause::Unlink),
         EventChange::Unlinked(UnlinkCause::OtherOwner),
+        EventChange::Deleted,
     ];
     changes.extend(TroubleCause::ALL.map(|cause| with_trouble(Some(cause))));
     changes.extend(ReauthorizationReason::ALL.map(EventChange::ReauthorizationRequired));
@@ -205,7 +206,7 @@ fn every_change_reads_back_from_its_names() {
 }
 
 #[rstest]
-#[case::kind("DELETED", None, None, None)]
+#[case::kind("SOMETHING_NEWER", None, None, None)]
 #[case::of_an_update("WEBHOOK", None, None, None)]
 #[case::cause_of_a_link("LINKED", None, Some("IMPORT"), Some(EventChange::Linked))]
 #[case::field("CHANGED", Some("name,something_newer"), None, Some(changed("name")))]

@@ -64,6 +64,7 @@ fn event_kind(kind: EventKind) -> v1::EventKind {
         EventKind::ReauthorizationRequired => v1::EventKind::ReauthorizationRequired,
         EventKind::Healed => v1::EventKind::Healed,
         EventKind::Unlinked => v1::EventKind::Unlinked,
+        EventKind::Deleted => v1::EventKind::Deleted,
         EventKind::Webhook => v1::EventKind::Webhook,
     }
 }
@@ -77,6 +78,7 @@ pub(super) fn requested_kind(raw: i32) -> Option<EventKind> {
         v1::EventKind::ReauthorizationRequired => Some(EventKind::ReauthorizationRequired),
         v1::EventKind::Healed => Some(EventKind::Healed),
         v1::EventKind::Unlinked => Some(EventKind::Unlinked),
+        v1::EventKind::Deleted => Some(EventKind::Deleted),
         v1::EventKind::Webhook => Some(EventKind::Webhook),
     }
 }

@@ -123,6 +123,8 @@ pub enum Fault {
     StaleRemovals,
     /// A guard is lost: a link is stored whatever was removed.
     DeafLinks,
+    /// What deleted accounts have left stays.
+    LostErasures,
     /// Rows are lost: the last update of a batch is not stored, and no payload is found.
     LostUpdates,
     /// A guard is lost: an update is stored as often as it comes.
@@ -171,6 +173,7 @@ impl<S: StoreUnderTest> StoreUnderTest for Faulty<S> {
             consumers: faulty.clone(),
             restoration: faulty.clone(),
             user_removals: faulty.clone(),
+            user_deletions: faulty.clone(),
             webhooks: faulty.clone(),
             audit: faulty.clone(),
             audit_reader: faulty.clone(),
@@ -337,6 +340,7 @@ macro_rules! faults_are_seen {
                 events::events_of_another_app_are_in_another_log,
                 consumers::the_same_name_of_another_caller_is_another_consumer,
                 removals::a_removal_from_another_app_leaves_the_person_alone,
+                deletions::a_deletion_from_another_app_leaves_the_person_alone,
                 webhooks::updates_of_another_app_are_others,
             }
             blind_closes: BlindCloses breaks {
@@ -412,7 +416,14 @@ macro_rules! faults_are_seen {
                 consumers::a_commit_moves_the_cursor_forwards_only,
                 consumers::a_cursor_moves_by_itself_where_all_that_was_sent_is_committed,
             }
+            lost_erasures: LostErasures breaks {
+                deletions::what_a_deleted_account_has_left_is_erased,
+                deletions::what_an_unlinked_account_has_left_is_erased_too,
+            }
             lost_removals: LostRemovals breaks {
+                deletions::a_deletion_forgets_the_accounts_of_the_person,
+                deletions::a_deletion_ends_links_under_way,
+                deletions::a_deleted_person_is_not_linked_by_an_older_consent,
                 removals::a_deauthorization_destroys_the_tokens_of_the_person,
                 removals::a_deauthorization_is_told_once,
                 removals::a_person_is_known_by_an_alias,
@@ -420,6 +431,7 @@ macro_rules! faults_are_seen {
                 removals::a_deauthorization_is_forgotten_after_its_time,
             }
             ageless_removals: AgelessRemovals breaks {
+                deletions::a_deletion_that_is_older_than_the_consent_changes_nothing,
                 removals::a_deauthorization_that_is_older_than_the_consent_changes_nothing,
                 removals::a_link_of_a_newer_consent_is_stored,
             }

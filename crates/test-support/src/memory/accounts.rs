@@ -118,7 +118,9 @@ impl AccountWriter for MemoryStore {
     async fn remove(&self, id: AccountId, revision: i64) -> Result<(), StoreError> {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, now| {
+            let former = rows.former_account(id);
             let event = remove(&mut rows.accounts, (id, revision), UnlinkCause::Unlink, guarded)?;
+            rows.former_accounts.extend(former);
             self.tell(&mut rows.events, [event], now);
             Ok(())
         })

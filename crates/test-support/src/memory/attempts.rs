@@ -137,6 +137,7 @@ impl LinkAttempts for MemoryStore {
             }
             self.held(rows, code, holder)?;
             let (mut accounts, mut events) = (rows.accounts.clone(), Vec::new());
+            let former = link.displaced.and_then(|(id, _)| rows.former_account(id));
             if let Some(displaced) = link.displaced {
                 let cause = UnlinkCause::OtherOwner;
                 events.push(remove(&mut accounts, displaced, cause, guarded)?);
@@ -159,6 +160,7 @@ impl LinkAttempts for MemoryStore {
                 (None, None) => return Err(StoreError::Conflict),
             }
             rows.accounts = accounts;
+            rows.former_accounts.extend(former);
             self.tell(&mut rows.events, events, now);
             rows.put_off.remove(&link.account.id);
             let row = self.held(rows, code, holder)?;

@@ -61,6 +61,11 @@ impl EventRows {
         self.log
     }
 
+    /// All events that are kept.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut LoggedEvent> {
+        self.numbered.iter_mut().chain(&mut self.waiting)
+    }
+
     fn position(&self, event: &LoggedEvent) -> EventPosition {
         EventPosition { log: self.log.head.log, number: event.number, event: event.id }
     }

@@ -1,6 +1,7 @@
 //! Removals of persons.
 
 use std::mem;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, UserRemovals};
@@ -29,9 +30,7 @@ impl UserRemovals for MemoryStore {
                     continue;
                 }
                 if !account.is_removed_by(request.issue_time) {
-                    account.profile_time =
-                        account.profile_time.min(now - self.plan.reading_interval);
-                    (account.failures.count, account.failures.retry_time) = (0, None);
+                    make_due(account, now, self.plan.reading_interval);
                     rows.put_off.insert(account.id, now);
                     kept.push(account.id);
                     continue;
@@ -44,11 +43,7 @@ impl UserRemovals for MemoryStore {
                 removed.push(account.id);
             }
             self.tell(&mut rows.events, events, lease_time);
-            Ok(match (removed.is_empty(), kept.is_empty()) {
-                (false, _) => RemovalOutcome::Done { accounts: removed },
-                (true, false) => RemovalOutcome::ConsentedSince { accounts: kept },
-                (true, true) => RemovalOutcome::NothingStored,
-            })
+            Ok(RemovalOutcome::of(removed, kept))
         })
     }
 }
@@ -56,7 +51,9 @@ impl UserRemovals for MemoryStore {
 impl Rows {
     /// Whether a removal of the account's person was issued in the second of its consent or later.
     pub(super) fn is_removed(&self, account: &InstagramAccount) -> bool {
-        self.deauthorizations.iter().any(|(request, _)| {
+        let deauthorizations = self.deauthorizations.iter().map(|(request, _)| request);
+        let deletions = self.deletions.iter().map(|(request, _)| request);
+        deauthorizations.chain(deletions).any(|request| {
             ids(account).any(|id| *id == request.user) && account.is_removed_by(request.issue_time)
         })
     }
@@ -73,7 +70,13 @@ impl Rows {
     }
 }
 
+/// Lets the account be visited next.
+pub(super) fn make_due(account: &mut InstagramAccount, now: OffsetDateTime, interval: Duration) {
+    account.profile_time = account.profile_time.min(now - interval);
+    (account.failures.count, account.failures.retry_time) = (0, None);
+}
+
 /// Ids of an account's person.
-fn ids(account: &InstagramAccount) -> impl Iterator<Item = &AppScopedUserId> {
+pub(super) fn ids(account: &InstagramAccount) -> impl Iterator<Item = &AppScopedUserId> {
     account.app_scoped_user_id.iter().chain(&account.exchange_user_id)
 }

@@ -1,0 +1,234 @@
+//! Deletions: the accounts of a person go at once, and then all that is left of them.
+
+use std::time::Duration;
+
+use ig_domain::ports::{AuditPage, GraphFacts, LinkEnded, StoreError};
+use ig_domain::{
+    AccountId, ConfirmationCode, DeletionState, EventChange, InstagramAccount, LinkOutcome,
+    LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::samples::{attempt, code, exchanged, first_link, holder, id, pending_link};
+use super::{Ports, StoreUnderTest};
+use crate::builders::{self, START, audit_entry, parsed};
+
+const HOUR: Duration = Duration::from_hours(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The app-scoped id of the person of [`account`], whose alias it is in [`exchanged`].
+const PERSON: &str = "9007199254740993";
+
+/// Code of a deletion; another number is another one.
+fn confirmation(number: u8) -> ConfirmationCode {
+    parsed(&format!("{number:032x}"))
+}
+
+/// Account `number` of that person, whose consent was given at [`START`].
+fn account(number: u8) -> InstagramAccount {
+    InstagramAccount {
+        app_scoped_user_id: Some(parsed("9007199254740997")),
+        exchange_user_id: Some(parsed(PERSON)),
+        ..builders::account(u32::from(number), "shop/7", START)
+    }
+}
+
+fn request(user: &str, after: Duration) -> SignedRequest {
+    SignedRequest { user: parsed(user), issue_time: START + after }
+}
+
+fn done(numbers: &[u32]) -> RemovalOutcome {
+    RemovalOutcome::Done { accounts: numbers.iter().copied().map(id).collect() }
+}
+
+impl Ports {
+    /// Asks for deletion `number` of the person's data, issued this long after [`START`].
+    async fn delete(&self, number: u8, after: Duration) -> (ConfirmationCode, RemovalOutcome) {
+        let (request, code) = (request(PERSON, after), confirmation(number));
+        self.user_deletions.delete(&request, &code, START + HOUR).await.unwrap()
+    }
+
+    /// State of deletion `number`, and its end.
+    async fn deletion(&self, number: u8) -> Option<(DeletionState, Option<OffsetDateTime>)> {
+        let found = self.user_deletions.find(&confirmation(number)).await.unwrap()?;
+        assert_eq!((found.code, found.request_time), (confirmation(number), START + HOUR));
+        Some((found.state, found.end_time))
+    }
+
+    /// Erases until there is nothing to erase at `now`.
+    async fn erase_all(&self, now: OffsetDateTime) {
+        while self.user_deletions.erase(now, 1).await.unwrap() > 0 {}
+    }
+
+    /// Whether attempt `number` ended with the deletion, as one whose code is spent.
+    async fn is_rejected(&self, number: u8) -> bool {
+        let rejected = LinkRefusal::CodeRejected(GraphFacts::default());
+        match self.phase(number).await {
+            Some(Phase::Ended { outcome, end_time }) => {
+                outcome == LinkOutcome::Refused(rejected) && end_time == START + HOUR
+            }
+            _ => false,
+        }
+    }
+
+    /// Asserts that nothing of account `number` is left but the events' rows, which say their kinds only.
+    async fn assert_erased(&self, number: u8) {
+        let account = id(u32::from(number));
+        for event in self.told().await.into_iter().filter(|event| event.account_id == account) {
+            let bare = EventChange::from_names(event.change.kind().as_str(), None, None);
+            assert_eq!(Some(event.change), bare);
+        }
+        let page = AuditPage { limit: 100, ..AuditPage::default() };
+        for entry in self.audit_reader.entries(&page).await.unwrap() {
+            assert_eq!(entry.account, AccountId::from_uuid(Uuid::nil()));
+            assert_eq!(entry.professional_account_id.as_str(), "0");
+        }
+    }
+}
+
+/// With their tokens, each with its event; nobody else's do.
+pub async fn a_deletion_forgets_the_accounts_of_the_person(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let other = InstagramAccount {
+        app_scoped_user_id: Some(parsed("1")),
+        exchange_user_id: None,
+        ..account(3)
+    };
+    ports.link(1, &account(1), "IGAA-first").await;
+    ports.link(2, &account(2), "IGAA-first").await;
+    ports.link(3, &other, "IGAA-first").await;
+    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), done(&[1, 2])));
+    for number in [1, 2] {
+        assert!(ports.accounts.find_with_token(id(number)).await.unwrap().is_none());
+    }
+    assert!(ports.accounts.find_with_token(id(3)).await.unwrap().is_some());
+    let told = ports.told().await;
+    let told: Vec<_> = told.iter().map(|event| (event.account_id, &event.change)).collect();
+    let deleted = &EventChange::Deleted;
+    assert_eq!(told.get(3..), Some(&[(id(1), deleted), (id(2), deleted)][..]));
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
+}
+
+/// However often it comes, and whichever code the repetition brings.
+pub async fn the_same_deletion_has_one_code(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link(1, &account(1), "IGAA-first").await;
+    ports.delete(1, HOUR).await;
+    let (code, outcome) = ports.delete(2, HOUR).await;
+    assert_eq!((code, outcome), (confirmation(1), done(&[])));
+    assert_eq!(ports.deletion(2).await, None);
+    assert_eq!(ports.delete(2, 2 * HOUR).await, (confirmation(2), RemovalOutcome::NothingStored));
+    let nothing = (DeletionState::NothingStored, Some(START + HOUR));
+    assert_eq!(ports.deletion(2).await, Some(nothing));
+    assert_eq!(ports.told().await.len(), 2);
+}
+
+/// The accounts are only visited next.
+pub async fn a_deletion_that_is_older_than_the_consent_changes_nothing(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let newer = InstagramAccount { consent_time: START + SECOND, ..account(1) };
+    ports.link(1, &newer, "IGAA-first").await;
+    let kept = RemovalOutcome::ConsentedSince { accounts: vec![id(1)] };
+    assert_eq!(ports.delete(1, Duration::ZERO).await, (confirmation(1), kept));
+    let ended = (DeletionState::ConsentedSince, Some(START + HOUR));
+    assert_eq!(ports.deletion(1).await, Some(ended));
+    assert!(ports.accounts.find_with_token(id(1)).await.unwrap().is_some());
+    let due = ports.due_accounts.claim_due(START + HOUR, holder(9), 9).await.unwrap();
+    assert_eq!(due.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [id(1)]);
+    assert_eq!(ports.told().await.len(), 1);
+}
+
+/// Meta gets a code all the same.
+pub async fn an_unknown_person_has_nothing_to_delete(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    assert_eq!(ports.deletion(1).await, None);
+    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), RemovalOutcome::NothingStored));
+    let nothing = (DeletionState::NothingStored, Some(START + HOUR));
+    assert_eq!(ports.deletion(1).await, Some(nothing));
+    assert_eq!(ports.user_deletions.erase(START + 2 * HOUR, 9).await.unwrap(), 0);
+}
+
+/// In rounds, and looked through again until nobody can have read the account before.
+pub async fn what_a_deleted_account_has_left_is_erased(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let stored = account(1);
+    ports.link(1, &stored, "IGAA-first").await;
+    let renamed = InstagramAccount { username: parsed("renamed"), ..stored.clone() };
+    let renamed = renamed.succeeding(&stored, START);
+    ports.account_writer.update(&renamed, &stored, None).await.unwrap();
+    let mut pending = pending_link(2);
+    pending.account = Some(id(1));
+    ports.pending_links.insert(&pending).await.unwrap();
+    ports.audit.record(&audit_entry(&renamed, 1)).await.unwrap();
+    ports.delete(1, HOUR).await;
+    ports.erase_all(START + HOUR).await;
+    ports.assert_erased(1).await;
+    assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), None);
+    assert!(ports.is_rejected(1).await);
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
+    // One that was under way writes last.
+    ports.audit.record(&audit_entry(&renamed, 2)).await.unwrap();
+    let end = START + HOUR + 10 * SECOND;
+    ports.erase_all(end).await;
+    ports.assert_erased(1).await;
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Deleted, Some(end))));
+}
+
+/// The account is gone already, but not what it has left.
+pub async fn what_an_unlinked_account_has_left_is_erased_too(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let unlinked = account(1);
+    ports.link(1, &unlinked, "IGAA-first").await;
+    ports.audit.record(&audit_entry(&unlinked, 1)).await.unwrap();
+    ports.account_writer.remove(unlinked.id, unlinked.revision).await.unwrap();
+    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), RemovalOutcome::NothingStored));
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
+    let end = START + 2 * HOUR;
+    ports.erase_all(end).await;
+    ports.assert_erased(1).await;
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Deleted, Some(end))));
+}
+
+/// Whoever holds one loses it; one of a newer consent goes on.
+pub async fn a_deletion_ends_links_under_way(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, exchanged()).await;
+    let Phase::Exchanged(mut newer) = exchanged() else { panic!("exchanged") };
+    newer.consent.receive_time = START + HOUR + SECOND;
+    ports.pending_links.insert(&pending_link(2)).await.unwrap();
+    let newer = attempt(2, Phase::Exchanged(newer));
+    ports.link_attempts.create(&newer, holder(2)).await.unwrap();
+    ports.delete(1, HOUR).await;
+    assert!(ports.is_rejected(1).await);
+    assert!(matches!(ports.phase(2).await, Some(Phase::Exchanged(_))));
+    let link = first_link(&builders::account(9, "", START + 2 * HOUR), "IGAA-second");
+    let lost = ports.link_attempts.complete(&code(1), holder(1), &link).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
+}
+
+/// Deauthorised before or not.
+pub async fn a_deleted_person_is_not_linked_by_an_older_consent(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let removal = request(PERSON, Duration::ZERO);
+    ports.user_removals.deauthorize(&removal, START).await.unwrap();
+    ports.delete(1, HOUR).await;
+    ports.begin(1, exchanged()).await;
+    let link = first_link(&account(1), "IGAA-second");
+    let ended = ports.link_attempts.complete(&code(1), holder(1), &link).await.unwrap();
+    assert_eq!(ended, LinkEnded::UserRemoved);
+    let newer = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(1) };
+    ports.begin(2, exchanged()).await;
+    let link = first_link(&newer, "IGAA-second");
+    let ended = ports.link_attempts.complete(&code(2), holder(2), &link).await.unwrap();
+    assert_eq!(ended, LinkEnded::Stored);
+}
+
+/// A person has an id of its own under each app.
+pub async fn a_deletion_from_another_app_leaves_the_person_alone(store: &dyn StoreUnderTest) {
+    let (ports, other) = (store.ports(), store.of_app(parsed("7")));
+    ports.link(1, &account(1), "IGAA-first").await;
+    assert_eq!(other.delete(1, HOUR).await.1, RemovalOutcome::NothingStored);
+    assert!(ports.accounts.find_with_token(id(1)).await.unwrap().is_some());
+    assert_eq!(ports.deletion(1).await, None);
+}
