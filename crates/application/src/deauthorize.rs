@@ -53,6 +53,6 @@ impl Deauthorize {
     }
 }
 
-fn listed(accounts: &[AccountId]) -> String {
+pub(crate) fn listed(accounts: &[AccountId]) -> String {
     accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -7,6 +7,7 @@
 mod app_health;
 mod begin_link;
 mod deauthorize;
+mod delete_user_data;
 mod fetch_access_token;
 mod get_account;
 mod get_accounts;
@@ -38,6 +39,7 @@ pub use begin_link::{
     BeginLink, BeginLinkCommand, BeginLinkError, BegunLink, HostedConsent, LinkReturn, LinkSettings,
 };
 pub use deauthorize::{Deauthorize, RemovalError};
+pub use delete_user_data::{DeleteUserData, EraseRemoved, FindDeletion};
 pub use fetch_access_token::{
     FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
     NotRenewed,

@@ -1,6 +1,7 @@
 //! Instagram's calls back: HTTP in, use cases out. It stores nothing, and no header of a request becomes part of a URL.
 
 mod body;
+mod data_deletion;
 mod deauthorize;
 mod headers;
 mod html;
@@ -21,7 +22,10 @@ use axum::http::header::RETRY_AFTER;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use ig_application::{Deauthorize, FinishHostedLink, ReceiveWebhooks};
+use ig_application::{
+    Deauthorize, DeleteUserData, FindDeletion, FinishHostedLink, ReceiveWebhooks,
+};
+use ig_domain::PublicUrl;
 use ig_domain::ports::Clock;
 use secrecy::SecretString;
 
@@ -37,6 +41,9 @@ pub const OAUTH_CALLBACK: &str = "/oauth/callback";
 /// Path of the deauthorize callback.
 pub const DEAUTHORIZE: &str = "/deauthorize";
 
+/// Path of the data deletion callback. Below it are the pages of the deletions, each under its code.
+pub const DATA_DELETION: &str = "/data-deletion";
+
 /// Path of webhooks, and of Meta's check of it.
 pub const WEBHOOKS: &str = "/webhooks/instagram";
 
@@ -51,6 +58,10 @@ pub struct Callbacks {
     pub hosted_link: FinishHostedLink,
     /// Deauthorises persons.
     pub deauthorize: Deauthorize,
+    /// Deletes persons' data.
+    pub delete_user_data: DeleteUserData,
+    /// Finds deletions.
+    pub find_deletion: FindDeletion,
     /// Receives updates.
     pub webhooks: ReceiveWebhooks,
     /// Token by which Meta's check of the webhooks' address is known. `None` refuses every check.
@@ -65,33 +76,51 @@ pub struct Callbacks {
 struct Shared {
     secrets: AppSecrets,
     places: LargePlaces,
+    public_url: PublicUrl,
     hosted_link: FinishHostedLink,
     deauthorize: Deauthorize,
+    delete_user_data: DeleteUserData,
+    find_deletion: FindDeletion,
     webhooks: ReceiveWebhooks,
     verify_token: Option<SecretString>,
     clock: Arc<dyn Clock>,
     meters: CallbackMeters,
 }
 
-/// Routes of all callbacks. What is none of them is answered 404.
-pub fn router(callbacks: Callbacks) -> Router {
-    let Callbacks { secrets, hosted_link, deauthorize, webhooks, verify_token, clock, meters } =
-        callbacks;
+/// Routes of all callbacks, which are reached by `public_url`. What is none of them is answered 404.
+pub fn router(callbacks: Callbacks, public_url: PublicUrl) -> Router {
+    let Callbacks {
+        secrets,
+        hosted_link,
+        deauthorize,
+        delete_user_data,
+        find_deletion,
+        webhooks,
+        verify_token,
+        clock,
+        meters,
+    } = callbacks;
     let counting = from_fn_with_state(meters.clone(), meters::count);
     let shared = Shared {
         secrets: AppSecrets::new(secrets),
         places: LargePlaces::default(),
+        public_url,
         hosted_link,
         deauthorize,
+        delete_user_data,
+        find_deletion,
         webhooks,
         verify_token,
         clock,
         meters,
     };
+    let status = get(data_deletion::deletion_status).head(nothing);
     let webhooks = get(webhooks::check).head(nothing).post(webhooks::receive);
     Router::new()
         .route(OAUTH_CALLBACK, get(oauth_callback::oauth_callback).head(nothing))
         .route(DEAUTHORIZE, post(deauthorize::deauthorize))
+        .route(DATA_DELETION, post(data_deletion::data_deletion))
+        .route(&format!("{DATA_DELETION}/{{code}}"), status)
         .route(WEBHOOKS, webhooks)
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(counting)

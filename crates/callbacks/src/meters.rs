@@ -12,6 +12,8 @@ enum Endpoint {
     OauthCallback,
     Webhooks,
     Deauthorize,
+    DataDeletion,
+    DeletionStatus,
     Other,
 }
 
@@ -19,6 +21,8 @@ ig_metrics::label!(Endpoint, "endpoint", {
     OauthCallback => "oauth_callback",
     Webhooks => "webhooks",
     Deauthorize => "deauthorize",
+    DataDeletion => "data_deletion",
+    DeletionStatus => "deletion_status",
     Other => "other",
 });
 
@@ -28,6 +32,8 @@ impl Endpoint {
             crate::OAUTH_CALLBACK => Self::OauthCallback,
             crate::WEBHOOKS => Self::Webhooks,
             crate::DEAUTHORIZE => Self::Deauthorize,
+            crate::DATA_DELETION => Self::DataDeletion,
+            below if below.starts_with(crate::DATA_DELETION) => Self::DeletionStatus,
             _ => Self::Other,
         }
     }

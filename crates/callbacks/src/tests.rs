@@ -58,15 +58,22 @@ impl World {
         let ports = builders::ports(&store, instagram, FakeClock::at(START));
         let (shared, clock) = (Arc::new(store.clone()), Arc::new(FakeClock::at(START)));
         let metrics = Arc::new(RecordedMetrics::default());
-        let router = router(Callbacks {
+        let callbacks = Callbacks {
             secrets: secrets.iter().copied().map(SecretString::from).collect(),
             hosted_link: FinishHostedLink::new(&ports, TaskTracker::new()),
             deauthorize: Deauthorize { removals: shared.clone(), clock: clock.clone() },
+            delete_user_data: DeleteUserData {
+                deletions: shared.clone(),
+                clock: clock.clone(),
+                ids: Arc::clone(&ports.ids),
+            },
+            find_deletion: FindDeletion { deletions: shared.clone() },
             webhooks: ReceiveWebhooks::new(shared, metrics, TaskTracker::new()),
             verify_token,
             clock,
             meters: CallbackMeters::register(&mut registry),
-        });
+        };
+        let router = router(callbacks, parsed("https://example.com/instagram"));
         Self { store, registry, router }
     }
 
@@ -177,4 +184,53 @@ async fn without_the_store_meta_is_to_try_again() {
     let response = world.send(Method::POST, DEAUTHORIZE, form).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn a_deletion_has_a_code_and_a_page_below_the_public_url_whatever_the_headers_claim() {
+    let world = World::new();
+    let form = format!("signed_request={}", signed(&payload(0), "new"));
+    let mut answers = Vec::new();
+    for host in ["evil.example", "example.com"] {
+        let request = Request::post(DATA_DELETION).header("host", host);
+        let request = request.header("x-forwarded-host", host).body(Body::from(form.clone()));
+        let response = world.router.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        answers.push(text(response).await);
+    }
+    assert_eq!(answers[0], answers[1], "the same request has one code");
+    let answer: serde_json::Value = serde_json::from_str(&answers[0]).unwrap();
+    let (url, code) = (answer["url"].as_str().unwrap(), &answer["confirmation_code"]);
+    let base = "https://example.com/instagram";
+    assert_eq!(url, format!("{base}/data-deletion/{}", code.as_str().unwrap()));
+    let page = world.send(Method::GET, url.strip_prefix(base).unwrap(), Body::empty()).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.headers().contains_key("content-security-policy"));
+    let page = text(page).await;
+    assert!(page.contains("There is nothing to delete") && !page.contains(PERSON), "{page}");
+}
+
+#[tokio::test]
+async fn an_unknown_code_has_no_deletion_and_a_forged_request_none_either() {
+    let world = World::new();
+    for code in ["0", "0123456789abcdef0123456789abcdef", "%00"] {
+        let path = format!("{DATA_DELETION}/{code}");
+        let page = world.send(Method::GET, &path, Body::empty()).await;
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+    }
+    for signed in [signed(&payload(0), "other"), signed(&payload(301), "new"), String::new()] {
+        let form = format!("signed_request={signed}");
+        let response = world.send(Method::POST, DATA_DELETION, form).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    }
+    world.store.set_away(true);
+    let form = format!("signed_request={}", signed(&payload(0), "new"));
+    let response = world.send(Method::POST, DATA_DELETION, form).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+async fn text(response: Response) -> String {
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    String::from_utf8(bytes.into()).unwrap()
 }

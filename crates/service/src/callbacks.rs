@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ig_callbacks::{Callbacks, DEAUTHORIZE, WEBHOOKS};
+use ig_callbacks::{Callbacks, DATA_DELETION, DEAUTHORIZE, WEBHOOKS};
 use ig_domain::PublicUrl;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ pub(crate) struct CallbackAddress {
 }
 
 /// A socket that waits for calls back.
-pub(crate) struct CallbackListener(TcpListener);
+pub(crate) struct CallbackListener(TcpListener, PublicUrl);
 
 impl CallbackListener {
     /// Listens; nothing is answered yet.
@@ -49,12 +49,12 @@ impl CallbackListener {
                 "HTTP_LISTEN={listen} cannot be listened on: choose another address, or none with HTTP_LISTEN="
             )
         })?;
-        let [webhooks, deauthorize] =
-            [WEBHOOKS, DEAUTHORIZE].map(|path| format!("{public_url}{path}"));
+        let [webhooks, deauthorize, data_deletion] =
+            [WEBHOOKS, DEAUTHORIZE, DATA_DELETION].map(|path| format!("{public_url}{path}"));
         let (address, oauth_callback) =
             (listener.local_addr()?, public_url.oauth_callback().as_str());
-        info!(%address, oauth_callback, webhooks, deauthorize, "Instagram's calls back are answered");
-        Ok(Self(listener))
+        info!(%address, oauth_callback, webhooks, deauthorize, data_deletion, "Instagram's calls back are answered");
+        Ok(Self(listener, public_url.clone()))
     }
 
     /// Answers from now on until `stop`, and lets what is under way then end within `drain_timeout`. `tracker` waits
@@ -66,8 +66,9 @@ impl CallbackListener {
         stop: CancellationToken,
         tracker: &TaskTracker,
     ) {
-        let (routes, limits) = (ig_callbacks::router(callbacks), limits(drain_timeout));
-        tracker.spawn(http::serve(self.0, routes, limits, stop, tracker.clone()));
+        let Self(listener, public_url) = self;
+        let (routes, limits) = (ig_callbacks::router(callbacks, public_url), limits(drain_timeout));
+        tracker.spawn(http::serve(listener, routes, limits, stop, tracker.clone()));
     }
 }
 

@@ -12,8 +12,8 @@ use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::{
-    Deauthorize, EventPoller, FinishHostedLink, Keeper, KeeperSettings, Ports, PurgeEvents,
-    ReceiveWebhooks, SurveyAccounts, Sweep, Watch, WatchPorts,
+    Deauthorize, DeleteUserData, EraseRemoved, EventPoller, FindDeletion, FinishHostedLink, Keeper,
+    KeeperSettings, Ports, PurgeEvents, ReceiveWebhooks, SurveyAccounts, Sweep, Watch, WatchPorts,
 };
 use ig_callbacks::Callbacks;
 use ig_domain::ports::{Clock, StoreProbe};
@@ -36,7 +36,7 @@ use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::surveying::Surveying;
-use crate::sweeping::{purge_forever, shrink_log_forever, sweep_forever};
+use crate::sweeping::{erase_forever, purge_forever, shrink_log_forever, sweep_forever};
 use crate::tls::{FollowedTls, TlsFiles};
 use crate::wiring;
 
@@ -71,10 +71,11 @@ pub(crate) async fn run(
     };
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let Wired { preparation, ports, watch, callbacks, probe, surveying } =
+    let Wired { preparation, ports, watch, callbacks, erasure, probe, surveying } =
         wire(&mut config, &database, clock, &meters, (&stop, &tracker))?;
     let rest = preparation.begin().await?;
     let tasks = Tasks {
+        erasure,
         keeper: keeper(&config, &ports, &tracker, &stop),
         sweep: Sweep::new(&ports),
         watch: watch.clone(),
@@ -153,6 +154,7 @@ struct Wired {
     ports: Ports,
     watch: Watch,
     callbacks: Callbacks,
+    erasure: EraseRemoved,
     probe: Arc<dyn StoreProbe>,
     surveying: Surveying,
 }
@@ -200,12 +202,19 @@ fn wire(
         secrets: mem::take(&mut config.app_secrets),
         hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
         deauthorize: Deauthorize { removals: store.clone(), clock: Arc::clone(&ports.clock) },
+        delete_user_data: DeleteUserData {
+            deletions: store.clone(),
+            clock: Arc::clone(&ports.clock),
+            ids: Arc::clone(&ports.ids),
+        },
+        find_deletion: FindDeletion { deletions: store.clone() },
         webhooks: ReceiveWebhooks::new(store.clone(), Arc::clone(&ports.metrics), tracker.clone()),
         verify_token: config.verify_token.take(),
         clock: Arc::clone(&ports.clock),
         meters: meters.callbacks.clone(),
     };
-    Ok(Wired { preparation, ports, watch, callbacks, probe: store, surveying })
+    let erasure = EraseRemoved { deletions: store.clone(), clock: Arc::clone(&ports.clock) };
+    Ok(Wired { preparation, ports, watch, callbacks, erasure, probe: store, surveying })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -255,6 +264,7 @@ struct Tasks {
     /// `None` where another replica keeps tokens alive.
     keeper: Option<Keeper>,
     sweep: Sweep,
+    erasure: EraseRemoved,
     watch: Watch,
     surveying: Surveying,
     missing_keys: MissingKeys,
@@ -283,6 +293,7 @@ async fn background(
     tracker.spawn(async move { holds.run(&stop).await });
     tokio::select! {
         never = sweep_forever(tasks.sweep) => never,
+        never = erase_forever(tasks.erasure) => never,
         never = purge_forever(PurgeEvents::new(&tasks.watch)) => never,
         never = tasks.surveying.follow() => never,
         never = tasks.missing_keys.follow() => never,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ig_adapters::persistence::Database;
-use ig_application::{PurgeEvents, Sweep};
+use ig_application::{EraseRemoved, PurgeEvents, Sweep};
 use ig_domain::ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
@@ -14,12 +14,23 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// Interval between two purges of events. Ours: short, so that each has little to delete.
 const PURGE_INTERVAL: Duration = Duration::from_secs(20);
 
+/// Interval between two looks for what deleted accounts have left. Ours: a person may watch the page of the deletion.
+const ERASE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Interval between two looks at SQLite's log.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Interval between two rounds of one sweep, in which others may use the store.
 const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sweeps each minute, in as many rounds as it takes, until dropped.
 pub(crate) async fn sweep_forever(sweep: Sweep) -> ! {
     repeat_forever("sweeping", SWEEP_INTERVAL, async || sweep.execute_round().await).await
+}
+
+/// Erases what deleted accounts have left, every [`ERASE_INTERVAL`], in as many rounds as it takes, until dropped.
+pub(crate) async fn erase_forever(erasure: EraseRemoved) -> ! {
+    repeat_forever("erasing", ERASE_INTERVAL, async || erasure.execute_round().await).await
 }
 
 /// Deletes events that have left the window, every [`PURGE_INTERVAL`], in as many rounds as it takes, until dropped.
@@ -56,12 +67,12 @@ async fn repeat_forever(
     }
 }
 
-/// Keeps SQLite's log small, looking at it each minute, until dropped.
+/// Keeps SQLite's log small, and empties it soon after something was erased, until dropped.
 pub(crate) async fn shrink_log_forever(database: &Database) -> ! {
-    let mut minutes = interval(SWEEP_INTERVAL);
-    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = interval(LOG_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        minutes.tick().await;
+        looks.tick().await;
         if let Err(error) = database.shrink_log().await {
             debug!(%error, "the log of the database stays as large as it is");
         }

@@ -124,7 +124,9 @@ impl AccountWriter for SeaOrmStore {
             let write = self.database.begin_write().await?;
             let change = EventChange::Unlinked(UnlinkCause::Unlink);
             self.delete_account(write.on(), (id, revision), change, key).await?;
-            write.commit().await
+            write.commit().await?;
+            self.database.note_erased();
+            Ok(())
         })
         .await
     }

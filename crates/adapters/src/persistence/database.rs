@@ -5,7 +5,7 @@ mod migrations;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,6 +46,8 @@ pub struct Database {
     commits: AtomicU64,
     /// Number of events that were written, whether they were committed or not.
     pub(super) events_written: AtomicU64,
+    /// Whether something was erased that SQLite's log may still hold: at the start, too.
+    pub(super) erased: AtomicBool,
     /// Wakes one that waits for a committed event.
     pub(super) event_committed: Notify,
 }
@@ -128,6 +130,7 @@ impl Database {
             bulk_reads,
             commits: AtomicU64::new(0),
             events_written: AtomicU64::new(0),
+            erased: AtomicBool::new(true),
             event_committed: Notify::new(),
         }
     }

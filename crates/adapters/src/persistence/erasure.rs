@@ -70,6 +70,7 @@ impl SeaOrmStore {
             self.end_erasure(write.on(), &erased, now).await?;
         }
         write.commit().await?;
+        self.database.note_erased();
         Ok(touched + u64::from(is_over))
     }
 

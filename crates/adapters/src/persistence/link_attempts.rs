@@ -128,6 +128,9 @@ impl LinkAttempts for SeaOrmStore {
             self.step(write.on(), holder, step).await?;
             self.store_link(write.on(), link, key).await?;
             write.commit().await?;
+            if link.displaced.is_some() {
+                self.database.note_erased();
+            }
             Ok(LinkEnded::Stored)
         })
         .await

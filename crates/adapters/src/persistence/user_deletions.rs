@@ -63,6 +63,7 @@ impl UserDeletions for SeaOrmStore {
                 .await?;
             self.forget_deauthorizations_of(write.on(), hash, request).await?;
             write.commit().await?;
+            self.database.note_erased();
             Ok((code.clone(), outcome))
         });
         self.call(Operation::DeleteUser, deleted).await

@@ -58,6 +58,7 @@ impl UserRemovals for SeaOrmStore {
             }
             self.make_accounts_due(write.on(), &kept, now, self.plan.reading_interval).await?;
             write.commit().await?;
+            self.database.note_erased();
             Ok(RemovalOutcome::of(removed, kept))
         });
         self.call(Operation::Deauthorize, deauthorized).await

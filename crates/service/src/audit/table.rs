@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use ig_domain::AuditEntry;
+use ig_domain::{AccountId, AuditEntry};
 use serde_json::json;
 
 use crate::columns::{Columns, moment, plain};
@@ -29,12 +29,17 @@ fn row(entry: &AuditEntry) -> [String; 7] {
     [
         moment(entry.time),
         plain(entry.caller.as_str()),
-        entry.account.to_string(),
+        account(entry.account),
         plain(entry.owner.as_str()),
         moment(entry.token_issue_time),
         plain(entry.purpose.as_str()),
         plain(entry.request_id.as_str()),
     ]
+}
+
+/// The account's id; nil is what stays where a person had the data deleted.
+fn account(id: AccountId) -> String {
+    if id.as_uuid().is_nil() { "deleted".to_owned() } else { id.to_string() }
 }
 
 /// Writes each entry whole, as a line of JSON.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ig_application::{Deauthorize, FinishHostedLink, ReceiveWebhooks};
+use ig_application::{
+    Deauthorize, DeleteUserData, FindDeletion, FinishHostedLink, ReceiveWebhooks,
+};
 use ig_callbacks::CallbackMeters;
 use ig_domain::ports::MockInstagram;
 use ig_metrics::Registry;
@@ -43,12 +45,23 @@ impl World {
             secrets: vec!["secret".into()],
             hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
             deauthorize: Deauthorize { removals: shared.clone(), clock: clock.clone() },
+            delete_user_data: DeleteUserData {
+                deletions: shared.clone(),
+                clock: clock.clone(),
+                ids: Arc::clone(&ports.ids),
+            },
+            find_deletion: FindDeletion { deletions: shared.clone() },
             webhooks: ReceiveWebhooks::new(shared, metrics, tracker.clone()),
             verify_token: None,
             clock,
             meters: CallbackMeters::register(&mut Registry::new("test", "1")),
         };
-        CallbackListener(listener).serve(callbacks, DRAIN_TIMEOUT, stop.clone(), &tracker);
+        CallbackListener(listener, parsed("https://example.com")).serve(
+            callbacks,
+            DRAIN_TIMEOUT,
+            stop.clone(),
+            &tracker,
+        );
         Self { address, store, stop, tracker }
     }
 

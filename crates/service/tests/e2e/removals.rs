@@ -13,16 +13,18 @@ use sha2::Sha256;
 
 use crate::support::process::address_in;
 use crate::support::sandbox::{BAKERY, Decision};
-use crate::support::{On, Place, Sandbox, Service, Stack, arrival, refusal};
+use crate::support::{On, Place, Sandbox, Service, Stack, arrival, eventually, refusal};
 
 const SETTINGS: [(&str, &str); 2] =
     [("HTTP_LISTEN", "127.0.0.1:0"), ("PUBLIC_URL", "https://example.com/instagram")];
 
-/// Sends a deauthorize callback for the person, issued at this second and signed by `secret`; returns the status.
-async fn deauthorize(service: &Service, person: &str, issued: i64, secret: &str) -> u16 {
-    let line = service.process.line_with("calls back are answered");
-    assert!(line.contains("https://example.com/instagram/deauthorize"), "{line}");
-    let address = address_in(&line).expect("the line names the address");
+/// Posts what Meta signs by `secret` for the person, issued at this second, to this path.
+async fn post(
+    service: &Service,
+    path: &str,
+    (person, issued): (&str, i64),
+    secret: &str,
+) -> reqwest::Response {
     let payload = format!(
         r#"{{"algorithm":"HMAC-SHA256","expires":0,"issued_at":{issued},"user_id":"{person}"}}"#
     );
@@ -30,11 +32,27 @@ async fn deauthorize(service: &Service, person: &str, issued: i64, secret: &str)
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     let mac = mac.chain_update(&payload).finalize().into_bytes();
     let signed_request = format!("{}.{payload}", BASE64_URL_SAFE_NO_PAD.encode(mac));
+    let request = client().post(format!("{}{path}", address(service)));
+    request.form(&[("signed_request", signed_request)]).send().await.unwrap()
+}
+
+fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let request = client.post(format!("http://{address}/deauthorize"));
-    let request = request.form(&[("signed_request", signed_request)]);
-    request.send().await.unwrap().status().as_u16()
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// URL of the listener, which the service says by its public one.
+fn address(service: &Service) -> String {
+    let line = service.process.line_with("calls back are answered");
+    for path in ["deauthorize", "data-deletion"] {
+        assert!(line.contains(&format!("https://example.com/instagram/{path}")), "{line}");
+    }
+    format!("http://{}", address_in(&line).expect("the line names the address"))
+}
+
+/// Sends a deauthorize callback; returns the status.
+async fn deauthorize(service: &Service, person: &str, issued: i64, secret: &str) -> u16 {
+    post(service, "/deauthorize", (person, issued), secret).await.status().as_u16()
 }
 
 async fn get(service: &Service, account_id: &str) -> InstagramAccount {
@@ -109,4 +127,59 @@ async fn requests_that_a_former_secret_signed_are_accepted_while_it_is_listed() 
     assert_eq!(deauthorize(&service, "7", issued, "former").await, 200);
     assert_eq!(deauthorize(&service, "7", issued, &sandbox.app_secret).await, 200);
     assert_eq!(deauthorize(&service, "7", issued, "other").await, 400);
+}
+
+/// Nothing of the person is in any table or file but hashes, and the ids of the account in the rows of events.
+#[rstest]
+#[tokio::test]
+async fn a_person_whose_data_is_deleted_leaves_nothing_behind(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let (place, sandbox) = (Place::new(on).await, Sandbox::start().await);
+    let service = place.serve(&sandbox, &SETTINGS).await;
+    let account = service.linked(&sandbox, "shop/7", BAKERY).await;
+    let id = account.account_id.clone();
+    service.fetch(&id, 1).await.unwrap();
+    let issued = sandbox.now_seconds().await;
+    let person = account.app_scoped_user_id.clone();
+    let stored = place.everything().await;
+    let needles = [
+        &person,
+        &account.username,
+        account.name.as_ref().unwrap(),
+        account.profile_picture_url.as_ref().unwrap(),
+    ];
+    assert!(needles.iter().all(|needle| !needle.is_empty() && stored.contains(*needle)));
+
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let removal = (person.as_str(), issued);
+        let answer = post(&service, "/data-deletion", removal, &sandbox.app_secret).await;
+        assert_eq!(answer.status(), 200);
+        answers.push(answer.text().await.unwrap());
+    }
+    assert_eq!(answers[0], answers[1]);
+    let answer: serde_json::Value = serde_json::from_str(&answers[0]).unwrap();
+    let url = answer["url"].as_str().unwrap();
+    let code = answer["confirmation_code"].as_str().unwrap();
+    assert_eq!(url, format!("https://example.com/instagram/data-deletion/{code}"));
+    let gone = service.get(get_request::Key::AccountId(id.clone())).await;
+    assert_eq!(refusal(gone).reason, "ACCOUNT_NOT_FOUND");
+    assert_eq!(told(&service, 2).await[1], (EventKind::Deleted, String::new()));
+
+    let page = format!("{}/data-deletion/{code}", address(&service));
+    let shown = async || client().get(&page).send().await.unwrap().text().await.unwrap();
+    assert!(shown().await.contains("being deleted"));
+    sandbox.advance(11).await;
+    service.clock_follows(&sandbox).await;
+    let is_over = async || shown().await.contains("Your data is deleted").then_some(());
+    eventually("the deletion is over", is_over).await;
+    eventually("nothing of the person is left", async || {
+        let stored = place.everything().await;
+        (!needles.iter().any(|needle| stored.contains(*needle))).then_some(())
+    })
+    .await;
+    let audit = place.settings(&sandbox).arg("audit").output().unwrap();
+    let audit = String::from_utf8(audit.stdout).unwrap();
+    assert!(audit.contains("deleted") && !audit.contains(&id), "{audit}");
 }

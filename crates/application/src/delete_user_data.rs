@@ -1,0 +1,92 @@
+//! Deletes a person's data as Meta asks, tells how far that is, and erases what deleted accounts have left.
+
+use std::sync::Arc;
+
+use ig_domain::ports::{Clock, Ids, StoreError, UserDeletions};
+use ig_domain::{ConfirmationCode, Deletion, RemovalOutcome, SignedRequest};
+use time::OffsetDateTime;
+use tracing::{debug, info};
+
+use crate::RemovalError;
+use crate::deauthorize::listed;
+
+/// Maximum number of rows of a kind that one round erases.
+const MAX_ROUND_ROWS: u64 = 1000;
+
+/// Deletes persons' data.
+pub struct DeleteUserData {
+    /// Deletes accounts.
+    pub deletions: Arc<dyn UserDeletions>,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Source of codes.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl DeleteUserData {
+    /// Forgets the person's accounts, if the person has not consented since. Returns the code by which the deletion is
+    /// found: for the same request always the same.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RemovalError`].
+    pub async fn execute(&self, request: &SignedRequest) -> Result<ConfirmationCode, RemovalError> {
+        let now = self.clock.now();
+        if request.is_too_far_ahead(now) {
+            return Err(RemovalError::TooFarAhead);
+        }
+        let code = self.ids.confirmation_code();
+        let (code, outcome) = self.deletions.delete(request, &code, now).await?;
+        match &outcome {
+            RemovalOutcome::Done { accounts } => {
+                info!(%code, account.ids = listed(accounts), "data of a person was deleted");
+            }
+            RemovalOutcome::ConsentedSince { accounts } => info!(
+                %code,
+                account.ids = listed(accounts),
+                "a person wanted the data to be deleted, but consented again since: nothing changed"
+            ),
+            RemovalOutcome::NothingStored => {
+                debug!(%code, "a person of whom no account is stored wanted the data to be deleted");
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// Finds deletions.
+pub struct FindDeletion {
+    /// Reads deletions.
+    pub deletions: Arc<dyn UserDeletions>,
+}
+
+impl FindDeletion {
+    /// The deletion of this code; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    pub async fn execute(&self, code: &ConfirmationCode) -> Result<Option<Deletion>, StoreError> {
+        self.deletions.find(code).await
+    }
+}
+
+/// Erases what deleted accounts have left.
+pub struct EraseRemoved {
+    /// Erases rows.
+    pub deletions: Arc<dyn UserDeletions>,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl EraseRemoved {
+    /// Erases some of it. Returns the number of rows: 0 where there is nothing to erase now.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] but `Conflict` and `LeaseLost`.
+    pub async fn execute_round(&self) -> Result<u64, StoreError> {
+        let now: OffsetDateTime = self.clock.now();
+        self.deletions.erase(now, MAX_ROUND_ROWS).await
+    }
+}
