@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{AuditPage, GraphFacts, LinkEnded, StoreError};
+use ig_domain::ports::{AuditPage, GraphFacts, LinkEnded, StoreError, StoredUpdates};
 use ig_domain::{
-    AccountId, ConfirmationCode, DeletionState, EventChange, InstagramAccount, LinkOutcome,
-    LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+    AccountId, ConfirmationCode, DeletionState, EventChange, EventKind, InstagramAccount,
+    LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -173,6 +173,34 @@ pub async fn what_a_deleted_account_has_left_is_erased(store: &dyn StoreUnderTes
     ports.erase_all(end).await;
     ports.assert_erased(1).await;
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Deleted, Some(end))));
+}
+
+/// They are passed over, and come in no more, however often they are sent and though the person consents again.
+pub async fn updates_of_a_deleted_account_are_erased_for_good(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let stored = account(1);
+    ports.link(1, &stored, "IGAA-first").await;
+    let update = |number, after| {
+        let mut received = builders::received(&stored, number, 10);
+        received.update.time = START + after;
+        received
+    };
+    let updates = [update(1, Duration::ZERO), update(2, HOUR)];
+    ports.webhooks.store(&updates).await.unwrap();
+    ports.delete(1, HOUR).await;
+    ports.erase_all(START + HOUR).await;
+    let events = ports.events().await;
+    let kinds = events.iter().map(|event| event.event.as_ref().map(|event| event.change.kind()));
+    let deleted = [Some(EventKind::Linked), None, None, Some(EventKind::Deleted)];
+    assert_eq!(kinds.collect::<Vec<_>>(), deleted);
+    let numbers: Vec<_> = events.iter().map(|event| event.number).collect();
+    assert!(ports.webhooks.payloads(&numbers).await.unwrap().is_empty());
+    let again = InstagramAccount { id: id(2), consent_time: START + 2 * HOUR, ..account(1) };
+    ports.link(2, &again, "IGAA-second").await;
+    let counts = ports.webhooks.store(&[update(2, HOUR), update(3, HOUR)]).await.unwrap();
+    assert_eq!(counts, StoredUpdates { erased: 2, ..StoredUpdates::default() });
+    let counts = ports.webhooks.store(&[update(4, HOUR + SECOND)]).await.unwrap();
+    assert_eq!(counts, StoredUpdates { stored: 1, ..StoredUpdates::default() });
 }
 
 /// The account is gone already, but not what it has left.

@@ -31,7 +31,7 @@ impl Ports {
     }
 
     /// All events that are kept.
-    async fn events(&self) -> Vec<LoggedEvent> {
+    pub(super) async fn events(&self) -> Vec<LoggedEvent> {
         self.numbered().await;
         self.event_log.page(0, 1000).await.unwrap()
     }

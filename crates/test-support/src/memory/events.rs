@@ -8,7 +8,8 @@ use ig_domain::ports::{
     EventLog, EventSurvey, LogCount, LogState, MAX_NUMBERED_EVENTS, Restoration, StoreError,
 };
 use ig_domain::{
-    AccountEvent, AccountId, EventId, EventPosition, LogId, LoggedEvent, ReauthorizationReason,
+    AccountEvent, AccountId, EventChange, EventId, EventPosition, LogId, LoggedEvent,
+    ReauthorizationReason,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -61,9 +62,27 @@ impl EventRows {
         self.log
     }
 
-    /// All events that are kept.
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut LoggedEvent> {
-        self.numbered.iter_mut().chain(&mut self.waiting)
+    /// Leaves no more of an account's events than their kinds, and of its updates than their ids. Returns how many it
+    /// changed, at most `limit`.
+    pub(super) fn erase(&mut self, id: AccountId, limit: usize) -> u64 {
+        let Self { numbered, waiting, payloads, .. } = self;
+        let of_account = |logged: &&mut LoggedEvent| {
+            let event = logged.event.as_ref().filter(|event| event.account_id == id);
+            event.is_some_and(|event| bare(&event.change).as_ref() != Some(&event.change))
+        };
+        let said = numbered.iter_mut().chain(waiting).filter(of_account).take(limit);
+        let mut erased = 0;
+        for logged in said {
+            if let Some(update) = webhook_id(logged) {
+                payloads.insert(update, None);
+            }
+            logged.event = logged.event.take().and_then(|event| {
+                let change = bare(&event.change)?;
+                Some(AccountEvent { change, ..event })
+            });
+            erased += 1;
+        }
+        erased
     }
 
     fn position(&self, event: &LoggedEvent) -> EventPosition {
@@ -259,4 +278,9 @@ impl EventSurvey for MemoryStore {
             }
         })
     }
+}
+
+/// A change that says no more than its kind; `None` of an update, which is passed over.
+fn bare(change: &EventChange) -> Option<EventChange> {
+    EventChange::from_names(change.kind().as_str(), None, None)
 }

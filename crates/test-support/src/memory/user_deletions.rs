@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{GraphFacts, StoreError, UserDeletions};
 use ig_domain::{
-    AccountEvent, AccountId, ConfirmationCode, Deletion, DeletionState, EventChange,
-    InstagramAccount, LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+    AccountEvent, AccountId, ConfirmationCode, Deletion, DeletionState, InstagramAccount,
+    LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -150,16 +150,7 @@ impl Rows {
     }
 
     fn erase_rows(&mut self, id: AccountId, now: OffsetDateTime, limit: usize) -> u64 {
-        let events = self.events.all_mut().filter_map(|event| event.event.as_mut());
-        let bodies = events.filter(|event| {
-            let change = &event.change;
-            event.account_id == id && *change != bare(change)
-        });
-        let mut touched = 0;
-        for event in bodies.take(limit) {
-            event.change = bare(&event.change);
-            touched += 1;
-        }
+        let mut touched = self.events.erase(id, limit);
         for entry in self.audit.iter_mut().filter(|entry| entry.account == id).take(limit) {
             entry.account = AccountId::from_uuid(Uuid::nil());
             entry.professional_account_id = crate::builders::parsed("0");
@@ -181,10 +172,4 @@ impl Rows {
         touched += (pending - self.pending_links.len()) as u64;
         touched + u64::from(self.renewals.remove(&id).is_some())
     }
-}
-
-/// A change that says no more than its kind.
-fn bare(change: &EventChange) -> EventChange {
-    let bare = EventChange::from_names(change.kind().as_str(), None, None);
-    bare.unwrap_or_else(|| change.clone())
 }

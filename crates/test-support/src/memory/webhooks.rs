@@ -6,10 +6,12 @@ use std::collections::hash_map::Entry;
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, StoredUpdates, Webhooks};
 use ig_domain::{
-    AccountEvent, EventChange, LoggedEvent, ReceivedUpdate, WebhookId, WebhookPayload,
+    AccountEvent, Deletion, EventChange, InstagramAccount, LoggedEvent, ReceivedUpdate,
+    SignedRequest, WebhookId, WebhookPayload, WebhookUpdate,
 };
 
 use super::MemoryStore;
+use super::user_removals::ids;
 
 /// Payloads of the updates in the log, by their ids.
 pub(super) type Payloads = HashMap<WebhookId, Option<WebhookPayload>>;
@@ -25,6 +27,9 @@ impl Webhooks for MemoryStore {
                 let account = accounts.find(|known| known.professional_account_id == *account);
                 match (account, rows.events.payloads.entry(update.id)) {
                     (None, _) => counts.unknown += 1,
+                    (Some(account), _) if is_deleted(&rows.deletions, account, update) => {
+                        counts.erased += 1;
+                    }
                     (Some(_), Entry::Occupied(_)) => counts.duplicates += 1,
                     (Some(account), Entry::Vacant(place)) => {
                         place.insert(payload.clone());
@@ -52,6 +57,19 @@ impl Webhooks for MemoryStore {
                 .collect())
         })
     }
+}
+
+/// Whether an update is not newer than a deletion of its account's person.
+fn is_deleted(
+    deletions: &[(SignedRequest, Deletion)],
+    account: &InstagramAccount,
+    update: &WebhookUpdate,
+) -> bool {
+    let time = update.time.unix_timestamp();
+    deletions.iter().any(|(request, _)| {
+        let is_user = ids(account).any(|user| *user == request.user);
+        is_user && time <= request.issue_time.unix_timestamp()
+    })
 }
 
 /// Id of the update that an event tells; `None` where it tells something else.
