@@ -244,7 +244,10 @@ impl KeeperWork {
                 // It may be open now.
                 self.forget_breaker();
             }
-            None if answered.outcome() == VisitOutcome::Done => self.budget.succeeded(),
+            // Without a failure that counts only the subscription was refused.
+            None if matches!(answered.outcome(), VisitOutcome::Done | VisitOutcome::Failed) => {
+                self.budget.succeeded();
+            }
             _ => {}
         }
     }

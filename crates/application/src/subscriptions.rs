@@ -15,29 +15,32 @@ use crate::{Ports, token_calls};
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Subscribes the account to the fields that are wanted and allowed, where it is not yet; ends the subscription where
-/// there are none. Returns the subscription, `None` where it was ended.
+/// there are none. The account has the result.
 ///
 /// # Errors
 ///
-/// Any [`CallError`]; nothing is known of the subscription then.
+/// Any [`CallError`]; the account has what is known of the subscription, but not the failure.
 pub(crate) async fn reconcile(
     calls: &LeasedCalls<'_>,
-    account: &InstagramAccount,
+    account: &mut InstagramAccount,
     token: &LongLivedToken,
     plan: &KeepingPlan,
-) -> Result<Option<WebhookSubscription>, CallError> {
+) -> Result<(), CallError> {
     let (instagram, token) = (&calls.ports.instagram, token.text());
     let wanted = account.wanted_fields(plan);
     if wanted.is_empty() {
         calls.make(|| instagram.unsubscribe(token)).await?;
-        return Ok(None);
+        account.subscription = None;
+        return Ok(());
     }
     let actual = calls.make(|| instagram.subscription(token)).await?;
     if !wanted.iter().all(|field| actual.contains(field)) {
+        account.subscription_lacks_fields();
         calls.make(|| instagram.subscribe(token, &wanted)).await?;
     }
     let check_time = calls.ports.clock.now();
-    Ok(Some(WebhookSubscription { active: true, error: None, check_time }))
+    account.subscription = Some(WebhookSubscription { active: true, error: None, check_time });
+    Ok(())
 }
 
 /// Ends the subscription of an account that is to be deleted, if its token works. A failure stops nothing: updates of an

@@ -24,7 +24,7 @@ pub const URGENT_LIFETIME: Duration = Duration::from_hours(7 * 24);
 const LAST_DAY: Duration = Duration::from_hours(24);
 
 /// Minimum time between a failed visit and the next try.
-const MIN_RETRY_DELAY: Duration = Duration::from_mins(1);
+pub(crate) const MIN_RETRY_DELAY: Duration = Duration::from_mins(1);
 
 /// Maximum time between a failed visit, or a check without an answer, and the next try.
 const MAX_RETRY_DELAY: Duration = Duration::from_hours(6);

@@ -1,7 +1,10 @@
 //! Webhook subscription of an account: whether Instagram sends its updates, and when that is made so.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
+use crate::schedule::MIN_RETRY_DELAY;
 use crate::{InstagramAccount, KeepingPlan, TroubleCause, WebhookFields};
 
 /// Webhook subscription of an account, as it was found or made last.
@@ -31,12 +34,19 @@ impl InstagramAccount {
     }
 
     /// Moment from which the subscription is to be reconciled, beside each reading of the profile: the last consent,
-    /// where that was not followed by a check without failure. `None` where it was, and where there is nothing to do.
+    /// and after a failure the time of the next try. `None` where the consent was followed by a check without failure,
+    /// and where there is nothing to do.
     pub(crate) fn subscription_time(&self, plan: &KeepingPlan) -> Option<OffsetDateTime> {
-        let unchecked = self.subscription.is_none_or(|subscription| {
-            subscription.error.is_some() || subscription.check_time < self.consent_time
-        });
-        (unchecked && self.has_subscription_work(plan)).then_some(self.consent_time)
+        let checked = self.subscription.filter(|checked| checked.check_time >= self.consent_time);
+        let due = match checked {
+            None => self.consent_time,
+            Some(WebhookSubscription { error: None, .. }) => return None,
+            Some(WebhookSubscription { check_time, .. }) => {
+                let since = Duration::try_from(check_time - self.consent_time).unwrap_or_default();
+                check_time + since.min(plan.reading_interval).max(MIN_RETRY_DELAY)
+            }
+        };
+        self.has_subscription_work(plan).then_some(due)
     }
 
     /// Whether there is a subscription, or one is wanted.
@@ -44,7 +54,15 @@ impl InstagramAccount {
         self.subscription.is_some() || !self.wanted_fields(plan).is_empty()
     }
 
-    /// Notes that the subscription could not be reconciled at `now`.
+    /// Notes that Instagram does not send all that is wanted.
+    pub fn subscription_lacks_fields(&mut self) {
+        if let Some(subscription) = &mut self.subscription {
+            subscription.active = false;
+        }
+    }
+
+    /// Notes that the subscription could not be reconciled at `now`: it is tried again as long after as the consent was
+    /// before, so ever more rarely, until it is tried with the readings only.
     pub fn subscription_failed(&mut self, cause: TroubleCause, now: OffsetDateTime) {
         let active = self.subscription.is_some_and(|subscription| subscription.active);
         self.subscription =

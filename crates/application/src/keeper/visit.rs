@@ -64,9 +64,9 @@ struct FailedCall {
 }
 
 impl FailedCall {
-    /// Whether it may say something about how Instagram treats the app: a refused subscription does not, since others
-    /// are renewed all the same.
-    fn is_of_app(&self) -> bool {
+    /// Whether it counts as a failure of the visit, and may say something about how Instagram treats the app. A refused
+    /// subscription does neither: tokens are renewed all the same, and it has its own time of the next try.
+    fn counts(&self) -> bool {
         let is_throttled = matches!(self.error.kind, InstagramErrorKind::RateLimited { .. });
         self.task != Task::Subscription || is_throttled
     }
@@ -245,13 +245,14 @@ impl Visit<'_> {
         }
         self.settle(&mut account, &failures);
         let outcome = if failures.is_empty() { VisitOutcome::Done } else { VisitOutcome::Failed };
-        let failure = failures.into_iter().rfind(FailedCall::is_of_app).map(|failed| failed.error);
+        let failure = failures.into_iter().rfind(FailedCall::counts).map(|failed| failed.error);
         Ok(Finding { grant, failure, ..Finding::new(account, outcome) })
     }
 
     /// Notes in the account how its visit ended.
     fn settle(&self, account: &mut InstagramAccount, failures: &[FailedCall]) {
-        let Some(wait) = failures.iter().map(|failed| failed.error.retry_after()).max() else {
+        let counted = failures.iter().filter(|failed| failed.counts());
+        let Some(wait) = counted.map(|failed| failed.error.retry_after()).max() else {
             if account.failures.trouble.is_none() {
                 account.visit_succeeded();
             }
@@ -271,10 +272,7 @@ impl Visit<'_> {
     ) -> Result<Option<InstagramError>, StoreError> {
         let plan = &self.work.settings.plan;
         match subscriptions::reconcile(&self.calls, account, &self.token, plan).await {
-            Ok(subscription) => {
-                account.subscription = subscription;
-                Ok(None)
-            }
+            Ok(()) => Ok(None),
             Err(CallError::Instagram(error)) => {
                 account.subscription_failed(error.kind.into(), self.work.ports.clock.now());
                 Ok(Some(error))

@@ -67,14 +67,30 @@ fn a_new_consent_makes_it_due_again() {
 #[rstest]
 #[case::wanted("comments")]
 #[case::unwanted("")]
-fn a_failure_is_repeated_at_the_time_of_the_retry(#[case] fields: &str) {
+fn a_failure_is_repeated_ever_more_rarely(#[case] fields: &str) {
+    let (mut account, plan) = (subscribed(true, None, NOW), plan(fields));
+    let consent_time = account.consent_time;
+    for (failed, retry) in [(1, 61), (61, 122), (122, 244), (3600, 7200)] {
+        let [failed, retry] = [failed, retry].map(|second| consent_time + Span::seconds(second));
+        account.subscription_failed(TroubleCause::InstagramUnavailable, failed);
+        assert_eq!(account.next_visit_time(&plan), Some(retry));
+        assert_eq!(due(&account, &plan, retry), (true, true));
+        assert!(account.subscription.unwrap().active, "as far as is known");
+    }
+    let long_after = consent_time + Span::days(7);
+    account.subscription_failed(TroubleCause::InstagramUnavailable, long_after);
+    account.profile_time = long_after;
+    let reading = account.reading_time(plan.reading_interval);
+    assert_eq!(account.next_visit_time(&plan), Some(reading), "with the next reading");
+}
+
+/// It is the whole visit's, whichever call was throttled.
+#[test]
+fn a_throttled_one_waits_as_long_as_instagram_says() {
     let mut account = subscribed(true, None, NOW);
     account.subscription_failed(TroubleCause::RateLimited, NOW);
-    account.visit_failed(NOW, None, 0, Duration::from_mins(7));
-    let retry = NOW + Span::minutes(7);
-    assert_eq!(account.next_visit_time(&plan(fields)), Some(retry));
-    assert_eq!(due(&account, &plan(fields), retry), (true, true));
-    assert!(account.subscription.unwrap().active, "as far as is known");
+    account.visit_failed(NOW, None, 0, Duration::from_hours(2));
+    assert_eq!(account.next_visit_time(&plan("comments")), Some(NOW + Span::hours(2)));
 }
 
 #[test]
