@@ -22,6 +22,7 @@ use super::entity::{account_token, link_attempt, user_key};
 use super::error::{overloaded, stale_session, translate, unavailable};
 use super::sessions::Sessions;
 use super::sqlite::SqliteFile;
+use super::sqlite_log::Rewriting;
 use super::store_meter::Operation;
 use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
 
@@ -48,6 +49,7 @@ pub struct Database {
     pub(super) events_written: AtomicU64,
     /// Whether something was erased that SQLite's log may still hold: at the start, too.
     pub(super) erased: AtomicBool,
+    pub(super) rewriting: Rewriting,
     /// Wakes one that waits for a committed event.
     pub(super) event_committed: Notify,
 }
@@ -131,6 +133,7 @@ impl Database {
             commits: AtomicU64::new(0),
             events_written: AtomicU64::new(0),
             erased: AtomicBool::new(true),
+            rewriting: Rewriting::default(),
             event_committed: Notify::new(),
         }
     }

@@ -10,6 +10,7 @@ use ig_domain::{
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::{Ports, StoreUnderTest};
 use rstest::rstest;
+use sea_orm::sqlx::{self, Connection as _};
 use uuid::Uuid;
 
 use super::fixture::{On, Postgres, Sqlite, TestDatabase, key, ports};
@@ -211,4 +212,32 @@ async fn the_code_of_a_hosted_consent_is_sealed_for_its_row_and_erased(
     let later = START + HOSTED_CODE_RETENTION;
     assert_eq!(ports.link_attempts.sweep(later, 9).await.unwrap(), 2);
     assert_eq!(store.number(SEALED).await, 0);
+}
+
+/// Also what SQLite leaves in a page when it moves cells: it shows among many rows only.
+#[tokio::test]
+async fn what_was_deleted_from_a_large_file_is_nowhere_in_it() {
+    let store = Sqlite::migrated().await;
+    let mut connection = store.connection().await;
+    for statement in [
+        "PRAGMA secure_delete = ON",
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 6000)
+            INSERT INTO instagram_account (id, app_id, professional_account_id, app_scoped_user_id,
+                exchange_user_id, owner, username, account_type, consent_time, token_issue_time,
+                token_expire_time, link_time, profile_time, update_time, revision, event_revision)
+            SELECT randomblob(16), '1', n, 'a' || n, 'b' || n, 'shop/' || n % 100,
+                iif(n % 10, 'kept-', 'gone-') || n, 'business', n, n, n, n, n, n, 1, 1 FROM numbers ORDER BY random()",
+        "UPDATE instagram_account SET username = username || '.renamed', revision = 2, event_revision = 2",
+        "DELETE FROM instagram_account WHERE username LIKE 'gone-%'",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    store.database.shrink_log().await.unwrap();
+    for file in fs::read_dir(store.folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(5).filter(|window| *window == b"gone-").count();
+        assert_eq!(found, 0, "in {}", path.display());
+    }
 }
