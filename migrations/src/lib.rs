@@ -19,6 +19,7 @@ mod m20261128_000004_schedule_visits;
 mod m20261128_000005_survey_accounts;
 mod m20261129_000001_log_events;
 mod m20261129_000002_receive_callbacks;
+mod m20261129_000003_bound_callbacks;
 
 /// Brings a database up to date.
 ///
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000005_survey_accounts::Migration),
             Box::new(m20261129_000001_log_events::Migration),
             Box::new(m20261129_000002_receive_callbacks::Migration),
+            Box::new(m20261129_000003_bound_callbacks::Migration),
         ]
     }
 

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{Clock, HostedCodes, InstagramError, PendingLinks, StoreError};
+use ig_domain::ports::{
+    Clock, HostedCodes, InstagramError, LinkAttempts, PendingLinks, StoreError,
+};
 use ig_domain::{
     AccountId, AuthorizationCode, AuthorizationResponse, ConsentDenial, LinkEnd, LinkRefusal,
-    PendingLink, Presentation, PresentedBy, ReturnUrl, Scope, SessionBinding, StateToken, Username,
+    PendingLink, Phase, Presentation, PresentedBy, ReturnUrl, Scope, SessionBinding, StateToken,
+    Username,
 };
 
+use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 use crate::{LinkAccount, LinkAccountError, LinkedAccount, Ports};
@@ -18,6 +22,8 @@ pub struct FinishHostedLink {
     link: LinkAccount,
     /// Store of the states.
     pending_links: Arc<dyn PendingLinks>,
+    /// Store of the attempts.
+    attempts: Arc<dyn LinkAttempts>,
     /// Store of the codes that wait for the caller.
     hosted_codes: Arc<dyn HostedCodes>,
     /// Business time.
@@ -27,8 +33,8 @@ pub struct FinishHostedLink {
 /// End of a hosted consent, as the person sees it.
 #[derive(Clone, Debug)]
 pub enum HostedEnd {
-    /// The browser goes on to this URL of the caller.
-    SendBack(String),
+    /// The browser goes on to this URL of the caller, which holds the state and the ticket.
+    SendBack(SecretString),
     /// The account is linked.
     Linked {
         /// Its id.
@@ -66,6 +72,7 @@ impl FinishHostedLink {
         Self {
             link: LinkAccount::new(ports, tracker),
             pending_links: ports.store.pending_links.clone(),
+            attempts: ports.store.link_attempts.clone(),
             hosted_codes: ports.store.hosted_codes.clone(),
             clock: ports.clock.clone(),
         }
@@ -144,13 +151,13 @@ impl FinishHostedLink {
         pending: &PendingLink,
         url: &ReturnUrl,
     ) -> Result<HostedEnd, HostedLinkError> {
-        let now = self.clock.now();
         let mut ticket = self.hosted_codes.ticket(code, state).await?;
-        if ticket.is_none() && pending.check_living(now).is_ok() {
-            ticket = self.hosted_codes.keep(code, state, now).await?;
+        if ticket.is_none() && self.takes_code(pending).await? {
+            ticket = self.hosted_codes.keep(code, state, self.clock.now()).await?;
         }
         Ok(ticket.map_or(HostedEnd::StateGone, |ticket| {
-            HostedEnd::SendBack(url.with([("state", state.expose()), ("ticket", ticket.expose())]))
+            let query = [("state", state.expose()), ("ticket", ticket.expose())];
+            HostedEnd::SendBack(url.with(query).into())
         }))
     }
 
@@ -160,12 +167,27 @@ impl FinishHostedLink {
         state: &StateToken,
     ) -> Result<HostedEnd, HostedLinkError> {
         let pending = self.pending_links.find(&state.hash()).await?;
-        let living = pending.filter(|pending| pending.check_living(self.clock.now()).is_ok());
-        Ok(match living.map(|pending| pending.end) {
-            None | Some(LinkEnd::Caller) => HostedEnd::StateGone,
-            Some(LinkEnd::Page) => HostedEnd::Denied(denial),
-            Some(LinkEnd::ReturnUrl(url)) => HostedEnd::SendBack(with_denial(&url, state, &denial)),
+        let Some(pending) = pending else { return Ok(HostedEnd::StateGone) };
+        if !self.takes_code(&pending).await? {
+            return Ok(HostedEnd::StateGone);
+        }
+        Ok(match pending.end {
+            LinkEnd::Caller => HostedEnd::StateGone,
+            LinkEnd::Page => HostedEnd::Denied(denial),
+            LinkEnd::ReturnUrl(url) => {
+                HostedEnd::SendBack(with_denial(&url, state, &denial).into())
+            }
         })
+    }
+
+    /// Whether the person may still consent: the state lives, and Instagram took no code of it.
+    async fn takes_code(&self, pending: &PendingLink) -> Result<bool, StoreError> {
+        if pending.has_expired(self.clock.now()) {
+            return Ok(false);
+        }
+        let Some(code) = pending.spent_by else { return Ok(true) };
+        let spending = self.attempts.find(&code).await?;
+        Ok(spending.is_some_and(|attempt| matches!(attempt.phase, Phase::Unsent)))
     }
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use ig_application::{HostedEnd, HostedLinkError};
 use ig_domain::AuthorizationResponse;
 use ig_domain::ports::InstagramErrorKind;
+use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -44,7 +45,7 @@ fn ended(end: HostedEnd) -> Response {
     let page = match end {
         HostedEnd::SendBack(url) => {
             info!("a hosted consent came back, and its browser was sent on to the caller");
-            return (StatusCode::SEE_OTHER, [(LOCATION, url)]).into_response();
+            return (StatusCode::SEE_OTHER, [(LOCATION, url.expose_secret())]).into_response();
         }
         HostedEnd::StateGone => return Page::Expired.answer(StatusCode::BAD_REQUEST),
         HostedEnd::Linked { account, username, missing_scopes } => {
@@ -53,7 +54,7 @@ fn ended(end: HostedEnd) -> Response {
         }
         HostedEnd::Denied(denial) => {
             info!("a hosted consent was denied");
-            Page::of_denial(denial)
+            Page::of_denial(&denial)
         }
         HostedEnd::Refused(refusal) => {
             info!(%refusal, "a hosted consent linked no account");
@@ -62,7 +63,7 @@ fn ended(end: HostedEnd) -> Response {
         HostedEnd::Failed(error) => {
             warn!(%error, "a hosted consent is not finished yet; a reload tries again");
             match error.kind {
-                InstagramErrorKind::AppMisconfigured => Page::NotOpen { words: None },
+                InstagramErrorKind::AppMisconfigured => Page::NotOpen,
                 _ => Page::OurTrouble,
             }
         }

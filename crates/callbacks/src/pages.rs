@@ -22,10 +22,7 @@ pub(crate) enum Page {
     /// The person cancelled.
     Cancelled,
     /// The app is not set up for this person.
-    NotOpen {
-        /// Instagram's text, where it sent one.
-        words: Option<String>,
-    },
+    NotOpen,
     /// The permission without which nothing works was not granted.
     PermissionMissing,
     /// The account is personal.
@@ -51,7 +48,6 @@ struct Document<'a> {
     what: Cow<'static, str>,
     unticked: Vec<&'a str>,
     next: Cow<'static, str>,
-    words: Option<&'a str>,
 }
 
 /// The sign above a title.
@@ -82,13 +78,10 @@ impl Mark {
 }
 
 impl Page {
-    /// The page for a consent that Instagram sent back without a code.
-    pub(crate) fn of_denial(denial: ConsentDenial) -> Self {
-        if denial.blames_the_app() {
-            Self::NotOpen { words: denial.error_description.or(denial.error) }
-        } else {
-            Self::Cancelled
-        }
+    /// The page for a consent that Instagram sent back without a code. It shows nothing of the text: whoever knows a
+    /// living state could write it.
+    pub(crate) fn of_denial(denial: &ConsentDenial) -> Self {
+        if denial.blames_the_app() { Self::NotOpen } else { Self::Cancelled }
     }
 
     /// The page for a code that will never become an account.
@@ -111,18 +104,14 @@ impl Page {
             Self::Linked { missing_scopes, .. } => missing_scopes.iter().map(described).collect(),
             _ => Vec::new(),
         };
-        let words = match self {
-            Self::NotOpen { words } => words.as_deref(),
-            _ => None,
-        };
-        html::document(status, &Document { mark, title, what, unticked, next, words })
+        html::document(status, &Document { mark, title, what, unticked, next })
     }
 
     fn heading(&self) -> (Mark, &'static str) {
         match self {
             Self::Linked { .. } => (Mark::Done, "Your Instagram account is linked"),
             Self::Cancelled => (Mark::Stop, "Nothing was linked"),
-            Self::NotOpen { .. } => (Mark::Stop, "This app is not open to you yet"),
+            Self::NotOpen => (Mark::Stop, "This app is not open to you yet"),
             Self::PermissionMissing => (Mark::Stop, "A permission is missing"),
             Self::PersonalAccount => (Mark::Stop, "This is a personal account"),
             Self::WrongAccount => (Mark::Stop, "Another account was expected"),
@@ -146,7 +135,7 @@ impl Page {
                 "You cancelled at Instagram, so nothing was changed.",
                 "If you did not mean to, open the same link again.",
             ],
-            Self::NotOpen { .. } => [
+            Self::NotOpen => [
                 "Instagram lets only invited people use it for now, or its settings are incomplete. Please tell whoever sent you the link.",
                 "If you were invited as a tester, accept the invitation in Instagram’s settings under Apps and websites, and open the same link again.",
             ],

@@ -235,19 +235,16 @@ impl PendingLink {
             PresentedBy::Ticket { present_time } => present_time,
             PresentedBy::Caller | PresentedBy::Callback => now,
         };
-        self.check_living(came)
-    }
-
-    /// Whether a first code may still come at `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`StateRejection::Used`], [`StateRejection::Expired`].
-    pub fn check_living(&self, now: OffsetDateTime) -> Result<(), StateRejection> {
         if self.spent_by.is_some() {
             return Err(StateRejection::Used);
         }
-        if self.expire_time <= now { Err(StateRejection::Expired) } else { Ok(()) }
+        if self.has_expired(came) { Err(StateRejection::Expired) } else { Ok(()) }
+    }
+
+    /// Whether a first code comes too late at `now`.
+    #[must_use]
+    pub fn has_expired(&self, now: OffsetDateTime) -> bool {
+        self.expire_time <= now
     }
 }
 

@@ -23,7 +23,7 @@ pub use events::{
     CONSUMER_LEASE, ConsumerKey, ConsumerState, Consumers, EventLog, EventSurvey, HeldConsumer,
     LogCount, LogState, MAX_CONSUMERS, MAX_NUMBERED_EVENTS, Restoration, Taken,
 };
-pub use hosted_codes::{HostedCode, HostedCodes};
+pub use hosted_codes::{HostedCode, HostedCodes, MAX_HOSTED_CODES};
 pub use instagram::{
     CodeExchange, GraphFacts, Instagram, InstagramError, InstagramErrorKind, ThrottleScope,
 };

@@ -142,6 +142,8 @@ macro_rules! store_contract {
                 an_attempt_that_exists_spends_no_second_state,
                 an_unknown_state_creates_nothing,
                 of_many_codes_for_one_state_one_creates_an_attempt,
+                an_unsent_attempt_that_nobody_holds_makes_room,
+                no_other_attempt_makes_room,
             }
             leases::{
                 a_held_attempt_is_not_claimed_by_another,
@@ -170,6 +172,7 @@ macro_rules! store_contract {
                 a_code_is_kept_for_one_state,
                 each_code_has_a_ticket_of_its_own,
                 an_unknown_ticket_finds_nothing,
+                a_state_has_a_bounded_number_of_codes,
                 of_many_visits_with_one_code_all_get_one_ticket,
                 a_code_that_has_served_is_erased_and_later_forgotten,
                 at_most_the_limit_is_erased_and_forgotten,

@@ -1,7 +1,7 @@
 //! Codes of hosted consents: sealed, each under the hash of its ticket.
 
 use async_trait::async_trait;
-use ig_domain::ports::{HostedCode, HostedCodes, SealContext, StoreError};
+use ig_domain::ports::{HostedCode, HostedCodes, MAX_HOSTED_CODES, SealContext, StoreError};
 use ig_domain::{
     AuthorizationCode, CodeHash, HOSTED_CODE_RETENTION, LINK_RETENTION, StateHash, StateToken,
     Ticket, TicketHash,
@@ -47,6 +47,9 @@ impl HostedCodes for SeaOrmStore {
                 .exec_without_returning(write.on())
                 .await
                 .map_err(|error| translate(&error))?;
+            if self.has_too_many_codes(write.on(), state).await? {
+                return Ok(None);
+            }
             let stored = self.under_ticket(&ticket.hash()).one(write.on()).await;
             let stored = stored.map_err(|error| translate(&error))?;
             write.commit().await?;
@@ -112,6 +115,24 @@ impl SeaOrmStore {
             code: sealed_code.as_ref().map(open).transpose()?,
             present_time: instant("present_time", *present_time)?,
         })
+    }
+
+    /// Whether a state has more codes than it may have.
+    async fn has_too_many_codes(
+        &self,
+        on: &DatabaseTransaction,
+        state: &StateToken,
+    ) -> Result<bool, StoreError> {
+        let codes = Entity::find()
+            .select_only()
+            .column(Column::CodeHash)
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(Column::StateHash.eq(state.hash().as_bytes().to_vec()))
+            .limit(MAX_HOSTED_CODES + 1)
+            .into_tuple::<Vec<u8>>()
+            .all(on)
+            .await;
+        Ok(codes.map_err(|error| translate(&error))?.len() as u64 > MAX_HOSTED_CODES)
     }
 
     fn under_ticket(&self, ticket: &TicketHash) -> Select<Entity> {

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, LinkEnded, StoreError};
-use ig_domain::{CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, Phase, UnlinkCause};
+use ig_domain::{
+    CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, Phase, StateHash, UnlinkCause,
+};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, LockBehavior, LockType};
 use sea_orm::{
@@ -10,7 +12,7 @@ use sea_orm::{
 };
 use time::OffsetDateTime;
 
-use super::attempt_row::{ENDED, ended_columns, phase_columns, to_domain, to_row};
+use super::attempt_row::{ENDED, UNSENT, ended_columns, phase_columns, to_domain, to_row};
 use super::entity::link_attempt::{ActiveModel, Column, Entity, Model};
 use super::entity::pending_link;
 use super::error::translate;
@@ -39,6 +41,26 @@ impl LinkAttempts for SeaOrmStore {
             let claim = self.leased_to(&attempt.code, holder);
             claim.exec(write.on()).await.map_err(|error| translate(&error))?;
             write.commit().await
+        })
+        .await
+    }
+
+    async fn discard_unsent(&self, code: &CodeHash, state: &StateHash) -> Result<bool, StoreError> {
+        self.call(Operation::DiscardAttempt, async {
+            let write = self.database.begin_write().await?;
+            let discarded = Entity::delete_many()
+                .filter(self.key(code))
+                .filter(Column::Phase.eq(UNSENT))
+                .filter(self.is_free())
+                .exec(write.on())
+                .await
+                .map_err(|error| translate(&error))?;
+            let discarded = discarded.rows_affected > 0;
+            if discarded {
+                self.unspend(write.on(), code, state).await?;
+            }
+            write.commit().await?;
+            Ok(discarded)
         })
         .await
     }
@@ -165,6 +187,25 @@ impl SeaOrmStore {
             .await
             .map_err(|error| translate(&error))?;
         if spent.rows_affected == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    /// Makes a state unspent that `code` spent.
+    async fn unspend(
+        &self,
+        on: &DatabaseTransaction,
+        code: &CodeHash,
+        state: &StateHash,
+    ) -> Result<(), StoreError> {
+        use pending_link::Column::{AppId, SpentBy, StateHash};
+        pending_link::Entity::update_many()
+            .set(pending_link::ActiveModel { spent_by: Set(None), ..Default::default() })
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(StateHash.eq(state.as_bytes().to_vec()))
+            .filter(SpentBy.eq(code.as_bytes().to_vec()))
+            .exec(on)
+            .await
+            .map_err(|error| translate(&error))?;
+        Ok(())
     }
 
     /// Gives `holder` the attempt from now on.

@@ -9,9 +9,10 @@ use ig_domain::ports::{
     InstagramErrorKind, LinkAttempts, Metrics, PendingLinks, StoreError, Timer,
 };
 use ig_domain::{
-    Consent, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, Presentation, Profile,
-    Scope, ShortLivedGrant, StateRejection, TokenGrant,
+    Consent, LeaseHolder, LinkAttempt, LinkEnd, LinkOutcome, LinkRefusal, PendingLink, Phase,
+    Presentation, Profile, Scope, ShortLivedGrant, StateRejection, TokenGrant,
 };
+use time::OffsetDateTime;
 
 use super::{LinkAccountError, LinkedAccount};
 use crate::Ports;
@@ -132,20 +133,39 @@ impl LinkWork {
             return Ok(claimed.map_or(TakenUp::Busy, |attempt| TakenUp::Held(Box::new(attempt))));
         }
         let pending = self.pending_links.find(&presented.state.hash()).await?;
-        let pending = pending.ok_or(StateRejection::Unknown)?;
+        let mut pending = pending.ok_or(StateRejection::Unknown)?;
         if pending.spent_by == Some(code) {
             // Somebody began this very attempt since we looked for it.
             let begun = self.attempts.find(&code).await?;
             return begun.map(|_| TakenUp::Busy).ok_or(StateRejection::Used.into());
         }
         let now = self.clock.now();
-        pending.admit(presented, now)?;
+        match pending.admit(presented, now) {
+            Err(StateRejection::Used) => pending = self.reopened(pending, presented, now).await?,
+            admitted => admitted?,
+        }
         let attempt = LinkAttempt::begin(pending, presented, now);
         match self.attempts.create(&attempt, holder).await {
             Ok(()) => Ok(TakenUp::Held(Box::new(attempt))),
             Err(StoreError::Conflict) => Ok(TakenUp::Busy),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The spent state of a hosted consent as an unspent one, where Instagram never took the code that spent it: the
+    /// person, who knows of the first code as little as of the second, goes on.
+    async fn reopened(
+        &self,
+        spent: PendingLink,
+        presented: &Presentation,
+        now: OffsetDateTime,
+    ) -> Result<PendingLink, LinkAccountError> {
+        let by = spent.spent_by.filter(|_| spent.end != LinkEnd::Caller);
+        let by = by.ok_or(StateRejection::Used)?;
+        let unspent = PendingLink { spent_by: None, ..spent };
+        unspent.admit(presented, now)?;
+        let reopened = self.attempts.discard_unsent(&by, &unspent.state).await?;
+        if reopened { Ok(unspent) } else { Err(StateRejection::Used.into()) }
     }
 
     async fn carry_on(

@@ -13,6 +13,7 @@ use ig_domain::{
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, parsed, pending_link, presentation, profile};
 use rstest::rstest;
+use secrecy::ExposeSecret as _;
 use tokio_util::task::TaskTracker;
 
 use crate::instagram_script::failure;
@@ -26,6 +27,14 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// A second less than an hour.
 const ALMOST: Duration = Duration::from_secs(3599);
+
+/// Instagram, which takes no code now.
+fn away() -> MockInstagram {
+    let mut away = MockInstagram::new();
+    let unavailable = || failure(InstagramErrorKind::Unavailable, 2);
+    away.expect_exchange_code().returning(move |_, _| Err(unavailable()));
+    away
+}
 
 /// A state `state` of shop/7 that lives for an hour.
 async fn begun(end: LinkEnd) -> MemoryStore {
@@ -62,7 +71,7 @@ async fn quiet_visit(store: &MemoryStore, after: Duration, query: &str) -> Hoste
 
 fn sent_back(end: HostedEnd) -> String {
     let HostedEnd::SendBack(url) = end else { panic!("{end:?}") };
-    url
+    url.expose_secret().to_owned()
 }
 
 fn is_gone(end: &HostedEnd) -> bool {
@@ -134,13 +143,52 @@ async fn a_second_visit_has_the_refusal_of_the_first() {
 #[tokio::test]
 async fn a_reload_goes_on_where_instagram_could_not_help() {
     let store = begun(LinkEnd::Page).await;
-    let mut away = MockInstagram::new();
-    let unavailable = || failure(InstagramErrorKind::Unavailable, 2);
-    away.expect_exchange_code().returning(move |_, _| Err(unavailable()));
-    let failed = visit(&store, away, SECOND, "code=code&state=state").await;
+    let failed = visit(&store, away(), SECOND, "code=code&state=state").await;
     assert!(matches!(failed, HostedEnd::Failed(_)), "{failed:?}");
     let linked = visit(&store, willing(), SECOND, "code=code&state=state").await;
     assert!(matches!(linked, HostedEnd::Linked { .. }), "{linked:?}");
+}
+
+/// The person, who knows of no code, allows once more.
+#[tokio::test]
+async fn another_code_goes_on_where_instagram_did_not_take_the_first() {
+    let store = begun(LinkEnd::Page).await;
+    let failed = visit(&store, away(), SECOND, "code=first&state=state").await;
+    assert!(matches!(failed, HostedEnd::Failed(_)), "{failed:?}");
+    let denied = quiet_visit(&store, SECOND, "error=access_denied&state=state").await;
+    assert!(matches!(denied, HostedEnd::Denied(_)), "the link lives on: {denied:?}");
+    let linked = visit(&store, willing(), SECOND, "code=second&state=state").await;
+    assert!(matches!(linked, HostedEnd::Linked { .. }), "{linked:?}");
+    for query in ["code=first&state=state", "code=third&state=state"] {
+        let late = quiet_visit(&store, SECOND, query).await;
+        assert!(is_gone(&late), "{query}: {late:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_ticket_goes_on_where_instagram_did_not_take_the_first() {
+    let store = begun_with_return_url().await;
+    let first = with_ticket(&brought(&store, SECOND, "first").await, "shop/7", "session");
+    let failed = link(&store, away(), SECOND, first.clone()).await;
+    assert!(matches!(failed, Err(LinkAccountError::Instagram(_))), "{failed:?}");
+    let second = brought(&store, SECOND, "second").await;
+    let stranger = rejected(&store, SECOND, with_ticket(&second, "shop/8", "session")).await;
+    assert_eq!(stranger, StateRejection::OtherOwner);
+    assert_eq!(store.attempts().len(), 1, "a stranger discards nothing");
+    let second = with_ticket(&second, "shop/7", "session");
+    assert!(link(&store, willing(), SECOND, second).await.unwrap().created);
+    assert_eq!(rejected(&store, SECOND, first).await, StateRejection::Used);
+}
+
+/// Its caller has the code, and sends it again.
+#[tokio::test]
+async fn a_state_of_a_caller_takes_no_other_code() {
+    let store = begun(LinkEnd::Caller).await;
+    let presented = |code| presentation(code, "state", "shop/7");
+    let failed = link(&store, away(), SECOND, presented("first").into()).await;
+    assert!(matches!(failed, Err(LinkAccountError::Instagram(_))), "{failed:?}");
+    let other = rejected(&store, SECOND, presented("second").into()).await;
+    assert_eq!(other, StateRejection::Used);
 }
 
 #[tokio::test]

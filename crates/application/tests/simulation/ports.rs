@@ -152,6 +152,10 @@ impl LinkAttempts for Replica {
         self.store(CrashPoint::CreateAttempt, self.world.store.create(attempt, holder)).await
     }
 
+    async fn discard_unsent(&self, code: &CodeHash, state: &StateHash) -> Result<bool, StoreError> {
+        self.world.store.discard_unsent(code, state).await
+    }
+
     async fn claim(
         &self,
         code: &CodeHash,

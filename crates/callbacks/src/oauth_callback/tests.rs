@@ -61,10 +61,7 @@ async fn a_page_has_its_own_style_and_may_load_nothing_else() {
 }
 
 #[tokio::test]
-async fn texts_from_outside_stay_texts() {
-    let words = Some("<script>alert(1)</script>\"'&".to_owned());
-    let page = shown(&Page::NotOpen { words }).await;
-    assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"), "{page}");
+async fn the_page_of_a_link_says_which_account_and_which_permissions() {
     let missing_scopes = vec![parsed("instagram_business_manage_comments"), parsed("new_scope")];
     let page = shown(&Page::Linked { username: parsed("bakery"), missing_scopes }).await;
     for text in ["@bakery is linked", "read and answer comments", "<li>new_scope</li>"] {
@@ -89,7 +86,7 @@ async fn each_page_has_one_heading_that_is_its_title() {
     let pages = [
         Page::Linked { username: parsed("bakery"), missing_scopes: vec![] },
         Page::Cancelled,
-        Page::NotOpen { words: None },
+        Page::NotOpen,
         Page::PermissionMissing,
         Page::PersonalAccount,
         Page::WrongAccount,

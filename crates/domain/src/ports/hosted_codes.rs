@@ -17,11 +17,15 @@ pub struct HostedCode {
     pub present_time: OffsetDateTime,
 }
 
+/// Maximum number of codes that are kept for one state. Ours: each is a consent of the person, and whoever else knows
+/// the state can send invented ones.
+pub const MAX_HOSTED_CODES: u64 = 16;
+
 /// Codes of hosted consents, each under the ticket that the browser takes to the caller.
 #[async_trait]
 pub trait HostedCodes: Send + Sync {
     /// Keeps a code, sealed, and returns its ticket: always the same for the same code and state. `None` where the code
-    /// was kept for another state.
+    /// was kept for another state, and for a new one of a state that has [`MAX_HOSTED_CODES`].
     ///
     /// # Errors
     ///

@@ -317,6 +317,14 @@ pub trait LinkAttempts: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn create(&self, attempt: &LinkAttempt, holder: LeaseHolder) -> Result<(), StoreError>;
 
+    /// Deletes an attempt that is [`Phase::Unsent`] and that nobody holds, and makes its state unspent again: both or
+    /// neither. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    async fn discard_unsent(&self, code: &CodeHash, state: &StateHash) -> Result<bool, StoreError>;
+
     /// Takes the lease if nobody holds it, and returns the attempt as it is from then on. `None` while somebody holds
     /// it, once the attempt has ended, and where there is no attempt.
     ///

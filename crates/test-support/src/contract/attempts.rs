@@ -152,3 +152,34 @@ pub async fn of_many_codes_for_one_state_one_creates_an_attempt(store: &dyn Stor
     });
     assert_eq!(created.await, 1);
 }
+
+/// The attempt is gone, and the next code may spend its state.
+pub async fn an_unsent_attempt_that_nobody_holds_makes_room(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    ports.link_attempts.release(&code(1), holder(1), &Phase::Unsent).await.unwrap();
+    assert!(ports.link_attempts.discard_unsent(&code(1), &state(1)).await.unwrap());
+    assert!(ports.phase(1).await.is_none());
+    let second = LinkAttempt { code: code(2), ..attempt(1, Phase::Unsent) };
+    ports.link_attempts.create(&second, holder(2)).await.unwrap();
+    assert!(!ports.link_attempts.discard_unsent(&code(1), &state(1)).await.unwrap());
+    let pending = ports.pending_links.find(&state(1)).await.unwrap().unwrap();
+    assert!(pending.spent_by == Some(code(2)));
+}
+
+/// What somebody holds, and what Instagram may have taken, stays with its state.
+pub async fn no_other_attempt_makes_room(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.begin(1, Phase::Unsent).await;
+    for (number, phase) in [(2, Phase::Sent), (3, exchanged())] {
+        ports.begin(number, phase.clone()).await;
+        ports.link_attempts.release(&code(number), holder(number), &phase).await.unwrap();
+    }
+    for number in 1..=3 {
+        let (code, state) = (code(number), state(number));
+        assert!(!ports.link_attempts.discard_unsent(&code, &state).await.unwrap(), "{number}");
+        assert!(ports.phase(number).await.is_some(), "{number}");
+        let pending = ports.pending_links.find(&state).await.unwrap().unwrap();
+        assert!(pending.spent_by == Some(code), "{number}");
+    }
+}

@@ -71,6 +71,19 @@ pub async fn each_code_has_a_ticket_of_its_own(store: &dyn StoreUnderTest) {
     }
 }
 
+/// One that knows a state and invents codes fills no store, and keeps no other state from its code.
+pub async fn a_state_has_a_bounded_number_of_codes(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let keep = async |number| ports.hosted_codes.keep(&code(number), &state(1), START).await;
+    for number in 1..=16 {
+        assert!(keep(number).await.unwrap().is_some(), "{number}");
+    }
+    assert!(keep(17).await.unwrap().is_none());
+    assert!(keep(16).await.unwrap().is_some(), "a repetition");
+    assert!(ports.hosted_codes.ticket(&code(17), &state(1)).await.unwrap().is_none());
+    assert!(ports.hosted_codes.keep(&code(17), &state(2), START).await.unwrap().is_some());
+}
+
 /// A ticket that was never given finds nothing.
 pub async fn an_unknown_ticket_finds_nothing(store: &dyn StoreUnderTest) {
     let ports = store.ports();

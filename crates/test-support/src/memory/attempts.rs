@@ -78,6 +78,22 @@ impl LinkAttempts for MemoryStore {
         })
     }
 
+    async fn discard_unsent(&self, code: &CodeHash, state: &StateHash) -> Result<bool, StoreError> {
+        self.transact(|rows, now| {
+            let Some(row) = rows.attempts.get(code) else { return Ok(false) };
+            let unsent = matches!(row.attempt.phase, Phase::Unsent);
+            if !unsent || is_held(row.lease, ATTEMPT_LEASE, now) {
+                return Ok(false);
+            }
+            rows.attempts.remove(code);
+            let pending = rows.pending_links.get_mut(state);
+            if let Some(pending) = pending.filter(|pending| pending.spent_by == Some(*code)) {
+                pending.spent_by = None;
+            }
+            Ok(true)
+        })
+    }
+
     async fn claim(
         &self,
         code: &CodeHash,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ig_domain::ports::{HostedCode, HostedCodes, StoreError};
+use ig_domain::ports::{HostedCode, HostedCodes, MAX_HOSTED_CODES, StoreError};
 use ig_domain::{
     AuthorizationCode, HOSTED_CODE_RETENTION, LINK_RETENTION, StateToken, Ticket, TicketHash,
 };
@@ -37,6 +37,11 @@ impl HostedCodes for MemoryStore {
     ) -> Result<Option<Ticket>, StoreError> {
         let ticket = ticket_of(self.app_id.as_str(), code, state);
         self.transact(|rows, _| {
+            let of_state = rows.hosted_codes.values().filter(|row| row.kept.state == state.hash());
+            let is_kept = rows.hosted_codes.contains_key(&code.hash());
+            if !is_kept && of_state.count() as u64 >= MAX_HOSTED_CODES {
+                return Ok(None);
+            }
             let row = rows.hosted_codes.entry(code.hash()).or_insert_with(|| HostedCodeRow {
                 ticket: ticket.hash(),
                 kept: HostedCode {

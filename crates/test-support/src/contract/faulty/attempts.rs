@@ -95,6 +95,10 @@ impl LinkAttempts for FaultyPorts {
         created
     }
 
+    async fn discard_unsent(&self, code: &CodeHash, state: &StateHash) -> Result<bool, StoreError> {
+        self.ports.link_attempts.discard_unsent(code, state).await
+    }
+
     async fn claim(
         &self,
         code: &CodeHash,
