@@ -30,20 +30,28 @@ impl PayloadRoom {
 }
 
 /// Reads the payloads of those of `events` that are updates. Events of updates that were erased meanwhile are taken
-/// out. A payload that is not stored, or does not open, is not among them.
+/// out. A payload that is not stored, or does not open, is not among them. `None` where an update was purged meanwhile.
 pub(super) async fn read_payloads(
     events: &mut Vec<Arc<LoggedEvent>>,
     ports: &WatchPorts,
-) -> Result<HashMap<i64, WebhookPayload>, StoreError> {
+) -> Result<Option<HashMap<i64, WebhookPayload>>, StoreError> {
     let updates = events.iter().filter(|event| update(event).is_some());
     let numbers: Vec<_> = updates.map(|event| event.number).collect();
     if numbers.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Some(HashMap::new()));
     }
     let payloads = ports.webhooks.payloads(&numbers).await?;
+    // The oldest events are purged first: where this one is still there, all are.
+    let missing = numbers.into_iter().find(|number| !payloads.contains_key(number));
+    if let Some(number) = missing {
+        let page = ports.log.page(number - 1, 1).await?;
+        if page.first().is_none_or(|event| event.number != number) {
+            return Ok(None);
+        }
+    }
     events.retain(|event| update(event).is_none() || payloads.contains_key(&event.number));
     let payloads = payloads.into_iter();
-    Ok(payloads.filter_map(|(number, payload)| Some((number, payload?))).collect())
+    Ok(Some(payloads.filter_map(|(number, payload)| Some((number, payload?))).collect()))
 }
 
 fn update(event: &LoggedEvent) -> Option<&WebhookUpdate> {

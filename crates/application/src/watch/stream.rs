@@ -289,7 +289,9 @@ impl WatchStream {
         let (mut events, last) = shown_events(page, &scope);
         let Some(last) = last else { return Ok(Step::Woken) };
         let position = EventPosition { number: last.number, event: last.id, ..position };
-        let payloads = read_payloads(&mut events, &self.watch.ports).await?;
+        let Some(payloads) = read_payloads(&mut events, &self.watch.ports).await? else {
+            return Ok(Step::End(WatchEnd::CursorExpired));
+        };
         if events.is_empty() && !self.until_heartbeat(self.is_caught_up(&position)).is_zero() {
             return Ok(Step::Passed(position));
         }

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_application::{WatchFrom, WatchMessage, WatchPorts, WatchScope};
+use ig_application::{PurgeEvents, WatchEnd, WatchFrom, WatchMessage, WatchPorts, WatchScope};
 use ig_domain::ports::{EventLog as _, StoreError, StoredUpdates, Webhooks};
 use ig_domain::{EventKind, OwnerScope, ReceivedUpdate, WebhookPayload};
 use ig_test_support::builders::received;
 
-use super::{Scene, cursor, message, now, scope};
+use super::{Scene, WINDOW, cursor, end, message, now, scope};
 
 const KIB: usize = 1024;
 
@@ -135,4 +136,21 @@ async fn an_update_that_was_erased_is_passed_over() {
     scene.poll().await;
     let sent = message(&mut stream);
     assert_eq!((sizes(&sent), cursor(&sent).number), (vec![(4, Some(10))], 4));
+}
+
+/// The feed knows it still, but nobody its payload.
+#[tokio::test]
+async fn a_stream_ends_when_its_next_update_was_purged() {
+    let scene = Scene::new();
+    let account = scene.link(1, "").await;
+    while scene.store.number_waiting().await.unwrap() > 0 {}
+    scene.poll().await;
+    let mut slow = scene.open(WatchFrom::Now).await;
+    message(&mut slow);
+    scene.store.store(&[received(&account, 1, 10)]).await.unwrap();
+    scene.poll().await;
+    scene.pass_unseen(WINDOW + Duration::from_secs(1));
+    assert_eq!(PurgeEvents::new(&scene.watch).execute_round().await.unwrap(), 2);
+    scene.poll().await;
+    assert_eq!(end(&mut slow), Some(WatchEnd::CursorExpired));
 }
