@@ -74,8 +74,8 @@ impl Reading {
         let Some(account) = account else { return self.add(None) };
         let entry = Entry { account, time: number(object.time) };
         let lists = [object.messaging, object.standby, object.changes];
-        if lists.iter().all(Option::is_none) {
-            return self.value(&entry, &object);
+        if object.value.is_some() || lists.iter().all(Option::is_none) {
+            self.value(&entry, &object)?;
         }
         for (place, list) in lists.into_iter().enumerate() {
             let Some(list) = list else { continue };
@@ -95,7 +95,11 @@ impl Reading {
     }
 
     fn message(&mut self, entry: &Entry, item: &RawValue, standby: bool) -> Result<(), BatchError> {
-        self.add(messaging::update(&entry.account, entry.time, item, standby, self.now))
+        let Entry { account, time } = entry;
+        self.add(
+            object(item)
+                .map(|object| messaging::update(account, *time, item, &object, standby, self.now)),
+        )
     }
 
     fn change(&mut self, entry: &Entry, item: &RawValue) -> Result<(), BatchError> {
@@ -110,7 +114,7 @@ impl Reading {
         let Entry { account, time } = entry;
         let update = holder
             .value
-            .and_then(|value| changes::update(account, *time, holder.field, value, self.now));
+            .map(|value| changes::update(account, *time, holder.field, value, self.now));
         self.add(update)
     }
 

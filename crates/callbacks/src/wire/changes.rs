@@ -4,21 +4,39 @@ use ig_domain::{ProfessionalAccountId, ReceivedUpdate, UpdateFacts, UpdateKind, 
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::lenient::{Fields, Raw, fields, number, object, text};
+use super::lenient::{Raw, fields, number, object, text};
+use super::messaging;
 
-/// The update of the value of `field`; `None` where it is no object.
+/// Fields whose values may be shaped as items of `messaging` are.
+const MESSAGING_FIELDS: [&str; 7] = [
+    "messages",
+    "message_reactions",
+    "messaging_postbacks",
+    "messaging_seen",
+    "messaging_referral",
+    "message_edit",
+    STANDBY,
+];
+
+/// Field of what another app answers at the moment.
+const STANDBY: &str = "standby";
+
+/// The update of the value of `field`.
 pub(super) fn update(
     account: &ProfessionalAccountId,
     entry_time: Option<i64>,
     field: Raw<'_>,
     raw: &RawValue,
     now: OffsetDateTime,
-) -> Option<ReceivedUpdate> {
-    let value = object(raw)?;
+) -> ReceivedUpdate {
+    let value = object(raw).unwrap_or_default();
     let field = text(field).unwrap_or_default();
+    if MESSAGING_FIELDS.contains(&&*field) && messaging::has_part(&value) {
+        return messaging::update(account, entry_time, raw, &value, field == STANDBY, now);
+    }
     let (sender, recipient) = (text(fields(value.sender).id), text(fields(value.recipient).id));
     let author = fields(value.from);
-    let (from, key) = (text(author.id), text(key(&value)));
+    let (from, key) = (text(author.id), text(value.id.or(value.comment_id)));
     let facts = UpdateFacts {
         kind: kind(&field),
         sender: sender.as_deref(),
@@ -29,20 +47,13 @@ pub(super) fn update(
         timestamp: number(value.timestamp),
         ..UpdateFacts::default()
     };
-    Some(ReceivedUpdate::of(account.clone(), entry_time, &facts, raw.get(), now))
+    ReceivedUpdate::of(account.clone(), entry_time, &facts, raw.get(), now)
 }
 
 fn kind(field: &str) -> UpdateKind {
     let name = WebhookField::of_name(field);
     match field {
         "comments" | "live_comments" => UpdateKind::Comment(name),
-        "messaging_postbacks" => UpdateKind::Postback,
         _ => UpdateKind::Other(name),
     }
-}
-
-/// The value's own key, wherever it has one.
-fn key<'a>(value: &Fields<'a>) -> Raw<'a> {
-    let (message, postback) = (fields(value.message), fields(value.postback));
-    message.mid.or(postback.mid).or(value.id).or(value.comment_id)
 }

@@ -4,21 +4,21 @@ use ig_domain::{ProfessionalAccountId, ReceivedUpdate, UpdateFacts, UpdateKind};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::lenient::{Fields, Raw, fields, flag, number, object, text};
+use super::lenient::{Fields, Raw, fields, flag, number, text};
 
-/// The update of an item of `account`; `None` where it is no object.
+/// The update of an item of `account`, which `raw` holds.
 pub(super) fn update(
     account: &ProfessionalAccountId,
     entry_time: Option<i64>,
     raw: &RawValue,
+    item: &Fields<'_>,
     is_standby: bool,
     now: OffsetDateTime,
-) -> Option<ReceivedUpdate> {
-    let item = object(raw)?;
-    let (kind, part) = part(&item);
+) -> ReceivedUpdate {
+    let (kind, part) = part(item).unwrap_or_default();
     let (sender, recipient) = (text(fields(item.sender).id), text(fields(item.recipient).id));
     let key = text(part.mid);
-    let qualifiers: Vec<_> = qualifiers(&kind, &item, &part)
+    let qualifiers: Vec<_> = qualifiers(&kind, item, &part)
         .into_iter()
         .map(|raw| text(raw).unwrap_or_default())
         .collect();
@@ -36,11 +36,16 @@ pub(super) fn update(
         timestamp: number(item.timestamp),
         kind,
     };
-    Some(ReceivedUpdate::of(account.clone(), entry_time, &facts, raw.get(), now))
+    ReceivedUpdate::of(account.clone(), entry_time, &facts, raw.get(), now)
 }
 
-/// The kind of an item, and the part of it that says more.
-fn part<'a>(item: &Fields<'a>) -> (UpdateKind, Fields<'a>) {
+/// Whether an item says by one of its parts which kind it is of.
+pub(super) fn has_part(item: &Fields<'_>) -> bool {
+    part(item).is_some()
+}
+
+/// The kind of an item, and the part of it that says more; `None` for a kind that nobody knows here.
+fn part<'a>(item: &Fields<'a>) -> Option<(UpdateKind, Fields<'a>)> {
     let kinds = [
         (UpdateKind::Message, item.message),
         (UpdateKind::Reaction, item.reaction),
@@ -49,11 +54,10 @@ fn part<'a>(item: &Fields<'a>) -> (UpdateKind, Fields<'a>) {
         (UpdateKind::Edit, item.message_edit),
         (UpdateKind::Referral, item.referral),
     ];
-    let part = kinds.into_iter().find(|(_, part)| part.is_some());
-    let (kind, part) = part.unwrap_or_default();
+    let (kind, part) = kinds.into_iter().find(|(_, part)| part.is_some())?;
     // A referral has no key of its own.
     let part = if kind == UpdateKind::Referral { None } else { part };
-    (kind, fields(part))
+    Some((kind, fields(part)))
 }
 
 /// The texts that tell apart updates of one message.

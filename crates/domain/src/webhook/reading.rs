@@ -87,11 +87,13 @@ impl UpdateFacts<'_> {
         if self.is_standby { WebhookField::of_name("standby") } else { self.kind.field() }
     }
 
-    fn direction(&self) -> Option<Direction> {
+    fn direction(&self, account: &ProfessionalAccountId) -> Option<Direction> {
         use Direction::{Echo, Inbound, OwnAccount};
         match self.kind {
             UpdateKind::Message if self.is_self => Some(OwnAccount),
-            UpdateKind::Message if self.is_echo => Some(Echo),
+            UpdateKind::Message if self.is_echo || self.sender == Some(account.as_str()) => {
+                Some(Echo)
+            }
             UpdateKind::Comment(_) if self.is_own_comment => Some(OwnAccount),
             UpdateKind::Message
             | UpdateKind::Reaction
@@ -103,7 +105,7 @@ impl UpdateFacts<'_> {
     }
 
     fn peer(&self, account: &ProfessionalAccountId) -> Option<InstagramId> {
-        let peer = match (self.direction(), &self.kind) {
+        let peer = match (self.direction(account), &self.kind) {
             (Some(Direction::OwnAccount), _) => None,
             (Some(Direction::Echo), _) => self.recipient,
             (Some(Direction::Inbound), UpdateKind::Comment(_)) => self.from,
@@ -148,9 +150,13 @@ impl ReceivedUpdate {
         let field = facts.field();
         let update = WebhookUpdate {
             id: facts.id(&account, &field, entry_time, payload),
-            direction: facts.direction(),
+            direction: facts.direction(&account),
             peer_id: facts.peer(&account),
-            time: facts.timestamp.or(entry_time).and_then(instant).unwrap_or(now),
+            time: [facts.timestamp, entry_time]
+                .into_iter()
+                .flatten()
+                .find_map(instant)
+                .unwrap_or(now),
             payload_size: i64::try_from(payload.len()).unwrap_or(i64::MAX),
             field,
         };

@@ -5,6 +5,10 @@ use time::macros::datetime;
 use super::*;
 
 const NOW: OffsetDateTime = datetime!(2026-11-29 08:00 UTC);
+
+/// Of the entry: seven seconds of 1970.
+const ENTRY_TIME: OffsetDateTime = datetime!(1970-01-01 0:00:07 UTC);
+
 const ACCOUNT: &str = "17841400000000001";
 const PEER: &str = "90001";
 const PAYLOAD: &str = r#"{"a":1}"#;
@@ -101,10 +105,10 @@ fn a_deleted_message_is_another_update_than_the_message() {
 #[rstest]
 #[case::seconds(Some(1_795_900_000), datetime!(2026-11-28 21:06:40 UTC))]
 #[case::milliseconds(Some(1_795_900_000_123), datetime!(2026-11-28 21:06:40.123 UTC))]
-#[case::no_calendar(Some(i64::MAX), NOW)]
-#[case::before_1970(Some(-1), NOW)]
-#[case::none(None, datetime!(1970-01-01 0:00:07 UTC))]
-fn a_time_is_seconds_or_milliseconds(
+#[case::no_calendar(Some(i64::MAX), ENTRY_TIME)]
+#[case::before_1970(Some(-1), ENTRY_TIME)]
+#[case::none(None, ENTRY_TIME)]
+fn a_time_is_seconds_or_milliseconds_and_the_entrys_where_there_is_none(
     #[case] timestamp: Option<i64>,
     #[case] expected: OffsetDateTime,
 ) {
