@@ -14,11 +14,14 @@ use tokio::time::timeout;
 /// Maximum time from the head of a request to the end of its body. Ours.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum size in bytes of a body that takes no large place.
+/// Size in bytes up to which a body takes nothing of the memory that all share.
 const MAX_SMALL_BODY: usize = 64 * 1024;
 
-/// Maximum number of larger bodies that are held at once.
-const MAX_LARGE_BODIES: usize = 16;
+/// Maximum size in bytes of the rest of all bodies that are held at once.
+const MAX_SHARED_MEMORY: usize = 64 * 1024 * 1024;
+
+/// Size in bytes in which the shared memory is given out.
+const MEMORY_UNIT: usize = 64 * 1024;
 
 /// Maximum time in which a body that is refused is read on.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,21 +29,38 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of bytes of a body that is refused that are read on.
 const MAX_DRAINED: usize = 1024 * 1024;
 
-/// Places of the bodies that are large. Clones share them.
+/// Memory of the bodies that are large, which they take as they come: one that comes slowly keeps no others out. Clones
+/// share it.
 #[derive(Clone, Debug)]
-pub(crate) struct LargePlaces(Arc<Semaphore>);
+pub(crate) struct BodyMemory(Arc<Semaphore>);
 
-impl Default for LargePlaces {
+impl Default for BodyMemory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_LARGE_BODIES)))
+        Self(Arc::new(Semaphore::new(MAX_SHARED_MEMORY / MEMORY_UNIT)))
     }
 }
 
-/// A body, with the place that it takes until it is dropped.
-#[derive(Debug)]
+impl BodyMemory {
+    /// Takes the memory of a body that has grown to `length` bytes, beside what is `held` for it; `false` where there is
+    /// not so much.
+    fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, length: usize) -> bool {
+        let needed = length.saturating_sub(MAX_SMALL_BODY).div_ceil(MEMORY_UNIT);
+        let missing = needed - held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Ok(missing) = u32::try_from(missing) else { return false };
+        let Ok(more) = Arc::clone(&self.0).try_acquire_many_owned(missing) else { return false };
+        match held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        true
+    }
+}
+
+/// A body, with the shared memory that it takes until it is dropped.
+#[derive(Debug, Default)]
 pub(crate) struct ReadBody {
     bytes: Vec<u8>,
-    place: Option<OwnedSemaphorePermit>,
+    held: Option<OwnedSemaphorePermit>,
 }
 
 impl ReadBody {
@@ -59,8 +79,8 @@ pub(crate) enum BodyError {
     TooSlow,
     /// The connection broke, or the body's encoding did.
     Broken,
-    /// All places of large bodies are taken.
-    NoPlace,
+    /// The memory of large bodies is taken.
+    NoMemory,
 }
 
 impl IntoResponse for BodyError {
@@ -69,7 +89,7 @@ impl IntoResponse for BodyError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
-            Self::NoPlace => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::close(status)
     }
@@ -90,9 +110,9 @@ impl BodyError {
 pub(crate) async fn read(
     mut body: Body,
     limit: usize,
-    places: &LargePlaces,
+    memory: &BodyMemory,
 ) -> Result<ReadBody, BodyError> {
-    let read = timeout(BODY_TIMEOUT, collect(&mut body, limit, places)).await;
+    let read = timeout(BODY_TIMEOUT, collect(&mut body, limit, memory)).await;
     let read = read.unwrap_or(Err(BodyError::TooSlow));
     if read.is_err() {
         discard(body).await;
@@ -109,13 +129,13 @@ pub(crate) async fn discard(mut body: Body) {
 async fn collect(
     body: &mut Body,
     limit: usize,
-    places: &LargePlaces,
+    memory: &BodyMemory,
 ) -> Result<ReadBody, BodyError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyError::TooLarge);
     }
-    let mut read = ReadBody { bytes: Vec::new(), place: None };
+    let mut read = ReadBody::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| BodyError::Broken)?;
         let Ok(data) = frame.into_data() else { continue };
@@ -123,9 +143,8 @@ async fn collect(
         if length > limit {
             return Err(BodyError::TooLarge);
         }
-        if length > MAX_SMALL_BODY && read.place.is_none() {
-            let place = Arc::clone(&places.0).try_acquire_owned();
-            read.place = Some(place.map_err(|_| BodyError::NoPlace)?);
+        if !memory.grow(&mut read.held, length) {
+            return Err(BodyError::NoMemory);
         }
         read.bytes.extend_from_slice(&data);
     }
@@ -158,7 +177,7 @@ mod tests {
     }
 
     async fn length(body: Body, limit: usize) -> Result<usize, BodyError> {
-        let read = read(body, limit, &LargePlaces::default()).await;
+        let read = read(body, limit, &BodyMemory::default()).await;
         read.map(|read| read.bytes().len())
     }
 
@@ -192,17 +211,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_bodies_have_a_number_of_places_and_small_ones_need_none() {
-        let (places, limit) = (LargePlaces::default(), 2 * MAX_SMALL_BODY);
-        let body = |size| read(Body::from(vec![0; size]), limit, &places);
+    async fn large_bodies_share_memory_and_small_ones_need_none() {
+        const LARGE: usize = 4 * 1024 * 1024;
+        let memory = BodyMemory::default();
+        let body = |size| read(Body::from(vec![0; size]), LARGE, &memory);
         let mut held = Vec::new();
-        for _ in 0..MAX_LARGE_BODIES {
-            held.push(body(MAX_SMALL_BODY + 1).await.unwrap());
+        for _ in 0..MAX_SHARED_MEMORY / LARGE {
+            held.push(body(LARGE).await.unwrap());
         }
-        assert_eq!(body(MAX_SMALL_BODY + 1).await.unwrap_err(), BodyError::NoPlace);
+        assert_eq!(body(LARGE).await.unwrap_err(), BodyError::NoMemory);
         assert!(body(MAX_SMALL_BODY).await.is_ok());
         held.pop();
-        assert!(body(MAX_SMALL_BODY + 1).await.is_ok());
+        assert!(body(LARGE).await.is_ok());
+    }
+
+    /// Whoever sends without a right to cannot keep the batches of Instagram out by sending slowly.
+    #[tokio::test(start_paused = true)]
+    async fn slow_bodies_take_no_more_memory_than_has_come() {
+        let memory = BodyMemory::default();
+        let begun = || {
+            let first = stream::iter([Ok::<_, io::Error>(vec![0; MAX_SMALL_BODY + 1])]);
+            read(Body::from_stream(first.chain(stream::pending())), usize::MAX, &memory)
+        };
+        let slow = futures_util::future::join_all((0..900).map(|_| begun()));
+        let large = read(Body::from(vec![0; 4 * 1024 * 1024]), usize::MAX, &memory);
+        let (slow, large) = tokio::join!(slow, large);
+        assert!(large.is_ok());
+        assert!(slow.into_iter().all(|slow| slow.err() == Some(BodyError::TooSlow)));
     }
 
     #[test]
@@ -211,7 +246,7 @@ mod tests {
             (BodyError::TooLarge, 413),
             (BodyError::TooSlow, 408),
             (BodyError::Broken, 400),
-            (BodyError::NoPlace, 503),
+            (BodyError::NoMemory, 503),
         ] {
             let response = error.into_response();
             assert_eq!(response.status(), status);

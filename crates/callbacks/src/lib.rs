@@ -29,7 +29,7 @@ use ig_domain::PublicUrl;
 use ig_domain::ports::Clock;
 use secrecy::SecretString;
 
-use self::body::LargePlaces;
+use self::body::BodyMemory;
 use self::signature::AppSecrets;
 
 pub use self::meters::CallbackMeters;
@@ -75,7 +75,7 @@ pub struct Callbacks {
 /// What the handlers share.
 struct Shared {
     secrets: AppSecrets,
-    places: LargePlaces,
+    memory: BodyMemory,
     public_url: PublicUrl,
     hosted_link: FinishHostedLink,
     deauthorize: Deauthorize,
@@ -103,7 +103,7 @@ pub fn router(callbacks: Callbacks, public_url: PublicUrl) -> Router {
     let counting = from_fn_with_state(meters.clone(), meters::count);
     let shared = Shared {
         secrets: AppSecrets::new(secrets),
-        places: LargePlaces::default(),
+        memory: BodyMemory::default(),
         public_url,
         hosted_link,
         deauthorize,

@@ -38,7 +38,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 ///
 /// The answer to a body that cannot be read, and to what is malformed or badly signed.
 pub(crate) async fn read(shared: &Shared, form: Body) -> Result<SignedRequest, Response> {
-    let form = body::read(form, MAX_FORM, &shared.places).await;
+    let form = body::read(form, MAX_FORM, &shared.memory).await;
     let form = form.map_err(body::BodyError::into_response)?;
     verified(shared, form.bytes()).ok_or_else(|| StatusCode::BAD_REQUEST.into_response())
 }

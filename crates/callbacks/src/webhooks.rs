@@ -72,7 +72,7 @@ pub(crate) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
         body::discard(content).await;
         return BodyError::close(StatusCode::UNAUTHORIZED);
     };
-    let content = match body::read(content, MAX_WEBHOOK, &shared.places).await {
+    let content = match body::read(content, MAX_WEBHOOK, &shared.memory).await {
         Ok(content) => content,
         Err(refused) => return refused.into_response(),
     };
