@@ -68,6 +68,7 @@ async fn every_update_that_was_answered_is_told_once(#[values(On::Sqlite, On::Po
         assert_eq!(told.get(payload), Some(account), "{payload}");
     }
     assert_eq!(told.len(), answered.len(), "nothing else was told");
+    assert_eq!(follower.updates.len(), answered.len(), "under one key each");
 }
 
 impl Scene {

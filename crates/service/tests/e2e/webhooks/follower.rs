@@ -24,6 +24,8 @@ pub(super) struct Follower {
     /// Number of streams that ended.
     pub(super) resumes: usize,
     cursor: Option<String>,
+    /// Whether the last message had all that is stored.
+    caught_up: bool,
     stream: Option<Streaming<WatchResponse>>,
 }
 
@@ -43,10 +45,10 @@ impl Follower {
         }
     }
 
-    /// Follows until it knows so many updates, and asserts that each was told by one event.
+    /// Follows until it knows so many updates and all that is stored, and asserts that each was told by one event.
     pub(super) async fn follow_until(&mut self, clients: &Clients, number: usize) {
         let following = async {
-            while self.updates.len() < number {
+            while self.updates.len() < number || !self.caught_up {
                 self.advance(clients).await;
             }
         };
@@ -104,6 +106,7 @@ impl Follower {
             self.events.entry(id.clone()).or_default().insert(event.event_id.clone());
             self.updates.insert(id, event);
         }
+        self.caught_up = message.caught_up;
         if !message.cursor.is_empty() {
             self.cursor = Some(message.cursor);
         }
