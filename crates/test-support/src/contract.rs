@@ -281,6 +281,7 @@ macro_rules! store_contract {
                 what_an_unlinked_account_has_left_is_erased_too,
                 updates_of_a_deleted_account_are_erased_for_good,
                 a_deletion_ends_links_under_way,
+                a_deletion_erases_the_codes_of_the_persons_consents,
                 a_deleted_person_is_not_linked_by_an_older_consent,
                 a_deletion_from_another_app_leaves_the_person_alone,
             }

@@ -212,8 +212,8 @@ impl SeaOrmStore {
         Ok(erased.map_err(|error| translate(&error))?.rows_affected)
     }
 
-    /// Ends the attempts that linked the account, or were to re-authorise it: without its id such a one might become
-    /// one for any account.
+    /// Ends the attempts that linked the account, or were to re-authorise it, and erases their codes: without its id
+    /// such a one might become one for any account.
     async fn erase_attempts(
         &self,
         on: &DatabaseTransaction,
@@ -225,11 +225,14 @@ impl SeaOrmStore {
             let columns = link_attempt::ActiveModel { account_id: Set(None), ..rejected(now) };
             link_attempt::Entity::update_many().set(columns).filter(AppId.eq(self.app.as_str()))
         };
-        let mut touched = 0;
+        let mut codes = Vec::new();
         for column in [LinkedAccountId, AccountId] {
-            let ended = ended().filter(column.eq(id)).exec(on).await;
-            touched += ended.map_err(|error| translate(&error))?.rows_affected;
+            let ended = ended().filter(column.eq(id)).exec_with_returning(on).await;
+            let ended = ended.map_err(|error| translate(&error))?;
+            codes.extend(ended.into_iter().map(|row| row.code_hash));
         }
+        let touched = codes.len() as u64;
+        self.erase_hosted_codes(on, codes).await?;
         Ok(touched)
     }
 

@@ -23,10 +23,7 @@ use super::entity::{former_account, instagram_account, link_attempt};
 use super::error::{corrupt, translate};
 use super::store_meter::Operation;
 use super::user_key::UserKey;
-use super::user_removals::{DEAUTHORIZATION, MICROS_PER_SECOND, seconds};
-
-/// Kind of a removal that deletes.
-pub(super) const DELETION: &str = "deletion";
+use super::user_removals::{DEAUTHORIZATION, DELETION, MICROS_PER_SECOND, seconds};
 
 const STATES: [(DeletionState, &str); 4] = [
     (DeletionState::Running, "running"),
@@ -146,7 +143,7 @@ impl SeaOrmStore {
             .add(Column::UserHash.eq(hash.to_vec()))
     }
 
-    /// Ends the person's links under way, as those of a spent code: whoever holds one loses it.
+    /// Ends the person's links under way, as those of a spent code, and erases their codes: whoever holds one loses it.
     async fn end_attempts_of(
         &self,
         on: &DatabaseTransaction,
@@ -159,9 +156,11 @@ impl SeaOrmStore {
             .filter(AppId.eq(self.app.as_str()))
             .filter(UserId.eq(request.user.as_str()))
             .filter(ReceiveTime.lt(end_of_second(request)))
-            .exec(on)
+            .exec_with_returning(on)
             .await;
-        ended.map(drop).map_err(|error| translate(&error))
+        let ended = ended.map_err(|error| translate(&error))?;
+        let codes = ended.into_iter().map(|row| row.code_hash).collect();
+        self.erase_hosted_codes(on, codes).await.map(drop)
     }
 
     /// Deletes the person's accounts, each with its event; those whose consent is newer become due.

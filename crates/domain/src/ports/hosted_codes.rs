@@ -11,7 +11,8 @@ use crate::{AuthorizationCode, StateHash, StateToken, Ticket, TicketHash};
 pub struct HostedCode {
     /// Hash of the state that it came with.
     pub state: StateHash,
-    /// The code; `None` once it was erased, [`HOSTED_CODE_RETENTION`](crate::HOSTED_CODE_RETENTION) after it came.
+    /// The code; `None` once it was erased, [`HOSTED_CODE_RETENTION`](crate::HOSTED_CODE_RETENTION) after it came, or
+    /// with the data of its person.
     pub code: Option<AuthorizationCode>,
     /// Moment at which it came.
     pub present_time: OffsetDateTime,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ig_domain::ports::{AuditPage, GraphFacts, LinkEnded, StoreError, StoredUpdates};
 use ig_domain::{
-    AccountId, ConfirmationCode, DeletionState, EventChange, EventKind, InstagramAccount,
-    LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+    AccountId, AuthorizationCode, ConfirmationCode, DeletionState, EventChange, EventKind,
+    InstagramAccount, LinkAttempt, LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+    Ticket,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -23,6 +24,11 @@ const PERSON: &str = "9007199254740993";
 /// Code of a deletion; another number is another one.
 fn confirmation(number: u8) -> ConfirmationCode {
     parsed(&format!("{number:032x}"))
+}
+
+/// Code `number` of a hosted consent.
+fn hosted_code(number: u8) -> AuthorizationCode {
+    parsed(&format!("AQD-code-{number}"))
 }
 
 /// Account `number` of that person, whose consent was given at [`START`].
@@ -70,6 +76,17 @@ impl Ports {
             }
             _ => false,
         }
+    }
+
+    /// Keeps code `number` for a ticket, and exchanges it for a token of this person's.
+    async fn begin_hosted(&self, number: u8, person: &str) -> Ticket {
+        let Phase::Exchanged(mut grant) = exchanged() else { panic!("exchanged") };
+        grant.consent.user_id = Some(parsed(person));
+        let code = hosted_code(number);
+        let attempt = LinkAttempt { code: code.hash(), ..attempt(number, Phase::Exchanged(grant)) };
+        self.pending_links.insert(&pending_link(number)).await.unwrap();
+        self.link_attempts.create(&attempt, holder(number)).await.unwrap();
+        self.hosted_codes.keep(&code, &parsed("state"), START).await.unwrap().unwrap()
     }
 
     /// Asserts that nothing of account `number` is left but the events' rows, which say their kinds only.
@@ -233,6 +250,25 @@ pub async fn a_deletion_ends_links_under_way(store: &dyn StoreUnderTest) {
     let link = first_link(&builders::account(9, "", START + 2 * HOUR), "IGAA-second");
     let lost = ports.link_attempts.complete(&code(1), holder(1), &link).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
+}
+
+/// Under way or linked; the tickets stay, and say that their codes are spent.
+pub async fn a_deletion_erases_the_codes_of_the_persons_consents(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let linked = ports.begin_hosted(1, PERSON).await;
+    let link = first_link(&account(1), "IGAA-first");
+    let attempt = hosted_code(1).hash();
+    ports.link_attempts.complete(&attempt, holder(1), &link).await.unwrap();
+    let under_way = ports.begin_hosted(2, PERSON).await;
+    let of_another = ports.begin_hosted(3, "1").await;
+    let is_kept = async |ticket: &Ticket| {
+        ports.hosted_codes.find(&ticket.hash()).await.unwrap().unwrap().code.is_some()
+    };
+    ports.delete(1, HOUR).await;
+    assert!(!is_kept(&under_way).await);
+    ports.erase_all(START + 2 * HOUR).await;
+    assert!(!is_kept(&linked).await);
+    assert!(is_kept(&of_another).await);
 }
 
 /// Deauthorised before or not.

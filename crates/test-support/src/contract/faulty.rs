@@ -420,6 +420,7 @@ macro_rules! faults_are_seen {
                 deletions::what_a_deleted_account_has_left_is_erased,
                 deletions::what_an_unlinked_account_has_left_is_erased_too,
                 deletions::updates_of_a_deleted_account_are_erased_for_good,
+                deletions::a_deletion_erases_the_codes_of_the_persons_consents,
             }
             lost_removals: LostRemovals breaks {
                 deletions::a_deletion_forgets_the_accounts_of_the_person,

@@ -27,6 +27,13 @@ fn ticket_of(app: &str, code: &AuthorizationCode, state: &StateToken) -> Ticket 
     parsed(&URL_SAFE_NO_PAD.encode(bytes))
 }
 
+impl HostedCodeRow {
+    /// Erases the code; the ticket stays.
+    pub(super) fn erase(&mut self) {
+        self.kept.code = None;
+    }
+}
+
 #[async_trait]
 impl HostedCodes for MemoryStore {
     async fn keep(
@@ -84,7 +91,7 @@ impl Rows {
         let served =
             |row: &&mut HostedCodeRow| row.kept.code.is_some() && past(row, HOSTED_CODE_RETENTION);
         let served = self.hosted_codes.values_mut().filter(served).take(limit);
-        let erased = served.map(|row| row.kept.code = None).count();
+        let erased = served.map(HostedCodeRow::erase).count();
         u64::try_from(codes.len() + erased).unwrap_or(u64::MAX)
     }
 }

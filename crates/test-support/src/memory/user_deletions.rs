@@ -1,16 +1,18 @@
 //! Deletions of persons' data.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{GraphFacts, StoreError, UserDeletions};
 use ig_domain::{
-    AccountEvent, AccountId, ConfirmationCode, Deletion, DeletionState, InstagramAccount,
+    AccountEvent, AccountId, CodeHash, ConfirmationCode, Deletion, DeletionState, InstagramAccount,
     LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::hosted_codes::HostedCodeRow;
 use super::user_removals::{ids, make_due};
 use super::{AttemptRow, FormerAccount, MemoryStore, Rows};
 
@@ -89,7 +91,15 @@ fn again(state: DeletionState) -> RemovalOutcome {
     }
 }
 
-fn reject(row: &mut AttemptRow, now: OffsetDateTime) {
+/// Ends an attempt as one whose code is spent, and erases the code.
+fn reject(
+    row: &mut AttemptRow,
+    hosted_codes: &mut BTreeMap<CodeHash, HostedCodeRow>,
+    now: OffsetDateTime,
+) {
+    if let Some(hosted) = hosted_codes.get_mut(&row.attempt.code) {
+        hosted.erase();
+    }
     let refusal = LinkRefusal::CodeRejected(GraphFacts::default());
     row.attempt.phase = Phase::Ended { outcome: LinkOutcome::Refused(refusal), end_time: now };
     row.lease = None;
@@ -111,7 +121,7 @@ impl Rows {
             let is_user = consent.user_id.as_ref() == Some(&request.user);
             let received = consent.receive_time.unix_timestamp();
             if is_user && received <= request.issue_time.unix_timestamp() {
-                reject(row, now);
+                reject(row, &mut self.hosted_codes, now);
             }
         }
     }
@@ -162,7 +172,7 @@ impl Rows {
                 _ => None,
             };
             if linked == Some(id) || row.attempt.account == Some(id) {
-                reject(row, now);
+                reject(row, &mut self.hosted_codes, now);
                 row.attempt.account = None;
                 touched += 1;
             }
