@@ -212,6 +212,7 @@ fn settings(workspace: &Workspace, folder: &str, store: Store) -> Result<Setting
         grpc: free_address()?,
         sandbox: free_address()?,
         metrics: free_address()?,
+        callbacks: None,
         store,
         programs: workspace.target().join(PROFILE),
         callers: None,

@@ -30,9 +30,15 @@ pub(crate) struct Arguments {
     /// Where the service answers probes, on loopback
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     metrics: SocketAddr,
+    /// Where the service answers Instagram's calls back, on loopback
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    callbacks: SocketAddr,
     /// Keep the accounts in PostgreSQL: the one of `TEST_DATABASE_URL`, else a throwaway one
     #[arg(long)]
     postgres: bool,
+    /// Start what was built last
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Builds, starts, links, prints, and serves until a stop is asked.
@@ -41,15 +47,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         ("--grpc", arguments.grpc),
         ("--sandbox", arguments.sandbox),
         ("--metrics", arguments.metrics),
+        ("--callbacks", arguments.callbacks),
     ])?;
     let grpcurl = Tools::of(workspace).grpcurl_to_type()?;
     let postgres = if arguments.postgres { Some(Postgres::obtain()?) } else { None };
-    build(workspace)?;
+    if !arguments.no_build {
+        build(workspace)?;
+    }
 
     let settings = Settings {
         grpc: arguments.grpc,
         sandbox: arguments.sandbox,
         metrics: arguments.metrics,
+        callbacks: Some(arguments.callbacks),
         store: postgres
             .as_ref()
             .map_or(Store::Sqlite, |postgres| Store::Postgres(postgres.url().to_owned())),
@@ -63,13 +73,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
     let step = Step::begin("linking a demo account");
     let client = Client::new(grpcurl, arguments.grpc);
-    let linked = Demo::link(&client, &settings.sandbox_url());
+    let linked = Demo::link(&client, &settings.sandbox_url())
+        .and_then(|demo| Ok((demo, demo::invite(&client)?)));
     // A dead process explains more than the call that it failed.
     stack.check()?;
-    let demo = linked.context("cannot link the demo account")?;
+    let (demo, consent_url) = linked.context("cannot link the demo account")?;
     step.done();
 
-    console::say(Guide { client: &client, demo: &demo, settings: &settings });
+    let callbacks = arguments.callbacks;
+    console::say(Guide { client: &client, demo, consent_url, callbacks, settings: &settings });
     stack.serve()
 }
 

@@ -10,25 +10,33 @@ use crate::grpc::Client;
 /// Owner of the demo account.
 pub(crate) const OWNER: &str = "demo";
 
+/// Permissions that are asked for: to publish, and those of the webhooks' fields.
+const SCOPES: [&str; 3] = [
+    "instagram_business_content_publish",
+    "instagram_business_manage_comments",
+    "instagram_business_manage_messages",
+];
+
+/// Lifetime of an invitation: the maximum, so that it works days later.
+const INVITATION_TTL: &str = "604800s";
+
 /// Maximum time for an answer of the sandbox.
 const ANSWER_TIMEOUT_SECONDS: u64 = 10;
 
-/// A linked account, and the way to the next one.
+/// A linked account.
 pub(crate) struct Demo {
     /// As `Link` answered it.
     pub(crate) account: Value,
-    /// URL at which a person consents; leads to the sandbox's redirect page.
-    pub(crate) consent_url: String,
-    /// URL at which the browser ends.
+    /// URL at which the browser ended.
     pub(crate) redirect_uri: String,
 }
 
 impl Demo {
-    /// `BeginLink`, the consent of a seeded business account, `Link`; then `BeginLink` for whoever tries it by hand.
+    /// `BeginLink`, the consent of a seeded business account, `Link`.
     pub(crate) fn link(client: &Client, sandbox: &str) -> Result<Self> {
         let redirect_uri = format!("{sandbox}/redirect");
         let account = link(client, sandbox, OWNER, &business_account(sandbox)?)?;
-        Ok(Self { account, consent_url: begin(client, OWNER, &redirect_uri)?, redirect_uri })
+        Ok(Self { account, redirect_uri })
     }
 
     /// A field of the account, as text.
@@ -39,17 +47,23 @@ impl Demo {
 
 /// `BeginLink`, the consent of a person of the sandbox, `Link`; answers the account.
 pub(crate) fn link(client: &Client, sandbox: &str, owner: &str, username: &str) -> Result<Value> {
-    let authorization_url = begin(client, owner, &format!("{sandbox}/redirect"))?;
+    let redirect_uri = format!("{sandbox}/redirect");
+    let begin_link = json!({ "owner": owner, "scopes": SCOPES, "redirect_uri": redirect_uri });
+    let authorization_url = begin(client, &begin_link)?;
     let consent = consent(&authorization_url, username)?;
     let request = json!({ "authorization_response": consent, "owner": owner });
     let mut linked = client.call("Link", &request)?;
     Ok(linked.get_mut("account").context("Link answered no account")?.take())
 }
 
+/// `BeginLink` for hosted consent: URL at which a person consents, and ends on a page of the service.
+pub(crate) fn invite(client: &Client) -> Result<String> {
+    begin(client, &json!({ "owner": OWNER, "scopes": SCOPES, "ttl": INVITATION_TTL }))
+}
+
 /// Asks the service for the URL to send a person to.
-fn begin(client: &Client, owner: &str, redirect_uri: &str) -> Result<String> {
-    let begun =
-        client.call("BeginLink", &json!({ "redirect_uri": redirect_uri, "owner": owner }))?;
+fn begin(client: &Client, request: &Value) -> Result<String> {
+    let begun = client.call("BeginLink", request)?;
     let url = begun.get("authorizationUrl").context("BeginLink answered no authorization URL")?;
     Ok(text(url).into_owned())
 }
@@ -68,7 +82,7 @@ fn business_account(sandbox: &str) -> Result<String> {
 }
 
 /// Consents by the sandbox's short cut; answers where the browser is sent.
-fn consent(authorization_url: &str, username: &str) -> Result<String> {
+pub(crate) fn consent(authorization_url: &str, username: &str) -> Result<String> {
     let url = format!("{authorization_url}&sandbox_account={username}&sandbox_decision=allow");
     let answer = get(&url)?;
     let location = answer.header("location");
@@ -78,7 +92,7 @@ fn consent(authorization_url: &str, username: &str) -> Result<String> {
     Ok(location.to_owned())
 }
 
-/// One GET to the sandbox, without following redirects; fails unless it is well.
+/// One GET, without following redirects; fails unless it is well.
 pub(crate) fn get(url: &str) -> Result<minreq::Response> {
     send(minreq::get(url))
 }
@@ -96,9 +110,9 @@ pub(crate) fn delete(url: &str) -> Result<()> {
 
 fn send(request: minreq::Request) -> Result<minreq::Response> {
     let request = request.with_timeout(ANSWER_TIMEOUT_SECONDS).with_follow_redirects(false);
-    let answer = request.send().context("the sandbox does not answer")?;
+    let answer = request.send().context("there is no answer")?;
     let status = answer.status_code;
-    ensure!((200..400).contains(&status), "the sandbox answered HTTP {status}");
+    ensure!((200..400).contains(&status), "the answer is HTTP {status}");
     Ok(answer)
 }
 

@@ -1,6 +1,7 @@
 //! Output of `cargo xtask up` once everything serves: the account, and lines that work when pasted.
 
 use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
@@ -18,26 +19,29 @@ const A_DAY_SECONDS: u32 = 25 * 60 * 60;
 /// Everything that a guide tells of.
 pub(super) struct Guide<'a> {
     pub(super) client: &'a Client,
-    pub(super) demo: &'a Demo,
+    pub(super) demo: Demo,
+    /// URL at which a person consents to one more link, which ends on a page of the service.
+    pub(super) consent_url: String,
+    /// Address at which the service answers calls back.
+    pub(super) callbacks: SocketAddr,
     pub(super) settings: &'a Settings,
 }
 
 impl Display for Guide<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let Self { demo, settings, .. } = self;
+        let Self { demo, consent_url, settings, .. } = self;
         writeln!(out, "\nA demo account is linked:\n{:#}\n", demo.account)?;
         writeln!(
             out,
-            "To link one by hand, open this in a browser, choose an account and press Allow."
-        )?;
-        writeln!(
-            out,
-            "The page that you land on shows the Link line to paste.\n\n  {}\n",
-            demo.consent_url
+            "To link one by hand, open this in a browser, choose an account and press Allow.\n\
+             You end on a page of the service, which has linked it.\n\n  {consent_url}\n"
         )?;
         if let Some(folder) = self.client.folder() {
             let folder = quote(&folder.to_string_lossy());
-            writeln!(out, "That line begins with grpcurl, which is not on your PATH yet:\n")?;
+            writeln!(
+                out,
+                "The lines of README.md begin with grpcurl, which is not on your PATH yet:\n"
+            )?;
             writeln!(out, "  export PATH={folder}:\"$PATH\"\n")?;
         }
         writeln!(out, "To ask the service:\n")?;
@@ -66,7 +70,7 @@ impl Display for Guide<'_> {
 impl Guide<'_> {
     /// Calls to make, in an order in which every line works; `TOKEN` and `CONTAINER` stand for what a call answered.
     fn calls(&self) -> Vec<(&'static str, String)> {
-        let demo = self.demo;
+        let demo = &self.demo;
         let call = |method: &str, request: Value| {
             command_line(&self.client.command(method, &request.to_string()))
         };
@@ -95,8 +99,23 @@ impl Guide<'_> {
             ),
             ("let a day pass in the sandbox", self.let_a_day_pass()),
             ("renew its token, two seconds later", call("Refresh", account_id.clone())),
-            ("begin another link (JSON writes an & as \\u0026)", call("BeginLink", begin)),
+            ("have a comment and a message sent to it", self.send_updates()),
+            (
+                "watch them arrive, as base64 (Ctrl-C ends it)",
+                call(
+                    "Watch",
+                    json!({ "start": "WATCH_START_EARLIEST", "kinds": ["EVENT_KIND_WEBHOOK"] }),
+                ),
+            ),
+            (
+                "begin a link that ends on a page of yours (JSON writes an & as \\u0026)",
+                call("BeginLink", begin),
+            ),
             ("forget the account", call("Unlink", account_id)),
+            (
+                "have the rest of the person's data deleted; the url in the answer shows how far that is",
+                self.delete_data(),
+            ),
         ]
     }
 
@@ -109,9 +128,29 @@ impl Guide<'_> {
     }
 
     fn let_a_day_pass(&self) -> String {
-        let body = json!({ "advance_seconds": A_DAY_SECONDS }).to_string();
-        let url = format!("{}/sandbox/clock", self.settings.sandbox_url());
-        format!("curl --silent -H 'content-type: application/json' -d {} {url}", quote(&body))
+        self.control("clock", &json!({ "advance_seconds": A_DAY_SECONDS }))
+    }
+
+    fn send_updates(&self) -> String {
+        let username = self.demo.field("username");
+        let updates = json!([
+            { "username": username, "kind": "comment", "text": "Lovely!" },
+            { "username": username, "kind": "message", "text": "Are you open?" },
+        ]);
+        let url = format!("http://{}/webhooks/instagram", self.callbacks);
+        self.control("webhooks", &json!({ "url": url, "updates": updates }))
+    }
+
+    fn delete_data(&self) -> String {
+        let url = format!("http://{}/data-deletion", self.callbacks);
+        let body = json!({ "url": url, "username": self.demo.field("username") });
+        self.control("data-deletion", &body)
+    }
+
+    /// A call of the sandbox's control interface.
+    fn control(&self, path: &str, body: &Value) -> String {
+        let url = format!("{}/sandbox/{path}", self.settings.sandbox_url());
+        format!("curl --silent -d {} {url}", quote(&body.to_string()))
     }
 }
 
@@ -127,13 +166,13 @@ mod tests {
                 "accountId": "0193", "professionalAccountId": "17841", "appScopedUserId": "9007",
                 "username": "a.bakery",
             }),
-            consent_url: "http://127.0.0.1:8090/oauth/authorize?state=s".to_owned(),
             redirect_uri: "http://127.0.0.1:8090/redirect".to_owned(),
         };
         let settings = Settings {
             grpc: "127.0.0.1:50051".parse().unwrap(),
             sandbox: "127.0.0.1:8090".parse().unwrap(),
             metrics: "127.0.0.1:9464".parse().unwrap(),
+            callbacks: None,
             store: Store::Sqlite,
             programs: "/work tree/debug".into(),
             callers: None,
@@ -141,7 +180,9 @@ mod tests {
             variables: Vec::new(),
         };
         let client = Client::new("/work tree/grpcurl".into(), settings.grpc);
-        let guide = Guide { client: &client, demo: &demo, settings: &settings };
+        let consent_url = "http://127.0.0.1:8090/oauth/authorize?state=s".to_owned();
+        let callbacks = "127.0.0.1:8080".parse().unwrap();
+        let guide = Guide { client: &client, demo, consent_url, callbacks, settings: &settings };
         for (what, command) in guide.calls() {
             let words = shlex::split(&command).unwrap();
             assert!(words.len() >= 4, "{what}: {command}");
@@ -155,6 +196,10 @@ mod tests {
             r#"'{"account_id":"0193"}'"#,
             r#"'{"instagram_id":"9007"}'"#,
             "-d 'creation_id=CONTAINER' http://127.0.0.1:8090/17841/media_publish",
+            r#""url":"http://127.0.0.1:8080/webhooks/instagram""#,
+            "http://127.0.0.1:8090/sandbox/webhooks\n",
+            r#""url":"http://127.0.0.1:8080/data-deletion""#,
+            "http://127.0.0.1:8090/sandbox/data-deletion\n",
         ] {
             assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
         }

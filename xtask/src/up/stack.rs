@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) grpc: SocketAddr,
     pub(crate) sandbox: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// Where the service answers calls back; it answers none where there is no address.
+    pub(crate) callbacks: Option<SocketAddr>,
     pub(crate) store: Store,
     /// The folder of the programs: `debug` or another below `target`.
     pub(crate) programs: PathBuf,
@@ -127,6 +129,7 @@ impl Settings {
         ]);
         let callers = self.callers.iter().map(|file| ("CALLERS_FILE", file.display().to_string()));
         variables.extend(callers);
+        variables.extend(self.callbacks.into_iter().flat_map(of_callbacks));
         variables.extend(self.variables.clone());
         variables
     }
@@ -149,6 +152,16 @@ impl Settings {
         }
         variables
     }
+}
+
+/// Variables of a service that answers calls back at this address.
+fn of_callbacks(address: SocketAddr) -> [(&'static str, String); 4] {
+    [
+        ("HTTP_LISTEN", address.to_string()),
+        ("PUBLIC_URL", format!("http://{address}")),
+        ("WEBHOOK_FIELDS", "comments,messages".to_owned()),
+        ("WEBHOOK_VERIFY_TOKEN", "demo".to_owned()),
+    ]
 }
 
 /// Running stack. Dropping it stops the service first, then what the service calls.

@@ -5,18 +5,40 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ig_proto::v1::get_request::Key;
 use ig_proto::v1::watch_request::From;
-use ig_proto::v1::{WatchRequest, WatchStart};
+use ig_proto::v1::{BeginLinkRequest, EventKind, WatchRequest, WatchStart};
 
-use crate::support::process::Process;
-use crate::support::{Service, Stack, eventually, tool};
+use crate::support::process::{Process, address_in};
+use crate::support::sandbox::{BAKERY, Decision};
+use crate::support::{Sandbox, Service, Stack, arrival, eventually, tool};
 
-/// The example account of the README, by its user name.
-const LINKED: &str = "harbour.bakery";
+/// Settings of `cargo xtask up` that show in answers.
+const SETTINGS: [(&str, &str); 4] = [
+    ("KEEPER", "true"),
+    ("HTTP_LISTEN", "127.0.0.1:0"),
+    ("PUBLIC_URL", "http://127.0.0.1:8080"),
+    ("WEBHOOK_FIELDS", "comments,messages"),
+];
+
+/// Permissions that its demo asks for.
+const SCOPES: [&str; 3] = [
+    "instagram_business_content_publish",
+    "instagram_business_manage_comments",
+    "instagram_business_manage_messages",
+];
 
 /// Ends of the names in answers whose values differ at every run.
-const CHANGING: [&str; 7] =
-    ["accessToken", "accountId", "eventId", "Time", "state", "authorizationUrl", "requestId"];
+const CHANGING: [&str; 8] = [
+    "accessToken",
+    "accountId",
+    "eventId",
+    "webhookId",
+    "Time",
+    "state",
+    "authorizationUrl",
+    "requestId",
+];
 
 /// Last line of the output of a stream, whose rest is not shown.
 const CUT: &str = "…";
@@ -125,28 +147,45 @@ async fn print_begin(command: &str, lines: usize) -> String {
     .await
 }
 
-/// Waits until the service knows of an event: it looks once a second while nobody watches, and a reader comes later.
-async fn first_event_is_told(service: &Service) {
-    let from = Some(From::Start(WatchStart::Earliest.into()));
-    let request = WatchRequest { from, ..WatchRequest::default() };
+/// Links the example account of the README as `cargo xtask up` does, and waits until it is subscribed.
+async fn link_demo(service: &Service, sandbox: &Sandbox) {
+    let (owner, scopes) = ("demo".to_owned(), SCOPES.map(str::to_owned).to_vec());
+    let begun = service.begin_as(BeginLinkRequest { owner, scopes, ..Default::default() }).await;
+    let arrived = sandbox.decide(&begun.authorization_url, BAKERY, Decision::Allow).await;
+    service.link(arrival(arrived, "demo")).await.unwrap();
+    eventually("the subscription is shown", async || {
+        let found = service.get(Key::Username(BAKERY.to_owned())).await.unwrap();
+        found.webhook_subscription.filter(|subscription| subscription.active)
+    })
+    .await;
+}
+
+/// Waits until the service knows of an event of this kind: it looks once a second while nobody watches, and a reader
+/// comes later.
+async fn is_told(service: &Service, kind: EventKind) {
+    let (from, kinds) = (Some(From::Start(WatchStart::Earliest.into())), vec![kind.into()]);
+    let request = WatchRequest { from, kinds, ..WatchRequest::default() };
     let mut stream = service.client.clone().watch(request).await.unwrap().into_inner();
     while stream.message().await.unwrap().unwrap().events.is_empty() {}
 }
 
 #[tokio::test]
 async fn every_call_of_the_documents_answers_as_shown() {
-    let Stack { sandbox, service, folder: _folder } = &Stack::start().await;
-    service.linked(sandbox, "demo", LINKED).await;
-    first_event_is_told(service).await;
+    let Stack { sandbox, service, folder: _folder } = &Stack::start_with(&SETTINGS).await;
+    link_demo(service, sandbox).await;
+    is_told(service, EventKind::Changed).await;
     let at = sandbox.url.trim_start_matches("http://");
+    let callbacks = service.process.line_with("calls back are answered");
+    let callbacks = address_in(&callbacks).expect("the line names the address").to_string();
     let addresses = [
         ("127.0.0.1:50051", service.address.clone()),
+        ("127.0.0.1:8080", callbacks),
         ("127.0.0.1:8090", at.to_owned()),
         ("127.0.0.1%3A8090", at.replace(':', "%3A")),
     ];
     let mut values = Values(addresses.map(|(shown, ours)| (shown.to_owned(), ours)).into());
     let examples = examples();
-    assert_eq!(examples.len(), 11, "the documents show another number of calls");
+    assert_eq!(examples.len(), 13, "the documents show another number of calls");
     for Example { command, output, is_cut } in examples {
         let command = values.put_into(&command);
         let printed =
@@ -156,8 +195,13 @@ async fn every_call_of_the_documents_answers_as_shown() {
             continue;
         }
         assert!(is_cut || printed.lines().count() == output.len(), "{command}\n{printed}");
+        if command.ends_with("/sandbox/webhooks") {
+            is_told(service, EventKind::Webhook).await;
+        }
         for (printed, shown) in printed.lines().zip(&output) {
-            if changes(shown) {
+            if let Some(begin) = shown.strip_suffix('…') {
+                assert!(printed.starts_with(begin), "{command}\n{printed}");
+            } else if changes(shown) {
                 values.learn(shown, printed);
             } else {
                 assert_eq!(printed, shown, "{command}");

@@ -49,5 +49,6 @@ mod subscriptions;
 mod support;
 mod tls;
 mod tokens;
+mod up;
 mod watch;
 mod webhooks;

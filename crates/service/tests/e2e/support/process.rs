@@ -83,6 +83,14 @@ impl Process {
         .await
     }
 
+    /// Asks it to end by SIGTERM, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal(Signal::SIGTERM);
+        }
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the end, for a minute at most.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let Self { child, .. } = self;
