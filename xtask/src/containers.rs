@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use self::compose::Compose;
+use self::compose::{Compose, VERIFY_TOKEN};
 use self::load::Load;
 use crate::console::{self, Step};
 use crate::grpc::{Client, SERVICE};
@@ -28,6 +28,9 @@ const REPLICAS: [&str; 2] = ["accounts-1", "accounts-2"];
 
 /// Owner and username of the account that the play links.
 const DEMO: (&str, &str) = ("demo", "harbour.bakery");
+
+/// Where the sandbox of the stack sends webhooks.
+const WEBHOOKS: &str = "http://proxy:8080/webhooks/instagram";
 
 /// The commands of docs/CONTAINERS.md.
 const BUILD: &[&str] = &["build"];
@@ -97,11 +100,12 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    const SCENES: [Scene<'a>; 8] = [
+    const SCENES: [Scene<'a>; 9] = [
         ("building the images", |play| play.compose.run(BUILD)),
         ("starting the stack", Self::start),
         ("looking at the containers from inside", Self::look_inside),
         ("calling as docs/CONTAINERS.md does", Self::call),
+        ("calling back as browsers and Instagram do", Self::call_back),
         ("upgrading under load", Self::upgrade),
         ("restarting the sandbox", Self::restart_sandbox),
         ("stopping all replicas", Self::stop_replicas),
@@ -145,6 +149,28 @@ impl<'a> Play<'a> {
         let found = self.client.call("Get", &json!({ "username": DEMO.1 }))?;
         ensure!(found.get("account") == Some(&account), "Get answers {found}, Link {account}");
         load::fetch(&self.client, &account).map(|_| ())
+    }
+
+    /// Has a consent end on a page of the service, asks as Meta does whether webhooks are received, and sends one.
+    fn call_back(&self) -> Result<()> {
+        let arrived = demo::consent(&demo::invite(&self.client)?, DEMO.1)?;
+        let page = demo::get(&arrived)?;
+        let page = page.as_str().context("the page is no text")?;
+        ensure!(page.contains(&format!("@{} is linked", DEMO.1)), "{page}");
+
+        let check = format!(
+            "{}/webhooks/instagram?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={VERIFY_TOKEN}",
+            self.compose.callbacks_url()
+        );
+        let challenge = demo::get(&check)?;
+        ensure!(challenge.as_bytes() == b"1158201444", "the check is answered by another text");
+
+        let comment = json!({ "username": DEMO.1, "kind": "comment", "text": "Lovely!" });
+        let batch = json!({ "url": WEBHOOKS, "updates": [comment] });
+        let sent = demo::post(&format!("{}/sandbox/webhooks", self.sandbox), &batch)?;
+        let sent: Value = serde_json::from_slice(sent.as_bytes()).context("no JSON")?;
+        ensure!(sent.get("status").is_some_and(|status| status == 200), "{sent}");
+        Ok(())
     }
 
     /// Makes each replica anew while callers call, as an upgrade does.
@@ -205,5 +231,6 @@ mod tests {
         }
         let [up, rest @ ..] = UP else { panic!("{UP:?}") };
         assert!(PAGE.contains(&format!("docker compose {up} --build {}", rest.join(" "))));
+        assert!(PAGE.contains(WEBHOOKS));
     }
 }

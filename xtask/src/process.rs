@@ -35,13 +35,13 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     listener.local_addr().context("no port is free")
 }
 
-/// Two such addresses.
-pub(crate) fn free_addresses() -> Result<[SocketAddr; 2]> {
-    // Held until both are known, or they might be one.
+/// Three such addresses.
+pub(crate) fn free_addresses() -> Result<[SocketAddr; 3]> {
+    // Held until all are known, or they might be one.
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free");
-    let (one, other) = (bind()?, bind()?);
+    let (one, two, three) = (bind()?, bind()?, bind()?);
     let address = |listener: &TcpListener| listener.local_addr().context("no port is free");
-    Ok([address(&one)?, address(&other)?])
+    Ok([address(&one)?, address(&two)?, address(&three)?])
 }
 
 /// Waits for [`POLL_INTERVAL`], between two looks at something.

@@ -18,6 +18,9 @@ use crate::workspace::Workspace;
 /// Prefix of the names of all projects of checks.
 const PROJECTS: &str = "instagram-accounts-check";
 
+/// Token by which Meta's check of the webhooks' address is known.
+pub(super) const VERIFY_TOKEN: &str = "check";
+
 /// Password; each of its characters but the letters means something in a URL.
 const GENERATED_PASSWORD: &str = "a/b#c?d@e:f%g";
 
@@ -30,8 +33,10 @@ pub(super) struct Compose<'a> {
     root: &'a Path,
     /// The name by which everything that a check of this checkout makes is found, also what an earlier one left.
     project: String,
-    /// Address at which the proxy is published.
+    /// Address at which the proxy is published for calls.
     grpc: SocketAddr,
+    /// Address at which the proxy is published for calls back.
+    callbacks: SocketAddr,
     /// Address at which the sandbox is published.
     sandbox: SocketAddr,
     /// File of the differences from `docker-compose.yml`.
@@ -47,11 +52,11 @@ impl<'a> Compose<'a> {
     ) -> Result<Self> {
         let folder = workspace.target().join("containers");
         fs::create_dir_all(&folder).context("cannot make target/containers")?;
-        let (root, [grpc, sandbox]) = (workspace.root(), process::free_addresses()?);
+        let (root, [grpc, callbacks, sandbox]) = (workspace.root(), process::free_addresses()?);
         let (project, changes) = (project_of(root), folder.join("compose.json"));
         fs::write(&changes, changed(&project, programs).to_string())
             .context("cannot write changes")?;
-        Ok(Self { engine, root, project, grpc, sandbox, changes })
+        Ok(Self { engine, root, project, grpc, callbacks, sandbox, changes })
     }
 
     /// The name by which everything of this check is found.
@@ -64,9 +69,14 @@ impl<'a> Compose<'a> {
         image_of(&self.project, "accounts")
     }
 
-    /// Address at which the proxy is published.
+    /// Address at which the proxy is published for calls.
     pub(super) fn grpc(&self) -> SocketAddr {
         self.grpc
+    }
+
+    /// URL at which the proxy is published for calls back.
+    pub(super) fn callbacks_url(&self) -> String {
+        format!("http://{}", self.callbacks)
     }
 
     /// URL at which the sandbox is published.
@@ -134,7 +144,9 @@ impl<'a> Compose<'a> {
         command.args(["--file", "docker-compose.yml", "--file"]).arg(&self.changes);
         command.env("POSTGRES_PASSWORD", GENERATED_PASSWORD);
         command.env("GRPC_PORT", self.grpc.port().to_string());
+        command.env("CALLBACKS_PORT", self.callbacks.port().to_string());
         command.env("SANDBOX_PORT", self.sandbox.port().to_string());
+        command.env("WEBHOOK_VERIFY_TOKEN", VERIFY_TOKEN);
         command
     }
 }
@@ -189,7 +201,7 @@ mod tests {
     /// An engine that notes how it is called and with which ports, and does nothing.
     const ENGINE: &str = "#!/bin/sh\nfolder=$(dirname \"$0\")\n\
         echo \"$@\" >> \"$folder/calls\"\n\
-        echo \"$GRPC_PORT $SANDBOX_PORT\" >> \"$folder/ports\"\n";
+        echo \"$GRPC_PORT $CALLBACKS_PORT $SANDBOX_PORT\" >> \"$folder/ports\"\n";
 
     #[test]
     fn a_check_has_a_project_ports_and_images_of_its_own() {
@@ -197,12 +209,12 @@ mod tests {
         let program = folder.path().join("docker");
         fs::write(&program, ENGINE).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let (engine, project) = (ContainerEngine::at(program), project_of(folder.path()));
-        let [grpc, sandbox] = process::free_addresses().unwrap();
+        let (engine, project) = (&ContainerEngine::at(program), project_of(folder.path()));
+        let [grpc, callbacks, sandbox] = process::free_addresses().unwrap();
         let changes = folder.path().join("compose.json");
         let root = folder.path();
-        let compose =
-            Compose { engine: &engine, root, project: project.clone(), grpc, sandbox, changes };
+        let name = project.clone();
+        let compose = Compose { engine, root, project: name, grpc, callbacks, sandbox, changes };
         compose.run(&["up", "--wait"]).unwrap();
         compose.down().unwrap();
         compose.remove_images().unwrap();
@@ -220,9 +232,10 @@ mod tests {
         );
         assert_eq!(calls, expected);
         let ports = fs::read_to_string(root.join("ports")).unwrap();
-        let published = format!("{} {}", grpc.port(), sandbox.port());
+        let published = [grpc, callbacks, sandbox].map(|address| address.port().to_string());
+        let published = published.join(" ");
         assert_eq!(ports.lines().take(2).collect::<Vec<_>>(), [&published, &published]);
-        assert_ne!(grpc, sandbox);
+        assert!(grpc != callbacks && callbacks != sandbox && sandbox != grpc);
     }
 
     #[test]
@@ -237,7 +250,11 @@ mod tests {
     #[test]
     fn the_stack_is_published_where_it_is_told_to_be() {
         let compose = include_str!("../../../docker-compose.yml");
-        for published in ["${GRPC_PORT:-50051}:50051", "${SANDBOX_PORT:-8090}:8090"] {
+        for published in [
+            "${GRPC_PORT:-50051}:50051",
+            "${CALLBACKS_PORT:-8080}:8080",
+            "${SANDBOX_PORT:-8090}:8090",
+        ] {
             assert!(compose.contains(&format!("- 127.0.0.1:{published}\n")), "{published}");
         }
         assert!(!compose.contains("127.0.0.1:8090/oauth"), "the browser is sent elsewhere");

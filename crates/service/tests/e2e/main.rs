@@ -34,6 +34,7 @@ mod outages;
 mod postgres;
 mod probes;
 mod prometheus;
+mod proxied_callbacks;
 mod proxy;
 mod refresh;
 mod removals;

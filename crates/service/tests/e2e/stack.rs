@@ -31,7 +31,7 @@ fn ports_are_published_on_loopback_only() {
         }
         assert_eq!(service["network_mode"], Value::Null, "{name} has ports of its own");
     }
-    assert_eq!(published, [("proxy", "50051"), ("sandbox", "8090")]);
+    assert_eq!(published, [("proxy", "50051"), ("proxy", "8080"), ("sandbox", "8090")]);
 }
 
 #[test]
@@ -120,8 +120,22 @@ fn the_replicas_listen_where_the_proxy_reaches_them() {
         assert!(proxy.contains(&format!("server {replica} {replica}:50051\n")));
         assert_eq!(environment["METRICS_LISTEN"], "0.0.0.0:9464");
         assert!(proxy.contains("http-check connect port 9464 "));
+        assert_eq!(environment["HTTP_LISTEN"], "0.0.0.0:8080");
+        assert!(proxy.contains(&format!("server {replica} {replica}:8080 track ")));
         // Without it, or callers, the service does not start where it does not listen on loopback.
         assert_eq!(environment["ALLOW_ANONYMOUS"], "true");
+    }
+}
+
+#[test]
+fn browsers_come_back_to_where_the_proxy_is_published() {
+    const PORT: &str = "${CALLBACKS_PORT:-8080}";
+    let model = template();
+    let ports = model["services"]["proxy"]["ports"].as_array().unwrap();
+    assert!(ports.contains(&format!("127.0.0.1:{PORT}:8080").into()), "{ports:?}");
+    for replica in REPLICAS {
+        let public_url = &environment(&model, replica)["PUBLIC_URL"];
+        assert_eq!(*public_url, format!("http://127.0.0.1:{PORT}"), "{replica}");
     }
 }
 

@@ -162,7 +162,8 @@ impl Hosts {
         for (name, value) in environment(&self.model, service) {
             let value = value
                 .replace("http://sandbox:8090", &sandbox.url)
-                .replace("http://127.0.0.1:8090", &sandbox.url);
+                .replace("http://127.0.0.1:8090", &sandbox.url)
+                .replace("//127.0.0.1:8080", &format!("//{}:8080", self.addresses.of("proxy")));
             let port = value.strip_prefix("0.0.0.0:").map(str::to_owned);
             let listen = port.map(|port| format!("{}:{port}", self.addresses.of(service)));
             program.env(name, listen.unwrap_or(value));

@@ -13,7 +13,10 @@ use super::{eventually, tool};
 
 /// A running proxy.
 pub(crate) struct Proxy {
+    /// URL of gRPC.
     pub(crate) url: String,
+    /// URL of calls back.
+    pub(crate) callbacks: String,
     process: Process,
     folder: TempDir,
 }
@@ -29,8 +32,9 @@ impl Proxy {
         let mut command = Command::new(tool("HAPROXY"));
         command.env_clear().arg("-db").arg("-f").arg(stack).arg("-f").arg(eyes);
         let process = Process::start(command);
-        let proxy =
-            Self { url: format!("http://{}:50051", addresses.of("proxy")), process, folder };
+        let [url, callbacks] =
+            [50051, 8080].map(|port| format!("http://{}:{port}", addresses.of("proxy")));
+        let proxy = Self { url, callbacks, process, folder };
         eventually("the proxy runs", async || socket.exists().then_some(())).await;
         proxy
     }
@@ -60,7 +64,7 @@ impl Proxy {
         self.row(replica).await["scur"] != "0"
     }
 
-    /// A server's row of the proxy's statistics.
+    /// A server's row of the proxy's statistics on calls.
     ///
     /// Source: <https://docs.haproxy.org/2.6/management.html#9.1>.
     async fn row(&self, server: &str) -> HashMap<String, String> {
@@ -71,7 +75,10 @@ impl Proxy {
         let mut rows = table.lines().map(|line| line.split(',').map(str::to_owned));
         let names: Vec<_> = rows.next().expect("a line of names").collect();
         let mut rows = rows.map(|row| names.iter().cloned().zip(row).collect());
-        rows.find(|row: &HashMap<_, _>| row.get("svname").is_some_and(|name| name == server))
+        let is = |row: &HashMap<String, String>, column: &str, name: &str| {
+            row.get(column).is_some_and(|value| value == name)
+        };
+        rows.find(|row| is(row, "# pxname", "accounts") && is(row, "svname", server))
             .unwrap_or_else(|| panic!("no {server} in {table}\n{}", self.process.printed()))
     }
 }
@@ -79,14 +86,15 @@ impl Proxy {
 /// The stack's configuration with addresses in place of its host names.
 fn configuration(addresses: &Addresses) -> String {
     let mut configuration = std::fs::read_to_string(root().join("deploy/haproxy.cfg")).unwrap();
-    let mut replace = |name: String, address: String| {
-        assert_eq!(configuration.matches(&name).count(), 1, "{name} in {configuration}");
+    let mut replace = |times: usize, name: String, address: String| {
+        assert_eq!(configuration.matches(&name).count(), times, "{name} in {configuration}");
         configuration = configuration.replace(&name, &address);
     };
-    replace("bind 127.0.0.1:".to_owned(), format!("bind {}:", addresses.of("proxy")));
-    replace("bind :".to_owned(), format!("bind {}:", addresses.of("proxy")));
+    replace(1, "bind 127.0.0.1:".to_owned(), format!("bind {}:", addresses.of("proxy")));
+    // Of gRPC and of calls back.
+    replace(2, "bind :".to_owned(), format!("bind {}:", addresses.of("proxy")));
     for replica in REPLICAS {
-        replace(format!(" {replica}:"), format!(" {}:", addresses.of(replica)));
+        replace(2, format!(" {replica}:"), format!(" {}:", addresses.of(replica)));
     }
     configuration
 }
