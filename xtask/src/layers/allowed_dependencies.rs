@@ -60,7 +60,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("sea-orm", &["ig-adapters"]),
     ("sea-orm-migration", &["ig-adapters", "ig-migrations"]),
     ("sea-query-sqlx", &["ig-adapters"]),
-    ("secrecy", &["ig-adapters", "ig-callbacks", "ig-domain", "ig-service"]),
+    ("secrecy", &["ig-adapters", "ig-application", "ig-callbacks", "ig-domain", "ig-service"]),
     ("serde", &["ig-adapters", "ig-callbacks", "ig-sandbox"]),
     ("serde_json", &["ig-adapters", "ig-callbacks", "ig-sandbox", "ig-service", "xtask"]),
     ("sha2", &["ig-adapters", "ig-callbacks", "ig-domain", "ig-grpc-server", "ig-sandbox"]),
