@@ -6,8 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::workspace::Workspace;
 
 /// Folders in which paths of the tree begin.
-const FOLDERS: [&str; 8] =
-    ["crates/", "xtask/", "migrations/", "proto/", "docs/", "deploy/", "examples/", ".ci/"];
+const FOLDERS: [&str; 9] = [
+    "crates/",
+    "xtask/",
+    "migrations/",
+    "proto/",
+    "docs/",
+    "deploy/",
+    "examples/",
+    ".ci/",
+    "fuzz/",
+];
 
 /// Texts in code spans.
 fn code_spans(text: &str) -> impl Iterator<Item = &str> {

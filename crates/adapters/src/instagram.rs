@@ -7,6 +7,8 @@ mod base_url;
 mod compression;
 mod endpoint;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod lenient;
 mod meter;
 mod outage_log;

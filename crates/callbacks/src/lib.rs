@@ -3,6 +3,8 @@
 mod body;
 mod data_deletion;
 mod deauthorize;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod headers;
 mod html;
 mod meters;

@@ -53,7 +53,7 @@ fn verified(shared: &Shared, form: &[u8]) -> Option<SignedRequest> {
 }
 
 /// The field, where the form has it once.
-fn only_field(form: &[u8]) -> Option<String> {
+pub(crate) fn only_field(form: &[u8]) -> Option<String> {
     let mut values = form_urlencoded::parse(form).filter(|(name, _)| name == FIELD);
     let (_, value) = values.next()?;
     let is_one = values.next().is_none() && value.len() <= MAX_LENGTH;
@@ -61,7 +61,7 @@ fn only_field(form: &[u8]) -> Option<String> {
 }
 
 /// The two parts of a signed request. The signature is that of the payload's encoded text.
-struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     signature: Vec<u8>,
     payload: &'a str,
 }
@@ -77,13 +77,14 @@ struct Payload<'a> {
 }
 
 impl<'a> Signed<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
+    /// The parts of a text that has both.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (signature, payload) = text.split_once('.')?;
         Some(Self { signature: BASE64URL.decode(signature).ok()?, payload })
     }
 
     /// The request, whose signature is to have been verified.
-    fn request(&self) -> Option<SignedRequest> {
+    pub(crate) fn request(&self) -> Option<SignedRequest> {
         let payload = BASE64URL.decode(self.payload).ok()?;
         let payload: Payload<'_> = serde_json::from_slice(&payload).ok()?;
         if !payload.algorithm.eq_ignore_ascii_case(ALGORITHM) {

@@ -13,6 +13,7 @@ pub mod keeper;
 mod memory;
 mod metrics;
 mod needles;
+pub mod seeds;
 
 pub use clock::{FakeClock, FakeTimer, ManualTimer};
 pub use ids::SequentialIds;

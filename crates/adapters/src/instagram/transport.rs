@@ -25,7 +25,7 @@ mod tests;
 
 /// Maximum size of a body in bytes, as it travels and again where it is decompressed. Ours: Instagram's are a few
 /// kilobytes long.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Time limits of calls and connections.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Usage by the whole app: an object of figures.
 ///
 /// Source: <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>.
-const APP_USAGE: &str = "x-app-usage";
+pub(super) const APP_USAGE: &str = "x-app-usage";
 
 /// Usage by business account: arrays of objects of figures, by id.
 ///
@@ -48,7 +48,7 @@ impl Usage {
 }
 
 /// Highest figure of both headers.
-fn percent(headers: &HeaderMap) -> Option<u16> {
+pub(super) fn percent(headers: &HeaderMap) -> Option<u16> {
     let json =
         |name| -> Option<Value> { serde_json::from_slice(headers.get(name)?.as_bytes()).ok() };
     let of_app = json(APP_USAGE);
