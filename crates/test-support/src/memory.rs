@@ -250,6 +250,12 @@ impl MemoryStore {
         self.read(|rows| rows.deauthorizations.iter().map(|(request, _)| request.clone()).collect())
     }
 
+    /// Number of deletions that are kept.
+    #[must_use]
+    pub fn deletions(&self) -> usize {
+        self.read(|rows| rows.deletions.len())
+    }
+
     /// All audit entries, oldest first.
     #[must_use]
     pub fn audit(&self) -> Vec<AuditEntry> {
