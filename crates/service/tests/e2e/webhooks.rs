@@ -2,6 +2,8 @@
 
 mod delivery;
 mod follower;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use reqwest::{Client, Method};
 use serde_json::json;

@@ -71,6 +71,17 @@ impl Process {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
+    /// Memory that it holds, and the most that it ever held, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self) -> [usize; 2] {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        ["VmRSS:", "VmHWM:"].map(|name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let kib: usize = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+            kib * 1024
+        })
+    }
+
     /// Sends a signal again and again until the program has ended, for a minute at most.
     pub(crate) async fn ended_by(&mut self, signal: Signal) -> ExitStatus {
         eventually("the program ends", async || {
