@@ -223,7 +223,7 @@ async fn what_was_deleted_from_a_large_file_is_nowhere_in_it() {
         INSERT INTO instagram_account (id, app_id, professional_account_id, app_scoped_user_id,
             exchange_user_id, owner, username, account_type, consent_time, token_issue_time,
             token_expire_time, link_time, profile_time, update_time, revision, event_revision)
-        SELECT randomblob(16), '1', abs(random()), hex(randomblob(6)) || iif(n % 2, '-kept', '-gone'),
+        SELECT randomblob(16), '1', abs(random()), hex(randomblob(6)) || CASE WHEN n % 2 THEN '-kept' ELSE '-gone' END,
             hex(randomblob(6)), 'shop/' || n % 100, 'user.' || n, 'business', n, n, n, n, n, n, 1, 1
             FROM numbers;
         UPDATE instagram_account SET profile_picture_url = hex(randomblob(20 + abs(random()) % 100)),

@@ -108,7 +108,7 @@ fn a_deleted_message_is_another_update_than_the_message() {
 #[case::no_calendar(Some(i64::MAX), ENTRY_TIME)]
 #[case::before_1970(Some(-1), ENTRY_TIME)]
 #[case::none(None, ENTRY_TIME)]
-fn a_time_is_seconds_or_milliseconds_and_the_entrys_where_there_is_none(
+fn a_time_is_seconds_or_milliseconds_and_else_that_of_the_entry(
     #[case] timestamp: Option<i64>,
     #[case] expected: OffsetDateTime,
 ) {
