@@ -1,44 +1,65 @@
-//! Persons who remove the app, as Meta tells it.
+//! Persons who remove the app or have their data deleted, as Meta tells it.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+mod erasure;
+
 use ig_proto::v1::watch_request::From;
 use ig_proto::v1::{
     AccountStatus, BeginLinkRequest, EventKind, InstagramAccount, ReauthorizationReason,
-    WatchRequest, WatchStart, get_request,
+    TokenOutcome, WatchRequest, WatchStart, get_request,
 };
+use reqwest::{Client, Method, redirect};
 use rstest::rstest;
-use sha2::Sha256;
+use serde_json::{Value, json};
 
 use crate::support::process::address_in;
 use crate::support::sandbox::{BAKERY, Decision};
-use crate::support::{On, Place, Sandbox, Service, Stack, arrival, eventually, refusal};
+use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, Stack, arrival, reason, refusal};
 
-const SETTINGS: [(&str, &str); 2] =
-    [("HTTP_LISTEN", "127.0.0.1:0"), ("PUBLIC_URL", "https://example.com/instagram")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("HTTP_LISTEN", "127.0.0.1:0"),
+    ("PUBLIC_URL", "https://example.com/instagram"),
+    ("RETURN_URLS", "https://example.com/linked"),
+];
 
-/// Posts what Meta signs by `secret` for the person, issued at this second, to this path.
-async fn post(
+/// Has Meta tell the service by `callback` of a person who removes the app; returns the status and the body of the
+/// answer.
+async fn remove(
+    sandbox: &Sandbox,
     service: &Service,
-    path: &str,
-    (person, issued): (&str, i64),
-    secret: &str,
-) -> reqwest::Response {
-    let payload = format!(
-        r#"{{"algorithm":"HMAC-SHA256","expires":0,"issued_at":{issued},"user_id":"{person}"}}"#
-    );
-    let payload = BASE64_URL_SAFE_NO_PAD.encode(payload);
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    let mac = mac.chain_update(&payload).finalize().into_bytes();
-    let signed_request = format!("{}.{payload}", BASE64_URL_SAFE_NO_PAD.encode(mac));
-    let request = client().post(format!("{}{path}", address(service)));
-    request.form(&[("signed_request", signed_request)]).send().await.unwrap()
+    callback: &str,
+    mut request: Value,
+) -> (u64, String) {
+    request["url"] = format!("{}/{callback}", address(service)).into();
+    let answer = sandbox.control(Method::POST, callback, Some(request)).await;
+    (answer["status"].as_u64().unwrap(), answer["body"].as_str().unwrap().to_owned())
 }
 
-fn client() -> reqwest::Client {
+/// Has Meta send a deauthorize callback; returns the status of the answer.
+async fn deauthorize(sandbox: &Sandbox, service: &Service, request: Value) -> u64 {
+    remove(sandbox, service, "deauthorize", request).await.0
+}
+
+/// Has Meta ask for the deletion of a person's data; returns the confirmation code.
+async fn delete_data(sandbox: &Sandbox, service: &Service, request: Value) -> String {
+    let (status, answer) = remove(sandbox, service, "data-deletion", request).await;
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let code = answer["confirmation_code"].as_str().unwrap();
+    assert_eq!(answer["url"], format!("https://example.com/instagram/data-deletion/{code}"));
+    code.to_owned()
+}
+
+/// What the page of a deletion shows.
+async fn page(service: &Service, code: &str) -> String {
+    let page = client().get(format!("{}/data-deletion/{code}", address(service)));
+    let shown = page.send().await.unwrap().error_for_status().unwrap();
+    shown.text().await.unwrap()
+}
+
+/// A browser that follows no redirect.
+fn client() -> Client {
     rustls::crypto::ring::default_provider().install_default().ok();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap()
 }
 
 /// URL of the listener, which the service says by its public one.
@@ -48,11 +69,6 @@ fn address(service: &Service) -> String {
         assert!(line.contains(&format!("https://example.com/instagram/{path}")), "{line}");
     }
     format!("http://{}", address_in(&line).expect("the line names the address"))
-}
-
-/// Sends a deauthorize callback; returns the status.
-async fn deauthorize(service: &Service, person: &str, issued: i64, secret: &str) -> u16 {
-    post(service, "/deauthorize", (person, issued), secret).await.status().as_u16()
 }
 
 async fn get(service: &Service, account_id: &str) -> InstagramAccount {
@@ -80,15 +96,17 @@ async fn a_person_who_removes_the_app_is_to_consent_again(
     let stack = Stack::start_on(on, &SETTINGS).await;
     let Stack { sandbox, service, .. } = &stack;
     let account = service.linked(sandbox, "shop/7", BAKERY).await;
-    let (id, person) = (&account.account_id, &account.app_scoped_user_id);
-    let issued = sandbox.now_seconds().await;
+    let (id, issued) = (&account.account_id, sandbox.now_seconds().await);
+    let of = |issued: i64| json!({ "username": BAKERY, "issued_at": issued, "revoke": false });
 
-    assert_eq!(deauthorize(service, person, issued, "forged").await, 400);
-    assert_eq!(deauthorize(service, person, issued - 3600, &sandbox.app_secret).await, 200);
+    let mut forged = of(issued);
+    forged["secret"] = "forged".into();
+    assert_eq!(deauthorize(sandbox, service, forged).await, 400);
+    assert_eq!(deauthorize(sandbox, service, of(issued - 3600)).await, 200);
     assert_eq!(get(service, id).await.status(), AccountStatus::Active);
 
     for _ in 0..2 {
-        assert_eq!(deauthorize(service, person, issued, &sandbox.app_secret).await, 200);
+        assert_eq!(deauthorize(sandbox, service, json!({ "username": BAKERY })).await, 200);
     }
     let dead = get(service, id).await;
     assert_eq!(dead.status(), AccountStatus::ReauthorizationRequired);
@@ -96,12 +114,12 @@ async fn a_person_who_removes_the_app_is_to_consent_again(
     let refused = refusal(service.fetch(id, 1).await);
     assert_eq!(refused.reason, "REAUTHORIZATION_REQUIRED");
     assert_eq!(refused.metadata["reauthorization_reason"], "DEAUTHORIZED");
-    assert_eq!(refusal(service.refresh(id).await).reason, "REAUTHORIZATION_REQUIRED");
+    assert_eq!(reason(service.refresh(id).await), "REAUTHORIZATION_REQUIRED");
     let died = (EventKind::ReauthorizationRequired, "DEAUTHORIZED".to_owned());
     assert_eq!(told(service, 2).await[1], died);
 
-    sandbox.advance(60).await;
-    service.clock_follows(sandbox).await;
+    let before = sandbox.now_seconds().await;
+    stack.advance(60).await;
     let begin = BeginLinkRequest {
         owner: "shop/7".to_owned(),
         account_id: id.clone(),
@@ -111,7 +129,9 @@ async fn a_person_who_removes_the_app_is_to_consent_again(
     let arrived = sandbox.decide(&begun.authorization_url, BAKERY, Decision::Allow).await;
     let linked = service.link(arrival(arrived, "shop/7")).await.unwrap();
     assert_eq!(linked.account.unwrap().account_id, *id);
-    assert_eq!(deauthorize(service, person, issued, &sandbox.app_secret).await, 200);
+    for issued in [issued, before] {
+        assert_eq!(deauthorize(sandbox, service, of(issued)).await, 200);
+    }
     assert_eq!(get(service, id).await.status(), AccountStatus::Active);
     assert!(service.fetch(id, 1).await.is_ok());
     assert_eq!(told(service, 3).await.len(), 3);
@@ -123,63 +143,41 @@ async fn requests_that_a_former_secret_signed_are_accepted_while_it_is_listed() 
     let secrets = format!("{},former", sandbox.app_secret);
     let settings = [&SETTINGS[..], &[("INSTAGRAM_APP_SECRET", &secrets)]].concat();
     let service = folder.serve(&sandbox, &settings).await;
-    let issued = sandbox.now_seconds().await;
-    assert_eq!(deauthorize(&service, "7", issued, "former").await, 200);
-    assert_eq!(deauthorize(&service, "7", issued, &sandbox.app_secret).await, 200);
-    assert_eq!(deauthorize(&service, "7", issued, "other").await, 400);
+    for (secret, status) in [("former", 200), (sandbox.app_secret.as_str(), 200), ("other", 400)] {
+        let request = json!({ "user_id": "7", "secret": secret });
+        for callback in ["deauthorize", "data-deletion"] {
+            let (answered, _) = remove(&sandbox, &service, callback, request.clone()).await;
+            assert_eq!(answered, status, "{callback} {secret}");
+        }
+    }
 }
 
-/// Nothing of the person is in any table or file but hashes, and the ids of the account in the rows of events.
+/// A renewal is no consent: the deletion that was issued before it deletes, and comes to nothing only after the person
+/// has consented anew.
 #[rstest]
 #[tokio::test]
-async fn a_person_whose_data_is_deleted_leaves_nothing_behind(
+async fn a_deletion_holds_until_the_person_consents_anew(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
-    let (place, sandbox) = (Place::new(on).await, Sandbox::start().await);
-    let service = place.serve(&sandbox, &SETTINGS).await;
-    let account = service.linked(&sandbox, "shop/7", BAKERY).await;
-    let id = account.account_id.clone();
-    service.fetch(&id, 1).await.unwrap();
+    let stack = Stack::start_on(on, &SETTINGS).await;
+    let Stack { sandbox, service, .. } = &stack;
+    let renewed = service.linked(sandbox, "shop/7", BAKERY).await;
     let issued = sandbox.now_seconds().await;
-    let person = account.app_scoped_user_id.clone();
-    let stored = place.everything().await;
-    let needles = [
-        &person,
-        &account.username,
-        account.name.as_ref().unwrap(),
-        account.profile_picture_url.as_ref().unwrap(),
-    ];
-    assert!(needles.iter().all(|needle| !needle.is_empty() && stored.contains(*needle)));
+    let of = |issued: i64| json!({ "username": BAKERY, "issued_at": issued, "revoke": false });
+    stack.advance(A_DAY_LATER).await;
+    let refreshed = service.refresh(&renewed.account_id).await.unwrap();
+    assert_eq!(refreshed.token_outcome(), TokenOutcome::Renewed);
+    let code = delete_data(sandbox, service, of(issued)).await;
+    let key = get_request::Key::AccountId(renewed.account_id);
+    assert_eq!(reason(service.get(key).await), "ACCOUNT_NOT_FOUND");
 
-    let mut answers = Vec::new();
-    for _ in 0..2 {
-        let removal = (person.as_str(), issued);
-        let answer = post(&service, "/data-deletion", removal, &sandbox.app_secret).await;
-        assert_eq!(answer.status(), 200);
-        answers.push(answer.text().await.unwrap());
-    }
-    assert_eq!(answers[0], answers[1]);
-    let answer: serde_json::Value = serde_json::from_str(&answers[0]).unwrap();
-    let url = answer["url"].as_str().unwrap();
-    let code = answer["confirmation_code"].as_str().unwrap();
-    assert_eq!(url, format!("https://example.com/instagram/data-deletion/{code}"));
-    let gone = service.get(get_request::Key::AccountId(id.clone())).await;
-    assert_eq!(refusal(gone).reason, "ACCOUNT_NOT_FOUND");
-    assert_eq!(told(&service, 2).await[1], (EventKind::Deleted, String::new()));
-
-    let page = format!("{}/data-deletion/{code}", address(&service));
-    let shown = async || client().get(&page).send().await.unwrap().text().await.unwrap();
-    assert!(shown().await.contains("being deleted"));
-    sandbox.advance(11).await;
-    service.clock_follows(&sandbox).await;
-    let is_over = async || shown().await.contains("Your data is deleted").then_some(());
-    eventually("the deletion is over", is_over).await;
-    eventually("nothing of the person is left", async || {
-        let stored = place.everything().await;
-        (!needles.iter().any(|needle| stored.contains(*needle))).then_some(())
-    })
-    .await;
-    let audit = place.settings(&sandbox).arg("audit").output().unwrap();
-    let audit = String::from_utf8(audit.stdout).unwrap();
-    assert!(audit.contains("deleted") && !audit.contains(&id), "{audit}");
+    let before = sandbox.now_seconds().await;
+    stack.advance(60).await;
+    let linked = service.linked(sandbox, "shop/7", BAKERY).await;
+    assert_eq!(delete_data(sandbox, service, of(issued)).await, code);
+    let late = delete_data(sandbox, service, of(before)).await;
+    assert_ne!(late, code);
+    assert!(page(service, &late).await.contains("Nothing was deleted"));
+    assert_eq!(get(service, &linked.account_id).await.status(), AccountStatus::Active);
+    assert!(service.fetch(&linked.account_id, 1).await.is_ok());
 }

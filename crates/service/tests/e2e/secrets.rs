@@ -25,7 +25,7 @@ async fn no_secret_is_in_any_output_error_or_plain_column(
     scenario.callers().await;
     scenario.commands();
     scenario.numbers().await;
-    let stored_while_serving = scenario.place.everything().await;
+    let stored_while_serving = scenario.place.everything().await.text();
     scenario.service.process.signal(Signal::SIGTERM);
     assert!(scenario.service.process.ended().await.success());
 
@@ -34,7 +34,7 @@ async fn no_secret_is_in_any_output_error_or_plain_column(
         ("the output of commands", scenario.printed.join("\n")),
         ("the errors", scenario.errors.join("\n")),
         ("the database while serving", stored_while_serving),
-        ("the database afterwards", scenario.place.everything().await),
+        ("the database afterwards", scenario.place.everything().await.text()),
         ("the numbers", scenario.metrics.join("\n")),
     ];
     let needles = scenario.needles();

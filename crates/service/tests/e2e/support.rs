@@ -4,6 +4,7 @@ pub(crate) mod account_copy;
 pub(crate) mod browser;
 pub(crate) mod clients;
 pub(crate) mod compose;
+pub(crate) mod everything;
 pub(crate) mod grpcurl;
 pub(crate) mod outage;
 pub(crate) mod place;

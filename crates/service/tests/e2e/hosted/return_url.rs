@@ -68,7 +68,7 @@ async fn a_consent_comes_back_with_a_ticket_that_its_session_redeems_once(
     assert_eq!(hosted.sandbox.requests("token").await.len(), 1);
     assert_eq!(location(&hosted.get(&callback).await), url, "also with the back button");
 
-    let stored = hosted.place.everything().await;
+    let stored = hosted.place.everything().await.text();
     let printed = [hosted.service.process.printed(), other.process.printed()].concat();
     assert!(printed.contains("TRACE") && printed.contains("hyper"));
     for secret in [&code, &begun.state, &parameter(&url, "ticket")] {

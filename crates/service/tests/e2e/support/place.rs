@@ -1,6 +1,6 @@
 //! Place of a service's rows in a test: a database of its own, which goes with the test.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -63,19 +63,6 @@ impl Place {
         Service::run(command).await
     }
 
-    /// All that is stored, as text: the bytes of the file and its journals, or every row of every table, in which
-    /// bytes are hexadecimal digits.
-    pub(crate) async fn everything(&self) -> String {
-        if let Some(schema) = &self.schema {
-            return schema.rows().await;
-        }
-        let files = std::fs::read_dir(self.path()).unwrap().map(|file| file.unwrap().path());
-        let ours =
-            |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("accounts.db");
-        let bytes = files.filter(ours).map(|path| std::fs::read(path).unwrap());
-        bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
-    }
-
     /// Runs a statement beside the service.
     pub(crate) async fn run(&self, statement: &str) {
         if let Some(schema) = &self.schema {
@@ -103,21 +90,6 @@ impl Schema {
         let mut url = server();
         url.query_pairs_mut().append_pair("options[search_path]", &self.0);
         url
-    }
-
-    async fn rows(&self) -> String {
-        let mut connection = PgConnection::connect(self.url().as_str()).await.unwrap();
-        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
-        let tables: Vec<String> =
-            sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
-        let mut text = String::new();
-        for table in tables {
-            let rows = format!("SELECT row_to_json(t)::text FROM {table} t");
-            let rows: Vec<String> =
-                sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
-            text.extend(rows);
-        }
-        text
     }
 }
 
