@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod lenient;
 mod meter;
 mod outage_log;
+mod probe;
 mod proxy_url;
 mod refusal;
 mod throttle;
@@ -36,6 +37,7 @@ use self::wire::Readable;
 
 pub use self::base_url::{BaseUrl, InvalidBaseUrl};
 pub use self::meter::InstagramMeter;
+pub use self::probe::{NotReached, Probe, ProbeAnswer, ProbeVerdict, WebhookCheckError};
 pub use self::proxy_url::{InvalidProxyUrl, ProxyUrl};
 pub use self::transport::HttpClientError;
 

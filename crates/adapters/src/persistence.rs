@@ -29,6 +29,7 @@ mod event_consumers;
 mod event_log;
 mod event_purge;
 mod events;
+mod examination;
 mod former_accounts;
 mod hosted_codes;
 mod key_checks;
@@ -65,6 +66,7 @@ use self::user_key::UserKey;
 
 pub use database::Database;
 pub use database_url::{DatabaseSettings, InvalidDatabaseUrl};
+pub use examination::SubscriptionGroup;
 pub use store_meter::StoreMeter;
 pub use write_obstacle::WriteObstacle;
 

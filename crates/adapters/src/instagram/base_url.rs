@@ -59,6 +59,19 @@ impl BaseUrl {
         self.0.scheme() == "http"
     }
 
+    /// The host, in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Major version of the API that the path names, such as 25 in `/v25.0`; `None` where it names none.
+    #[must_use]
+    pub fn version(&self) -> Option<u32> {
+        let major = |part: &str| part.strip_prefix('v')?.split_once('.')?.0.parse().ok();
+        self.0.path_segments()?.find_map(major)
+    }
+
     /// The URL itself.
     pub(super) fn as_url(&self) -> &Url {
         &self.0
@@ -122,6 +135,17 @@ mod tests {
         #[case] expected: InvalidBaseUrl,
     ) {
         assert_eq!(BaseUrl::parse(raw, false), Err(expected));
+    }
+
+    #[rstest]
+    #[case::none("https://graph.instagram.com", None)]
+    #[case::plain("https://GRAPH.instagram.com/v25.0", Some(25))]
+    #[case::slash("https://graph.instagram.com/v9.0/", Some(9))]
+    #[case::behind("https://graph.instagram.com/a/v21.0", Some(21))]
+    #[case::other("https://graph.instagram.com/version.0/v1", None)]
+    fn host_and_version_are_told(#[case] raw: &str, #[case] version: Option<u32>) {
+        let base = BaseUrl::parse(raw, false).unwrap();
+        assert_eq!((base.host(), base.version()), ("graph.instagram.com", version));
     }
 
     #[test]

@@ -56,7 +56,7 @@ const TEXTS_ABOUT_THE_APP: [&str; 7] = [
 /// Text about a token that belongs to no session, in lower case; mostly under code 452.
 ///
 /// Source: reports of clients that sent a token from Meta's dashboard.
-const UNKNOWN_SESSION: &str = "session key invalid";
+pub(super) const UNKNOWN_SESSION: &str = "session key invalid";
 
 /// The subcode of code 100 for a code that was used.
 ///

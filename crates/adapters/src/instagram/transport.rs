@@ -85,16 +85,8 @@ impl Transport {
         proxy: Option<&ProxyUrl>,
         meter: InstagramMeter,
     ) -> Result<Self, HttpClientError> {
-        // Without a provider `build` panics instead of failing.
-        if CryptoProvider::get_default().is_none() {
-            return Err(HttpClientError::NoCryptoProvider);
-        }
-        let client = |max_idle| {
-            let client = client(limits, max_idle, proxy);
-            client.map_err(|error| HttpClientError::Setup(Cause::new(error.without_url())))
-        };
         let outages = OutageLog::new(proxy.map(ProxyUrl::host));
-        let (pooled, unpooled) = (client(usize::MAX)?, client(0)?);
+        let (pooled, unpooled) = (client(limits, usize::MAX, proxy)?, client(limits, 0, proxy)?);
         let usage = Usage::new(meter.usage.clone());
         Ok(Self { pooled, unpooled, limits, meter, outages, usage })
     }
@@ -168,7 +160,16 @@ impl Transport {
 }
 
 /// A client that keeps up to `max_idle` unused connections to a host. The usual variables name no proxy to it.
-fn client(limits: Limits, max_idle: usize, proxy: Option<&ProxyUrl>) -> reqwest::Result<Client> {
+pub(super) fn client(
+    limits: Limits,
+    max_idle: usize,
+    proxy: Option<&ProxyUrl>,
+) -> Result<Client, HttpClientError> {
+    // Without a provider `build` panics instead of failing.
+    if CryptoProvider::get_default().is_none() {
+        return Err(HttpClientError::NoCryptoProvider);
+    }
+    let setup = |error: reqwest::Error| HttpClientError::Setup(Cause::new(error.without_url()));
     let uncompressed = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let client = Client::builder()
         .user_agent(concat!("instagram-accounts/", env!("CARGO_PKG_VERSION")))
@@ -181,10 +182,10 @@ fn client(limits: Limits, max_idle: usize, proxy: Option<&ProxyUrl>) -> reqwest:
         .retry(retry::never())
         .no_proxy();
     let client = match proxy {
-        Some(proxy) => client.proxy(proxy.for_all()?),
+        Some(proxy) => client.proxy(proxy.for_all().map_err(setup)?),
         None => client,
     };
-    client.build()
+    client.build().map_err(setup)
 }
 
 /// Host and port that a request goes to.
@@ -220,13 +221,18 @@ async fn ask(endpoint: Endpoint, request: RequestBuilder, usage: &Usage) -> Resu
 }
 
 /// Answer of Instagram. `body` is `None` where it is too long or cannot be decompressed.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Option<Vec<u8>>,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Vec<u8>>,
 }
 
 impl Answer {
+    /// Sends a request once; without a whole answer, the cause, which holds nothing that was sent.
+    pub(super) async fn or_cause(request: RequestBuilder) -> Result<Self, String> {
+        Self::receive(request).await.map_err(|error| Failure::from(error).cause)
+    }
+
     async fn receive(request: RequestBuilder) -> Result<Self, reqwest::Error> {
         let mut response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -5,6 +5,7 @@
 
 mod answers;
 mod outages;
+mod probes;
 mod proxy;
 mod requests;
 mod secrets;
@@ -30,19 +31,23 @@ fn client_of(base: &str) -> GraphApi {
 
 /// The same, through a proxy.
 fn client_through(proxy: Option<ProxyUrl>, base: &str) -> GraphApi {
+    let meter = InstagramMeter::register(&mut Registry::new("test", "1"));
+    GraphApi::new(settings_of(proxy, base), meter).unwrap()
+}
+
+/// Settings of such a client.
+fn settings_of(proxy: Option<ProxyUrl>, base: &str) -> GraphApiSettings {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = |path: &str| BaseUrl::parse(&format!("{base}{path}"), true).unwrap();
-    let settings = GraphApiSettings {
+    GraphApiSettings {
         app_id: APP_ID.parse().unwrap(),
         app_secret: APP_SECRET.into(),
         authorize_url: url("/oauth/authorize"),
         api_url: url("/api"),
         graph_url: url("/v25.0"),
         proxy,
-    };
-    let meter = InstagramMeter::register(&mut Registry::new("test", "1"));
-    GraphApi::new(settings, meter).unwrap()
+    }
 }
 
 /// A server that gives one answer to everything, and a client that asks it.

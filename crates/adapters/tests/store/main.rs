@@ -6,6 +6,7 @@ mod concurrency;
 mod consumers;
 mod damage;
 mod event_order;
+mod examination;
 mod fixture;
 mod flooding;
 mod keeper;
