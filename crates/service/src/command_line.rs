@@ -101,16 +101,16 @@ pub(crate) enum Command {
   1  it is not, or not whole: run it again
   2  a flag or a setting cannot be used")]
     AfterRestore(Flags<AfterRestoreConfig>),
-    /// Checks settings, files, keys and the database, and says what to do; changes nothing
+    /// Checks settings, files, keys, clock, database, Instagram and the address of webhooks, and says what to do; changes nothing
     ///
-    /// A line for each finding begins with the setting. An error keeps `serve` from starting or serving, a warning does
-    /// not.
+    /// A line for each finding begins with the setting, or with `clock`. An error keeps `serve` from starting or serving,
+    /// or links, renewals or webhooks from working; a warning does not.
     #[command(after_help = "Exit codes:
   0  nothing is wrong, or there are warnings only
-  1  `serve` would not start, or not serve
+  1  `serve` would not start or not serve, or links, renewals or webhooks would fail
   2  a flag cannot be used")]
     Doctor {
-        /// Asks neither the database nor the sandbox
+        /// Asks nobody: neither the database, nor Instagram, the sandbox or the address of webhooks
         #[arg(long)]
         offline: bool,
         #[command(flatten)]

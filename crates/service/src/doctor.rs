@@ -1,19 +1,54 @@
-//! Looks for what would keep `serve` from serving: in settings, files, keys and the database. Writes nothing.
+//! Looks for what would keep `serve` from serving, or links, renewals and webhooks from working: in settings, files, keys
+//! and the database, at Instagram and at the public URL. Writes nothing.
 
+mod callbacks;
+mod clock;
 mod database;
+mod instagram;
+mod urls;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use ig_adapters::persistence::Database;
-use ig_adapters::sealing::{KeyFile, KeyFileError};
+use ig_adapters::instagram::Probe;
+use ig_adapters::persistence::{Database, SeaOrmStore};
+use ig_adapters::sealing::{KeyFile, KeyFileError, KeyRing};
+use ig_domain::LongLivedToken;
+use ig_domain::ports::{Clock, StoreError};
+use time::OffsetDateTime;
 
 use crate::config::setting::{self, Setting};
 use crate::config::{Flags, InvalidSettings, Problem, ServeConfig, Settings, Variables};
 use crate::output::is_read_on;
 use crate::tls::FollowedTls;
 use crate::{serve, wiring};
+
+use self::database::Examined;
+
+pub(crate) use self::urls::dead_authorize_host;
+
+/// Something that was found.
+enum Finding {
+    /// It keeps `serve` from serving, or links, renewals or webhooks from working.
+    Error(InvalidSettings),
+    /// It may be wrong, or could not be checked.
+    Warning(Problem),
+}
+
+impl Finding {
+    /// Something wrong. `text` continues the variable's name, and says what to do.
+    fn error(setting: &Setting, text: &dyn Display) -> Self {
+        Self::Error(InvalidSettings::with_remedy(setting, text))
+    }
+
+    /// Something that may be wrong. `text` continues the variable's name, and says what to do.
+    fn warning(setting: &Setting, text: &dyn Display) -> Self {
+        Self::Warning(Problem::warning(setting, text))
+    }
+}
 
 /// Findings so far.
 #[derive(Default)]
@@ -22,8 +57,8 @@ struct Findings {
     warnings: Vec<Problem>,
 }
 
-/// Writes a line for each finding to `out`, each beginning with its setting. `FAILURE` where `serve` would not start,
-/// or not serve.
+/// Writes a line for each finding to `out`, each beginning with its setting or with `clock`. `FAILURE` where `serve`
+/// would not start or not serve, or where links, renewals or webhooks would fail.
 ///
 /// # Errors
 ///
@@ -38,7 +73,7 @@ pub(crate) async fn run(
     match flags.read(variables) {
         Ok(Settings { config, warnings, .. }) => {
             findings.warnings = warnings;
-            findings.examine(&config, offline).await;
+            Box::pin(findings.examine(config, offline)).await;
         }
         Err(invalid) => findings.errors.push(invalid),
     }
@@ -46,40 +81,84 @@ pub(crate) async fn run(
 }
 
 impl Findings {
-    async fn examine(&mut self, config: &ServeConfig, offline: bool) {
+    async fn examine(&mut self, mut config: ServeConfig, offline: bool) {
+        self.addresses(&config);
+        self.note(callers(&config));
+        let tls = FollowedTls::start(config.tls.clone()).await;
+        self.note(tls.map(drop).map_err(InvalidSettings::from));
+        let database = serve::open_read_only(&config);
+        let ring = database.as_ref().ok().and_then(|database| key_ring(&mut config, database));
+        if let Some(Err(error)) = &ring
+            && !matches!(error, KeyFileError::Missing(_))
+        {
+            self.note(Err(unusable_keys(error)));
+        }
+        let unwritable = database.as_ref().ok().and_then(Database::unwritable_file);
+        self.note(unwritable.map_or(Ok(()), |obstacle| Err(database::unwritable(&obstacle))));
+        self.add(urls::examine(&config));
+        self.add(callbacks::examine_settings(&config));
+        match database {
+            Ok(database) if !offline => Box::pin(self.ask(&config, database, ring)).await,
+            database => self.note(database.map(drop)),
+        }
+    }
+
+    /// Asks the database and the sandbox's clock, and then Instagram and the public URL at the same time.
+    async fn ask(
+        &mut self,
+        config: &ServeConfig,
+        database: Database,
+        ring: Option<Result<KeyRing, KeyFileError>>,
+    ) {
+        let clock = self.found(clock(config.sandbox_clock_url.as_deref()).await);
+        let examined = self.found(database::examine(config, database, ring).await);
+        let store = examined.map(|Examined { warning, store }| {
+            self.warnings.extend(warning);
+            store
+        });
+        let token = match (store, clock) {
+            (Some(store), Some(clock)) => self.stored(config, store.as_ref(), clock.now()).await,
+            _ => None,
+        };
+        let probe = match Probe::new(config.instagram.clone()) {
+            Ok(probe) => probe,
+            Err(error) => return self.add([instagram::no_client(&error)]),
+        };
+        let token = token.as_ref().map(LongLivedToken::text);
+        let (instagram, public_url) = tokio::join!(
+            instagram::examine(&probe, token),
+            callbacks::examine_public_url(config, &probe)
+        );
+        self.add(instagram);
+        self.add(public_url);
+    }
+
+    /// Looks at what is stored, and returns a token by which Instagram can be asked.
+    async fn stored(
+        &mut self,
+        config: &ServeConfig,
+        store: Option<&SeaOrmStore>,
+        now: OffsetDateTime,
+    ) -> Option<LongLivedToken> {
+        let found = match store {
+            Some(store) => examine_stored(config, store, now).await,
+            None => Ok((Vec::new(), None)),
+        };
+        let (findings, token) = self.found(found.map_err(|error| database::away(&error)))?;
+        self.add(findings);
+        if token.is_none() {
+            self.add([instagram::unchecked_secret()]);
+        }
+        token
+    }
+
+    fn addresses(&mut self, config: &ServeConfig) {
         self.listening(&setting::GRPC_LISTEN, config.listen);
         if let Some(address) = config.metrics_listen {
             self.listening(&setting::METRICS_LISTEN, address);
         }
         if let Some(callbacks) = &config.callbacks {
             self.listening(&setting::HTTP_LISTEN, callbacks.listen);
-        }
-        self.note(callers(config));
-        let tls = FollowedTls::start(config.tls.clone()).await;
-        self.note(tls.map(drop).map_err(InvalidSettings::from));
-        let database = serve::open_read_only(config);
-        let key_file = database.as_ref().ok().and_then(|database| key_file(config, database));
-        if let Some(Err(error)) = &key_file
-            && !matches!(error, KeyFileError::Missing(_))
-        {
-            self.note(Err(unusable_keys(error)));
-        }
-        let database = match database {
-            Ok(database) => database,
-            Err(invalid) => return self.note(Err(invalid)),
-        };
-        if let Some(obstacle) = database.unwritable_file() {
-            self.note(Err(database::unwritable(&obstacle)));
-        }
-        if offline {
-            return;
-        }
-        if let Some(url) = &config.sandbox_clock_url {
-            self.note(sandbox_clock(url).await);
-        }
-        match database::examine(config, database, key_file).await {
-            Ok(warning) => self.warnings.extend(warning),
-            Err(invalid) => self.note(Err(invalid)),
         }
     }
 
@@ -104,6 +183,20 @@ impl Findings {
 
     fn note(&mut self, found: Result<(), InvalidSettings>) {
         self.errors.extend(found.err());
+    }
+
+    /// What was found, where that is no error.
+    fn found<T>(&mut self, found: Result<T, InvalidSettings>) -> Option<T> {
+        found.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            match finding {
+                Finding::Error(error) => self.errors.push(error),
+                Finding::Warning(warning) => self.warnings.push(warning),
+            }
+        }
     }
 
     fn write(
@@ -136,10 +229,27 @@ fn callers(config: &ServeConfig) -> Result<(), InvalidSettings> {
     stanzas.map(drop).map_err(|error| InvalidSettings::callers_file(path, &error))
 }
 
-/// The key file, where the keys come from one.
-fn key_file(config: &ServeConfig, database: &Database) -> Option<Result<KeyFile, KeyFileError>> {
-    let path = database.key_file().filter(|_| config.token_keys.is_none())?;
-    Some(KeyFile::load_or_create(&path, false))
+/// The keys: those of the settings or, where they have none, of the key file.
+fn key_ring(
+    config: &mut ServeConfig,
+    database: &Database,
+) -> Option<Result<KeyRing, KeyFileError>> {
+    let configured = config.token_keys.take().map(Ok);
+    configured.or_else(|| {
+        let file = KeyFile::load_or_create(&database.key_file()?, false);
+        Some(file.map(|file| file.ring))
+    })
+}
+
+/// Findings in what is stored, and a living token.
+async fn examine_stored(
+    config: &ServeConfig,
+    store: &SeaOrmStore,
+    now: OffsetDateTime,
+) -> Result<(Vec<Finding>, Option<LongLivedToken>), StoreError> {
+    let mut findings = callbacks::examine_webhooks(config, store, now).await?;
+    findings.extend(database::examine_visits(store, now).await?);
+    Ok((findings, store.any_living_token(now).await?))
 }
 
 fn unusable_keys(error: &KeyFileError) -> InvalidSettings {
@@ -147,9 +257,9 @@ fn unusable_keys(error: &KeyFileError) -> InvalidSettings {
     InvalidSettings::with_remedy(&setting::TOKEN_KEYS, &text)
 }
 
-async fn sandbox_clock(url: &str) -> Result<(), InvalidSettings> {
-    let clock = wiring::clock(Some(url)).await.map(drop);
-    clock.map_err(|error| {
+/// The clock of the settings.
+async fn clock(sandbox_url: Option<&str>) -> Result<Arc<dyn Clock>, InvalidSettings> {
+    wiring::clock(sandbox_url).await.map_err(|error| {
         let text = format!("gives no time ({error:#}): start the sandbox, or leave it out");
         InvalidSettings::with_remedy(&setting::SANDBOX_CLOCK_URL, &text)
     })

@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 use crate::callbacks::CallbackListener;
 use crate::callers::AdmittedCallers;
 use crate::config::{InvalidSettings, ServeConfig};
+use crate::doctor::dead_authorize_host;
 use crate::expiries::Expiries;
 use crate::keys::Keys;
 use crate::meters::Meters;
@@ -237,6 +238,9 @@ fn announce(config: &ServeConfig, database: &str, address: SocketAddr) {
         (false, Some(_)) => warn!(
             "GRPC_LISTEN is not loopback and has no TLS: the callers' tokens travel in the clear until GRPC_TLS_CERT and GRPC_TLS_KEY are given"
         ),
+    }
+    if let Some(problem) = dead_authorize_host(&config.instagram.authorize_url) {
+        warn!("{problem}");
     }
     if config.sandbox_clock_url.is_some() {
         warn!("SANDBOX: the time comes from SANDBOX_CLOCK_URL, so days may pass in a moment");

@@ -215,13 +215,16 @@ impl Probe {
             let proxy = self.settings.proxy.as_ref().map(ProxyUrl::host);
             NotReached { host: host(url), proxy, cause }
         })?;
-        let json = answer.body.as_deref().and_then(lenient::parse);
-        Ok(ProbeAnswer { verdict: verdict(answer.status, json), time: time(&answer.headers) })
+        let json: Option<Value> = answer.body.as_deref().and_then(lenient::parse);
+        Ok(ProbeAnswer {
+            verdict: verdict(answer.status, json.as_ref()),
+            time: time(&answer.headers),
+        })
     }
 }
 
-fn verdict(status: StatusCode, json: Option<Value>) -> ProbeVerdict {
-    match json.as_ref().map(ErrorEnvelope::find) {
+fn verdict(status: StatusCode, json: Option<&Value>) -> ProbeVerdict {
+    match json.map(ErrorEnvelope::find) {
         Some(Some(ErrorEnvelope { message, .. })) => {
             let mut verdicts = VERDICTS.into_iter();
             let known = verdicts.find(|(text, _)| message.contains(text));

@@ -8,7 +8,8 @@ use ig_adapters::persistence::InvalidDatabaseUrl;
 use super::origin::shown_path;
 use super::setting::{self, Setting};
 
-/// Something that an operator should know of one setting. Its text begins with the variable.
+/// Something that an operator should know of one setting, or of the clock. Its text begins with the variable, or with
+/// `clock`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     setting: &'static str,
@@ -45,6 +46,11 @@ impl Problem {
     pub(crate) fn marked(&self, word: &str) -> String {
         let text = self.to_string();
         text.replacen(self.setting, &format!("{} ({word})", self.setting), 1)
+    }
+
+    /// Something wrong with the machine's clock, which no setting sets. `text` continues the word, and says what to do.
+    pub(crate) fn of_clock(text: &dyn Display) -> Self {
+        Self { setting: "clock", text: text.to_string(), origin: None, example: None }
     }
 
     /// Something that may be wrong. `text` continues the variable's name, and says what to do.

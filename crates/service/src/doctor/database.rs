@@ -1,19 +1,29 @@
-//! Checks of the database: whether it can be written, what it lacks, and whether the keys are its own.
+//! Checks of the database: whether it can be written, what it lacks, whether the keys are its own, and whether somebody
+//! keeps its accounts' tokens alive.
 
 use std::fmt::Display;
 use std::sync::Arc;
 
 use ig_adapters::persistence::{Database, SeaOrmStore, WriteObstacle};
-use ig_adapters::sealing::{KeyCheckError, KeyFile, KeyFileError, KeyRing};
-use ig_domain::ports::{KeyChecks as _, StoreError};
+use ig_adapters::sealing::{KeyCheckError, KeyFileError, KeyRing};
+use ig_domain::ports::{KeyChecks as _, StoreError, Surveys as _};
+use time::OffsetDateTime;
 
-use super::{chain, unusable_keys};
+use super::{Finding, chain, unusable_keys};
 use crate::config::{InvalidSettings, Problem, ServeConfig, setting};
-use crate::keys::Keys;
 use crate::meters::unread_store_meter;
 use crate::serve;
 
-/// Asks the database. A finding that lets `serve` serve is returned as a warning.
+/// A database that lets `serve` serve.
+#[derive(Default)]
+pub(super) struct Examined {
+    /// A finding that lets it all the same.
+    pub(super) warning: Option<Problem>,
+    /// The rows of the app; `None` where there are none yet.
+    pub(super) store: Option<SeaOrmStore>,
+}
+
+/// Asks the database; `ring` has the keys, where there are any.
 ///
 /// # Errors
 ///
@@ -21,10 +31,10 @@ use crate::serve;
 pub(super) async fn examine(
     config: &ServeConfig,
     database: Database,
-    key_file: Option<Result<KeyFile, KeyFileError>>,
-) -> Result<Option<Problem>, InvalidSettings> {
+    ring: Option<Result<KeyRing, KeyFileError>>,
+) -> Result<Examined, InvalidSettings> {
     if database.will_be_created() {
-        return Ok(None);
+        return Ok(Examined::default());
     }
     if let Some(obstacle) = database.refused_writing().await.map_err(|error| away(&error))? {
         return Err(unwritable(&obstacle));
@@ -39,19 +49,33 @@ pub(super) async fn examine(
             )));
         }
         // Serving brings it up to date.
-        Some(_) => return Ok(None),
+        Some(_) => return Ok(Examined::default()),
         None => {}
     }
-    match (&config.token_keys, key_file) {
-        (Some(ring), _) => keys(ring, config, database).await,
-        (None, Some(Ok(file))) => keys(&file.ring, config, database).await,
-        (None, Some(Err(error)))
-            if database.anything_sealed().await.map_err(|error| away(&error))? =>
-        {
+    match ring {
+        Some(Ok(ring)) => keys(ring, config, database).await,
+        Some(Err(error)) if database.anything_sealed().await.map_err(|error| away(&error))? => {
             Err(unusable_keys(&error))
         }
-        (None, _) => Ok(None),
+        Some(Err(_)) | None => Ok(Examined::default()),
     }
+}
+
+/// Looks for accounts that nobody visits.
+///
+/// # Errors
+///
+/// When the store cannot be asked.
+pub(super) async fn examine_visits(
+    store: &SeaOrmStore,
+    now: OffsetDateTime,
+) -> Result<Option<Finding>, StoreError> {
+    let overdue = store.survey(now).await?.overdue;
+    let text = format_args!(
+        "is true on no replica that comes through: visits are overdue (accounts: {overdue}), and tokens will run out; \
+         run a replica with KEEPER=true, and where one runs, see `status`"
+    );
+    Ok((overdue > 0).then(|| Finding::warning(&setting::KEEPER, &text)))
 }
 
 /// Serving would not be able to write.
@@ -72,12 +96,12 @@ pub(super) fn unwritable(obstacle: &WriteObstacle) -> InvalidSettings {
 
 /// Tries the keys on what the database holds, and looks for others in use.
 async fn keys(
-    ring: &KeyRing,
+    ring: KeyRing,
     config: &ServeConfig,
     database: Database,
-) -> Result<Option<Problem>, InvalidSettings> {
-    let (app_id, keys) = (config.instagram.app_id.clone(), Arc::new(Keys::default()));
-    let store = SeaOrmStore::new(Arc::new(database), app_id, keys, unread_store_meter());
+) -> Result<Examined, InvalidSettings> {
+    let (app_id, ring) = (config.instagram.app_id.clone(), Arc::new(ring));
+    let store = SeaOrmStore::new(Arc::new(database), app_id, ring.clone(), unread_store_meter());
     ring.verify(&store).await.map_err(|error| {
         let setting = match error {
             KeyCheckError::Store(_) => &setting::DATABASE_URL,
@@ -90,10 +114,11 @@ async fn keys(
         "lacks keys that stored tokens are sealed under ({}), so these cannot be opened: put them behind the first one",
         missing.join(", ")
     );
-    Ok((!missing.is_empty()).then(|| Problem::warning(&setting::TOKEN_KEYS, &lacks)))
+    let warning = (!missing.is_empty()).then(|| Problem::warning(&setting::TOKEN_KEYS, &lacks));
+    Ok(Examined { warning, store: Some(store) })
 }
 
-fn away(error: &StoreError) -> InvalidSettings {
+pub(super) fn away(error: &StoreError) -> InvalidSettings {
     refuse(&format_args!(
         "names a database that cannot be asked: {}; check that it is there, and its host, name and password",
         chain(error)

@@ -12,7 +12,7 @@ pub(crate) struct Setting {
     /// Value of a setting that is not given.
     pub(in crate::config) default: Default,
     /// A value that would do.
-    pub(in crate::config) example: &'static str,
+    pub(crate) example: &'static str,
     /// Minimum and maximum of a span of time, as people write them; `None` for any other value.
     pub(in crate::config) span_limits: Option<(&'static str, &'static str)>,
     /// Whether its value must not be shown. Such a setting may also be given as a file.
