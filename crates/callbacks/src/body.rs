@@ -225,7 +225,7 @@ mod tests {
         assert!(body(LARGE).await.is_ok());
     }
 
-    /// Whoever sends without a right to cannot keep the batches of Instagram out by sending slowly.
+    /// A sender without a right to cannot keep the batches of Instagram out by sending slowly.
     #[tokio::test(start_paused = true)]
     async fn slow_bodies_take_no_more_memory_than_has_come() {
         let memory = BodyMemory::default();

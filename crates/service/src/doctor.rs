@@ -116,40 +116,40 @@ impl Findings {
             self.warnings.extend(warning);
             store
         });
-        let token = match (store, clock) {
+        let tokens = match (store, clock) {
             (Some(store), Some(clock)) => self.stored(config, store.as_ref(), clock.now()).await,
-            _ => None,
+            _ => Vec::new(),
         };
         let probe = match Probe::new(config.instagram.clone()) {
             Ok(probe) => probe,
             Err(error) => return self.add([instagram::no_client(&error)]),
         };
-        let token = token.as_ref().map(LongLivedToken::text);
         let (instagram, public_url) = tokio::join!(
-            instagram::examine(&probe, token),
+            instagram::examine(&probe, &tokens),
             callbacks::examine_public_url(config, &probe)
         );
         self.add(instagram);
         self.add(public_url);
     }
 
-    /// Looks at what is stored, and returns a token by which Instagram can be asked.
+    /// Looks at what is stored, and returns tokens by which Instagram can be asked.
     async fn stored(
         &mut self,
         config: &ServeConfig,
         store: Option<&SeaOrmStore>,
         now: OffsetDateTime,
-    ) -> Option<LongLivedToken> {
+    ) -> Vec<LongLivedToken> {
         let found = match store {
             Some(store) => examine_stored(config, store, now).await,
-            None => Ok((Vec::new(), None)),
+            None => Ok((Vec::new(), Vec::new())),
         };
-        let (findings, token) = self.found(found.map_err(|error| database::away(&error)))?;
+        let found = self.found(found.map_err(|error| database::away(&error)));
+        let Some((findings, tokens)) = found else { return Vec::new() };
         self.add(findings);
-        if token.is_none() {
+        if tokens.is_empty() {
             self.add([instagram::unchecked_secret()]);
         }
-        token
+        tokens
     }
 
     fn addresses(&mut self, config: &ServeConfig) {
@@ -241,15 +241,16 @@ fn key_ring(
     })
 }
 
-/// Findings in what is stored, and a living token.
+/// Findings in what is stored, and living tokens.
 async fn examine_stored(
     config: &ServeConfig,
     store: &SeaOrmStore,
     now: OffsetDateTime,
-) -> Result<(Vec<Finding>, Option<LongLivedToken>), StoreError> {
+) -> Result<(Vec<Finding>, Vec<LongLivedToken>), StoreError> {
+    let tokens = store.living_tokens(now).await?;
     let mut findings = callbacks::examine_webhooks(config, store, now).await?;
     findings.extend(database::examine_visits(store, now).await?);
-    Ok((findings, store.any_living_token(now).await?))
+    Ok((findings, tokens))
 }
 
 fn unusable_keys(error: &KeyFileError) -> InvalidSettings {

@@ -2,10 +2,10 @@
 
 use ig_domain::ports::{DueAccounts as _, StoreError};
 use ig_domain::{AccountId, GrantedScopes, LongLivedToken, TroubleCause};
-use sea_orm::sea_query::{Asterisk, Expr, Func, SelectStatement};
+use sea_orm::sea_query::{Asterisk, Expr, Func, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
-    QueryTrait as _,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -18,11 +18,11 @@ use super::error::translate;
 use super::store_meter::Operation;
 use super::survey_row::cause_of;
 
-/// Maximum number of accounts that are tried for a token that can be read.
+/// Maximum number of accounts whose tokens are tried to be read.
 const MAX_TRIED_TOKENS: u64 = 10;
 
-/// Maximum number of groups of accounts. Ours: permissions and causes are few.
-const MAX_GROUPS: u64 = 1000;
+/// Maximum number of accounts that are looked at for how they are subscribed. Ours: a look at a million takes seconds.
+const MAX_GROUPED_ACCOUNTS: u64 = 10_000;
 
 /// Living accounts that have the same permissions and the same subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,21 +49,21 @@ struct Group {
 }
 
 impl SeaOrmStore {
-    /// The token, alive at `now`, of an account that was read lately; `None` where there is none that can be read.
+    /// Tokens, alive at `now`, of the accounts that were read last: of the last ten those that can be read.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn any_living_token(
+    pub async fn living_tokens(
         &self,
         now: OffsetDateTime,
-    ) -> Result<Option<LongLivedToken>, StoreError> {
+    ) -> Result<Vec<LongLivedToken>, StoreError> {
         let nobody = AccountId::from_uuid(Uuid::nil());
         let found = self.witnesses(nobody, now, MAX_TRIED_TOKENS).await?;
-        Ok(found.into_iter().next().map(|(_, token)| token))
+        Ok(found.into_iter().map(|(_, token)| token).collect())
     }
 
-    /// The living accounts by permissions and subscription. Reads every account.
+    /// The living accounts by permissions and subscription, of the ten thousand that were read last.
     ///
     /// # Errors
     ///
@@ -108,14 +108,21 @@ impl SeaOrmStore {
     fn grouped(&self) -> SelectStatement {
         let columns =
             [Column::GrantedScopes, Column::SubscriptionActive, Column::SubscriptionError];
-        let mut accounts = self.accounts().filter(Column::Refused.is_null()).select_only();
-        for column in columns {
-            accounts = accounts.column(column).group_by(column);
-        }
-        accounts
+        let last_read = self
+            .accounts()
+            .filter(Column::Refused.is_null())
+            .select_only()
+            .columns(columns)
+            .column(Column::ConsentTime)
+            .order_by_desc(Column::ProfileTime)
+            .limit(MAX_GROUPED_ACCOUNTS)
+            .into_query();
+        Query::select()
+            .columns(columns)
             .expr_as(Func::count(Expr::col(Asterisk)), "accounts")
-            .expr_as(Column::ConsentTime.min(), "first_consent_time")
-            .limit(MAX_GROUPS)
-            .into_query()
+            .expr_as(Func::min(Expr::col(Column::ConsentTime)), "first_consent_time")
+            .from_subquery(last_read, "last_read")
+            .group_by_columns(columns)
+            .take()
     }
 }

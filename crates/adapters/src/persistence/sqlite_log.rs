@@ -31,6 +31,9 @@ const MAX_REWRITTEN_BYTES: u64 = 64 * 1024 * 1024;
 /// Time after a rewriting in which there is no other, as a multiple of what it took.
 const REWRITE_REST: u32 = 100;
 
+/// Maximum of that time: what was erased is nowhere within a minute.
+const MAX_REWRITE_REST: Duration = Duration::from_secs(20);
+
 /// The rewriting of the file: SQLite overwrites the cells that it frees, but not the copies that it leaves in a page
 /// when it moves cells to another.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Rewriting {
     /// Whether something was erased since the last one: at the start, too.
     wanted: AtomicBool,
     rest_end: Mutex<Option<Instant>>,
+    /// Whether this process has erased something.
+    has_erased: AtomicBool,
     told_too_large: AtomicBool,
 }
 
@@ -46,6 +51,7 @@ impl Default for Rewriting {
         Self {
             wanted: AtomicBool::new(true),
             rest_end: Mutex::default(),
+            has_erased: AtomicBool::new(false),
             told_too_large: AtomicBool::new(false),
         }
     }
@@ -57,18 +63,21 @@ impl Rewriting {
         let rest_end = *self.rest_end.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = self.wanted.load(Ordering::Relaxed)
             && rest_end.is_none_or(|rest_end| Instant::now() >= rest_end);
-        let is_small = || size_of(file.path()) <= MAX_REWRITTEN_BYTES;
-        if is_due && !is_small() && !self.told_too_large.swap(true, Ordering::Relaxed) {
+        if !is_due || size_of(file.path()) <= MAX_REWRITTEN_BYTES {
+            return is_due;
+        }
+        let has_erased = self.has_erased.load(Ordering::Relaxed);
+        if has_erased && !self.told_too_large.swap(true, Ordering::Relaxed) {
             warn!(
                 "the SQLite file is too large to be rewritten while it serves, and may keep pieces of what is erased: run VACUUM on it in a quiet hour"
             );
         }
-        is_due && is_small()
+        false
     }
 
     /// Rests as after a rewriting that took so long.
     fn rest(&self, took: Duration) {
-        let rest_end = Instant::now() + took * REWRITE_REST;
+        let rest_end = Instant::now() + (took * REWRITE_REST).min(MAX_REWRITE_REST);
         *self.rest_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest_end);
     }
 }
@@ -77,13 +86,14 @@ impl Database {
     /// Notes that something was erased which is still in SQLite's log, and perhaps in its file.
     pub(super) fn note_erased(&self) {
         self.rewriting.wanted.store(true, Ordering::Relaxed);
+        self.rewriting.has_erased.store(true, Ordering::Relaxed);
         self.erased.store(true, Ordering::Relaxed);
     }
 
     /// Moves SQLite's log into the file and empties it, where it has grown large or holds what was erased since, and
     /// nobody reads what is only there: a reader that takes long keeps it growing, and nothing else makes it small
-    /// again. Where somebody reads, the next call tries again. Rewrites the file, too, where something was erased, a
-    /// hundredth of the time at most.
+    /// again. Where somebody reads, the next call tries again. Rewrites the file, too, where something was erased, once
+    /// in twenty seconds at most.
     ///
     /// # Errors
     ///

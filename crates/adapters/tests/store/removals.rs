@@ -114,7 +114,7 @@ async fn waiting_for_lock<T>(store: &Postgres, types: &str, waiter: &JoinHandle<
     waiting(store, &locks, waiter).await;
 }
 
-/// Whoever is second sees what the first has stored.
+/// The second one sees what the first has stored.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_token_is_left_by_a_link_at_the_moment_of_a_removal(

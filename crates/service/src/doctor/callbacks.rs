@@ -106,7 +106,7 @@ fn failed(groups: &[SubscriptionGroup]) -> Option<Finding> {
     let causes: Vec<_> =
         causes.iter().map(|(cause, number)| format!("{} {number}", cause.as_str())).collect();
     let text = format_args!(
-        "could not be subscribed to for every account ({}): the keeper tries again; for APP_MISCONFIGURED or \
+        "could not be subscribed to for some accounts ({}): the keeper tries again; for APP_MISCONFIGURED or \
          INSTAGRAM_UNEXPECTED, add the fields under Webhooks in the App Dashboard, and look for Advanced Access there",
         causes.join(", ")
     );
@@ -119,7 +119,8 @@ fn quiet(groups: &[SubscriptionGroup], now: OffsetDateTime) -> Option<Finding> {
     let first = subscribed().map(|group| group.first_consent_time).min()?;
     let number: u64 = subscribed().map(|group| group.accounts).sum();
     let text = format_args!(
-        "is subscribed to (accounts: {number}), and not one update is stored: set the app live, get Advanced Access, \
+        "is subscribed to (accounts: {number}), and not one update is stored: where that was done more than a day ago \
+         and these accounts are not quiet, set the app live, get Advanced Access, \
          enter PUBLIC_URL{WEBHOOKS} and the fields under Webhooks in the App Dashboard, and have people turn on \
          \"Allow access to messages\" in Instagram"
     );

@@ -1,35 +1,51 @@
 //! Checks of Instagram: whether it is reached, knows the app and its secret, and agrees about the time.
 
 use ig_adapters::instagram::{HttpClientError, NotReached, Probe, ProbeAnswer, ProbeVerdict};
-use ig_domain::TokenText;
+use ig_domain::LongLivedToken;
 
 use super::{Finding, clock};
 use crate::config::setting::{self, Setting};
 
 type Answer = Result<ProbeAnswer, NotReached>;
 
-/// Asks Instagram, with a stored token where there is one.
-pub(super) async fn examine(probe: &Probe, token: Option<&TokenText>) -> Vec<Finding> {
-    let exchange = async {
-        match token {
-            Some(token) => Some(probe.exchange_long_lived(token).await),
-            None => None,
-        }
-    };
-    let (code, profile, exchange) =
-        tokio::join!(probe.exchange_unknown_code(), probe.profile(token), exchange);
+/// Maximum number of tokens that are tried, since one alone may have been refused meanwhile.
+const MAX_TRIED_TOKENS: usize = 3;
+
+/// Asks Instagram, with stored tokens where there are any.
+pub(super) async fn examine(probe: &Probe, tokens: &[LongLivedToken]) -> Vec<Finding> {
+    let (code, (profile, exchange)) =
+        tokio::join!(probe.exchange_unknown_code(), with_tokens(probe, tokens));
     let mut findings: Vec<_> = reached(&setting::API_URL, &code).into_iter().collect();
     let graph = [Some(&profile), exchange.as_ref()].into_iter().flatten();
     findings.extend(graph.into_iter().find_map(|answer| reached(&setting::GRAPH_URL, answer)));
     findings.extend(profile.as_ref().ok().and_then(|answer| clock::examine(answer.time?)));
     let verdict = |answer: &Answer| answer.as_ref().ok().map(|answer| answer.verdict);
     // Without a token the profile is refused whatever the app is.
-    let profile = verdict(&profile).filter(|_| token.is_some());
+    let profile = verdict(&profile).filter(|_| !tokens.is_empty());
     let exchange = exchange.as_ref().and_then(verdict);
     findings.extend(profile.and_then(host));
     let refusal = app([verdict(&code), profile, exchange]);
     findings.extend(refusal.or_else(|| exchange.and_then(app_secret)));
     findings
+}
+
+/// Answers about the profile and to the exchange of the first token that is not refused by itself, or else of the last
+/// one that is tried; no exchange without a token.
+async fn with_tokens(probe: &Probe, tokens: &[LongLivedToken]) -> (Answer, Option<Answer>) {
+    let mut tokens = tokens.iter().map(LongLivedToken::text).take(MAX_TRIED_TOKENS);
+    let Some(mut token) = tokens.next() else { return (probe.profile(None).await, None) };
+    loop {
+        let (profile, exchange) =
+            tokio::join!(probe.profile(Some(token)), probe.exchange_long_lived(token));
+        let is_refused = [&profile, &exchange].into_iter().any(|answer| {
+            let verdict = answer.as_ref().map(|answer| answer.verdict);
+            matches!(verdict, Ok(ProbeVerdict::AppRefused | ProbeVerdict::OtherRefusal))
+        });
+        match tokens.next().filter(|_| is_refused) {
+            Some(next) => token = next,
+            None => return (profile, Some(exchange)),
+        }
+    }
 }
 
 /// There was no token to try the app secret on.

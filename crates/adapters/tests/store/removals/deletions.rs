@@ -131,7 +131,7 @@ async fn the_same_deletion_at_two_replicas_has_one_code(
     assert_eq!(store.number(told).await, i64::from(PERSONS));
 }
 
-/// Whoever is second finds the account gone, or what it stored goes with the account.
+/// The second one finds the account gone, or what it stored goes with the account.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_by_a_write_at_the_moment_of_a_deletion(
@@ -194,7 +194,7 @@ async fn a_write_waits_for_the_deletion_of_its_account(
     assert!(!write_beside_deletion("former_account", writer, true).await);
 }
 
-/// Whoever writes has the account's row, and the deletion finds what was written.
+/// The writer has the account's row, and the deletion finds what was written.
 #[rstest]
 #[tokio::test]
 async fn a_deletion_waits_for_a_write_of_its_account(

@@ -137,12 +137,12 @@ pub(super) fn of_answers(now: OffsetDateTime) -> Vec<Case> {
         ),
         fault(
             skewed_clock(now, Duration::hours(2)),
-            "clock (error) of this machine is 1h 59m ",
+            "clock (error) of this machine is 1h ",
             "behind Instagram's, by which tokens end and requests are dated: let it follow a time server",
         ),
         fault(
-            skewed_clock(now, Duration::seconds(-90)),
-            "clock (warning) of this machine is 1m ",
+            skewed_clock(now, Duration::seconds(-200)),
+            "clock (warning) of this machine is ",
             "ahead of Instagram's, by which tokens end and requests are dated: let it follow a time server",
         ),
         fault(

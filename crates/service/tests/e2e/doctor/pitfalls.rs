@@ -174,7 +174,7 @@ async fn what_the_store_tells_of_a_deployment_is_told(#[values(On::Sqlite, On::P
     sandbox.fault(json!({ "endpoint": "subscribed_apps", "body": body })).await;
     let account = deployment.link().await;
     deployment.shown(&account, |account| account.webhook_subscription.is_some()).await;
-    let failed = "WEBHOOK_FIELDS (warning) could not be subscribed to for every account \
+    let failed = "WEBHOOK_FIELDS (warning) could not be subscribed to for some accounts \
                   (INSTAGRAM_UNEXPECTED 1): ";
     expect(deployment.examine(&[]), failed, "add the fields under Webhooks in the App Dashboard");
     sandbox.clear_faults().await;
