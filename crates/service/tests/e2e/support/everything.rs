@@ -13,7 +13,7 @@ use super::Place;
 pub(crate) struct Everything {
     /// The rows of each table by its name, as text, in which bytes are hexadecimal digits.
     pub(crate) tables: Vec<(String, String)>,
-    /// The bytes of each file.
+    /// The bytes of each file of the database.
     pub(crate) files: Vec<Vec<u8>>,
 }
 
@@ -31,10 +31,12 @@ impl Everything {
 }
 
 impl Place {
-    /// Every row of every table, and every file in the folder.
+    /// Every row of every table, and every file that the service has written beside its key.
     pub(crate) async fn everything(&self) -> Everything {
-        let files = fs::read_dir(self.path()).unwrap();
-        let files = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+        let files = fs::read_dir(self.path()).unwrap().map(|file| file.unwrap());
+        let ours =
+            files.filter(|file| file.file_name().to_string_lossy().starts_with("accounts.db"));
+        let files = ours.map(|file| fs::read(file.path()).unwrap()).collect();
         let tables = match self.schema_url() {
             Some(schema) => postgres_tables(&schema).await,
             None => sqlite_tables(self.path()).await,
