@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use ig_domain::ports::{Clock, Ids, StoreError, UserDeletions};
+use ig_domain::ports::{Cause, Clock, Ids, StoreError, UserDeletions};
 use ig_domain::{ConfirmationCode, Deletion, RemovalOutcome, SignedRequest};
 use time::OffsetDateTime;
-use tracing::{debug, info};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, debug, info};
 
 use crate::RemovalError;
 use crate::deauthorize::listed;
@@ -21,11 +22,13 @@ pub struct DeleteUserData {
     pub clock: Arc<dyn Clock>,
     /// Source of codes.
     pub ids: Arc<dyn Ids>,
+    /// Waits for deletions whose callers have gone.
+    pub tracker: TaskTracker,
 }
 
 impl DeleteUserData {
     /// Forgets the person's accounts, if the person has not consented since. Returns the code by which the deletion is
-    /// found: for the same request always the same.
+    /// found: for the same request always the same. Once begun it goes on without its caller.
     ///
     /// # Errors
     ///
@@ -36,21 +39,33 @@ impl DeleteUserData {
             return Err(RemovalError::TooFarAhead);
         }
         let code = self.ids.confirmation_code();
-        let (code, outcome) = self.deletions.delete(request, &code, now).await?;
-        match &outcome {
-            RemovalOutcome::Done { accounts } => {
-                info!(%code, account.ids = listed(accounts), "data of a person was deleted");
+        let (deletions, request) = (Arc::clone(&self.deletions), request.clone());
+        // The line is written though Meta may have gone: after a restore it says what is to be deleted again.
+        let deleting = self.tracker.spawn(
+            async move {
+                let (code, outcome) = deletions.delete(&request, &code, now).await?;
+                log(&code, &outcome);
+                Ok(code)
             }
-            RemovalOutcome::ConsentedSince { accounts } => info!(
-                %code,
-                account.ids = listed(accounts),
-                "a person wanted the data to be deleted, but consented again since: nothing changed"
-            ),
-            RemovalOutcome::NothingStored => {
-                debug!(%code, "a person of whom no account is stored wanted the data to be deleted");
-            }
+            .in_current_span(),
+        );
+        deleting.await.unwrap_or_else(|error| Err(StoreError::Internal(Cause::new(error)).into()))
+    }
+}
+
+fn log(code: &ConfirmationCode, outcome: &RemovalOutcome) {
+    match outcome {
+        RemovalOutcome::Done { accounts } => {
+            info!(%code, account.ids = listed(accounts), "data of a person was deleted");
         }
-        Ok(code)
+        RemovalOutcome::ConsentedSince { accounts } => info!(
+            %code,
+            account.ids = listed(accounts),
+            "a person wanted the data to be deleted, but consented again since: nothing changed"
+        ),
+        RemovalOutcome::NothingStored => {
+            debug!(%code, "a person of whom nothing is stored wanted the data to be deleted");
+        }
     }
 }
 

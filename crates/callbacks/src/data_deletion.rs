@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -45,9 +46,10 @@ pub(crate) async fn data_deletion(State(shared): State<Arc<Shared>>, request: Re
 /// Answers with the page of a deletion. It says nothing of whose data it is.
 pub(crate) async fn deletion_status(
     State(shared): State<Arc<Shared>>,
-    Path(code): Path<String>,
+    code: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Ok(code) = code.parse() else { return unknown() };
+    let code = code.ok().and_then(|Path(code)| code.parse().ok());
+    let Some(code) = code else { return unknown() };
     match timeout(ANSWER_TIMEOUT, shared.find_deletion.execute(&code)).await {
         Ok(Ok(Some(deletion))) => Page::of(&deletion).answer(StatusCode::OK),
         Ok(Ok(None)) => unknown(),
@@ -92,6 +94,10 @@ impl Page {
                 "Your account is forgotten already. What is left of it will be erased within a minute.",
             ),
             DeletionState::Deleted => ("Your data is deleted", "Nothing of it is left here."),
+            DeletionState::OlderDeleted => (
+                "Your older data is deleted",
+                "You allowed the app again after you had asked for the deletion: what has come since was kept. To have it deleted too, remove the app in Instagram’s settings and ask again.",
+            ),
             DeletionState::ConsentedSince => (
                 "Nothing was deleted",
                 "You allowed the app again after you had asked for the deletion. To have your data deleted, remove the app in Instagram’s settings and ask again.",

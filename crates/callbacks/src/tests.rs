@@ -66,6 +66,7 @@ impl World {
                 deletions: shared.clone(),
                 clock: clock.clone(),
                 ids: Arc::clone(&ports.ids),
+                tracker: TaskTracker::new(),
             },
             find_deletion: FindDeletion { deletions: shared.clone() },
             webhooks: ReceiveWebhooks::new(shared, metrics, TaskTracker::new()),
@@ -214,7 +215,7 @@ async fn a_deletion_has_a_code_and_a_page_below_the_public_url_whatever_the_head
 #[tokio::test]
 async fn an_unknown_code_has_no_deletion_and_a_forged_request_none_either() {
     let world = World::new();
-    for code in ["0", "0123456789abcdef0123456789abcdef", "%00"] {
+    for code in ["0", "0123456789abcdef0123456789abcdef", "%00", "%ff"] {
         let path = format!("{DATA_DELETION}/{code}");
         let page = world.send(Method::GET, &path, Body::empty()).await;
         assert_eq!(page.status(), StatusCode::NOT_FOUND);

@@ -51,7 +51,8 @@ pub struct LinkAttempt {
     pub scopes: RequestedScopes,
     /// The only account that the attempt may link; `None` for any.
     pub account: Option<AccountId>,
-    /// Moment at which the code was first presented.
+    /// Moment at which the browser brought the code: the person had consented by then. A removal that was issued in
+    /// this second or later refuses the link.
     pub create_time: OffsetDateTime,
     /// Phase that the attempt has reached.
     pub phase: Phase,
@@ -161,7 +162,7 @@ pub enum LinkRefusal {
 }
 
 impl LinkAttempt {
-    /// The attempt of `presented` under the state it spends.
+    /// The attempt of `presented`, which comes at `now`, under the state it spends.
     #[must_use]
     pub fn begin(pending: PendingLink, presented: &Presentation, now: OffsetDateTime) -> Self {
         Self {
@@ -173,7 +174,7 @@ impl LinkAttempt {
             end: pending.end.kind(),
             scopes: pending.scopes,
             account: pending.account,
-            create_time: now,
+            create_time: presented.by.code_time(now),
             phase: Phase::Unsent,
         }
     }

@@ -231,6 +231,8 @@ pub enum EventChange {
     Deleted,
     /// This update came. The account did not change.
     Webhook(WebhookUpdate),
+    /// Something of this kind happened to an account whose person had the data deleted since: the rest was erased.
+    Erased(EventKind),
 }
 
 impl EventChange {
@@ -245,6 +247,7 @@ impl EventChange {
             Self::Unlinked(_) => EventKind::Unlinked,
             Self::Deleted => EventKind::Deleted,
             Self::Webhook(_) => EventKind::Webhook,
+            Self::Erased(kind) => *kind,
         }
     }
 
@@ -265,18 +268,25 @@ impl EventChange {
             Self::LinkedAgain(_) => Some(AGAIN),
             Self::Changed { trouble, .. } => trouble.map(TroubleCause::as_str),
             Self::ReauthorizationRequired(reason) => Some(reason.as_str()),
-            Self::Healed | Self::Deleted | Self::Webhook(_) => None,
+            Self::Healed | Self::Deleted | Self::Webhook(_) | Self::Erased(_) => None,
             Self::Unlinked(UnlinkCause::Unlink) => Some(UNLINK),
             Self::Unlinked(UnlinkCause::OtherOwner) => Some(OTHER_OWNER),
         }
     }
 
     /// The change with these names of kind, fields and cause. `None` where the kind is of a newer version, or names do
-    /// not tell the change, as of an update; a cause of a newer version is the one that says least.
+    /// not tell the change, as of an update; a cause of a newer version is the one that says least. Where both are
+    /// missing from a kind that has one, they were erased.
     #[must_use]
     pub fn from_names(kind: &str, fields: Option<&str>, cause: Option<&str>) -> Option<Self> {
         let changed = || fields.map(ChangedFields::of_names);
-        Some(match EventKind::from_name(kind)? {
+        let kind = EventKind::from_name(kind)?;
+        let has_neither = fields.is_none() && cause.is_none();
+        Some(match kind {
+            EventKind::Healed => Self::Healed,
+            EventKind::Deleted => Self::Deleted,
+            EventKind::Webhook => return None,
+            _ if has_neither => Self::Erased(kind),
             EventKind::Linked => changed().map_or(Self::Linked, Self::LinkedAgain),
             EventKind::Changed => {
                 let unexpected = TroubleCause::InstagramUnexpected;
@@ -289,13 +299,10 @@ impl EventChange {
                 let reason = reason.unwrap_or(ReauthorizationReason::TokenRevoked);
                 Self::ReauthorizationRequired(reason)
             }
-            EventKind::Healed => Self::Healed,
             EventKind::Unlinked if cause == Some(OTHER_OWNER) => {
                 Self::Unlinked(UnlinkCause::OtherOwner)
             }
             EventKind::Unlinked => Self::Unlinked(UnlinkCause::Unlink),
-            EventKind::Deleted => Self::Deleted,
-            EventKind::Webhook => return None,
         })
     }
 }

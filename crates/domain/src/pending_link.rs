@@ -135,6 +135,15 @@ impl PresentedBy {
             Self::Ticket { .. } => LinkEndKind::ReturnUrl,
         }
     }
+
+    /// Moment at which the browser brought the code that is presented at `now`.
+    #[must_use]
+    pub fn code_time(self, now: OffsetDateTime) -> OffsetDateTime {
+        match self {
+            Self::Ticket { present_time } => present_time,
+            Self::Caller | Self::Callback => now,
+        }
+    }
 }
 
 /// End of a link, fixed when it begins: the place to which the browser comes back, and thereby who finishes the link.
@@ -231,10 +240,7 @@ impl PendingLink {
             return Err(StateRejection::Unknown);
         }
         same_party(presented, &self.owner, self.session_binding)?;
-        let came = match presented.by {
-            PresentedBy::Ticket { present_time } => present_time,
-            PresentedBy::Caller | PresentedBy::Callback => now,
-        };
+        let came = presented.by.code_time(now);
         if self.spent_by.is_some() {
             return Err(StateRejection::Used);
         }

@@ -69,7 +69,7 @@ impl fmt::Display for ConfirmationCode {
 pub enum RemovalOutcome {
     /// The accounts of the person were deauthorised or deleted.
     Done {
-        /// Those accounts.
+        /// Those accounts. Of a deletion all of which something is still to be erased, unlinked ones among them.
         accounts: Vec<AccountId>,
     },
     /// The person consented again after the request was issued, so nothing was changed; the accounts are visited next.
@@ -100,6 +100,8 @@ pub enum DeletionState {
     Running,
     /// All of it is erased.
     Deleted,
+    /// The person consented again after the request was issued: what was older is erased, the rest was kept.
+    OlderDeleted,
     /// The person consented again after the request was issued: nothing was deleted.
     ConsentedSince,
     /// Nothing was stored of the person.

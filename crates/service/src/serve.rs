@@ -207,6 +207,7 @@ fn wire(
             deletions: store.clone(),
             clock: Arc::clone(&ports.clock),
             ids: Arc::clone(&ports.ids),
+            tracker: tracker.clone(),
         },
         find_deletion: FindDeletion { deletions: store.clone() },
         webhooks: ReceiveWebhooks::new(store.clone(), Arc::clone(&ports.metrics), tracker.clone()),

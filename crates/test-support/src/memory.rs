@@ -26,8 +26,8 @@ use ig_domain::ports::{
 };
 use ig_domain::{
     AccountId, AppId, AppScopedUserId, AuditEntry, CodeHash, ConfirmationCode, Deletion,
-    InstagramAccount, KeepingPlan, LeaseHolder, LinkAttempt, LongLivedToken, PendingLink,
-    SignedRequest, StateHash,
+    DeletionState, InstagramAccount, KeepingPlan, LeaseHolder, LinkAttempt, LongLivedToken,
+    PendingLink, SignedRequest, StateHash,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -108,8 +108,15 @@ struct Rows {
     consumers: BTreeMap<ConsumerKey, ConsumerRow>,
     /// Each with the moment at which it came.
     deauthorizations: Vec<(SignedRequest, OffsetDateTime)>,
-    deletions: Vec<(SignedRequest, Deletion)>,
+    deletions: Vec<DeletionRow>,
     former_accounts: Vec<FormerAccount>,
+}
+
+struct DeletionRow {
+    request: SignedRequest,
+    deletion: Deletion,
+    /// State in which it ends.
+    end: DeletionState,
 }
 
 /// What stays of an account that is gone.

@@ -5,7 +5,7 @@ mod migrations;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -50,6 +50,8 @@ pub struct Database {
     /// Whether something was erased that SQLite's log may still hold: at the start, too.
     pub(super) erased: AtomicBool,
     pub(super) rewriting: Rewriting,
+    /// Moment, in microseconds, at which the log told last of a deletion that takes long.
+    pub(super) long_erasure_told: AtomicI64,
     /// Wakes one that waits for a committed event.
     pub(super) event_committed: Notify,
 }
@@ -134,6 +136,7 @@ impl Database {
             events_written: AtomicU64::new(0),
             erased: AtomicBool::new(true),
             rewriting: Rewriting::default(),
+            long_erasure_told: AtomicI64::new(0),
             event_committed: Notify::new(),
         }
     }

@@ -1,24 +1,32 @@
 //! Attempts to link, and the lease on each.
 
 use async_trait::async_trait;
-use ig_domain::ports::{ATTEMPT_LEASE, Cause, CompletedLink, LinkAttempts, LinkEnded, StoreError};
+use ig_domain::ports::{
+    ATTEMPT_LEASE, Cause, CompletedLink, GraphFacts, LinkAttempts, LinkEnded, StoreError,
+};
 use ig_domain::{
-    CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, Phase, StateHash, UnlinkCause,
+    CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, StateHash,
+    UnlinkCause,
 };
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, LockBehavior, LockType};
+use sea_orm::sea_query::{Condition, IntoCondition, LockBehavior, LockType};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, UpdateMany,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    UpdateMany,
 };
 use time::OffsetDateTime;
 
 use super::attempt_row::{ENDED, UNSENT, ended_columns, phase_columns, to_domain, to_row};
 use super::entity::link_attempt::{ActiveModel, Column, Entity, Model};
-use super::entity::pending_link;
+use super::entity::{hosted_code, pending_link};
 use super::error::translate;
 use super::store_meter::Operation;
 use super::user_key::UserKey;
+use super::user_removals::DELETION;
 use super::{SeaOrmStore, lease};
+
+/// Maximum number of attempts that are erased at once.
+const MAX_ERASED_ATTEMPTS: u64 = 1000;
 
 #[async_trait]
 impl LinkAttempts for SeaOrmStore {
@@ -142,7 +150,9 @@ impl LinkAttempts for SeaOrmStore {
             let write = self.database.begin_write().await?;
             // A removal that is under way is waited for, and a later one finds the account.
             self.lock_users(write.on(), users.as_deref().unwrap_or_default()).await?;
-            if self.is_removed_since(write.on(), users, link.account.consent_time).await? {
+            if let Some(removal) = self.removal_since(write.on(), users, code).await? {
+                self.end_removed(write.on(), (code, holder), &removal, link.end_time).await?;
+                write.commit().await?;
                 return Ok(LinkEnded::UserRemoved);
             }
             let step =
@@ -164,7 +174,7 @@ impl LinkAttempts for SeaOrmStore {
 }
 
 impl SeaOrmStore {
-    fn key(&self, code: &CodeHash) -> Condition {
+    pub(super) fn key(&self, code: &CodeHash) -> Condition {
         Condition::all()
             .add(Column::AppId.eq(self.app.as_str()))
             .add(Column::CodeHash.eq(code.as_bytes().to_vec()))
@@ -233,6 +243,64 @@ impl SeaOrmStore {
         let step = step.filter(Column::LeaseHolder.eq(*holder.as_uuid()));
         let taken = step.exec(on).await.map_err(|error| translate(&error))?;
         if taken.rows_affected == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+    }
+
+    /// Ends an attempt whose person has removed the app, as that of a spent code: a deletion erases it.
+    async fn end_removed(
+        &self,
+        on: &DatabaseTransaction,
+        (code, holder): (&CodeHash, LeaseHolder),
+        removal: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let refusal = LinkRefusal::CodeRejected(GraphFacts::default());
+        let columns = ended_columns(&LinkOutcome::Refused(refusal), now);
+        self.step(on, holder, self.leased_to_nobody(code, columns)).await?;
+        if removal == DELETION {
+            self.erase_attempts(on, Column::CodeHash.eq(code.as_bytes().to_vec())).await?;
+            self.database.note_erased();
+        }
+        Ok(())
+    }
+
+    /// Erases attempts, their states, and the codes that were kept for them. Whoever holds one finds it gone. Returns
+    /// their number, at most [`MAX_ERASED_ATTEMPTS`].
+    pub(super) async fn erase_attempts(
+        &self,
+        on: &DatabaseTransaction,
+        which: impl IntoCondition,
+    ) -> Result<u64, StoreError> {
+        let erased = self.attempts_to_erase(which).into_tuple::<(Vec<u8>, Vec<u8>)>().all(on).await;
+        let erased = erased.map_err(|error| translate(&error))?;
+        if erased.is_empty() {
+            return Ok(0);
+        }
+        let (codes, states): (Vec<_>, Vec<_>) = erased.into_iter().unzip();
+        let app = self.app.as_str();
+        let attempts = Entity::delete_many()
+            .filter(Column::AppId.eq(app))
+            .filter(Column::CodeHash.is_in(codes.clone()));
+        let spent = pending_link::Entity::delete_many()
+            .filter(pending_link::Column::AppId.eq(app))
+            .filter(pending_link::Column::StateHash.is_in(states));
+        let kept = hosted_code::Entity::delete_many()
+            .filter(hosted_code::Column::AppId.eq(app))
+            .filter(hosted_code::Column::CodeHash.is_in(codes));
+        let attempts = attempts.exec(on).await.map_err(|error| translate(&error))?;
+        spent.exec(on).await.map_err(|error| translate(&error))?;
+        kept.exec(on).await.map_err(|error| translate(&error))?;
+        Ok(attempts.rows_affected)
+    }
+
+    /// Code and state of each of these attempts, locked.
+    pub(super) fn attempts_to_erase(&self, which: impl IntoCondition) -> Select<Entity> {
+        Entity::find()
+            .select_only()
+            .columns([Column::CodeHash, Column::StateHash])
+            .filter(Column::AppId.eq(self.app.as_str()))
+            .filter(which)
+            .limit(MAX_ERASED_ATTEMPTS)
+            .lock_exclusive()
     }
 
     async fn store_link(

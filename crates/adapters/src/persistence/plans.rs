@@ -116,9 +116,9 @@ async fn explained(
 
 /// SQL that inserts so many events that a full scan is dear. Ten have no number.
 const MANY_EVENTS: &str = "INSERT INTO account_event (app_id, number, event_id, kind, event_time, account_id,
-        professional_account_id, owner, revision)
-    SELECT '1', CASE WHEN n <= 19990 THEN n END, gen_random_uuid(), 'HEALED', n::bigint * 1000000, gen_random_uuid(),
-        n::text, '', 1
+        professional_account_id, owner, revision, cause)
+    SELECT '1', CASE WHEN n <= 19990 THEN n END, gen_random_uuid(), 'LINKED', n::bigint * 1000000, gen_random_uuid(),
+        n::text, '', 1, 'FIRST'
     FROM generate_series(1, 20000) AS n";
 
 /// SQL that inserts so many accounts that a full scan is dear, every hundredth of one owner; one in a thousand is not

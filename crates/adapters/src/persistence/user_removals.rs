@@ -1,13 +1,17 @@
 //! Removals of persons: tokens that are destroyed, and what keeps a link of an older consent out.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, UserRemovals};
-use ig_domain::{AccountId, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest};
+use ig_domain::{
+    AccountId, CodeHash, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest,
+};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict, SelectStatement, UnionType};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
-    Select,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction,
+    EntityTrait as _, IdenStatic as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _, Select,
 };
 use time::OffsetDateTime;
 use tracing::warn;
@@ -16,7 +20,7 @@ use super::SeaOrmStore;
 use super::account_row::to_domain;
 use super::columns::micros;
 use super::entity::user_removal::{Column, Entity, Model};
-use super::entity::{account_token, instagram_account};
+use super::entity::{account_token, instagram_account, link_attempt};
 use super::error::translate;
 use super::store_meter::Operation;
 use super::sweep::locked_keys;
@@ -111,6 +115,26 @@ impl SeaOrmStore {
         ids.union(UnionType::Distinct, known_as(ExchangeUserId)).take()
     }
 
+    /// Ids under which the person of this id is known.
+    pub(super) async fn ids_of_person(
+        &self,
+        on: &DatabaseTransaction,
+        user: &str,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        use instagram_account::Column::{AppScopedUserId, ExchangeUserId, Id};
+        let known = instagram_account::Entity::find()
+            .select_only()
+            .columns([AppScopedUserId, ExchangeUserId])
+            .filter(Id.in_subquery(self.account_ids_of(user)))
+            .filter(self.is_own())
+            .into_tuple::<(Option<String>, Option<String>)>()
+            .all(on)
+            .await;
+        let known = known.map_err(|error| translate(&error))?.into_iter();
+        let known = known.flat_map(|(app_scoped, exchange)| [app_scoped, exchange]).flatten();
+        Ok(known.chain([user.to_owned()]).collect())
+    }
+
     async fn destroy_token(
         &self,
         on: &DatabaseTransaction,
@@ -153,34 +177,44 @@ impl SeaOrmStore {
         users.map(|user| key.hash(user.as_str())).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Whether a removal of one of these persons was issued in the second of the consent or later. They are to be
-    /// locked. Where they are not known, anybody's removal counts: it must be possible to consent again once a sealing
-    /// key is lost.
-    pub(super) async fn is_removed_since(
+    /// Kind of a removal of one of these persons that was issued in the second in which the attempt's code came, or
+    /// later: a deletion where there is one. They are to be locked. Where they are not known, anybody's removal counts:
+    /// it must be possible to consent again once a sealing key is lost.
+    pub(super) async fn removal_since(
         &self,
         on: &DatabaseTransaction,
         users: Option<Vec<[u8; 32]>>,
-        consent_time: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        let mut of_users = Condition::all();
-        if let Some(users) = users {
-            if users.is_empty() {
-                return Ok(false);
-            }
-            of_users = of_users.add(Column::UserHash.is_in(users.into_iter().map(Vec::from)));
+        code: &CodeHash,
+    ) -> Result<Option<String>, StoreError> {
+        if users.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(None);
         }
-        let since = consent_time.unix_timestamp().saturating_mul(MICROS_PER_SECOND);
-        let found = Entity::find()
+        let found = on.query_one(&self.removals_since(users, code)).await;
+        let found = found.map_err(|error| translate(&error))?;
+        let kind = found.map(|row| row.try_get("", Column::Kind.as_str())).transpose();
+        kind.map_err(|error| translate(&error))
+    }
+
+    fn removals_since(&self, users: Option<Vec<[u8; 32]>>, code: &CodeHash) -> SelectStatement {
+        let of_users = users.map(|users| Column::UserHash.is_in(users.into_iter().map(Vec::from)));
+        // Requests name whole seconds.
+        let second_before = Expr::col((link_attempt::Entity, link_attempt::Column::CreateTime));
+        let second_before = link_attempt::Entity::find()
             .select_only()
-            .expr(Expr::val(1))
+            .expr(second_before.sub(MICROS_PER_SECOND))
+            .filter(self.key(code))
+            .into_query();
+        Entity::find()
+            .select_only()
+            .column(Column::Kind)
             .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(of_users)
-            .filter(Column::IssueTime.gte(since))
+            // Named so that the primary key leads to a person's few.
+            .filter(Column::Kind.is_in([DEAUTHORIZATION, DELETION]))
+            .filter(Condition::all().add_option(of_users))
+            .filter(Expr::col((Entity, Column::IssueTime)).gt(Expr::from(second_before)))
+            .order_by_desc(Column::Kind)
             .limit(1)
-            .into_tuple::<i32>()
-            .one(on)
-            .await;
-        Ok(found.map_err(|error| translate(&error))?.is_some())
+            .into_query()
     }
 
     /// Forgets deauthorisations that no link under way can be older than.
@@ -215,3 +249,6 @@ impl SeaOrmStore {
 pub(super) fn seconds(micros: i64) -> i64 {
     micros.div_euclid(MICROS_PER_SECOND)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use ig_domain::{
 use sea_orm::sea_query::{Alias, Expr, IntoIden, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -140,24 +140,26 @@ impl SeaOrmStore {
         on: &DatabaseTransaction,
         updates: &[ReceivedUpdate],
     ) -> Result<HashMap<String, Addressee>, StoreError> {
+        let Some(accounts) = self.addressees(updates) else { return Ok(HashMap::new()) };
+        let accounts = accounts.into_model::<Addressee>().all(on).await;
+        let accounts = accounts.map_err(|error| translate(&error))?.into_iter();
+        Ok(accounts.map(|row| (row.professional_account_id.clone(), row)).collect())
+    }
+
+    /// The accounts that the updates name; `None` where there are no updates.
+    fn addressees(&self, updates: &[ReceivedUpdate]) -> Option<Select<instagram_account::Entity>> {
         use instagram_account::Column::{
             AppScopedUserId, ExchangeUserId, Id, Owner, ProfessionalAccountId, Revision,
         };
         let ids: BTreeSet<_> = updates.iter().map(|received| received.account.as_str()).collect();
         let ids = ids.into_iter().map(Into::into).collect();
-        let Some(accounts) = self.any_of(ProfessionalAccountId, ids) else {
-            return Ok(HashMap::new());
-        };
-        let accounts = accounts
+        let accounts = self
+            .any_of(ProfessionalAccountId, ids)?
             .select_only()
             .columns([Id, ProfessionalAccountId, Owner, Revision, AppScopedUserId, ExchangeUserId])
             .order_by_asc(Id)
-            .lock_exclusive()
-            .into_model::<Addressee>()
-            .all(on)
-            .await;
-        let accounts = accounts.map_err(|error| translate(&error))?.into_iter();
-        Ok(accounts.map(|row| (row.professional_account_id.clone(), row)).collect())
+            .lock_exclusive();
+        Some(accounts)
     }
 
     /// Moments, in whole seconds, at which the last deletions of the accounts' persons were issued.
@@ -167,28 +169,15 @@ impl SeaOrmStore {
         accounts: &HashMap<String, Addressee>,
         key: &UserKey,
     ) -> Result<HashMap<Uuid, i64>, StoreError> {
-        use user_removal::Column::{AppId, IssueTime, Kind, UserHash};
         let mut persons = Vec::new();
         for account in accounts.values() {
             for user in account.app_scoped_user_id.iter().chain(&account.exchange_user_id) {
                 persons.push((account.id, key.hash(user)?.to_vec()));
             }
         }
-        if persons.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let hashes = persons.iter().map(|(_, hash)| hash.clone());
-        let last = user_removal::Entity::find()
-            .select_only()
-            .column(UserHash)
-            .column_as(IssueTime.max(), "issue_time")
-            .filter(AppId.eq(self.app.as_str()))
-            .filter(Kind.eq(DELETION))
-            .filter(UserHash.is_in(hashes))
-            .group_by(UserHash)
-            .into_tuple::<(Vec<u8>, i64)>()
-            .all(on)
-            .await;
+        let hashes = persons.iter().map(|(_, hash)| hash.clone()).collect();
+        let Some(last) = self.last_deletions_of(hashes) else { return Ok(HashMap::new()) };
+        let last = last.into_tuple::<(Vec<u8>, i64)>().all(on).await;
         let last: HashMap<_, _> = last.map_err(|error| translate(&error))?.into_iter().collect();
         let mut deletions = HashMap::new();
         for (account, hash) in persons {
@@ -198,6 +187,22 @@ impl SeaOrmStore {
             }
         }
         Ok(deletions)
+    }
+
+    /// The moment of each person's last deletion; `None` where there are no persons.
+    fn last_deletions_of(&self, mut hashes: Vec<Vec<u8>>) -> Option<Select<user_removal::Entity>> {
+        use user_removal::Column::{AppId, IssueTime, Kind, UserHash};
+        // Each length is a statement of its own, as where accounts are looked for.
+        hashes.resize(hashes.len().next_power_of_two(), hashes.last()?.clone());
+        let last = user_removal::Entity::find()
+            .select_only()
+            .column(UserHash)
+            .column_as(IssueTime.max(), "issue_time")
+            .filter(AppId.eq(self.app.as_str()))
+            .filter(Kind.eq(DELETION))
+            .filter(UserHash.is_in(hashes))
+            .group_by(UserHash);
+        Some(last)
     }
 
     /// Inserts the updates that were not stored before, in their order; returns their number.

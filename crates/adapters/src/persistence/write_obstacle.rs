@@ -12,11 +12,11 @@ use super::database::{Engine, bounded};
 use super::error::translate;
 use super::postgres;
 
-/// Privileges on each table that serving needs. Tokens go with their accounts, by the foreign key.
+/// Privileges on each table that serving needs; docs/POSTGRESQL.md grants them.
 const NEEDED: [(&str, &str); 17] = [
     ("account_event", "SELECT INSERT UPDATE DELETE"),
     ("account_survey", "SELECT INSERT UPDATE"),
-    ("account_token", "SELECT INSERT UPDATE"),
+    ("account_token", "SELECT INSERT UPDATE DELETE"),
     ("app_breaker", "SELECT INSERT UPDATE"),
     ("event_consumer", "SELECT INSERT UPDATE DELETE"),
     ("event_log", "SELECT INSERT UPDATE"),
@@ -107,6 +107,8 @@ fn missing_grants() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use sea_orm::DbBackend;
 
     use super::*;
@@ -124,5 +126,29 @@ mod tests {
         let mut needed = NEEDED.map(|(table, _)| table);
         needed.sort_unstable();
         assert_eq!(tables, needed);
+    }
+
+    #[test]
+    fn the_page_grants_what_is_needed_and_no_more() {
+        let page = include_str!("../../../../docs/POSTGRESQL.md");
+        let mut granted = BTreeSet::new();
+        for statement in page.split("```").flat_map(|block| block.split(';')) {
+            let statement = statement.trim_start().trim_start_matches("sql\n");
+            let Some((grants, to)) =
+                statement.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON "))
+            else {
+                continue;
+            };
+            for table in to.split(" TO ").next().unwrap_or_default().split(',') {
+                for grant in grants.split(", ") {
+                    granted.insert((table.trim().to_owned(), grant.to_owned()));
+                }
+            }
+        }
+        let needed = NEEDED.iter().flat_map(|(table, grants)| {
+            grants.split(' ').map(|grant| ((*table).to_owned(), grant.to_owned()))
+        });
+        let schema = ("SCHEMA public".to_owned(), "USAGE".to_owned());
+        assert_eq!(granted, needed.chain([schema]).collect());
     }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::fixture::{On, TestDatabase, key, open, ports};
 
-const APP: &str = "990602627938098";
+pub(super) const APP: &str = "990602627938098";
 
 /// Other bytes under the id of `key(number)`.
 fn impostor(number: u8) -> String {

@@ -5,10 +5,12 @@
 mod concurrency;
 mod consumers;
 mod damage;
+mod erasure;
 mod event_order;
 mod examination;
 mod fixture;
 mod flooding;
+mod grants;
 mod keeper;
 mod keys;
 mod migrations;

@@ -5,7 +5,7 @@ mod commit;
 use std::sync::Arc;
 
 use ig_domain::ports::{
-    AccountKey, AccountReader, Clock, CountedEvent, Ids, Instagram, InstagramError,
+    AccountKey, AccountReader, Clock, CountedEvent, GraphFacts, Ids, Instagram, InstagramError,
     InstagramErrorKind, LinkAttempts, Metrics, PendingLinks, StoreError, Timer,
 };
 use ig_domain::{
@@ -96,16 +96,20 @@ impl LinkWork {
     #[tracing::instrument(name = "link_account", level = "debug", skip_all)]
     pub async fn run(&self, presented: &Presentation) -> Result<LinkedAccount, LinkAccountError> {
         let wait = LeaseWait::new(&*self.timer);
+        let mut was_there = false;
         loop {
             // A lost lease is taken anew as somebody else: a late write of the former holder finds none.
             let holder = self.ids.lease_holder();
-            let attempt = match self.take_up(presented, holder).await? {
+            let taken_up = self.take_up(presented, holder).await;
+            let attempt = match taken_up.map_err(|error| explained(error, was_there))? {
                 TakenUp::Ended(outcome) => return self.answer(outcome).await,
-                TakenUp::Held(attempt) => attempt,
-                TakenUp::Busy => {
-                    wait.pause().await?;
-                    continue;
-                }
+                TakenUp::Held(attempt) => Some(attempt),
+                TakenUp::Busy => None,
+            };
+            was_there = true;
+            let Some(attempt) = attempt else {
+                wait.pause().await?;
+                continue;
             };
             match self.carry_on(&attempt, holder, presented).await {
                 Ok(outcome) => return self.answer(outcome).await,
@@ -305,6 +309,21 @@ impl LinkWork {
             }
         }
     }
+}
+
+/// The error of taking up an attempt. One that was there and is gone was erased with the data of its person.
+fn explained(error: LinkAccountError, was_there: bool) -> LinkAccountError {
+    match error {
+        LinkAccountError::StateRejected(StateRejection::Unknown) if was_there => {
+            LinkAccountError::Refused(code_rejected())
+        }
+        error => error,
+    }
+}
+
+/// The refusal of a link whose person has removed the app.
+fn code_rejected() -> LinkRefusal {
+    LinkRefusal::CodeRejected(GraphFacts::default())
 }
 
 /// Whether Instagram refuses the token that it has only just given.

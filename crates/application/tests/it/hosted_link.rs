@@ -5,10 +5,10 @@ use std::time::Duration;
 use ig_application::{
     FinishHostedLink, HostedEnd, LinkAccount, LinkAccountError, LinkedAccount, Presented,
 };
-use ig_domain::ports::{InstagramErrorKind, MockInstagram, PendingLinks as _};
+use ig_domain::ports::{InstagramErrorKind, MockInstagram, PendingLinks as _, UserDeletions as _};
 use ig_domain::{
-    AccountType, AuthorizationResponse, LinkEnd, LinkRefusal, PendingLink, Profile, Scope,
-    StateRejection, Ticket, TicketPresentation,
+    AccountType, AuthorizationResponse, ConfirmationCode, LinkEnd, LinkRefusal, PendingLink,
+    Profile, Scope, SignedRequest, StateRejection, Ticket, TicketPresentation,
 };
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::{START, parsed, pending_link, presentation, profile};
@@ -344,4 +344,20 @@ async fn unticked_permissions_are_told() {
     let end = visit(&store, instagram, SECOND, "code=code&state=state").await;
     let HostedEnd::Linked { missing_scopes, .. } = end else { panic!("{end:?}") };
     assert_eq!(missing_scopes, [Scope::content_publish()]);
+}
+
+/// However late the ticket is presented, the code came before.
+#[tokio::test]
+async fn a_ticket_of_a_person_deleted_meanwhile_is_refused() {
+    let store = begun_with_return_url().await;
+    let url = brought(&store, SECOND, "code").await;
+    let user = profile(1).app_scoped_user_id.unwrap();
+    let request = SignedRequest { user, issue_time: START + 10 * SECOND };
+    let code = parsed(&"0".repeat(ConfirmationCode::LENGTH));
+    store.delete(&request, &code, START + 11 * SECOND).await.unwrap();
+    let presented = with_ticket(&url, "shop/7", "session");
+    let linked = link(&store, willing(), 20 * SECOND, presented).await;
+    let refused = matches!(linked, Err(LinkAccountError::Refused(LinkRefusal::CodeRejected(_))));
+    assert!(refused, "{linked:?}");
+    assert!(store.accounts().is_empty());
 }

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use ig_application::{LinkAccount, LinkAccountError, LinkedAccount};
 use ig_domain::ports::{
     InstagramErrorKind, LinkAttempts as _, MockInstagram, PendingLinks as _, StoreError,
-    UserRemovals as _,
+    UserDeletions as _, UserRemovals as _,
 };
 use ig_domain::{
-    AccountType, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt, LinkRefusal,
-    PendingLink, Phase, Profile, ReauthorizationReason, RequestedScopes, Scope, SignedRequest,
-    StateRejection,
+    AccountType, ConfirmationCode, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt,
+    LinkRefusal, PendingLink, Phase, Profile, ReauthorizationReason, RequestedScopes, Scope,
+    SignedRequest, StateRejection,
 };
 use ig_test_support::MemoryStore;
-use ig_test_support::builders::{START, account, grant, pending_link, presentation, profile};
+use ig_test_support::builders::{
+    START, account, grant, parsed, pending_link, presentation, profile,
+};
 use rstest::rstest;
 use tokio_util::task::TaskTracker;
 
@@ -101,6 +104,30 @@ async fn a_person_who_removed_the_app_meanwhile_is_not_linked() {
     assert!(store.accounts().is_empty());
     let [attempt] = &store.attempts()[..] else { panic!("one attempt") };
     assert!(matches!(attempt.phase, Phase::Ended { .. }), "{attempt:?}");
+}
+
+/// The attempt goes with the person's data, while its holder waits for Instagram.
+#[tokio::test]
+async fn a_link_that_a_deletion_erases_is_refused() {
+    let store = empty_store();
+    let mut instagram = MockInstagram::new();
+    exchanges(&mut instagram, GrantedScopes::Unknown);
+    extends(&mut instagram);
+    let others = store.clone();
+    instagram.expect_profile().once().returning(move |_| {
+        let user = profile(1).app_scoped_user_id.unwrap();
+        let request = SignedRequest { user, issue_time: START + LATER };
+        let code = parsed(&"0".repeat(ConfirmationCode::LENGTH));
+        others.delete(&request, &code, START + LATER).now_or_never().unwrap().unwrap();
+        Ok(profile(1))
+    });
+    let answer = link(&store, instagram, pending("shop/7")).await;
+    assert!(matches!(refused(answer), LinkRefusal::CodeRejected(_)));
+    assert!(store.accounts().is_empty() && store.attempts().is_empty());
+    let again = use_case(&store, MockInstagram::new(), LATER);
+    let again = again.execute(presentation("code", "state", "shop/7"), ()).await;
+    let unknown = matches!(again, Err(LinkAccountError::StateRejected(StateRejection::Unknown)));
+    assert!(unknown, "{again:?}");
 }
 
 /// The store's clock stands still here, so no lease ends.

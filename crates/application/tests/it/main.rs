@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 mod begin_link;
+mod delete_user_data;
 mod fetch_access_token;
 mod get_accounts;
 mod hosted_link;

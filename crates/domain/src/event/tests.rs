@@ -181,6 +181,14 @@ fn a_gone_account_has_one_revision_more() {
     assert_eq!((gone.revision, gone.change.cause()), (8, Some("OTHER_OWNER")));
 }
 
+/// Kinds of events that say more than that.
+const ERASED: [EventKind; 4] = [
+    EventKind::Linked,
+    EventKind::Changed,
+    EventKind::ReauthorizationRequired,
+    EventKind::Unlinked,
+];
+
 #[test]
 fn every_change_reads_back_from_its_names() {
     let fields = || ChangedFields::of_names("name,refresh_trouble");
@@ -196,6 +204,7 @@ fn every_change_reads_back_from_its_names() {
         EventChange::Deleted,
     ];
     changes.extend(TroubleCause::ALL.map(|cause| with_trouble(Some(cause))));
+    changes.extend(ERASED.map(EventChange::Erased));
     changes.extend(ReauthorizationReason::ALL.map(EventChange::ReauthorizationRequired));
     for change in changes {
         let fields = change.fields().map(|fields| fields.names().collect::<Vec<_>>().join(","));

@@ -284,7 +284,8 @@ pub struct CompletedLink {
 pub enum LinkEnded {
     /// All of it is stored.
     Stored,
-    /// The person removed the app, or had the data deleted, and has not consented since: nothing is stored.
+    /// The person removed the app, or had the data deleted, when the code had come or later: no account is stored. The
+    /// attempt has ended as one whose code is spent; with a deletion it is erased.
     UserRemoved,
 }
 
@@ -362,7 +363,8 @@ pub trait LinkAttempts: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Stores the account with the event of its change and ends the attempt as linked, erasing the short-lived token: all
-    /// or nothing. Nothing where a removal of the person was issued in the second of the account's consent or later.
+    /// or nothing. Without the account where a removal of the person was issued in the second in which the code came, or
+    /// later.
     ///
     /// # Errors
     ///

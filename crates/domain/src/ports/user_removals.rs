@@ -29,6 +29,7 @@ pub trait UserDeletions: Send + Sync {
     /// Deletes the person's accounts and marks what is left of them for [`erase`](Self::erase), unless the person
     /// consented after the request was issued: then these accounts become due. The deletion is found under `code`, or
     /// under the code that the same request, of this person and issue time, had before. Returns the one that counts.
+    /// Links under way whose code came in the second of the request or before are erased.
     ///
     /// # Errors
     ///

@@ -42,7 +42,7 @@ fn account(id: AccountId) -> String {
     if id.as_uuid().is_nil() { "deleted".to_owned() } else { id.to_string() }
 }
 
-/// Writes each entry whole, as a line of JSON.
+/// Writes each entry whole, as a line of JSON. The ids of an account whose person had the data deleted are `null`.
 pub(super) fn write_json(entries: &[AuditEntry], out: &mut dyn Write) -> io::Result<()> {
     for entry in entries {
         let AuditEntry {
@@ -58,14 +58,15 @@ pub(super) fn write_json(entries: &[AuditEntry], out: &mut dyn Write) -> io::Res
             token_expire_time,
             revision,
         } = entry;
+        let is_deleted = account.as_uuid().is_nil();
         let line = json!({
             "id": id.to_string(),
             "time": moment(*time),
             "caller": caller.as_str(),
             "purpose": purpose.as_str(),
             "request_id": request_id.as_str(),
-            "account_id": account.to_string(),
-            "professional_account_id": professional_account_id.as_str(),
+            "account_id": (!is_deleted).then(|| account.to_string()),
+            "professional_account_id": (!is_deleted).then(|| professional_account_id.as_str()),
             "owner": owner.as_str(),
             "token_issue_time": moment(*token_issue_time),
             "token_expire_time": moment(*token_expire_time),

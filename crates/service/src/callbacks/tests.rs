@@ -50,6 +50,7 @@ impl World {
                 deletions: shared.clone(),
                 clock: clock.clone(),
                 ids: Arc::clone(&ports.ids),
+                tracker: tracker.clone(),
             },
             find_deletion: FindDeletion { deletions: shared.clone() },
             webhooks: ReceiveWebhooks::new(shared, metrics, tracker.clone()),

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{AuditPage, GraphFacts, LinkEnded, StoreError, StoredUpdates};
+use ig_domain::ports::{AuditPage, LinkEnded, StoreError, StoredUpdates};
 use ig_domain::{
     AccountId, AuthorizationCode, ConfirmationCode, DeletionState, EventChange, EventKind,
-    InstagramAccount, LinkAttempt, LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+    InstagramAccount, LinkAttempt, PendingLink, Phase, RemovalOutcome, SignedRequest, StateToken,
     Ticket,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::samples::{attempt, code, exchanged, first_link, holder, id, pending_link};
+use super::samples::{attempt, code, exchanged, first_link, holder, id, pending_link, state};
 use super::{Ports, StoreUnderTest};
 use crate::builders::{self, START, audit_entry, parsed};
 
@@ -48,6 +48,13 @@ fn done(numbers: &[u32]) -> RemovalOutcome {
     RemovalOutcome::Done { accounts: numbers.iter().copied().map(id).collect() }
 }
 
+/// Phase of an attempt whose code was exchanged this long after [`START`].
+fn exchanged_after(after: Duration) -> Phase {
+    let Phase::Exchanged(mut grant) = exchanged() else { panic!("exchanged") };
+    grant.consent.receive_time = START + after;
+    Phase::Exchanged(grant)
+}
+
 impl Ports {
     /// Asks for deletion `number` of the person's data, issued this long after [`START`].
     async fn delete(&self, number: u8, after: Duration) -> (ConfirmationCode, RemovalOutcome) {
@@ -67,15 +74,10 @@ impl Ports {
         while self.user_deletions.erase(now, 1).await.unwrap() > 0 {}
     }
 
-    /// Whether attempt `number` ended with the deletion, as one whose code is spent.
-    async fn is_rejected(&self, number: u8) -> bool {
-        let rejected = LinkRefusal::CodeRejected(GraphFacts::default());
-        match self.phase(number).await {
-            Some(Phase::Ended { outcome, end_time }) => {
-                outcome == LinkOutcome::Refused(rejected) && end_time == START + HOUR
-            }
-            _ => false,
-        }
+    /// Whether nothing is left of attempt `number` and its state.
+    async fn is_erased(&self, number: u8) -> bool {
+        let pending = self.pending_links.find(&state(number)).await.unwrap();
+        self.phase(number).await.is_none() && pending.is_none()
     }
 
     /// Keeps code `number` for a ticket, and exchanges it for a token of this person's.
@@ -93,8 +95,9 @@ impl Ports {
     async fn assert_erased(&self, number: u8) {
         let account = id(u32::from(number));
         for event in self.told().await.into_iter().filter(|event| event.account_id == account) {
-            let bare = EventChange::from_names(event.change.kind().as_str(), None, None);
-            assert_eq!(Some(event.change), bare);
+            let kind = event.change.kind();
+            let is_deletion = event.change == EventChange::Deleted;
+            assert!(is_deletion || event.change == EventChange::Erased(kind), "{event:?}");
         }
         let page = AuditPage { limit: 100, ..AuditPage::default() };
         for entry in self.audit_reader.entries(&page).await.unwrap() {
@@ -132,13 +135,59 @@ pub async fn the_same_deletion_has_one_code(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.link(1, &account(1), "IGAA-first").await;
     ports.delete(1, HOUR).await;
-    let (code, outcome) = ports.delete(2, HOUR).await;
-    assert_eq!((code, outcome), (confirmation(1), done(&[])));
+    assert_eq!(ports.delete(2, HOUR).await, (confirmation(1), done(&[1])));
     assert_eq!(ports.deletion(2).await, None);
-    assert_eq!(ports.delete(2, 2 * HOUR).await, (confirmation(2), RemovalOutcome::NothingStored));
-    let nothing = (DeletionState::NothingStored, Some(START + HOUR));
-    assert_eq!(ports.deletion(2).await, Some(nothing));
+    let end = START + 2 * HOUR;
+    ports.erase_all(end).await;
+    assert_eq!(ports.delete(2, HOUR).await, (confirmation(1), done(&[])));
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Deleted, Some(end))));
     assert_eq!(ports.told().await.len(), 2);
+}
+
+/// It tells nobody that nothing is stored while it is not so yet.
+pub async fn a_second_deletion_runs_as_long_as_the_first(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link(1, &account(1), "IGAA-first").await;
+    ports.delete(1, HOUR).await;
+    assert_eq!(ports.delete(2, 2 * HOUR).await, (confirmation(2), done(&[1])));
+    let running = Some((DeletionState::Running, None));
+    assert_eq!((ports.deletion(1).await, ports.deletion(2).await), (running, running));
+    let end = START + 3 * HOUR;
+    ports.erase_all(end).await;
+    let deleted = Some((DeletionState::Deleted, Some(end)));
+    assert_eq!((ports.deletion(1).await, ports.deletion(2).await), (deleted, deleted));
+    assert_eq!(ports.delete(3, 3 * HOUR).await, (confirmation(3), RemovalOutcome::NothingStored));
+    let nothing = (DeletionState::NothingStored, Some(START + HOUR));
+    assert_eq!(ports.deletion(3).await, Some(nothing));
+}
+
+/// What has come since then lives on, so not all of the person's data is gone.
+pub async fn what_is_older_than_a_newer_consent_is_erased_alone(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let unlinked = account(1);
+    ports.link(1, &unlinked, "IGAA-first").await;
+    ports.account_writer.remove(unlinked.id, unlinked.revision).await.unwrap();
+    let newer = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(2) };
+    ports.link(2, &newer, "IGAA-second").await;
+    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), done(&[1])));
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
+    let end = START + 2 * HOUR;
+    ports.erase_all(end).await;
+    ports.assert_erased(1).await;
+    assert_eq!(ports.deletion(1).await, Some((DeletionState::OlderDeleted, Some(end))));
+    assert!(ports.accounts.find_with_token(id(2)).await.unwrap().is_some());
+}
+
+/// Its account is gone, but not what it has left.
+pub async fn what_is_unlinked_after_a_newer_consent_is_kept(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let newer = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(1) };
+    ports.link(1, &newer, "IGAA-first").await;
+    ports.account_writer.remove(newer.id, newer.revision).await.unwrap();
+    let kept = RemovalOutcome::ConsentedSince { accounts: vec![id(1)] };
+    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), kept));
+    let ended = (DeletionState::ConsentedSince, Some(START + HOUR));
+    assert_eq!(ports.deletion(1).await, Some(ended));
 }
 
 /// The accounts are only visited next.
@@ -182,14 +231,35 @@ pub async fn what_a_deleted_account_has_left_is_erased(store: &dyn StoreUnderTes
     ports.erase_all(START + HOUR).await;
     ports.assert_erased(1).await;
     assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), None);
-    assert!(ports.is_rejected(1).await);
+    assert!(ports.is_erased(1).await);
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
     // One that was under way writes last.
     ports.audit.record(&audit_entry(&renamed, 2)).await.unwrap();
-    let end = START + HOUR + 10 * SECOND;
+    let end = START + HOUR + 30 * SECOND;
     ports.erase_all(end).await;
     ports.assert_erased(1).await;
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Deleted, Some(end))));
+}
+
+/// Whatever the first waits for.
+pub async fn one_deletion_does_not_wait_for_another(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let other = InstagramAccount {
+        app_scoped_user_id: Some(parsed("1")),
+        exchange_user_id: None,
+        ..account(2)
+    };
+    ports.link(1, &account(1), "IGAA-first").await;
+    ports.link(2, &other, "IGAA-first").await;
+    ports.delete(1, HOUR).await;
+    ports.erase_all(START + HOUR).await;
+    let request = request("1", HOUR);
+    ports.user_deletions.delete(&request, &confirmation(2), START + HOUR).await.unwrap();
+    ports.erase_all(START + HOUR).await;
+    ports.assert_erased(2).await;
+    assert!(ports.is_erased(2).await);
+    let running = Some((DeletionState::Running, None));
+    assert_eq!((ports.deletion(1).await, ports.deletion(2).await), (running, running));
 }
 
 /// They are passed over, and come in no more, however often they are sent and though the person consents again.
@@ -213,7 +283,9 @@ pub async fn updates_of_a_deleted_account_are_erased_for_good(store: &dyn StoreU
     let numbers: Vec<_> = events.iter().map(|event| event.number).collect();
     assert!(ports.webhooks.payloads(&numbers).await.unwrap().is_empty());
     let again = InstagramAccount { id: id(2), consent_time: START + 2 * HOUR, ..account(1) };
-    ports.link(2, &again, "IGAA-second").await;
+    ports.begin_after(2, 2 * HOUR).await;
+    let link = first_link(&again, "IGAA-second");
+    ports.link_attempts.complete(&code(2), holder(2), &link).await.unwrap();
     let counts = ports.webhooks.store(&[update(2, HOUR), update(3, HOUR)]).await.unwrap();
     assert_eq!(counts, StoredUpdates { erased: 2, ..StoredUpdates::default() });
     let counts = ports.webhooks.store(&[update(4, HOUR + SECOND)]).await.unwrap();
@@ -227,7 +299,7 @@ pub async fn what_an_unlinked_account_has_left_is_erased_too(store: &dyn StoreUn
     ports.link(1, &unlinked, "IGAA-first").await;
     ports.audit.record(&audit_entry(&unlinked, 1)).await.unwrap();
     ports.account_writer.remove(unlinked.id, unlinked.revision).await.unwrap();
-    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), RemovalOutcome::NothingStored));
+    assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), done(&[1])));
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
     let end = START + 2 * HOUR;
     ports.erase_all(end).await;
@@ -235,24 +307,20 @@ pub async fn what_an_unlinked_account_has_left_is_erased_too(store: &dyn StoreUn
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Deleted, Some(end))));
 }
 
-/// Whoever holds one loses it; one of a newer consent goes on.
-pub async fn a_deletion_ends_links_under_way(store: &dyn StoreUnderTest) {
+/// Whoever holds one finds it gone, with its state; one whose code came later goes on.
+pub async fn a_deletion_erases_links_under_way(store: &dyn StoreUnderTest) {
     let ports = store.ports();
-    ports.begin(1, exchanged()).await;
-    let Phase::Exchanged(mut newer) = exchanged() else { panic!("exchanged") };
-    newer.consent.receive_time = START + HOUR + SECOND;
-    ports.pending_links.insert(&pending_link(2)).await.unwrap();
-    let newer = attempt(2, Phase::Exchanged(newer));
-    ports.link_attempts.create(&newer, holder(2)).await.unwrap();
+    ports.begin(1, exchanged_after(2 * HOUR)).await;
+    ports.begin_after(2, HOUR + SECOND).await;
     ports.delete(1, HOUR).await;
-    assert!(ports.is_rejected(1).await);
+    assert!(ports.is_erased(1).await);
     assert!(matches!(ports.phase(2).await, Some(Phase::Exchanged(_))));
     let link = first_link(&builders::account(9, "", START + 2 * HOUR), "IGAA-second");
     let lost = ports.link_attempts.complete(&code(1), holder(1), &link).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
 }
 
-/// Under way or linked; the tickets stay, and say that their codes are spent.
+/// Under way or linked, with their tickets.
 pub async fn a_deletion_erases_the_codes_of_the_persons_consents(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let linked = ports.begin_hosted(1, PERSON).await;
@@ -261,14 +329,43 @@ pub async fn a_deletion_erases_the_codes_of_the_persons_consents(store: &dyn Sto
     ports.link_attempts.complete(&attempt, holder(1), &link).await.unwrap();
     let under_way = ports.begin_hosted(2, PERSON).await;
     let of_another = ports.begin_hosted(3, "1").await;
-    let is_kept = async |ticket: &Ticket| {
-        ports.hosted_codes.find(&ticket.hash()).await.unwrap().unwrap().code.is_some()
-    };
+    let is_kept =
+        async |ticket: &Ticket| ports.hosted_codes.find(&ticket.hash()).await.unwrap().is_some();
     ports.delete(1, HOUR).await;
     assert!(!is_kept(&under_way).await);
     ports.erase_all(START + 2 * HOUR).await;
     assert!(!is_kept(&linked).await);
     assert!(is_kept(&of_another).await);
+}
+
+/// The code exchange names a person by another id than Meta's requests may.
+pub async fn a_deletion_erases_links_under_way_by_the_other_id(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link(1, &account(1), "IGAA-first").await;
+    ports.begin(2, exchanged()).await;
+    let request = request("9007199254740997", HOUR);
+    ports.user_deletions.delete(&request, &confirmation(1), START + HOUR).await.unwrap();
+    assert!(ports.is_erased(2).await);
+}
+
+/// With the code that was kept for it.
+pub async fn the_link_of_a_deleted_account_is_erased(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let (kept_code, kept_state) =
+        (parsed::<AuthorizationCode>("code"), parsed::<StateToken>("state"));
+    let ticket = ports.hosted_codes.keep(&kept_code, &kept_state, START).await.unwrap().unwrap();
+    let pending = PendingLink { state: kept_state.hash(), ..pending_link(1) };
+    ports.pending_links.insert(&pending).await.unwrap();
+    let (code, state) = (kept_code.hash(), kept_state.hash());
+    let attempt = LinkAttempt { code, state, ..attempt(1, exchanged()) };
+    ports.link_attempts.create(&attempt, holder(1)).await.unwrap();
+    let link = first_link(&account(1), "IGAA-first");
+    ports.link_attempts.complete(&code, holder(1), &link).await.unwrap();
+    ports.delete(1, HOUR).await;
+    ports.erase_all(START + HOUR).await;
+    assert!(ports.link_attempts.find(&code).await.unwrap().is_none());
+    assert_eq!(ports.pending_links.find(&state).await.unwrap(), None);
+    assert!(ports.hosted_codes.find(&ticket.hash()).await.unwrap().is_none());
 }
 
 /// Deauthorised before or not.
@@ -277,13 +374,13 @@ pub async fn a_deleted_person_is_not_linked_by_an_older_consent(store: &dyn Stor
     let removal = request(PERSON, Duration::ZERO);
     ports.user_removals.deauthorize(&removal, START).await.unwrap();
     ports.delete(1, HOUR).await;
-    ports.begin(1, exchanged()).await;
-    let link = first_link(&account(1), "IGAA-second");
+    let newer = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(1) };
+    let link = first_link(&newer, "IGAA-second");
+    ports.begin(1, exchanged_after(HOUR + SECOND)).await;
     let ended = ports.link_attempts.complete(&code(1), holder(1), &link).await.unwrap();
     assert_eq!(ended, LinkEnded::UserRemoved);
-    let newer = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(1) };
-    ports.begin(2, exchanged()).await;
-    let link = first_link(&newer, "IGAA-second");
+    assert!(ports.is_erased(1).await);
+    ports.begin_after(2, HOUR + SECOND).await;
     let ended = ports.link_attempts.complete(&code(2), holder(2), &link).await.unwrap();
     assert_eq!(ended, LinkEnded::Stored);
 }

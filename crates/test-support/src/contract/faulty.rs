@@ -421,10 +421,15 @@ macro_rules! faults_are_seen {
                 deletions::what_an_unlinked_account_has_left_is_erased_too,
                 deletions::updates_of_a_deleted_account_are_erased_for_good,
                 deletions::a_deletion_erases_the_codes_of_the_persons_consents,
+                deletions::a_second_deletion_runs_as_long_as_the_first,
+                deletions::what_is_older_than_a_newer_consent_is_erased_alone,
+                deletions::one_deletion_does_not_wait_for_another,
+                deletions::the_link_of_a_deleted_account_is_erased,
             }
             lost_removals: LostRemovals breaks {
                 deletions::a_deletion_forgets_the_accounts_of_the_person,
-                deletions::a_deletion_ends_links_under_way,
+                deletions::a_deletion_erases_links_under_way,
+                deletions::a_deletion_erases_links_under_way_by_the_other_id,
                 deletions::a_deleted_person_is_not_linked_by_an_older_consent,
                 removals::a_deauthorization_destroys_the_tokens_of_the_person,
                 removals::a_deauthorization_is_told_once,
@@ -434,6 +439,7 @@ macro_rules! faults_are_seen {
             }
             ageless_removals: AgelessRemovals breaks {
                 deletions::a_deletion_that_is_older_than_the_consent_changes_nothing,
+                deletions::what_is_unlinked_after_a_newer_consent_is_kept,
                 removals::a_deauthorization_that_is_older_than_the_consent_changes_nothing,
                 removals::a_link_of_a_newer_consent_is_stored,
             }
@@ -443,6 +449,7 @@ macro_rules! faults_are_seen {
             deaf_links: DeafLinks breaks {
                 removals::a_removal_in_the_second_of_the_consent_holds,
                 removals::a_link_of_an_older_consent_is_not_stored,
+                removals::a_link_is_judged_by_the_moment_at_which_its_code_came,
                 removals::a_deauthorization_is_forgotten_after_its_time,
             }
             lost_updates: LostUpdates breaks {

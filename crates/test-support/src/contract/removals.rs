@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{CompletedLink, LinkEnded};
+use ig_domain::ports::{CompletedLink, GraphFacts, LinkEnded};
 use ig_domain::{
-    EventChange, InstagramAccount, KeepingPlan, LINK_RETENTION, Phase, ReauthorizationReason,
-    RemovalOutcome, SignedRequest,
+    EventChange, InstagramAccount, KeepingPlan, LINK_RETENTION, LinkOutcome, LinkRefusal, Phase,
+    ReauthorizationReason, RemovalOutcome, SignedRequest,
 };
 
-use super::samples::{code, exchanged, first_link, holder, id};
+use super::samples::{assert_same_phase, code, first_link, holder, id};
 use super::{Ports, StoreUnderTest};
 use crate::builders::{self, START, parsed};
 
@@ -52,9 +52,14 @@ impl Ports {
         found.map(|(account, token)| (account, token.is_some()))
     }
 
-    /// Completes attempt `number`, whose code was exchanged, with this link.
+    /// Completes attempt `number`, whose code had come at [`START`], with this link.
     async fn complete(&self, number: u8, link: &CompletedLink) -> LinkEnded {
-        self.begin(number, exchanged()).await;
+        self.complete_after(number, Duration::ZERO, link).await
+    }
+
+    /// Completes attempt `number`, whose code had come this long after [`START`], with this link.
+    async fn complete_after(&self, number: u8, after: Duration, link: &CompletedLink) -> LinkEnded {
+        self.begin_after(number, after).await;
         self.link_attempts.complete(&code(number), holder(number), link).await.unwrap()
     }
 }
@@ -141,7 +146,7 @@ pub async fn an_unknown_person_has_nothing_to_remove(store: &dyn StoreUnderTest)
     assert_eq!(ports.found(1).await, Some((account(1), true)));
 }
 
-/// Nothing of it is stored, and its attempt stays for its holder to end.
+/// Nothing of it is stored, and its attempt has ended as that of a spent code.
 pub async fn a_link_of_an_older_consent_is_not_stored(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.link(1, &account(1), "IGAA-first").await;
@@ -157,8 +162,22 @@ pub async fn a_link_of_an_older_consent_is_not_stored(store: &dyn StoreUnderTest
     let first = first_link(&account(2), "IGAA-second");
     assert_eq!(ports.complete(3, &first).await, LinkEnded::UserRemoved);
     assert_eq!(ports.found(2).await, None);
-    assert!(matches!(ports.phase(3).await, Some(Phase::Exchanged(_))));
+    let outcome = LinkOutcome::Refused(LinkRefusal::CodeRejected(GraphFacts::default()));
+    let ended = Phase::Ended { outcome, end_time: first.end_time };
+    assert_same_phase(&ports.phase(3).await.unwrap(), &ended);
     assert_eq!(ports.told().await.len(), 2);
+}
+
+/// The person had consented when the code came: Instagram may have exchanged it only after the removal.
+pub async fn a_link_is_judged_by_the_moment_at_which_its_code_came(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.deauthorize(PERSON, HOUR).await;
+    let exchanged = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(1) };
+    let link = first_link(&exchanged, "IGAA-second");
+    for (number, after) in (1..).zip([Duration::ZERO, HOUR, HOUR + SECOND * 9 / 10]) {
+        assert_eq!(ports.complete_after(number, after, &link).await, LinkEnded::UserRemoved);
+    }
+    assert_eq!(ports.complete_after(9, HOUR + SECOND, &link).await, LinkEnded::Stored);
 }
 
 /// Whoever consents anew is linked anew.
@@ -166,8 +185,8 @@ pub async fn a_link_of_a_newer_consent_is_stored(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     ports.deauthorize(PERSON, HOUR).await;
     let newer = InstagramAccount { consent_time: START + HOUR + SECOND, ..account(1) };
-    let linked = ports.complete(1, &first_link(&newer, "IGAA-second")).await;
-    assert_eq!(linked, LinkEnded::Stored);
+    let link = first_link(&newer, "IGAA-second");
+    assert_eq!(ports.complete_after(1, HOUR + SECOND, &link).await, LinkEnded::Stored);
     assert_eq!(ports.found(1).await, Some((newer, true)));
 }
 

@@ -161,8 +161,19 @@ pub(super) fn first_link(account: &InstagramAccount, token: &str) -> CompletedLi
 impl Ports {
     /// Stores state `number` and creates its attempt in `phase`, held by holder `number`.
     pub(super) async fn begin(&self, number: u8, phase: Phase) {
+        self.begin_attempt(number, &attempt(number, phase)).await;
+    }
+
+    /// Stores state `number` and creates its attempt, whose code was exchanged and had come this long after [`START`].
+    pub(super) async fn begin_after(&self, number: u8, after: Duration) {
+        let create_time = START + after;
+        let attempt = LinkAttempt { create_time, ..attempt(number, exchanged()) };
+        self.begin_attempt(number, &attempt).await;
+    }
+
+    async fn begin_attempt(&self, number: u8, attempt: &LinkAttempt) {
         self.pending_links.insert(&pending_link(number)).await.unwrap();
-        self.link_attempts.create(&attempt(number, phase), holder(number)).await.unwrap();
+        self.link_attempts.create(attempt, holder(number)).await.unwrap();
     }
 
     /// Links `account` by attempt `number`.

@@ -49,6 +49,20 @@ impl MemoryStore {
         if held { Ok(row) } else { Err(StoreError::LeaseLost) }
     }
 
+    fn end(
+        &self,
+        rows: &mut Rows,
+        code: &CodeHash,
+        holder: LeaseHolder,
+        outcome: LinkOutcome,
+        end_time: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let row = self.held(rows, code, holder)?;
+        row.attempt.phase = Phase::Ended { outcome, end_time };
+        row.lease = None;
+        Ok(())
+    }
+
     fn move_to(&self, row: &mut AttemptRow, phase: &Phase) {
         let unmarked = matches!(phase, Phase::Sent) && self.lacks(Guard::SentMark);
         if !unmarked {
@@ -148,10 +162,15 @@ impl LinkAttempts for MemoryStore {
     ) -> Result<LinkEnded, StoreError> {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, now| {
-            if rows.is_removed(&link.account) {
+            self.held(rows, code, holder)?;
+            if let Some(is_deleted) = rows.removal_since(&link.account, code) {
+                let refusal = LinkRefusal::CodeRejected(GraphFacts::default());
+                self.end(rows, code, holder, LinkOutcome::Refused(refusal), link.end_time)?;
+                if is_deleted {
+                    rows.erase_attempts(|attempt| attempt.code == *code);
+                }
                 return Ok(LinkEnded::UserRemoved);
             }
-            self.held(rows, code, holder)?;
             let (mut accounts, mut events) = (rows.accounts.clone(), Vec::new());
             let former = link.displaced.and_then(|(id, _)| rows.former_account(id));
             if let Some(displaced) = link.displaced {
@@ -179,10 +198,7 @@ impl LinkAttempts for MemoryStore {
             rows.former_accounts.extend(former);
             self.tell(&mut rows.events, events, now);
             rows.put_off.remove(&link.account.id);
-            let row = self.held(rows, code, holder)?;
-            let outcome = LinkOutcome::of(link);
-            row.attempt.phase = Phase::Ended { outcome, end_time: link.end_time };
-            row.lease = None;
+            self.end(rows, code, holder, LinkOutcome::of(link), link.end_time)?;
             Ok(LinkEnded::Stored)
         })
     }
@@ -232,6 +248,21 @@ impl LinkAttempts for MemoryStore {
             }
             Ok(touched)
         })
+    }
+}
+
+impl Rows {
+    /// Erases attempts, their states, and the codes that were kept for them. Returns their number.
+    pub(super) fn erase_attempts(&mut self, which: impl Fn(&LinkAttempt) -> bool) -> u64 {
+        let erased =
+            self.attempts.values().map(|row| &row.attempt).filter(|attempt| which(attempt));
+        let erased: Vec<_> = erased.map(|attempt| (attempt.code, attempt.state)).collect();
+        for (code, state) in &erased {
+            self.attempts.remove(code);
+            self.pending_links.remove(state);
+            self.hosted_codes.remove(code);
+        }
+        erased.len() as u64
     }
 }
 

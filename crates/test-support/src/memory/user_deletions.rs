@@ -1,23 +1,21 @@
 //! Deletions of persons' data.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{GraphFacts, StoreError, UserDeletions};
+use ig_domain::ports::{StoreError, UserDeletions};
 use ig_domain::{
-    AccountEvent, AccountId, CodeHash, ConfirmationCode, Deletion, DeletionState, InstagramAccount,
-    LinkOutcome, LinkRefusal, Phase, RemovalOutcome, SignedRequest,
+    AccountEvent, AccountId, AppScopedUserId, ConfirmationCode, Deletion, DeletionState,
+    InstagramAccount, LinkOutcome, Phase, RemovalOutcome, ShortLivedGrant, SignedRequest,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::hosted_codes::HostedCodeRow;
 use super::user_removals::{ids, make_due};
-use super::{AttemptRow, FormerAccount, MemoryStore, Rows};
+use super::{DeletionRow, FormerAccount, MemoryStore, Rows};
 
 /// Time for which what a deleted account leaves is looked for.
-const LATE_WRITE_WINDOW: Duration = Duration::from_secs(10);
+const LATE_WRITE_WINDOW: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl UserDeletions for MemoryStore {
@@ -28,10 +26,11 @@ impl UserDeletions for MemoryStore {
         now: OffsetDateTime,
     ) -> Result<(ConfirmationCode, RemovalOutcome), StoreError> {
         self.transact(|rows, lease_time| {
-            if let Some((_, kept)) = rows.deletions.iter().find(|(kept, _)| kept == request) {
-                return Ok((kept.code.clone(), again(kept.state)));
+            if let Some(kept) = rows.deletions.iter().find(|kept| kept.request == *request) {
+                let (marked, _) = rows.former_accounts_of(&request.user);
+                return Ok((kept.deletion.code.clone(), again(kept.deletion.state, marked)));
             }
-            rows.end_attempts_of(request, now);
+            rows.erase_attempts_of(request);
             let (mut deleted, mut kept, mut events) = (Vec::new(), Vec::new(), Vec::new());
             let of_user = |account: &InstagramAccount| ids(account).any(|id| *id == request.user);
             for (account, _) in rows.accounts.values_mut().filter(|(account, _)| of_user(account)) {
@@ -50,26 +49,23 @@ impl UserDeletions for MemoryStore {
                 rows.accounts.remove(id);
             }
             self.tell(&mut rows.events, events, lease_time);
-            let outcome = RemovalOutcome::of(deleted, kept);
-            let state = match outcome {
-                _ if rows.mark_former_accounts(request, code) => DeletionState::Running,
-                RemovalOutcome::Done { .. } => DeletionState::Deleted,
-                RemovalOutcome::ConsentedSince { .. } => DeletionState::ConsentedSince,
-                RemovalOutcome::NothingStored => DeletionState::NothingStored,
-            };
+            rows.mark_former_accounts(request, code);
+            let (marked, unmarked) = rows.former_accounts_of(&request.user);
+            let kept = [unmarked, kept].concat();
+            let (state, end) = states(&marked, &kept);
             let end_time = (state != DeletionState::Running).then_some(now);
             let deletion = Deletion { code: code.clone(), state, request_time: now, end_time };
-            rows.deletions.push((request.clone(), deletion));
+            rows.deletions.push(DeletionRow { request: request.clone(), deletion, end });
             rows.deauthorizations.retain(|(kept, _)| {
                 kept.user != request.user || kept.issue_time > request.issue_time
             });
-            Ok((code.clone(), outcome))
+            Ok((code.clone(), RemovalOutcome::of(marked, kept)))
         })
     }
 
     async fn find(&self, code: &ConfirmationCode) -> Result<Option<Deletion>, StoreError> {
         self.transact(|rows, _| {
-            let mut deletions = rows.deletions.iter().map(|(_, deletion)| deletion);
+            let mut deletions = rows.deletions.iter().map(|row| &row.deletion);
             Ok(deletions.find(|deletion| deletion.code == *code).cloned())
         })
     }
@@ -81,28 +77,24 @@ impl UserDeletions for MemoryStore {
 }
 
 /// The outcome of a request that came before.
-fn again(state: DeletionState) -> RemovalOutcome {
+fn again(state: DeletionState, marked: Vec<AccountId>) -> RemovalOutcome {
     match state {
-        DeletionState::Running | DeletionState::Deleted => {
-            RemovalOutcome::Done { accounts: Vec::new() }
-        }
         DeletionState::ConsentedSince => RemovalOutcome::ConsentedSince { accounts: Vec::new() },
         DeletionState::NothingStored => RemovalOutcome::NothingStored,
+        DeletionState::Running | DeletionState::Deleted | DeletionState::OlderDeleted => {
+            RemovalOutcome::Done { accounts: marked }
+        }
     }
 }
 
-/// Ends an attempt as one whose code is spent, and erases the code.
-fn reject(
-    row: &mut AttemptRow,
-    hosted_codes: &mut BTreeMap<CodeHash, HostedCodeRow>,
-    now: OffsetDateTime,
-) {
-    if let Some(hosted) = hosted_codes.get_mut(&row.attempt.code) {
-        hosted.erase();
+/// State of a deletion, and the one in which it ends, by accounts that are being erased and such of newer consents.
+fn states(marked: &[AccountId], kept: &[AccountId]) -> (DeletionState, DeletionState) {
+    match (marked, kept) {
+        ([], []) => (DeletionState::NothingStored, DeletionState::NothingStored),
+        ([], _) => (DeletionState::ConsentedSince, DeletionState::ConsentedSince),
+        (_, []) => (DeletionState::Running, DeletionState::Deleted),
+        (_, _) => (DeletionState::Running, DeletionState::OlderDeleted),
     }
-    let refusal = LinkRefusal::CodeRejected(GraphFacts::default());
-    row.attempt.phase = Phase::Ended { outcome: LinkOutcome::Refused(refusal), end_time: now };
-    row.lease = None;
 }
 
 impl Rows {
@@ -114,69 +106,91 @@ impl Rows {
         (!users.is_empty()).then_some(FormerAccount { id, users, consent_time, code: None })
     }
 
-    fn end_attempts_of(&mut self, request: &SignedRequest, now: OffsetDateTime) {
-        for row in self.attempts.values_mut() {
-            let Phase::Exchanged(grant) = &row.attempt.phase else { continue };
-            let consent = &grant.consent;
-            let is_user = consent.user_id.as_ref() == Some(&request.user);
-            let received = consent.receive_time.unix_timestamp();
-            if is_user && received <= request.issue_time.unix_timestamp() {
-                reject(row, &mut self.hosted_codes, now);
-            }
-        }
+    fn erase_attempts_of(&mut self, request: &SignedRequest) {
+        let persons = self.accounts.values().map(|(account, _)| account);
+        let persons = persons.filter(|account| ids(account).any(|id| *id == request.user));
+        let persons: Vec<_> = persons.flat_map(|account| ids(account).cloned()).collect();
+        self.erase_attempts(|attempt| {
+            let Phase::Exchanged(ShortLivedGrant { consent, .. }) = &attempt.phase else {
+                return false;
+            };
+            let is_person =
+                |user: &AppScopedUserId| *user == request.user || persons.contains(user);
+            consent.user_id.as_ref().is_some_and(is_person)
+                && attempt.create_time.unix_timestamp() <= request.issue_time.unix_timestamp()
+        });
     }
 
-    fn mark_former_accounts(&mut self, request: &SignedRequest, code: &ConfirmationCode) -> bool {
+    fn mark_former_accounts(&mut self, request: &SignedRequest, code: &ConfirmationCode) {
         let issued = request.issue_time.unix_timestamp();
-        let mut is_marked = false;
         for former in self.former_accounts.iter_mut().filter(|former| former.code.is_none()) {
             let is_older = former.consent_time.unix_timestamp() <= issued;
             if is_older && former.users.contains(&request.user) {
                 former.code = Some(code.clone());
-                is_marked = true;
             }
         }
-        is_marked
+    }
+
+    /// The person's accounts that are gone: those that are being erased, and the others.
+    fn former_accounts_of(&self, user: &AppScopedUserId) -> (Vec<AccountId>, Vec<AccountId>) {
+        let of_user = self.former_accounts.iter().filter(|former| former.users.contains(user));
+        let (marked, others): (Vec<_>, Vec<_>) = of_user.partition(|former| former.code.is_some());
+        let ids =
+            |former: Vec<&FormerAccount>| former.into_iter().map(|former| former.id).collect();
+        (ids(marked), ids(others))
     }
 
     fn erase(&mut self, now: OffsetDateTime, limit: usize) -> u64 {
-        let former = self.former_accounts.iter().find(|former| former.code.is_some());
-        let Some(FormerAccount { id, code: Some(code), .. }) = former.cloned() else { return 0 };
-        let touched = self.erase_rows(id, now, limit);
+        let marked = self.former_accounts.iter().filter(|former| former.code.is_some());
+        let marked: Vec<_> = marked.cloned().collect();
+        let mut touched = 0;
+        for former in &marked {
+            touched += self.erase_rows(former.id, limit);
+        }
         if touched > 0 {
             return touched;
         }
-        let of_code = |deletion: &Deletion| deletion.code == code;
-        let deletion = self.deletions.iter_mut().find(|(_, deletion)| of_code(deletion));
-        let Some((_, deletion)) = deletion else { return 0 };
-        if deletion.request_time + LATE_WRITE_WINDOW > now {
-            return 0;
-        }
-        self.former_accounts.retain(|former| former.id != id);
-        if !self.former_accounts.iter().any(|former| former.code.as_ref() == Some(&code)) {
-            (deletion.state, deletion.end_time) = (DeletionState::Deleted, Some(now));
-        }
-        1
+        marked.iter().map(|former| u64::from(self.end_erasure(former, now))).sum()
     }
 
-    fn erase_rows(&mut self, id: AccountId, now: OffsetDateTime, limit: usize) -> u64 {
+    /// Forgets that the account was there, unless something of it may come still.
+    fn end_erasure(&mut self, former: &FormerAccount, now: OffsetDateTime) -> bool {
+        let asked =
+            self.deletions.iter().find(|row| Some(&row.deletion.code) == former.code.as_ref());
+        if asked.is_none_or(|row| row.deletion.request_time + LATE_WRITE_WINDOW > now) {
+            return false;
+        }
+        self.former_accounts.retain(|kept| kept.id != former.id);
+        for user in &former.users {
+            if self.former_accounts_of(user).0.is_empty() {
+                self.end_deletions_of(user, now);
+            }
+        }
+        true
+    }
+
+    fn end_deletions_of(&mut self, user: &AppScopedUserId, now: OffsetDateTime) {
+        for row in self.deletions.iter_mut().filter(|row| row.request.user == *user) {
+            if row.deletion.state == DeletionState::Running {
+                (row.deletion.state, row.deletion.end_time) = (row.end, Some(now));
+            }
+        }
+    }
+
+    fn erase_rows(&mut self, id: AccountId, limit: usize) -> u64 {
         let mut touched = self.events.erase(id, limit);
         for entry in self.audit.iter_mut().filter(|entry| entry.account == id).take(limit) {
             entry.account = AccountId::from_uuid(Uuid::nil());
             entry.professional_account_id = crate::builders::parsed("0");
             touched += 1;
         }
-        for row in self.attempts.values_mut() {
-            let linked = match &row.attempt.phase {
+        touched += self.erase_attempts(|attempt| {
+            let linked = match &attempt.phase {
                 Phase::Ended { outcome: LinkOutcome::Linked { account, .. }, .. } => Some(*account),
                 _ => None,
             };
-            if linked == Some(id) || row.attempt.account == Some(id) {
-                reject(row, &mut self.hosted_codes, now);
-                row.attempt.account = None;
-                touched += 1;
-            }
-        }
+            linked == Some(id) || attempt.account == Some(id)
+        });
         let pending = self.pending_links.len();
         self.pending_links.retain(|_, pending| pending.account != Some(id));
         touched += (pending - self.pending_links.len()) as u64;

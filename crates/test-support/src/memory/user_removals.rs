@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, UserRemovals};
 use ig_domain::{
-    AccountEvent, AppScopedUserId, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest,
+    AccountEvent, AppScopedUserId, CodeHash, InstagramAccount, LINK_RETENTION, RemovalOutcome,
+    SignedRequest,
 };
 use time::OffsetDateTime;
 
@@ -49,13 +50,21 @@ impl UserRemovals for MemoryStore {
 }
 
 impl Rows {
-    /// Whether a removal of the account's person was issued in the second of its consent or later.
-    pub(super) fn is_removed(&self, account: &InstagramAccount) -> bool {
-        let deauthorizations = self.deauthorizations.iter().map(|(request, _)| request);
-        let deletions = self.deletions.iter().map(|(request, _)| request);
-        deauthorizations.chain(deletions).any(|request| {
-            ids(account).any(|id| *id == request.user) && account.is_removed_by(request.issue_time)
-        })
+    /// A removal of the account's person that was issued in the second in which the code of its link came, or later:
+    /// `true` for a deletion.
+    pub(super) fn removal_since(
+        &self,
+        account: &InstagramAccount,
+        code: &CodeHash,
+    ) -> Option<bool> {
+        let code_time = self.attempts.get(code)?.attempt.create_time.unix_timestamp();
+        let holds = |request: &SignedRequest| {
+            ids(account).any(|id| *id == request.user)
+                && code_time <= request.issue_time.unix_timestamp()
+        };
+        let is_deleted = self.deletions.iter().any(|row| holds(&row.request));
+        let is_removed = self.deauthorizations.iter().any(|(request, _)| holds(request));
+        (is_deleted || is_removed).then_some(is_deleted)
     }
 
     /// Forgets deauthorisations that are long over. Returns their number.

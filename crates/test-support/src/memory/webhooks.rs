@@ -6,12 +6,12 @@ use std::collections::hash_map::Entry;
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, StoredUpdates, Webhooks};
 use ig_domain::{
-    AccountEvent, Deletion, EventChange, InstagramAccount, LoggedEvent, ReceivedUpdate,
-    SignedRequest, WebhookId, WebhookPayload, WebhookUpdate,
+    AccountEvent, EventChange, InstagramAccount, LoggedEvent, ReceivedUpdate, WebhookId,
+    WebhookPayload, WebhookUpdate,
 };
 
-use super::MemoryStore;
 use super::user_removals::ids;
+use super::{DeletionRow, MemoryStore};
 
 /// Payloads of the updates in the log, by their ids.
 pub(super) type Payloads = HashMap<WebhookId, Option<WebhookPayload>>;
@@ -61,12 +61,12 @@ impl Webhooks for MemoryStore {
 
 /// Whether an update is not newer than a deletion of its account's person.
 fn is_deleted(
-    deletions: &[(SignedRequest, Deletion)],
+    deletions: &[DeletionRow],
     account: &InstagramAccount,
     update: &WebhookUpdate,
 ) -> bool {
     let time = update.time.unix_timestamp();
-    deletions.iter().any(|(request, _)| {
+    deletions.iter().any(|DeletionRow { request, .. }| {
         let is_user = ids(account).any(|user| *user == request.user);
         is_user && time <= request.issue_time.unix_timestamp()
     })

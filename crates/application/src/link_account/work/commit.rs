@@ -1,14 +1,12 @@
 //! The end of a link: the account to store, together with the end of its attempt.
 
-use ig_domain::ports::{
-    AccountKey, CompletedLink, CountedEvent, GraphFacts, LinkEnded, StoreError,
-};
+use ig_domain::ports::{AccountKey, CompletedLink, CountedEvent, LinkEnded, StoreError};
 use ig_domain::{
     AccountStatus, AccountType, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, Phase, Profile, ShortLivedGrant, TokenGrant,
 };
 
-use super::{LinkSetback, LinkWork};
+use super::{LinkSetback, LinkWork, code_rejected};
 use crate::retry::retry;
 
 /// All data that a link has brought.
@@ -42,14 +40,13 @@ impl LinkWork {
             let write =
                 retry(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
             match write.await {
-                Ok(LinkEnded::Stored) => {
-                    let outcome = LinkOutcome::of(&link);
+                Ok(ended) => {
+                    let outcome = match ended {
+                        LinkEnded::Stored => LinkOutcome::of(&link),
+                        LinkEnded::UserRemoved => LinkOutcome::Refused(code_rejected()),
+                    };
                     self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
                     return Ok(outcome);
-                }
-                Ok(LinkEnded::UserRemoved) => {
-                    let removed = LinkRefusal::CodeRejected(GraphFacts::default());
-                    return self.refuse(attempt, holder, removed).await;
                 }
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
