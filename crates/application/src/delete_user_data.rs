@@ -15,6 +15,7 @@ use crate::deauthorize::listed;
 const MAX_ROUND_ROWS: u64 = 1000;
 
 /// Deletes persons' data.
+#[derive(Clone)]
 pub struct DeleteUserData {
     /// Deletes accounts.
     pub deletions: Arc<dyn UserDeletions>,
@@ -34,22 +35,27 @@ impl DeleteUserData {
     ///
     /// Any [`RemovalError`].
     pub async fn execute(&self, request: &SignedRequest) -> Result<ConfirmationCode, RemovalError> {
+        let (delete, request) = (self.clone(), request.clone());
+        // The line is written though Meta may have gone: after a restore it says what is to be deleted again.
+        let deleting = async move { delete.run(&request).await };
+        let deleting = self.tracker.spawn(deleting.in_current_span());
+        deleting.await.unwrap_or_else(|error| Err(StoreError::Internal(Cause::new(error)).into()))
+    }
+
+    /// Does what [`execute`](Self::execute) says, in the task of its caller.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RemovalError`].
+    pub async fn run(&self, request: &SignedRequest) -> Result<ConfirmationCode, RemovalError> {
         let now = self.clock.now();
         if request.is_too_far_ahead(now) {
             return Err(RemovalError::TooFarAhead);
         }
         let code = self.ids.confirmation_code();
-        let (deletions, request) = (Arc::clone(&self.deletions), request.clone());
-        // The line is written though Meta may have gone: after a restore it says what is to be deleted again.
-        let deleting = self.tracker.spawn(
-            async move {
-                let (code, outcome) = deletions.delete(&request, &code, now).await?;
-                log(&code, &outcome);
-                Ok(code)
-            }
-            .in_current_span(),
-        );
-        deleting.await.unwrap_or_else(|error| Err(StoreError::Internal(Cause::new(error)).into()))
+        let (code, outcome) = self.deletions.delete(request, &code, now).await?;
+        log(&code, &outcome);
+        Ok(code)
     }
 }
 

@@ -52,7 +52,7 @@ pub use lease_wait::MAX_TAKEOVER_TIME;
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount, Presented};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use ports::{Ports, StorePorts};
-pub use receive_webhooks::{ReceiveWebhooks, ReceiveWebhooksError};
+pub use receive_webhooks::{ReceiveWebhooks, ReceiveWebhooksError, ReceiveWork};
 pub use refresh_account::{
     DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };

@@ -36,11 +36,12 @@ pub enum ReceiveWebhooksError {
 /// Receives updates. Those that come at the same time are stored together.
 #[derive(Clone)]
 pub struct ReceiveWebhooks {
-    intake: Arc<Intake>,
+    work: Arc<ReceiveWork>,
     tracker: TaskTracker,
 }
 
-struct Intake {
+/// The work of receiving updates. One of those who receive at the same time stores for all.
+pub struct ReceiveWork {
     webhooks: Arc<dyn Webhooks>,
     metrics: Arc<dyn Metrics>,
     group: GroupCommit<Vec<ReceivedUpdate>, Result<(), StoreError>>,
@@ -56,9 +57,7 @@ impl ReceiveWebhooks {
         metrics: Arc<dyn Metrics>,
         tracker: TaskTracker,
     ) -> Self {
-        let group = GroupCommit::new(MAX_GROUP_BYTES);
-        let room = Semaphore::new(MAX_WAITING_WEIGHT);
-        Self { intake: Arc::new(Intake { webhooks, metrics, group, room }), tracker }
+        Self { work: Arc::new(ReceiveWork::new(webhooks, metrics)), tracker }
     }
 
     /// Stores the updates of linked accounts, each once; `unreadable` items besides were none, and are counted. Where
@@ -72,21 +71,39 @@ impl ReceiveWebhooks {
         updates: Vec<ReceivedUpdate>,
         unreadable: u64,
     ) -> Result<(), ReceiveWebhooksError> {
-        let intake = Arc::clone(&self.intake);
+        let work = Arc::clone(&self.work);
         // One of them stores for all: it must not go with its caller.
-        let storing = self.tracker.spawn(
-            async move {
-                intake.store(updates).await?;
-                intake.metrics.count(CountedEvent::UpdatesUnreadable(unreadable));
-                Ok(())
-            }
-            .in_current_span(),
-        );
+        let storing = async move { work.run(updates, unreadable).await };
+        let storing = self.tracker.spawn(storing.in_current_span());
         storing.await.unwrap_or_else(|error| Err(StoreError::Internal(Cause::new(error)).into()))
     }
 }
 
-impl Intake {
+impl ReceiveWork {
+    /// The work over these ports.
+    #[must_use]
+    pub fn new(webhooks: Arc<dyn Webhooks>, metrics: Arc<dyn Metrics>) -> Self {
+        let group = GroupCommit::new(MAX_GROUP_BYTES);
+        let room = Semaphore::new(MAX_WAITING_WEIGHT);
+        Self { webhooks, metrics, group, room }
+    }
+
+    /// Stores the updates, as [`ReceiveWebhooks::execute`] says. Where the future is dropped, others that wait for it
+    /// fail, too.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ReceiveWebhooksError`].
+    pub async fn run(
+        &self,
+        updates: Vec<ReceivedUpdate>,
+        unreadable: u64,
+    ) -> Result<(), ReceiveWebhooksError> {
+        self.store(updates).await?;
+        self.metrics.count(CountedEvent::UpdatesUnreadable(unreadable));
+        Ok(())
+    }
+
     async fn store(&self, updates: Vec<ReceivedUpdate>) -> Result<(), ReceiveWebhooksError> {
         let weight = updates.iter().map(weight).sum::<usize>();
         let weight = u32::try_from(weight).map_err(|_| ReceiveWebhooksError::TooMany)?;

@@ -14,7 +14,7 @@ impl LinkAccount {
     ///
     /// [`StateRejection::Unknown`] for a ticket that is unknown or another state's. [`LinkRefusal::CodeRejected`] where
     /// the code has expired before it was tried; one that was tried is answered as its attempt says.
-    pub(super) async fn redeem(
+    pub async fn redeem(
         &self,
         presented: TicketPresentation,
     ) -> Result<Presentation, LinkAccountError> {
