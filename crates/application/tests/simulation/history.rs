@@ -17,7 +17,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::replica::Process;
 use crate::schedule::{Schedule, Tasks};
 use crate::sickness::Sickness;
-use crate::watchers::{self, Follower, Stream};
+use crate::watchers;
 use crate::world::World;
 
 pub(crate) const REPLICAS: usize = 3;
@@ -26,9 +26,6 @@ const MAX_TASKS: usize = 7;
 /// Minimum lifetimes that calls ask for: any, one that a token has until it is due, and one of its first day.
 const MIN_TTLS: [Duration; 3] =
     [Duration::ZERO, Duration::from_hours(40 * 24), Duration::from_hours(59 * 24)];
-
-/// Maximum number of tasks of those who follow the events, and for them.
-const MAX_WATCHERS: usize = 7;
 
 /// Real time in which a lease runs out.
 const LEASE_TIME: Duration = Duration::from_secs(10);
@@ -44,7 +41,7 @@ pub(crate) struct History {
     pub(crate) processes: Vec<Process>,
     tasks: Tasks,
     /// Tasks of those who follow the events, and of the replicas for them.
-    watchers: Tasks,
+    pub(crate) watchers: Tasks,
     pub(crate) presentations: Vec<Presentation>,
     /// Answer to each presentation: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
@@ -260,42 +257,6 @@ impl History {
         }
     }
 
-    /// Somebody follows the events: the copy by one stream, the consumer by several.
-    fn watch(&mut self) {
-        let replica = self.world.roll(REPLICAS);
-        let follower = if self.world.roll(2) == 0 { Follower::Copy } else { Follower::Feed };
-        self.streams += 1;
-        let stream = (self.streams, replica);
-        let is_second =
-            follower == Follower::Copy && !self.world.state().told.begins_copying(stream);
-        if self.watchers.len() >= MAX_WATCHERS || is_second {
-            self.world.state().told.end_streams(|ended| ended == stream);
-            return self.follow();
-        }
-        self.world.note(|| format!("{follower:?} follows by stream {stream:?}"));
-        let stream = Stream::new(&self.world, &self.processes[replica], follower, stream);
-        self.watchers.begin(&self.world, replica, false, stream.follow());
-    }
-
-    /// A replica does something for its streams, unless it is at something still.
-    fn serve_streams(&mut self, work: fn(&Process) -> Work) {
-        let replica = self.world.roll(REPLICAS);
-        if self.watchers.has_round(replica) {
-            return self.follow();
-        }
-        let work = work(&self.processes[replica]);
-        self.watchers.begin(&self.world, replica, true, work);
-    }
-
-    fn follow(&mut self) {
-        let Some(task) = self.watchers.choose(&self.world, false) else { return };
-        let number = task.number;
-        if let Some(answer) = polled(&mut task.work) {
-            self.watchers.remove(number);
-            self.hear(answer);
-        }
-    }
-
     /// A replica stops wherever its tasks are, and forgets all.
     fn crash(&mut self) {
         let replica = self.world.roll(REPLICAS);
@@ -415,7 +376,7 @@ impl History {
     }
 }
 
-fn polled(work: &mut Work) -> Option<Answer> {
+pub(crate) fn polled(work: &mut Work) -> Option<Answer> {
     match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,

@@ -12,9 +12,13 @@ use ig_test_support::builders::parsed;
 
 use crate::calls::{Answer, Work};
 use crate::event_ports::SomeKinds;
+use crate::history::{History, REPLICAS, polled};
 use crate::replica::Process;
 use crate::told::FEED_KINDS;
 use crate::world::World;
+
+/// Maximum number of tasks of those who follow the events, and for them.
+const MAX_WATCHERS: usize = 7;
 
 /// Who follows the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,44 @@ pub(crate) fn keep_consumers(process: &Process) -> Work {
 pub(crate) fn purge_events(process: &Process) -> Work {
     let purge = PurgeEvents::new(&process.watch);
     Box::pin(async move { Answer::Other(format!("purged: {:?}", purge.execute_round().await)) })
+}
+
+impl History {
+    /// Somebody follows the events: the copy by one stream, the consumer by several.
+    pub(crate) fn watch(&mut self) {
+        let replica = self.world.roll(REPLICAS);
+        let follower = if self.world.roll(2) == 0 { Follower::Copy } else { Follower::Feed };
+        self.streams += 1;
+        let stream = (self.streams, replica);
+        let is_second =
+            follower == Follower::Copy && !self.world.state().told.begins_copying(stream);
+        if self.watchers.len() >= MAX_WATCHERS || is_second {
+            self.world.state().told.end_streams(|ended| ended == stream);
+            return self.follow();
+        }
+        self.world.note(|| format!("{follower:?} follows by stream {stream:?}"));
+        let stream = Stream::new(&self.world, &self.processes[replica], follower, stream);
+        self.watchers.begin(&self.world, replica, false, stream.follow());
+    }
+
+    /// A replica does something for its streams, unless it is at something still.
+    pub(crate) fn serve_streams(&mut self, work: fn(&Process) -> Work) {
+        let replica = self.world.roll(REPLICAS);
+        if self.watchers.has_round(replica) {
+            return self.follow();
+        }
+        let work = work(&self.processes[replica]);
+        self.watchers.begin(&self.world, replica, true, work);
+    }
+
+    pub(crate) fn follow(&mut self) {
+        let Some(task) = self.watchers.choose(&self.world, false) else { return };
+        let number = task.number;
+        if let Some(answer) = polled(&mut task.work) {
+            self.watchers.remove(number);
+            self.hear(answer);
+        }
+    }
 }
 
 /// A stream of a follower.
