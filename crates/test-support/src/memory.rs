@@ -69,6 +69,16 @@ pub enum Guard {
     ConsumerLease,
     /// A committed cursor moves by itself only where all that was sent is committed.
     ConsumerAdvance,
+    /// An update is stored once, however often it comes.
+    WebhookOnce,
+    /// An update is stored under the account that it belongs to.
+    WebhookAccount,
+    /// The end of a link looks for removals of its person.
+    RemovalCheck,
+    /// A removal changes no account of a newer consent.
+    RemovalAge,
+    /// What the events of a deleted account say is erased.
+    Erasure,
 }
 
 /// A store in memory, for one app. Clones share everything.

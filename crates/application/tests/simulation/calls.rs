@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use ig_application::{
     BeginLink, BeginLinkCommand, BeginLinkError, BegunLink, FetchAccessToken,
-    FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken, GetAccounts,
+    FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken, GetAccounts, HostedConsent,
     LinkAccountError, LinkReturn, LinkSettings, LinkWork, LinkedAccount, ListAccounts,
     ListAccountsQuery, Ports, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount,
     Sweep, UnlinkAccount,
 };
 use ig_domain::ports::{BatchKey, StoreError};
 use ig_domain::{
-    AccountId, OwnerScope, Presentation, Recipient, RequestId, RequestedScopes, SessionBinding,
+    AccountId, OwnerScope, Presentation, Recipient, RequestId, RequestedScopes, ReturnUrl,
+    SessionBinding,
 };
 use ig_test_support::builders::parsed;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
+use crate::hosted::Visit;
 use crate::replica::Process;
 use crate::watchers::Follower;
 
@@ -30,8 +32,9 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// Answer to a call.
 pub(crate) enum Answer {
-    /// A link of this person, for this owner.
-    Begun(u32, &'static str, Result<BegunLink, BeginLinkError>),
+    Begun(Consent, Result<BegunLink, BeginLinkError>),
+    /// A browser that came to our callback, and the ticket with which it goes on; `None` where it goes on with none.
+    SentBack(Visit, Option<String>),
     Linked(String, Result<LinkedAccount, LinkAccountError>),
     Refreshed(Result<RefreshedAccount, RefreshAccountError>),
     Fetched(Fetch, Result<FetchedAccessToken, FetchAccessTokenError>),
@@ -43,30 +46,52 @@ pub(crate) enum Answer {
     Other(String),
 }
 
+/// A consent that is to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Consent {
+    pub(crate) person: u32,
+    pub(crate) owner: &'static str,
+    /// Whether the browser comes back to our own callback.
+    pub(crate) hosted: bool,
+}
+
 /// A call for a token.
 pub(crate) struct Fetch {
     pub(crate) request_id: RequestId,
     pub(crate) arrival: OffsetDateTime,
 }
 
-pub(crate) fn begin(ports: &Ports, person: u32, owner: &'static str) -> Work {
+pub(crate) fn begin(ports: &Ports, consent: Consent) -> Work {
+    let return_url: ReturnUrl = parsed("https://example.com/linked");
+    let hosted = HostedConsent {
+        redirect_uri: parsed("https://accounts.example.com/oauth/callback"),
+        return_urls: vec![return_url.clone()],
+    };
     let begin = BeginLink {
         accounts: ports.store.accounts.clone(),
         pending_links: ports.store.pending_links.clone(),
         instagram: ports.instagram.clone(),
         clock: ports.clock.clone(),
         ids: ports.ids.clone(),
-        settings: LinkSettings { redirect_uris: Vec::new(), hosted: None, state_ttl: STATE_TTL },
+        settings: LinkSettings {
+            redirect_uris: Vec::new(),
+            hosted: Some(hosted),
+            state_ttl: STATE_TTL,
+        },
     };
     let command = BeginLinkCommand {
-        owner: parsed(owner),
-        link_return: LinkReturn::Caller(parsed("https://example.com/callback")),
+        owner: parsed(consent.owner),
+        link_return: if consent.hosted {
+            LinkReturn::Hosted { return_url: Some(return_url), ttl: None }
+        } else {
+            LinkReturn::Caller(parsed("https://example.com/callback"))
+        },
         scopes: Some(RequestedScopes::usual()),
         force_reauth: false,
         account: None,
         session_binding: SessionBinding::default(),
     };
-    Box::pin(async move { Answer::Begun(person, owner, begin.execute(command).await) })
+    Box::pin(async move { Answer::Begun(consent, begin.execute(command).await) })
 }
 
 pub(crate) fn link(ports: &Ports, presented: Presentation) -> Work {

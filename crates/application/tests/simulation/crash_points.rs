@@ -32,6 +32,8 @@ crash_points! {
     RecordAuditEntry,
     LookAtEvents, NumberEvents, ReadEvents, PurgeEvents,
     TakeConsumer, KeepConsumers, ReleaseConsumers, CommitConsumer,
+    KeepCode, FindTicket, FindCode,
+    StoreUpdates, ReadPayloads, Deauthorize, DeleteData, Erase,
     ExchangeCode, ExtendToken, RenewToken, ReadProfile,
     Sleep,
 }
@@ -48,7 +50,7 @@ pub(crate) enum Side {
 /// Crash points at which a replica stopped.
 pub(crate) type Crashes = BTreeSet<(CrashPoint, Side)>;
 
-/// Crash points at which a task waited, each with the number of steps after which it did first.
+/// Crash points at which a task waited at the end of a step, each with the number of steps after which it did first.
 pub(crate) type Waits = BTreeMap<(CrashPoint, Side), usize>;
 
 /// All crash points.
@@ -81,6 +83,7 @@ impl Future for Passing<'_> {
             self.world.note_wait(self.point);
         } else if !self.world.dawdles() {
             self.passed = true;
+            self.world.note_passed(self.point);
             return Poll::Ready(());
         }
         Poll::Pending

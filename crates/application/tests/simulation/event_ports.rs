@@ -1,6 +1,5 @@
 //! The ports of events as the replicas see them, and the time by which streams wait.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,12 +9,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_application::{RightsLost, WatchRights, WatchScope};
 use ig_domain::ports::{
-    ConsumerKey, ConsumerState, Consumers, EventLog, HeldConsumer, LogState, StoreError,
-    StoredUpdates, Taken, Timer, Webhooks,
+    ConsumerKey, ConsumerState, Consumers, EventLog, HeldConsumer, LogState, StoreError, Taken,
+    Timer,
 };
-use ig_domain::{
-    EventKind, EventPosition, LeaseHolder, LoggedEvent, OwnerScope, ReceivedUpdate, WebhookPayload,
-};
+use ig_domain::{EventKind, EventPosition, LeaseHolder, LoggedEvent, OwnerScope};
 use time::OffsetDateTime;
 
 use crate::crash_points::{CrashPoint, Side};
@@ -54,20 +51,6 @@ impl WatchRights for SomeKinds {
     fn judge(&self) -> Result<WatchScope, RightsLost> {
         let (owners, kinds) = (OwnerScope::everyone(), self.0.clone());
         Ok(WatchScope { owners, kinds, shows_accounts: true })
-    }
-}
-
-#[async_trait]
-impl Webhooks for Replica {
-    async fn store(&self, updates: &[ReceivedUpdate]) -> Result<StoredUpdates, StoreError> {
-        self.world.store.store(updates).await
-    }
-
-    async fn payloads(
-        &self,
-        numbers: &[i64],
-    ) -> Result<HashMap<i64, Option<WebhookPayload>>, StoreError> {
-        self.world.store.payloads(numbers).await
     }
 }
 

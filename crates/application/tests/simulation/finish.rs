@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::Clock as _;
-use ig_domain::{AccountId, AccountStatus, DEFAULT_READING_INTERVAL, KeepingPlan, Phase};
+use futures_util::FutureExt as _;
+use ig_domain::ports::{Clock as _, UserDeletions};
+use ig_domain::{
+    AccountId, AccountStatus, DEFAULT_READING_INTERVAL, DeletionState, KeepingPlan, Phase,
+};
 
+use crate::callbacks;
 use crate::calls::{self, Answer, Work, name};
 use crate::history::{History, REPLICAS};
+use crate::hosted;
 use crate::watchers::{self, Follower, Stream};
 
 /// Times that pass between looks of the last keeper: a closed breaker, then the checks of a dead token's first day.
@@ -17,6 +22,9 @@ const LAST_SPANS: [Duration; 5] = [
     Duration::from_hours(7),
     Duration::from_hours(7),
 ];
+
+/// Time after which nobody writes any more what belongs to a deleted account.
+const LATE_WRITE_TIME: Duration = Duration::from_secs(31);
 
 /// Maximum number of rounds until nothing is due.
 const MAX_ROUNDS: usize = 20;
@@ -34,11 +42,13 @@ impl History {
         self.abandon_tasks();
         self.pass_lease();
         let ended = self.link_at_last()
+            && self.redeem_at_last()
             && self.keep_at_last()
             && self.refresh_at_last()
-            && self.follow_at_last();
+            && self.call_back_at_last()
+            && self.erase_at_last();
         if ended {
-            self.check_attempts();
+            self.follow_at_last();
         }
     }
 
@@ -62,6 +72,19 @@ impl History {
         })
     }
 
+    fn redeem_at_last(&mut self) -> bool {
+        let redeemed = self.tickets().into_iter().all(|(visit, ticket)| {
+            (0..3).all(|_| {
+                let work = hosted::redeem(&self.processes[0], &visit, &ticket);
+                self.ends(&format!("{visit:?}"), work)
+            })
+        });
+        if redeemed {
+            self.check_attempts();
+        }
+        redeemed && !self.is_checked_broken()
+    }
+
     fn refresh_at_last(&mut self) -> bool {
         self.world.store.accounts().into_iter().all(|(account, _)| {
             let work = calls::refresh(&self.processes[0].ports, account.id);
@@ -82,8 +105,50 @@ impl History {
         kept && self.are_as_instagram_says(&awaited)
     }
 
+    /// Instagram sends what was not answered once more.
+    fn call_back_at_last(&mut self) -> bool {
+        let unanswered = self.world.state().updates.unanswered.clone();
+        let ended = unanswered.into_iter().all(|(number, batch)| {
+            let work = callbacks::receive(&self.world, &self.processes[0], number, batch);
+            self.ends(&format!("batch {number}"), work)
+        });
+        if !self.world.state().updates.unanswered.is_empty() {
+            self.world.violate("a batch is never answered well");
+        }
+        ended && !self.is_checked_broken()
+    }
+
+    /// Deletions come to their end, and nothing is left of what they are about.
+    fn erase_at_last(&mut self) -> bool {
+        let ended = self.erase_all() && {
+            self.pass(LATE_WRITE_TIME);
+            self.erase_all()
+        };
+        if !ended {
+            self.world.violate("there is always something to be erased");
+        }
+        let codes = self.world.state().removals.codes();
+        for code in codes {
+            let found = UserDeletions::find(&self.world.store, &code).now_or_never();
+            let state = found.and_then(Result::ok).flatten().map(|deletion| deletion.state);
+            if state.is_none_or(|state| state == DeletionState::Running) {
+                self.world.violate(format!("a deletion never ends: {state:?}"));
+            }
+        }
+        self.world.check_erased();
+        ended && !self.is_checked_broken()
+    }
+
+    /// Erases until there is nothing left to be erased now.
+    fn erase_all(&mut self) -> bool {
+        (0..MAX_ROUNDS).any(|_| {
+            let erased = self.patiently(callbacks::erase(&self.processes[0]));
+            matches!(erased, Some(Answer::Other(line)) if line == "erased: Ok(0)")
+        })
+    }
+
     /// Those who follow the events get all of them.
-    fn follow_at_last(&mut self) -> bool {
+    fn follow_at_last(&mut self) {
         let caught_up = [Follower::Copy, Follower::Feed].into_iter().all(|follower| {
             // A cursor that has expired takes a second stream.
             let caught_up = (0..2).any(|_| self.is_poll_complete() && self.catches_up(follower));
@@ -94,8 +159,9 @@ impl History {
         });
         if caught_up {
             self.world.check_followers();
+            self.world.check_all_told();
         }
-        caught_up && !self.is_checked_broken()
+        self.is_checked_broken();
     }
 
     /// Polls until all events are there.
@@ -169,7 +235,11 @@ impl History {
     fn check_attempts(&self) {
         let attempts = self.world.store.attempts();
         let mut attempts = attempts.iter();
-        let open = attempts.find(|attempt| !matches!(attempt.phase, Phase::Ended { .. }));
+        // One whose code was erased before it ended is swept.
+        let erased = self.erased_codes();
+        let open = attempts.find(|attempt| {
+            !matches!(attempt.phase, Phase::Ended { .. }) && !erased.contains(&attempt.code)
+        });
         if let Some(attempt) = open {
             self.world.violate(format!("an attempt did not end: {:?}", attempt.phase));
         }

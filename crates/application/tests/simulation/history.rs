@@ -10,8 +10,10 @@ use ig_domain::{AccountId, Presentation};
 use ig_test_support::Guard;
 use ig_test_support::builders::presentation;
 
-use crate::calls::{self, Answer, Work, name};
+use crate::callbacks::Sent;
+use crate::calls::{self, Answer, Consent, Work, name};
 use crate::crash_points::{Crashes, Waits};
+use crate::hosted::Visits;
 use crate::invariants::Invariants;
 use crate::plan::{Action, Plan, Step};
 use crate::replica::Process;
@@ -42,6 +44,10 @@ pub(crate) struct History {
     tasks: Tasks,
     /// Tasks of those who follow the events, and of the replicas for them.
     pub(crate) watchers: Tasks,
+    /// Tasks of the replicas for what Instagram called back for.
+    pub(crate) callbacks: Tasks,
+    pub(crate) sent: Sent,
+    pub(crate) visits: Visits,
     pub(crate) presentations: Vec<Presentation>,
     /// Answer to each presentation: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
@@ -70,6 +76,9 @@ impl History {
             processes: (0..REPLICAS).map(|replica| Process::new(&world, replica)).collect(),
             tasks: Tasks::new(plan.schedule),
             watchers: Tasks::new(Schedule::Uniform),
+            callbacks: Tasks::new(Schedule::Uniform),
+            sent: Sent::default(),
+            visits: Visits::default(),
             presentations: Vec::new(),
             answers: BTreeMap::new(),
             fetches: 0,
@@ -143,6 +152,13 @@ impl History {
             Action::PollEvents => self.serve_streams(watchers::poll_events),
             Action::KeepConsumers => self.serve_streams(watchers::keep_consumers),
             Action::PurgeEvents => self.serve_streams(watchers::purge_events),
+            Action::PollCallbacks => self.poll_callbacks(),
+            Action::SendWebhooks => self.send_webhooks(),
+            Action::Deauthorize => self.deauthorize(),
+            Action::DeleteData => self.delete_data(),
+            Action::Erase => self.erase(),
+            Action::ConsentHosted => self.consent_hosted(),
+            Action::ComeWithTicket => self.come_with_ticket(),
         }
     }
 
@@ -151,8 +167,14 @@ impl History {
         self.world.clock.advance(span);
     }
 
-    fn person(&self) -> u32 {
-        u32::try_from(self.world.roll(self.plan.persons) + 1).expect("few persons")
+    /// Number of persons who link accounts.
+    pub(crate) fn persons(&self) -> usize {
+        self.plan.persons
+    }
+
+    /// One of them.
+    pub(crate) fn person(&self) -> u32 {
+        u32::try_from(self.world.roll(self.persons()) + 1).expect("few persons")
     }
 
     /// Any account; `None` where there is none.
@@ -162,21 +184,34 @@ impl History {
         accounts.get(index).map(|(account, _)| account.id)
     }
 
-    fn begin(&mut self, replica: usize, work: Work) {
+    pub(crate) fn begin(&mut self, replica: usize, work: Work) {
         self.tasks.begin(&self.world, replica, false, work);
     }
 
     /// A person begins a link.
     fn consent(&mut self) {
-        let (replica, person) = (self.world.roll(REPLICAS), self.person());
+        let (replica, consent) = (self.world.roll(REPLICAS), self.roll_consent(false));
+        self.world.note(|| format!("replica {replica}: {consent:?} begins"));
+        self.begin(replica, calls::begin(&self.processes[replica].ports, consent));
+    }
+
+    pub(crate) fn roll_consent(&self, hosted: bool) -> Consent {
         // Mostly one owner, so that links of one account meet often.
-        let owner = ["shop/1", "shop/1", "shop/1", "shop/2"][self.world.roll(4)];
-        self.world.note(|| format!("replica {replica}: person {person} begins a link to {owner}"));
-        self.begin(replica, calls::begin(&self.processes[replica].ports, person, owner));
+        let (person, owners) = (self.person(), ["shop/1", "shop/1", "shop/1", "shop/2"]);
+        Consent { person, owner: owners[self.world.roll(4)], hosted }
+    }
+
+    /// Whether no more calls are to begin.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.tasks.len() >= MAX_TASKS
     }
 
     /// A person comes back with a code; now and then the state or the code is one that was seen before.
-    fn come_back(&mut self, person: u32, owner: &str, mut state: String) {
+    fn come_back(&mut self, consent: Consent, mut state: String) {
+        if consent.hosted {
+            return self.visit_callback(consent, state);
+        }
+        let Consent { person, owner, .. } = consent;
         let now = self.world.clock.now();
         let mut code = self.world.state().instagram.consent(person, now);
         if let (0, Some(former)) = (self.world.roll(8), self.presentations.last()) {
@@ -191,7 +226,7 @@ impl History {
     }
 
     fn call(&mut self) {
-        if self.tasks.len() >= MAX_TASKS {
+        if self.is_busy() {
             return self.poll(false);
         }
         if self.presentations.is_empty() {
@@ -264,6 +299,7 @@ impl History {
         self.world.state().rules.excuse(replica);
         self.tasks.crash(replica);
         self.watchers.crash(replica);
+        self.callbacks.crash(replica);
         self.world.state().told.end_streams(|(_, of)| of == replica);
         self.processes[replica] = Process::new(&self.world, replica);
     }
@@ -315,12 +351,13 @@ impl History {
 
     pub(crate) fn hear(&mut self, answer: Answer) {
         match answer {
-            Answer::Begun(person, owner, Ok(begun)) => {
-                self.come_back(person, owner, begun.state.expose().to_owned());
+            Answer::Begun(consent, Ok(begun)) => {
+                self.come_back(consent, begun.state.expose().to_owned());
             }
-            Answer::Begun(person, _, Err(error)) => {
-                self.world.note(|| format!("the link of person {person} not begun: {error:?}"));
+            Answer::Begun(consent, Err(error)) => {
+                self.world.note(|| format!("{consent:?} not begun: {error:?}"));
             }
+            Answer::SentBack(visit, ticket) => self.hear_sent_back(visit, ticket),
             Answer::Refreshed(Ok(refreshed)) => {
                 self.world.note(|| format!("refreshed: {:?}", refreshed.token_outcome));
             }
@@ -361,6 +398,7 @@ impl History {
     pub(crate) fn abandon_tasks(&mut self) {
         self.tasks.clear();
         self.watchers.clear();
+        self.callbacks.clear();
         self.world.state().told.end_streams(|_| true);
     }
 

@@ -80,6 +80,13 @@ impl InstagramModel {
         tokens.for_each(|token| token.dead = true);
     }
 
+    /// A person removes the app: all tokens and codes issued so far die.
+    pub(crate) fn remove_app(&mut self, person: u32) {
+        self.revoke(person);
+        let codes = self.codes.values_mut().filter(|code| code.person == person);
+        codes.for_each(|code| code.used = true);
+    }
+
     fn issue(
         &mut self,
         kind: &str,

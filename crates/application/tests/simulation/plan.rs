@@ -10,6 +10,12 @@ const EVENT_STEPS: usize = 2;
 /// Makes another seed of that of a history, for what happens about events.
 const EVENT_SEED: u64 = 1 << 32;
 
+/// Once in so many steps, on average, something happens about what Instagram calls back for, before it.
+const CALLBACK_STEPS: usize = 4;
+
+/// Makes another seed of that of a history, for what Instagram calls back for.
+const CALLBACK_SEED: u64 = 1 << 35;
+
 /// Number of stops, of a replica each, after which each has stopped.
 const STOPS: u64 = 16;
 
@@ -38,8 +44,19 @@ const EVENT_ACTIONS: [(Action, usize); 5] = [
     (Action::PurgeEvents, 10),
 ];
 
+/// What happens in a step about what Instagram calls back for, and how often in 1,000 such steps.
+const CALLBACK_ACTIONS: [(Action, usize); 7] = [
+    (Action::PollCallbacks, 846),
+    (Action::SendWebhooks, 75),
+    (Action::Deauthorize, 7),
+    (Action::DeleteData, 7),
+    (Action::Erase, 30),
+    (Action::ConsentHosted, 15),
+    (Action::ComeWithTicket, 20),
+];
+
 /// What happens in a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
     /// A task goes on to its next call to a port.
     Poll,
@@ -75,12 +92,31 @@ pub(crate) enum Action {
     KeepConsumers,
     /// Old events are deleted.
     PurgeEvents,
+    /// A task of what Instagram called back for goes on to its next call to a port.
+    PollCallbacks,
+    /// Instagram sends updates.
+    SendWebhooks,
+    /// Instagram says that a person removed the app.
+    Deauthorize,
+    /// Instagram says that a person wants the data to be deleted.
+    DeleteData,
+    /// A replica erases what deleted accounts have left.
+    Erase,
+    /// A person begins a link that comes back to our own callback.
+    ConsentHosted,
+    /// A caller presents a ticket, or its browser comes to our callback once more.
+    ComeWithTicket,
 }
 
 impl Action {
     /// Whether it is about events.
     pub(crate) fn is_about_events(self) -> bool {
         EVENT_ACTIONS.iter().any(|(action, _)| *action == self)
+    }
+
+    /// Whether it is about what Instagram calls back for.
+    pub(crate) fn is_about_callbacks(self) -> bool {
+        CALLBACK_ACTIONS.iter().any(|(action, _)| *action == self)
     }
 }
 
@@ -94,6 +130,33 @@ pub(crate) struct Step {
     pub(crate) faults: bool,
     /// Whether the task goes on that went on last.
     pub(crate) stays: bool,
+}
+
+impl Step {
+    fn roll(dice: &mut fastrand::Rng, actions: &[(Action, usize)]) -> Self {
+        let action = action(actions, dice.usize(..1_000));
+        Self { action, dice: dice.u64(..), faults: true, stays: false }
+    }
+}
+
+/// Steps that come before others now and then.
+struct Rare {
+    dice: fastrand::Rng,
+    /// Once in so many steps, on average, one comes before it.
+    interval: usize,
+    actions: &'static [(Action, usize)],
+}
+
+impl Rare {
+    fn new(seed: u64, interval: usize, actions: &'static [(Action, usize)]) -> Self {
+        Self { dice: fastrand::Rng::with_seed(seed), interval, actions }
+    }
+
+    /// The one that comes before the next step; `None` where there is none.
+    fn step(&mut self) -> Option<Step> {
+        let comes = self.dice.usize(..self.interval) == 0;
+        comes.then(|| Step::roll(&mut self.dice, self.actions))
+    }
 }
 
 /// The plan of a history.
@@ -115,16 +178,13 @@ impl Plan {
     /// The plan that `seed` decides.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed);
-        // What happens about events leaves all else as it is.
-        let mut event_dice = fastrand::Rng::with_seed(seed ^ EVENT_SEED);
-        let step = |dice: &mut fastrand::Rng, actions: &[(Action, usize)]| {
-            let action = action(actions, dice.usize(..1_000));
-            Step { action, dice: dice.u64(..), faults: true, stays: false }
-        };
+        // What happens about events, and about callbacks, leaves the dice of all else as they are.
+        let mut about_events = Rare::new(seed ^ EVENT_SEED, EVENT_STEPS, &EVENT_ACTIONS);
+        let mut about_callbacks =
+            Rare::new(seed ^ CALLBACK_SEED, CALLBACK_STEPS, &CALLBACK_ACTIONS);
         let mut steps = |dice: &mut fastrand::Rng| {
-            let is_about_events = event_dice.usize(..EVENT_STEPS) == 0;
-            let about_events = is_about_events.then(|| step(&mut event_dice, &EVENT_ACTIONS));
-            about_events.into_iter().chain([step(dice, &ACTIONS)])
+            let before = about_events.step().into_iter().chain(about_callbacks.step());
+            before.chain([Step::roll(dice, &ACTIONS)])
         };
         Self {
             calm: [1, 4, 12][dice.usize(..3)],

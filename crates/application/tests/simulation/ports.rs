@@ -17,7 +17,7 @@ use ig_test_support::builders::START;
 use time::OffsetDateTime;
 
 use crate::crash_points::{CrashPoint, Side};
-use crate::replica::{Replica, Serves};
+use crate::replica::Replica;
 use crate::world::Fate;
 
 fn unavailable() -> StoreError {
@@ -31,7 +31,7 @@ impl Replica {
         operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.world.pass(point, Side::Before).await;
-        let fate = self.world.fate(self.number, self.serves == Serves::Streams);
+        let fate = self.world.fate(self.number, self.serves.renews());
         if fate != Fate::Well {
             self.world.note(|| format!("  {point:?}: {fate:?}"));
         }
@@ -43,21 +43,6 @@ impl Replica {
         };
         self.world.pass(point, Side::After).await;
         answer
-    }
-
-    /// The result of a visit is not stored over a change that its holder has not seen.
-    fn check_stored(&self, before: &[(InstagramAccount, LongLivedToken)], result: &VisitResult) {
-        let VisitResult { id, change: Some(change) } = result else { return };
-        let Some((before, _)) = before.iter().find(|(account, _)| account.id == *id) else {
-            return;
-        };
-        let seen = before.revision == change.former_revision
-            && before.profile_time == change.former_profile_time;
-        let after = self.world.store.accounts();
-        let mut after = after.iter().map(|(account, _)| account);
-        if !seen && *before != change.account && after.any(|after| *after == change.account) {
-            self.world.violate("the result of a visit was stored over the change of another");
-        }
     }
 
     /// Whether another account than this one has a token that lives at `now`.
@@ -190,7 +175,14 @@ impl LinkAttempts for Replica {
         holder: LeaseHolder,
         link: &CompletedLink,
     ) -> Result<LinkEnded, StoreError> {
-        self.store(CrashPoint::CompleteAttempt, self.world.store.complete(code, holder, link)).await
+        let complete = async {
+            let ended = self.world.store.complete(code, holder, link).await?;
+            if ended == LinkEnded::Stored {
+                self.world.judge_link(code, &link.account);
+            }
+            Ok(ended)
+        };
+        self.store(CrashPoint::CompleteAttempt, complete).await
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
@@ -244,10 +236,10 @@ impl DueAccounts for Replica {
         results: &[(LeaseHolder, VisitResult)],
     ) -> Result<Vec<AccountId>, StoreError> {
         let finish = async {
-            let before = self.world.store.accounts();
+            let before = self.world.all_accounts();
             let finished = self.world.store.finish(results).await;
             for (_, result) in results {
-                self.check_stored(&before, result);
+                self.world.check_stored(&before, result);
             }
             finished
         };
@@ -337,7 +329,11 @@ impl AppBreaker for Replica {
 #[async_trait]
 impl AuditLog for Replica {
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.store(CrashPoint::RecordAuditEntry, self.world.store.record(entry)).await
+        let record = async {
+            self.world.note_entry(entry);
+            self.world.store.record(entry).await
+        };
+        self.store(CrashPoint::RecordAuditEntry, record).await
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ig_application::{
-    AppHealth, EventPoller, KeeperSettings, KeeperWork, Ports, StorePorts, Watch, WatchPorts,
+    AppHealth, EventPoller, KeeperSettings, KeeperWork, Ports, ReceiveWork, StorePorts, Watch,
+    WatchPorts,
 };
 use ig_domain::ports::{InstagramError, ThrottleScope};
 use ig_domain::{AccountId, KeepingPlan};
@@ -30,6 +31,9 @@ pub(crate) struct Process {
     pub(crate) keeper: Arc<KeeperWork>,
     pub(crate) watch: Watch,
     pub(crate) poller: Arc<EventPoller>,
+    pub(crate) intake: Arc<ReceiveWork>,
+    /// The ports by which it does what Instagram calls back for.
+    pub(crate) callbacks: Arc<Replica>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -46,11 +50,15 @@ impl Process {
         let keeper = KeeperWork::new(&part(Serves::Keeper).ports(&health), settings, stop.clone());
         let watch = Watch::new(part(Serves::Streams).watch_ports(), EVENT_WINDOW, stop.clone());
         let poller = Arc::new(EventPoller::new(&watch));
+        let callbacks = part(Serves::Callbacks);
+        let intake = Arc::new(ReceiveWork::new(callbacks.clone(), callbacks.clone()));
         Self {
             ports: part(Serves::Callers).ports(&health),
             keeper: Arc::new(keeper),
             watch,
             poller,
+            intake,
+            callbacks,
             stop,
         }
     }
@@ -98,6 +106,15 @@ pub(crate) enum Serves {
     Keeper,
     /// Its streams, and the poller for them.
     Streams,
+    /// What Instagram calls back for.
+    Callbacks,
+}
+
+impl Serves {
+    /// Whether it renews tokens.
+    pub(crate) fn renews(self) -> bool {
+        matches!(self, Self::Callers | Self::Keeper)
+    }
 }
 
 /// One replica, as each of its ports.

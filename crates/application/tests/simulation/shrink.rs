@@ -5,10 +5,11 @@ use crate::plan::{Action, Plan, Step};
 /// Maximum number of histories that are played in order to shrink one.
 const MAX_PLAYS: usize = 4_000;
 
-/// Shrinks `plan` while `fails` says that it still fails: leaves out events, steps, then faults, then switches between tasks.
+/// Shrinks `plan` while `fails` says that it still fails: leaves out events, callbacks, steps, then faults, then switches between tasks.
 pub(crate) fn shrink(plan: Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut shrinking = Shrinking { plan, plays: 0, fails: &mut fails };
-    shrinking.leave_out_events();
+    shrinking.leave_out(Action::is_about_events);
+    shrinking.leave_out(Action::is_about_callbacks);
     while shrinking.leaves_out_steps() {}
     shrinking.change_steps(|step| step.faults, |step| step.faults = false);
     shrinking
@@ -34,10 +35,10 @@ impl Shrinking<'_> {
         taken
     }
 
-    /// Leaves out all that happens about events, on which few failures depend.
-    fn leave_out_events(&mut self) {
+    /// Leaves out all actions of a kind on which few failures depend.
+    fn leave_out(&mut self, is_of_kind: fn(Action) -> bool) {
         let steps = self.plan.steps.iter().copied();
-        let others = steps.filter(|step| !step.action.is_about_events()).collect();
+        let others = steps.filter(|step| !is_of_kind(step.action)).collect();
         let _ = self.is_taken(others);
     }
 

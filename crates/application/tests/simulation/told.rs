@@ -11,12 +11,19 @@ use ig_domain::{
 };
 use ig_test_support::contract::consumers::committed;
 
+use crate::removals::Removals;
+use crate::rules::Tick;
+use crate::updates::update_of;
 use crate::watchers::{Follower, feed};
 use crate::world::World;
 
 /// The kinds of events that the consumer is told; the others are hidden from it.
-pub(crate) const FEED_KINDS: [EventKind; 3] =
-    [EventKind::Linked, EventKind::ReauthorizationRequired, EventKind::Unlinked];
+pub(crate) const FEED_KINDS: [EventKind; 4] = [
+    EventKind::Linked,
+    EventKind::ReauthorizationRequired,
+    EventKind::Unlinked,
+    EventKind::Webhook,
+];
 
 /// The events so far, and those who follow them.
 #[derive(Default)]
@@ -29,6 +36,8 @@ pub(crate) struct Told {
     pub(crate) copy: BTreeMap<AccountId, InstagramAccount>,
     /// The cursor of the copy; `None` where it is to be made anew.
     pub(crate) cursor: Option<EventPosition>,
+    /// Numbers of updates that were erased, each with the moment.
+    erased: BTreeMap<i64, Tick>,
     /// Numbers of events for the consumer that nobody has handled.
     unhandled: BTreeSet<i64>,
     /// The stream of the copy, and its replica.
@@ -45,6 +54,22 @@ impl Told {
         event.is_some_and(|event| {
             follower == Follower::Copy || FEED_KINDS.contains(&event.change.kind())
         })
+    }
+
+    /// Whether the event has got a number.
+    pub(crate) fn is_numbered(&self, id: EventId) -> bool {
+        self.log.values().any(|event| event.id == id)
+    }
+
+    /// Notes that the update of this number was erased: it is told to nobody from now on.
+    pub(crate) fn erase(&mut self, number: i64, now: Tick) {
+        self.erased.entry(number).or_insert(now);
+        self.unhandled.remove(&number);
+    }
+
+    /// Whether a stream may pass an event over: an update that was erased.
+    fn may_be_passed(&self, event: &LoggedEvent) -> bool {
+        self.erased.contains_key(&event.number)
     }
 
     /// Handles all events for the consumer up to this number.
@@ -78,7 +103,8 @@ impl Told {
         Some(format!("two streams hold one consumer: {other:?} and {stream:?}"))
     }
 
-    /// The message tells all events behind `before`, or behind the one before its first event, up to its cursor.
+    /// The message tells all events behind `before`, or behind the one before its first event, up to its cursor; it may
+    /// pass over updates that were erased.
     fn check_events(
         &self,
         follower: Follower,
@@ -89,11 +115,20 @@ impl Told {
         let first = message.events.first().map(|event| event.number - 1);
         let start = before.map(|before| before.number).or(first).unwrap_or(cursor.number);
         let due = self.log.range(start + 1..(cursor.number + 1).max(start + 1));
-        let due = due.filter(|(_, event)| Self::is_told(follower, event));
-        let due: Vec<EventId> = due.map(|(_, event)| event.id).collect();
         let sent: Vec<_> = message.events.iter().map(|event| event.id).collect();
+        let is_due = |event: &LoggedEvent| sent.contains(&event.id) || !self.may_be_passed(event);
+        let due = due.filter(|(_, event)| Self::is_told(follower, event) && is_due(event));
+        let due: Vec<EventId> = due.map(|(_, event)| event.id).collect();
         let text = || format!("a stream told {sent:?} up to {}, not {due:?}", cursor.number);
         (due != sent).then(text)
+    }
+
+    /// A message that was asked for at `begin` tells no update that was erased before.
+    fn check_erased(&self, begin: Tick, message: &WatchMessage) -> Option<String> {
+        let mut numbers = message.events.iter().map(|event| event.number);
+        let is_erased = |number: &i64| self.erased.get(number).is_some_and(|then| *then < begin);
+        let erased = numbers.find(is_erased)?;
+        Some(format!("a stream tells event {erased}, an update that was erased before"))
     }
 
     /// Takes over what a message says of accounts.
@@ -139,7 +174,9 @@ impl World {
         for logged in events.into_iter().filter(|event| event.number > recorded) {
             let Some(event) = &logged.event else { continue };
             let last = state.told.revisions.insert(event.account_id, event.revision);
-            if last.is_some_and(|last| last >= event.revision) {
+            // An update comes to an account as it is.
+            let next = event.revision + i64::from(event.change.kind() == EventKind::Webhook);
+            if last.is_some_and(|last| last >= next) {
                 state.violate(format!("{} is told out of order", event.account_id));
             }
             if Told::is_told(Follower::Feed, &logged) {
@@ -149,19 +186,23 @@ impl World {
         }
     }
 
-    /// Hears a message of a stream.
+    /// Hears a message of a stream that asked for it at `begin`.
     pub(crate) fn hear_message(
         &self,
         follower: Follower,
         stream: (u64, usize),
-        before: Option<EventPosition>,
+        (before, begin): (Option<EventPosition>, Tick),
         message: &WatchMessage,
     ) {
         self.record_events();
         self.note(|| format!("  told {} events, {:?}", message.events.len(), message.cursor));
         let mut state = self.state();
         let state = &mut *state;
-        let mut broken = vec![state.told.check_events(follower, before, message)];
+        state.check_told_updates(message);
+        let mut broken = vec![
+            state.told.check_events(follower, before, message),
+            state.told.check_erased(begin, message),
+        ];
         if message.cursor.is_some() {
             broken.push(match follower {
                 Follower::Copy => state.told.take_over(message),
@@ -226,10 +267,10 @@ impl Changes {
         if after == self.before {
             return;
         }
-        let mut expected = changes(&self.before, &after);
+        let mut expected = changes(&self.before, &after, &mut world.state().removals);
         let mut told = Vec::new();
         for logged in world.store.events() {
-            if self.seen.insert(logged.id) {
+            if self.seen.insert(logged.id) && update_of(&logged).is_none() {
                 told.extend(logged.event);
             }
         }
@@ -242,6 +283,7 @@ impl Changes {
         if told != expected {
             world.violate(format!("the events of a change are {told:?}, not {expected:?}"));
         }
+        world.check_removals();
         self.before = after;
     }
 }
@@ -250,6 +292,7 @@ impl Changes {
 fn changes(
     before: &BTreeMap<AccountId, InstagramAccount>,
     after: &BTreeMap<AccountId, InstagramAccount>,
+    removals: &mut Removals,
 ) -> Vec<AccountEvent> {
     let is_linked = |gone: &InstagramAccount| {
         let same = |account: &InstagramAccount| {
@@ -259,6 +302,10 @@ fn changes(
     };
     let gone = before.values().filter(|account| !after.contains_key(&account.id));
     let gone = gone.map(|account| {
+        removals.note_gone(account);
+        if removals.has_deleted(account.id) {
+            return AccountEvent::deleted(account);
+        }
         let displaced = is_linked(account);
         let cause = if displaced { UnlinkCause::OtherOwner } else { UnlinkCause::Unlink };
         AccountEvent::unlinked(account, cause)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ig_domain::ports::Clock as _;
+use ig_domain::ports::{Clock as _, VisitResult};
 use ig_domain::{
     AccountId, AccountStatus, DEFAULT_READING_INTERVAL, InstagramAccount, VisitFailures,
 };
@@ -42,6 +42,24 @@ impl Visits {
                 Some(format!("{} is visited at {next}, not by {latest}", account.id))
             }
             Some(_) => None,
+        }
+    }
+}
+
+impl World {
+    /// The result of a visit is not stored over a change that its holder has not seen.
+    pub(crate) fn check_stored(
+        &self,
+        before: &BTreeMap<AccountId, InstagramAccount>,
+        result: &VisitResult,
+    ) {
+        let VisitResult { id, change: Some(change) } = result else { return };
+        let Some(before) = before.get(id) else { return };
+        let seen = before.revision == change.former_revision
+            && before.profile_time == change.former_profile_time;
+        let after = self.all_accounts();
+        if !seen && *before != change.account && after.get(id) == Some(&change.account) {
+            self.violate("the result of a visit was stored over the change of another");
         }
     }
 }

@@ -138,11 +138,12 @@ impl Stream {
             Err(error) => return format!("not opened: {error:?}"),
         };
         loop {
+            let begin = self.world.state().rules.tick();
             let message = match stream.next().await {
                 Ok(message) => message,
                 Err(end) => return format!("ended: {end:?}"),
             };
-            self.world.hear_message(self.follower, self.number, before, &message);
+            self.world.hear_message(self.follower, self.number, (before, begin), &message);
             before = message.cursor.or(before);
             if let (Follower::Feed, Some(cursor)) = (self.follower, message.cursor)
                 && (ends || self.world.roll(2) == 0)

@@ -9,8 +9,10 @@ use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
 
 use crate::crash_points::{CrashPoint, Crashes, Side, Waits};
 use crate::instagram::InstagramModel;
+use crate::removals::Removals;
 use crate::rules::Rules;
 use crate::told::Told;
+use crate::updates::Updates;
 
 /// Once in so many polls a call takes one more.
 const DAWDLING: usize = 8;
@@ -36,6 +38,8 @@ pub(crate) struct State {
     pub(crate) instagram: InstagramModel,
     pub(crate) rules: Rules,
     pub(crate) told: Told,
+    pub(crate) updates: Updates,
+    pub(crate) removals: Removals,
     /// Real time since the beginning of the history.
     pub(crate) real_time: Duration,
     /// Whether requests and answers may be lost.
@@ -107,15 +111,15 @@ impl World {
         self.state().faults && self.roll(times * self.calm) == 0
     }
 
-    /// The fate of a request of this replica; one that is lost is an excuse for renewing twice, unless it is about
-    /// events.
-    pub(crate) fn fate(&self, replica: usize, is_about_events: bool) -> Fate {
+    /// The fate of a request of this replica; one that is lost is an excuse for renewing twice, if it is of a part that
+    /// renews tokens.
+    pub(crate) fn fate(&self, replica: usize, renews: bool) -> Fate {
         let fate = match (self.trouble(12), self.roll(2)) {
             (false, _) => return Fate::Well,
             (true, 0) => Fate::Lost,
             (true, _) => Fate::AnswerLost,
         };
-        if !is_about_events {
+        if renews {
             self.state().rules.excuse(replica);
         }
         fate
@@ -131,6 +135,15 @@ impl World {
         if !state.calmed {
             let steps = state.steps;
             state.waits.entry(point).or_insert(steps);
+        }
+    }
+
+    /// Forgets a wait that ended in the step in which it began: a task may be polled more than once in a step, and a
+    /// replica stops between steps.
+    pub(crate) fn note_passed(&self, point: (CrashPoint, Side)) {
+        let mut state = self.state();
+        if state.waits.get(&point) == Some(&state.steps) {
+            state.waits.remove(&point);
         }
     }
 

@@ -163,7 +163,8 @@ impl LinkAttempts for MemoryStore {
         let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, now| {
             self.held(rows, code, holder)?;
-            if let Some(is_deleted) = rows.removal_since(&link.account, code) {
+            let removal = rows.removal_since(&link.account, code);
+            if let Some(is_deleted) = removal.filter(|_| !self.lacks(Guard::RemovalCheck)) {
                 let refusal = LinkRefusal::CodeRejected(GraphFacts::default());
                 self.end(rows, code, holder, LinkOutcome::Refused(refusal), link.end_time)?;
                 if is_deleted {

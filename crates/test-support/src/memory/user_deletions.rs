@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::user_removals::{ids, make_due};
-use super::{DeletionRow, FormerAccount, MemoryStore, Rows};
+use super::{DeletionRow, FormerAccount, Guard, MemoryStore, Rows};
 
 /// Time for which what a deleted account leaves is looked for.
 const LATE_WRITE_WINDOW: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ impl UserDeletions for MemoryStore {
             let (mut deleted, mut kept, mut events) = (Vec::new(), Vec::new(), Vec::new());
             let of_user = |account: &InstagramAccount| ids(account).any(|id| *id == request.user);
             for (account, _) in rows.accounts.values_mut().filter(|(account, _)| of_user(account)) {
-                if account.is_removed_by(request.issue_time) {
+                if self.is_covered(account, request) {
                     events.push(AccountEvent::deleted(account));
                     deleted.push(account.id);
                 } else {
@@ -72,7 +72,8 @@ impl UserDeletions for MemoryStore {
 
     async fn erase(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.transact(|rows, _| Ok(rows.erase(now, limit)))
+        let events = !self.lacks(Guard::Erasure);
+        self.transact(|rows, _| Ok(rows.erase(now, limit, events)))
     }
 }
 
@@ -140,11 +141,13 @@ impl Rows {
         (ids(marked), ids(others))
     }
 
-    fn erase(&mut self, now: OffsetDateTime, limit: usize) -> u64 {
+    /// `events`: whether the events of the accounts are erased, too.
+    fn erase(&mut self, now: OffsetDateTime, limit: usize, events: bool) -> u64 {
         let marked = self.former_accounts.iter().filter(|former| former.code.is_some());
         let marked: Vec<_> = marked.cloned().collect();
         let mut touched = 0;
         for former in &marked {
+            touched += if events { self.events.erase(former.id, limit) } else { 0 };
             touched += self.erase_rows(former.id, limit);
         }
         if touched > 0 {
@@ -177,8 +180,9 @@ impl Rows {
         }
     }
 
+    /// Erases all but events.
     fn erase_rows(&mut self, id: AccountId, limit: usize) -> u64 {
-        let mut touched = self.events.erase(id, limit);
+        let mut touched = 0;
         for entry in self.audit.iter_mut().filter(|entry| entry.account == id).take(limit) {
             entry.account = AccountId::from_uuid(Uuid::nil());
             entry.professional_account_id = crate::builders::parsed("0");

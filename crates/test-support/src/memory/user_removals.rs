@@ -11,7 +11,7 @@ use ig_domain::{
 };
 use time::OffsetDateTime;
 
-use super::{MemoryStore, Rows};
+use super::{Guard, MemoryStore, Rows};
 
 #[async_trait]
 impl UserRemovals for MemoryStore {
@@ -30,7 +30,7 @@ impl UserRemovals for MemoryStore {
                 if !of_user(account) {
                     continue;
                 }
-                if !account.is_removed_by(request.issue_time) {
+                if !self.is_covered(account, request) {
                     make_due(account, now, self.plan.reading_interval);
                     rows.put_off.insert(account.id, now);
                     kept.push(account.id);
@@ -46,6 +46,13 @@ impl UserRemovals for MemoryStore {
             self.tell(&mut rows.events, events, lease_time);
             Ok(RemovalOutcome::of(removed, kept))
         })
+    }
+}
+
+impl MemoryStore {
+    /// Whether the request holds for an account of its person.
+    pub(super) fn is_covered(&self, account: &InstagramAccount, request: &SignedRequest) -> bool {
+        account.is_removed_by(request.issue_time) || self.lacks(Guard::RemovalAge)
     }
 }
 

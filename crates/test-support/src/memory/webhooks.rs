@@ -11,7 +11,7 @@ use ig_domain::{
 };
 
 use super::user_removals::ids;
-use super::{DeletionRow, MemoryStore};
+use super::{DeletionRow, Guard, MemoryStore};
 
 /// Payloads of the updates in the log, by their ids.
 pub(super) type Payloads = HashMap<WebhookId, Option<WebhookPayload>>;
@@ -24,15 +24,19 @@ impl Webhooks for MemoryStore {
             let mut events = Vec::new();
             for ReceivedUpdate { account, update, payload } in updates {
                 let mut accounts = rows.accounts.values().map(|(account, _)| account);
-                let account = accounts.find(|known| known.professional_account_id == *account);
+                let account = accounts.find(|known| {
+                    known.professional_account_id == *account || self.lacks(Guard::WebhookAccount)
+                });
                 match (account, rows.events.payloads.entry(update.id)) {
                     (None, _) => counts.unknown += 1,
                     (Some(account), _) if is_deleted(&rows.deletions, account, update) => {
                         counts.erased += 1;
                     }
-                    (Some(_), Entry::Occupied(_)) => counts.duplicates += 1,
-                    (Some(account), Entry::Vacant(place)) => {
-                        place.insert(payload.clone());
+                    (Some(_), Entry::Occupied(_)) if !self.lacks(Guard::WebhookOnce) => {
+                        counts.duplicates += 1;
+                    }
+                    (Some(account), place) => {
+                        place.insert_entry(payload.clone());
                         events.push(AccountEvent::webhook(account, update.clone()));
                         counts.stored += 1;
                     }
