@@ -257,7 +257,7 @@ async fn a_deletion_or_a_webhook_that_is_replayed_is_answered_alike_and_done_onc
 )]
 #[case::a_deletion_that_is_read(&ask("/data-deletion"), 405)]
 #[case::no_code(&ask("/data-deletion/0123456789abcdef0123456789abcdef"), 404)]
-#[case::a_code_of_no_text(&ask("/data-deletion/%ff%00"), 400)]
+#[case::a_code_of_no_text(&ask("/data-deletion/%ff%00"), 404)]
 #[case::a_long_code(&ask(&format!("/data-deletion/{}", "a".repeat(8 * 1024))), 404)]
 #[case::a_path_above(&ask("/data-deletion/../deauthorize"), 404)]
 #[case::a_consent_of_nothing(&ask("/oauth/callback"), 400)]

@@ -133,7 +133,7 @@ impl Scene {
     /// Waits until the page of the deletion says that it is over, after the time in which late calls end.
     async fn deletion_ends(&self, code: &str) {
         assert!(page(&self.service, code).await.contains("being deleted"));
-        self.sandbox.advance(11).await;
+        self.sandbox.advance(31).await;
         self.service.clock_follows(&self.sandbox).await;
         eventually("the deletion is over", async || {
             page(&self.service, code).await.contains("Your data is deleted").then_some(())
