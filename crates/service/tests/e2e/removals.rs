@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use crate::support::process::address_in;
 use crate::support::sandbox::{BAKERY, Decision};
-use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, Stack, arrival, reason, refusal};
+use crate::support::{
+    A_DAY_LATER, On, Place, Sandbox, Service, Stack, arrival, eventually, reason, refusal,
+};
 
 const SETTINGS: [(&str, &str); 3] = [
     ("HTTP_LISTEN", "127.0.0.1:0"),
@@ -175,6 +177,11 @@ async fn a_deletion_holds_until_the_person_consents_anew(
     stack.advance(60).await;
     let linked = service.linked(sandbox, "shop/7", BAKERY).await;
     assert_eq!(delete_data(sandbox, service, of(issued)).await, code);
+    // Until then a later one runs, too.
+    eventually("the deletion is over", async || {
+        page(service, &code).await.contains("Your data is deleted").then_some(())
+    })
+    .await;
     let late = delete_data(sandbox, service, of(before)).await;
     assert_ne!(late, code);
     assert!(page(service, &late).await.contains("Nothing was deleted"));
