@@ -22,7 +22,7 @@ use tonic_types::StatusExt as _;
 use crate::support::account_copy::AccountCopy;
 use crate::support::clients::Clients;
 use crate::support::sandbox::{BAKERY, CREATOR};
-use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, reason};
+use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, eventually, reason};
 
 /// Number of rounds that a test run plays.
 const ROUNDS: u64 = 16;
@@ -124,6 +124,11 @@ impl Lane {
     async fn start() -> Self {
         let (place, sandbox) = (Place::new(On::Postgres).await, Sandbox::start().await);
         let replicas = [place.serve(&sandbox, &[]).await, place.serve(&sandbox, &[]).await];
+        // The schemas of all lanes are made one after the other, which takes longer than a start waits.
+        for replica in &replicas {
+            let list = async || replica.list(ListRequest::default()).await.ok();
+            eventually("the schema is there", list).await;
+        }
         let kept = replicas[0].linked(&sandbox, OWNER, BAKERY).await;
         let linked = BTreeSet::from([kept.account_id.clone()]);
         let clients = Clients::of(replicas.each_ref().map(|service| service.client.clone()));
