@@ -160,27 +160,14 @@ impl SeaOrmStore {
             .add(Column::SealedCode.is_not_null())
             .add(Column::PresentTime.lte(micros(now - HOSTED_CODE_RETENTION)));
         let codes = self.hosted_codes(on, served, limit).await?;
-        let erased = self.erase_hosted_codes(on, codes).await?;
-        Ok(forgotten.rows_affected + erased)
-    }
-
-    /// Erases codes, as far as they are hosted consents'. Their tickets stay: a browser that comes back gets no other
-    /// one, and the caller that redeems it learns that the code is spent.
-    pub(super) async fn erase_hosted_codes(
-        &self,
-        on: &DatabaseTransaction,
-        codes: Vec<Vec<u8>>,
-    ) -> Result<u64, StoreError> {
-        if codes.is_empty() {
-            return Ok(0);
-        }
         let erased = Entity::update_many()
             .set(ActiveModel { sealed_code: Set(None), ..Default::default() })
             .filter(Column::AppId.eq(self.app.as_str()))
             .filter(Column::CodeHash.is_in(codes))
             .exec(on)
-            .await;
-        Ok(erased.map_err(|error| translate(&error))?.rows_affected)
+            .await
+            .map_err(|error| translate(&error))?;
+        Ok(forgotten.rows_affected + erased.rows_affected)
     }
 
     /// The keys of some of this app's codes, locked.
