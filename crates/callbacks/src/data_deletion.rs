@@ -23,7 +23,7 @@ pub(crate) async fn data_deletion(State(shared): State<Arc<Shared>>, request: Re
         Ok(request) => request,
         Err(refused) => return refused,
     };
-    match timeout(ANSWER_TIMEOUT, shared.delete_user_data.execute(&request)).await {
+    match timeout(ANSWER_TIMEOUT, shared.callbacks.delete_user_data.execute(&request)).await {
         Ok(Ok(code)) => {
             let url = shared.public_url.deletion_status(&code);
             let answer = json!({ "url": url, "confirmation_code": code.as_str() });
@@ -50,7 +50,7 @@ pub(crate) async fn deletion_status(
 ) -> Response {
     let code = code.ok().and_then(|Path(code)| code.parse().ok());
     let Some(code) = code else { return unknown() };
-    match timeout(ANSWER_TIMEOUT, shared.find_deletion.execute(&code)).await {
+    match timeout(ANSWER_TIMEOUT, shared.callbacks.find_deletion.execute(&code)).await {
         Ok(Ok(Some(deletion))) => Page::of(&deletion).answer(StatusCode::OK),
         Ok(Ok(None)) => unknown(),
         Ok(Err(error)) => {

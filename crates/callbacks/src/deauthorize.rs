@@ -17,7 +17,7 @@ pub(crate) async fn deauthorize(State(shared): State<Arc<Shared>>, request: Requ
         Ok(request) => request,
         Err(refused) => return refused,
     };
-    match timeout(ANSWER_TIMEOUT, shared.deauthorize.execute(&request)).await {
+    match timeout(ANSWER_TIMEOUT, shared.callbacks.deauthorize.execute(&request)).await {
         Ok(Ok(_)) => StatusCode::OK.into_response(),
         Ok(Err(RemovalError::TooFarAhead)) => StatusCode::BAD_REQUEST.into_response(),
         Ok(Err(RemovalError::Store(error))) => {

@@ -32,9 +32,9 @@ use ig_domain::ports::Clock;
 use secrecy::SecretString;
 
 use self::body::BodyMemory;
-use self::signature::AppSecrets;
 
 pub use self::meters::CallbackMeters;
+pub use self::signature::AppSecrets;
 pub use self::wire::{Batch, BatchError, updates};
 
 /// Path of our own redirect URI.
@@ -55,7 +55,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(4800);
 /// What calls back come to.
 pub struct Callbacks {
     /// The app secrets whose signatures are accepted, the newest first. None refuses everything.
-    pub secrets: Vec<SecretString>,
+    pub secrets: AppSecrets,
     /// Ends hosted consents.
     pub hosted_link: FinishHostedLink,
     /// Deauthorises persons.
@@ -76,46 +76,15 @@ pub struct Callbacks {
 
 /// What the handlers share.
 struct Shared {
-    secrets: AppSecrets,
+    callbacks: Callbacks,
     memory: BodyMemory,
     public_url: PublicUrl,
-    hosted_link: FinishHostedLink,
-    deauthorize: Deauthorize,
-    delete_user_data: DeleteUserData,
-    find_deletion: FindDeletion,
-    webhooks: ReceiveWebhooks,
-    verify_token: Option<SecretString>,
-    clock: Arc<dyn Clock>,
-    meters: CallbackMeters,
 }
 
 /// Routes of all callbacks, which are reached by `public_url`. What is none of them is answered 404.
 pub fn router(callbacks: Callbacks, public_url: PublicUrl) -> Router {
-    let Callbacks {
-        secrets,
-        hosted_link,
-        deauthorize,
-        delete_user_data,
-        find_deletion,
-        webhooks,
-        verify_token,
-        clock,
-        meters,
-    } = callbacks;
-    let counting = from_fn_with_state(meters.clone(), meters::count);
-    let shared = Shared {
-        secrets: AppSecrets::new(secrets),
-        memory: BodyMemory::default(),
-        public_url,
-        hosted_link,
-        deauthorize,
-        delete_user_data,
-        find_deletion,
-        webhooks,
-        verify_token,
-        clock,
-        meters,
-    };
+    let counting = from_fn_with_state(callbacks.meters.clone(), meters::count);
+    let shared = Shared { callbacks, memory: BodyMemory::default(), public_url };
     let status = get(data_deletion::deletion_status).head(nothing);
     let webhooks = get(webhooks::check).head(nothing).post(webhooks::receive);
     Router::new()

@@ -29,7 +29,7 @@ pub(crate) async fn oauth_callback(
     let Ok(response) = AuthorizationResponse::parse(&query) else {
         return Page::Expired.answer(StatusCode::BAD_REQUEST);
     };
-    answer(shared.hosted_link.execute(response)).await
+    answer(shared.callbacks.hosted_link.execute(response)).await
 }
 
 /// The answer with the end that comes in time.

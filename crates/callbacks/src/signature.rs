@@ -10,11 +10,12 @@ use sha2::Sha256;
 const MAC_BYTES: usize = 32;
 
 /// The app secrets that are accepted, the newest first. `Debug` shows their number only.
-pub(crate) struct AppSecrets(Vec<SecretString>);
+pub struct AppSecrets(Vec<SecretString>);
 
 impl AppSecrets {
     /// These secrets; none refuses everything.
-    pub(crate) fn new(secrets: Vec<SecretString>) -> Self {
+    #[must_use]
+    pub fn new(secrets: Vec<SecretString>) -> Self {
         Self(secrets)
     }
 

@@ -46,8 +46,8 @@ pub(crate) async fn read(shared: &Shared, form: Body) -> Result<SignedRequest, R
 fn verified(shared: &Shared, form: &[u8]) -> Option<SignedRequest> {
     let text = only_field(form)?;
     let signed = Signed::parse(&text)?;
-    let secret = shared.secrets.matching(signed.payload.as_bytes(), &signed.signature);
-    shared.meters.signed_requests.count(secret.into());
+    let secret = shared.callbacks.secrets.matching(signed.payload.as_bytes(), &signed.signature);
+    shared.callbacks.meters.signed_requests.count(secret.into());
     secret?;
     signed.request()
 }

@@ -59,7 +59,7 @@ impl World {
         let (shared, clock) = (Arc::new(store.clone()), Arc::new(FakeClock::at(START)));
         let metrics = Arc::new(RecordedMetrics::default());
         let callbacks = Callbacks {
-            secrets: secrets.iter().copied().map(SecretString::from).collect(),
+            secrets: AppSecrets::new(secrets.iter().copied().map(SecretString::from).collect()),
             hosted_link: FinishHostedLink::new(&ports, TaskTracker::new()),
             deauthorize: Deauthorize { removals: shared.clone(), clock: clock.clone() },
             delete_user_data: DeleteUserData {

@@ -34,7 +34,7 @@ pub(crate) async fn check(State(shared): State<Arc<Shared>>, query: RawQuery) ->
     let only = |name| only_value(&query, name);
     let is_subscription = only("hub.mode").as_deref() == Some("subscribe");
     let token = only("hub.verify_token");
-    if !is_subscription || !is_token(token.as_deref(), shared.verify_token.as_ref()) {
+    if !is_subscription || !is_token(token.as_deref(), shared.callbacks.verify_token.as_ref()) {
         return StatusCode::FORBIDDEN.into_response();
     }
     match only("hub.challenge").filter(|challenge| is_challenge(challenge)) {
@@ -68,7 +68,7 @@ fn is_challenge(text: &str) -> bool {
 pub(crate) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, content) = request.into_parts();
     let Some(mac) = mac_in(&head.headers) else {
-        shared.meters.webhook_signatures.count(Secret::None);
+        shared.callbacks.meters.webhook_signatures.count(Secret::None);
         body::discard(content).await;
         return BodyError::close(StatusCode::UNAUTHORIZED);
     };
@@ -76,12 +76,12 @@ pub(crate) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
         Ok(content) => content,
         Err(refused) => return refused.into_response(),
     };
-    let secret = shared.secrets.matching(content.bytes(), &mac);
-    shared.meters.webhook_signatures.count(secret.into());
+    let secret = shared.callbacks.secrets.matching(content.bytes(), &mac);
+    shared.callbacks.meters.webhook_signatures.count(secret.into());
     if secret.is_none() {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let batch = updates(content.bytes(), shared.clock.now());
+    let batch = updates(content.bytes(), shared.callbacks.clock.now());
     drop(content);
     match batch {
         Ok(batch) => store(&shared, batch).await,
@@ -102,7 +102,7 @@ fn mac_in(headers: &HeaderMap) -> Option<[u8; 32]> {
 
 async fn store(shared: &Shared, batch: Batch) -> Response {
     let Batch { updates, unreadable } = batch;
-    match timeout(ANSWER_TIMEOUT, shared.webhooks.execute(updates, unreadable)).await {
+    match timeout(ANSWER_TIMEOUT, shared.callbacks.webhooks.execute(updates, unreadable)).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(failure)) => {
             if is_worth_a_line(&failure) {

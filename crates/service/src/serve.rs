@@ -15,7 +15,7 @@ use ig_application::{
     Deauthorize, DeleteUserData, EraseRemoved, EventPoller, FindDeletion, FinishHostedLink, Keeper,
     KeeperSettings, Ports, PurgeEvents, ReceiveWebhooks, SurveyAccounts, Sweep, Watch, WatchPorts,
 };
-use ig_callbacks::Callbacks;
+use ig_callbacks::{AppSecrets, Callbacks};
 use ig_domain::ports::{Clock, StoreProbe};
 use ig_grpc_server::{ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
@@ -200,7 +200,7 @@ fn wire(
     };
     let watch = Watch::new(watch_ports, config.event_window, stop.clone());
     let callbacks = Callbacks {
-        secrets: mem::take(&mut config.app_secrets),
+        secrets: AppSecrets::new(mem::take(&mut config.app_secrets)),
         hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
         deauthorize: Deauthorize { removals: store.clone(), clock: Arc::clone(&ports.clock) },
         delete_user_data: DeleteUserData {

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ig_application::{
     Deauthorize, DeleteUserData, FindDeletion, FinishHostedLink, ReceiveWebhooks,
 };
-use ig_callbacks::CallbackMeters;
+use ig_callbacks::{AppSecrets, CallbackMeters};
 use ig_domain::ports::MockInstagram;
 use ig_metrics::Registry;
 use ig_test_support::builders::{self, START, account, long_lived, parsed};
@@ -43,7 +43,7 @@ impl World {
         let (shared, clock) = (Arc::new(store.clone()), Arc::new(FakeClock::at(START)));
         let metrics = Arc::new(RecordedMetrics::default());
         let callbacks = Callbacks {
-            secrets: vec!["secret".into()],
+            secrets: AppSecrets::new(vec!["secret".into()]),
             hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
             deauthorize: Deauthorize { removals: shared.clone(), clock: clock.clone() },
             delete_user_data: DeleteUserData {
