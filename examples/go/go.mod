@@ -1,4 +1,4 @@
-module example.com/publish
+module example.com/accounts
 
 go 1.26.0
 

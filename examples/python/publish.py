@@ -3,7 +3,6 @@
 With an account id as argument the link is skipped, as in a product, where it happens once.
 """
 
-import json
 import os
 import secrets
 import sys
@@ -12,13 +11,11 @@ from datetime import timedelta
 
 import grpc
 import requests
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
-from grpc_status import rpc_status
 
+from accounts import call, connect, explain, reason
 from instagram.accounts.v1 import instagram_account_service_pb2 as pb
 from instagram.accounts.v1.instagram_account_service_pb2_grpc import InstagramAccountServiceStub
 
-ADDRESS = os.environ.get("ACCOUNTS_ADDRESS", "127.0.0.1:50051")
 # In production https://graph.instagram.com; the sandbox is the person's browser here, too.
 SANDBOX = os.environ.get("SANDBOX_URL", "http://127.0.0.1:8090")
 PERSON = os.environ.get("SANDBOX_ACCOUNT", "mira.paints")
@@ -27,31 +24,10 @@ PICTURE = os.environ.get("PICTURE_URL", "https://shop.example/bread.jpg")
 # The account's owner in your system: a tenant, a shop. Give it in every call.
 OWNER = "demo"
 SCOPE = "instagram_business_content_publish"
-# Maximum seconds of one call, with all its repetitions by gRPC.
-DEADLINE = 20
-# Maximum number of tries of a call, and maximum seconds between two, when the service says when to
-# come back.
-ATTEMPTS, MAX_RETRY_DELAY = 3, 10
+# Maximum seconds of one request to Instagram.
+TIMEOUT = 20
 # Maximum number of looks at a picture that Instagram still processes, a second apart.
 LOOKS = 60
-
-# Every method may be called again, so gRPC itself repeats what met a service that was away for a
-# moment.
-SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{"service": "instagram.accounts.v1.InstagramAccountService"}],
-            "waitForReady": True,
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
 
 
 class InstagramRefused(Exception):
@@ -67,31 +43,29 @@ class Failed(Exception):
 
 
 def main(arguments: list[str]) -> None:
-    options = [("grpc.service_config", json.dumps(SERVICE_CONFIG))]
-    # In production grpc.secure_channel, and your bearer by grpc.access_token_call_credentials.
-    with grpc.insecure_channel(ADDRESS, options) as channel:
-        accounts = InstagramAccountServiceStub(channel)
-        account_id = arguments[0] if arguments else link(accounts)
+    with connect() as channel:
+        service = InstagramAccountServiceStub(channel)
+        account_id = arguments[0] if arguments else link(service)
         try:
-            publish_as(accounts, account_id)
+            publish_as(service, account_id)
         except grpc.RpcError as error:
             if reason(error) != "REAUTHORIZATION_REQUIRED":
                 raise
             # The token is dead. Only the person can help: in a product, tell them, and send them to
             # this address.
-            begun = call(accounts.BeginLink, begin_link(secrets.token_hex(), account_id))
+            begun = call(service.BeginLink, begin_link(secrets.token_hex(), account_id))
             raise Failed(
                 f"{explain(error)}; the person must consent again: {begun.authorization_url}"
             ) from error
 
 
-def link(accounts: InstagramAccountServiceStub) -> str:
+def link(service: InstagramAccountServiceStub) -> str:
     """Lets a person consent; returns the id under which the account is kept from now on."""
     # Ties the link to the browser session that began it: in a product a hash of its cookie.
     session = secrets.token_hex()
-    begun = call(accounts.BeginLink, begin_link(session))
+    begun = call(service.BeginLink, begin_link(session))
     linked = call(
-        accounts.Link,
+        service.Link,
         pb.LinkRequest(
             authorization_response=consent(begun.authorization_url),
             owner=OWNER,
@@ -117,7 +91,7 @@ def consent(authorization_url: str) -> str:
     """Stands in for the person: a product redirects the browser, and its callback gets the URL."""
     decision = {"sandbox_account": PERSON, "sandbox_decision": "allow"}
     try:
-        answer = requests.get(authorization_url, decision, allow_redirects=False, timeout=DEADLINE)
+        answer = requests.get(authorization_url, decision, allow_redirects=False, timeout=TIMEOUT)
     except requests.RequestException:
         # Its text would show the address, which holds the state.
         raise Failed("the sandbox does not answer") from None
@@ -126,23 +100,23 @@ def consent(authorization_url: str) -> str:
     return answer.headers["location"]
 
 
-def publish_as(accounts: InstagramAccountServiceStub, account_id: str) -> None:
+def publish_as(service: InstagramAccountServiceStub, account_id: str) -> None:
     """Publishes with the account's token.
 
     One that Instagram refuses is put to Refresh, which alone can tell whether it is dead; if not,
     the token is asked for again.
     """
     try:
-        publish(fetch_token(accounts, account_id))
+        publish(fetch_token(service, account_id))
     except InstagramRefused as refusal:
         if refusal.code != 190:
             raise
-        call(accounts.Refresh, pb.RefreshRequest(account_id=account_id, owner=OWNER))
-        publish(fetch_token(accounts, account_id))
+        call(service.Refresh, pb.RefreshRequest(account_id=account_id, owner=OWNER))
+        publish(fetch_token(service, account_id))
 
 
 def fetch_token(
-    accounts: InstagramAccountServiceStub, account_id: str
+    service: InstagramAccountServiceStub, account_id: str
 ) -> pb.FetchAccessTokenResponse:
     """Ask whenever you need the token, keep it for an hour at most, and print it nowhere."""
     request = pb.FetchAccessTokenRequest(
@@ -151,7 +125,7 @@ def fetch_token(
         min_ttl=timedelta(hours=1),
         purpose="publish a picture",
     )
-    return call(accounts.FetchAccessToken, request)
+    return call(service.FetchAccessToken, request)
 
 
 def publish(token: pb.FetchAccessTokenResponse) -> None:
@@ -176,43 +150,10 @@ def instagram(token: pb.FetchAccessTokenResponse, method: str, path: str, **valu
     """Makes one call. The token goes into a header: a URL ends up in logs and in error texts."""
     headers = {"Authorization": f"Bearer {token.access_token}"}
     url = f"{SANDBOX}/{path}"
-    answer = requests.request(method, url, params=values, headers=headers, timeout=DEADLINE).json()
+    answer = requests.request(method, url, params=values, headers=headers, timeout=TIMEOUT).json()
     if "error" in answer:
         raise InstagramRefused(answer["error"])
     return answer
-
-
-def call(method, request):
-    """Calls with a deadline, and again when the service says after which time that may help."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return method(request, timeout=DEADLINE)
-        except grpc.RpcError as error:
-            retry = detail(error, RetryInfo)
-            if retry is None or attempt == ATTEMPTS or retry.retry_delay.seconds >= MAX_RETRY_DELAY:
-                raise
-            time.sleep(retry.retry_delay.ToTimedelta().total_seconds())
-
-
-def detail(error: grpc.RpcError, kind):
-    """What of this kind goes with the status of a refused call, if anything."""
-    status = rpc_status.from_call(error)
-    for packed in status.details if status else ():
-        found = kind()
-        if packed.Unpack(found):
-            return found
-    return None
-
-
-def reason(error: grpc.RpcError) -> str:
-    """The stable reason of a refused call; empty for the transport's own errors."""
-    info = detail(error, ErrorInfo)
-    return info.reason if info else ""
-
-
-def explain(error: grpc.RpcError) -> str:
-    info = detail(error, ErrorInfo) or ErrorInfo(reason=error.code().name)
-    return f"{info.reason}: {error.details()} {dict(info.metadata)}"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ const COMPOSE_GO: Tool = Tool {
     source: Source::Go,
 };
 
-/// Lints and formats the proto files.
+/// Lints and formats the proto files, and makes the stubs of the examples.
 const BUF: Tool =
     Tool { name: "buf", package: "@bufbuild/buf", version: "1.75.0", source: Source::Npm };
 

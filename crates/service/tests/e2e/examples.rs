@@ -1,177 +1,103 @@
-//! The callers in `examples/` do what a reader copies them for: publish, and act on a refusal.
+//! The callers in `examples/`, each language's as its users run it.
+
+mod minute;
+mod publish;
+mod rules;
 
 use std::path::Path;
 use std::process::Command;
 
-use ig_proto::v1::FetchAccessTokenRequest;
-use ig_proto::v1::get_request::Key;
-use rstest::rstest;
-use serde_json::{Value, json};
+use crate::support::process::Process;
+use crate::support::{eventually, tool};
 
-use crate::support::sandbox::CREATOR;
-use crate::support::{Stack, tool};
+/// Words that begin the lines in which `watch` tells accounts and events.
+const KINDS: [&str; 8] = [
+    "LISTED",
+    "LINKED",
+    "CHANGED",
+    "REAUTHORIZATION_REQUIRED",
+    "HEALED",
+    "UNLINKED",
+    "DELETED",
+    "WEBHOOK",
+];
 
-/// Picture that takes Instagram a moment.
-const PICTURE: &str = "https://shop.example/bread.jpg?sandbox_seconds=1";
+/// Program of an example.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    Publish,
+    Watch,
+}
 
-/// Owner of the accounts that the examples link.
-const OWNER: &str = "demo";
-
+/// Language of an example.
 #[derive(Clone, Copy, Debug)]
 enum Example {
     Go,
     Python,
     TypeScript,
-}
-
-/// Result of a run of an example.
-struct Run {
-    success: bool,
-    printed: String,
+    Java,
 }
 
 impl Example {
-    fn command(self) -> Command {
+    /// Command of this program, as a caller of the service at this address.
+    fn command(self, program: Program, address: &str) -> Command {
+        let class = format!("{program:?}");
+        let program = class.to_lowercase();
         let built = tool("EXAMPLES");
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        match self {
-            Self::Go => Command::new(built.join("publish")),
+        let mut command = match self {
+            Self::Go => Command::new(built.join("go").join(program)),
             Self::Python => {
-                let mut command = Command::new(built.join("python/bin/python"));
-                command.arg(sources.join("python/publish.py"));
-                command.env("PYTHONPATH", built.join("stubs"));
-                command
+                let mut python = Command::new(built.join("python/bin/python"));
+                python.arg(sources.join(format!("python/{program}.py")));
+                python.env("PYTHONPATH", sources.join("python/stubs"));
+                python
             }
             Self::TypeScript => {
-                let mut command = Command::new("node");
-                command.arg(sources.join("typescript/dist/publish.js"));
-                command
+                let mut node = Command::new("node");
+                node.arg(sources.join(format!("typescript/dist/{program}.js")));
+                node
             }
-        }
-    }
-
-    /// Runs to the end, for a new link or for this account.
-    fn run(self, Stack { sandbox, service, .. }: &Stack, account_id: Option<&str>) -> Run {
-        let mut command = self.command();
+            Self::Java => {
+                let mut java = Command::new("java");
+                java.current_dir(sources.join("java/target"));
+                // It starts in half the time.
+                java.arg("-XX:TieredStopAtLevel=1");
+                java.args(["-classpath", "classes:lib/*", &format!("example.{class}")]);
+                java
+            }
+        };
+        let (host, _) = address.split_once(':').expect("a host and a port");
+        command.env("ACCOUNTS_ADDRESS", address).env("NO_PROXY", host).env("no_proxy", host);
         command
-            .args(account_id)
-            .env("ACCOUNTS_ADDRESS", &service.address)
-            .env("SANDBOX_URL", &sandbox.url)
-            .env("SANDBOX_ACCOUNT", CREATOR)
-            .env("PICTURE_URL", PICTURE)
-            .env("NO_PROXY", "127.0.0.1");
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let printed = [output.stdout, output.stderr].concat();
-        Run { success: output.status.success(), printed: String::from_utf8(printed).unwrap() }
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn an_example_links_fetches_the_token_and_publishes_with_it(
-    #[values(Example::Go, Example::Python, Example::TypeScript)] example: Example,
-) {
-    let stack = Stack::start().await;
-    let run = example.run(&stack, None);
-    assert!(run.success, "{}", run.printed);
-    let account = stack.service.get(Key::Username(CREATOR.to_owned())).await.unwrap();
-    assert_eq!(account.owner, OWNER);
-    assert!(run.printed.contains(&account.account_id), "{}", run.printed);
+/// A running `watch`.
+struct Watch {
+    example: Example,
+    process: Process,
+}
 
-    let [created] = requests(&stack, "media").await.try_into().unwrap();
-    let [published] = requests(&stack, "media_publish").await.try_into().unwrap();
-    let id = &account.professional_account_id;
-    for (request, path) in [(&created, "media"), (&published, "media_publish")] {
-        assert_eq!(request["path"], format!("/{id}/{path}"));
-        // The request had this account's token, and in no URL.
-        assert_eq!(request["account"], CREATOR);
-        assert_eq!(request["params"].get("access_token"), None);
-        assert_eq!(request["status"], 200);
+impl Watch {
+    /// Starts it as a consumer of its language's name.
+    fn start(example: Example, address: &str) -> Self {
+        let mut command = example.command(Program::Watch, address);
+        command.arg(format!("{example:?}").to_lowercase());
+        Self { example, process: Process::start(command) }
     }
-    assert_eq!(created["params"]["image_url"], PICTURE);
-    let container = published["params"]["creation_id"].as_str().unwrap();
-    let looks = requests(&stack, "id").await;
-    assert!(looks.len() >= 2, "it did not wait until the picture was processed: {looks:?}");
-    assert!(looks.iter().all(|look| look["path"] == format!("/{container}")), "{looks:?}");
-    says_no_token(&stack, &account.account_id, &run).await;
-}
 
-#[rstest]
-#[tokio::test]
-async fn a_token_that_instagram_refused_once_is_put_to_refresh_and_used_again(
-    #[values(Example::Go, Example::Python, Example::TypeScript)] example: Example,
-) {
-    let stack = Stack::start().await;
-    let account = stack.service.linked(&stack.sandbox, OWNER, CREATOR).await;
-    let read = requests(&stack, "me").await.len();
-    let error = json!({ "message": "Error validating access token", "type": "OAuthException",
-        "code": 190, "error_subcode": 467, "fbtrace_id": "A1" });
-    let fault = json!({ "endpoint": "all", "times": 1, "status": 400, "body": { "error": error } });
-    stack.sandbox.fault(fault).await;
-    let run = example.run(&stack, Some(&account.account_id));
-    assert!(run.success, "{}", run.printed);
-    let statuses: Vec<_> =
-        requests(&stack, "media").await.iter().map(|request| request["status"].clone()).collect();
-    assert_eq!(statuses, [400, 200]);
-    assert_eq!(requests(&stack, "me").await.len(), read + 1, "Refresh was not called once");
-    assert_eq!(requests(&stack, "media_publish").await.len(), 1);
-    says_no_token(&stack, &account.account_id, &run).await;
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_dead_token_ends_with_the_address_at_which_to_consent_again(
-    #[values(Example::Go, Example::Python, Example::TypeScript)] example: Example,
-) {
-    let stack = Stack::start().await;
-    let account = stack.service.linked(&stack.sandbox, OWNER, CREATOR).await;
-    stack.sandbox.revoke(CREATOR, "password_changed").await;
-    let run = example.run(&stack, Some(&account.account_id));
-    assert!(!run.success);
-    let address = format!("{}/oauth/authorize?", stack.sandbox.url);
-    for expected in ["REAUTHORIZATION_REQUIRED: ", "PASSWORD_CHANGED", &address] {
-        assert!(run.printed.contains(expected), "no {expected} in {}", run.printed);
+    /// Accounts and events that it has printed so far.
+    fn told(&self) -> Vec<String> {
+        let printed = self.process.printed();
+        let words = |line: &str| line.split(' ').next().is_some_and(|word| KINDS.contains(&word));
+        printed.lines().filter(|line| words(line)).map(str::to_owned).collect()
     }
-    assert_eq!(requests(&stack, "media_publish").await, [Value::Null; 0]);
-}
 
-#[rstest]
-#[tokio::test]
-async fn an_outage_is_ridden_out_by_grpc_itself(
-    #[values(Example::Go, Example::Python, Example::TypeScript)] example: Example,
-) {
-    let stack = Stack::start().await;
-    let fault = json!({ "endpoint": "token", "times": 3, "status": 503 });
-    stack.sandbox.fault(fault).await;
-    let run = example.run(&stack, None);
-    assert!(run.success, "{}", run.printed);
-    let codes: Vec<_> = requests(&stack, "token").await;
-    assert_eq!(codes.len(), 4);
-    assert!(codes.iter().all(|request| request["code_sha256"] == codes[0]["code_sha256"]));
-    assert_eq!(requests(&stack, "media_publish").await.len(), 1);
-}
-
-#[rstest]
-#[tokio::test]
-async fn any_other_refusal_is_shown_by_its_reason(
-    #[values(Example::Go, Example::Python, Example::TypeScript)] example: Example,
-) {
-    let stack = Stack::start().await;
-    let run = example.run(&stack, Some("01890000-0000-7000-8000-000000000000"));
-    assert!(!run.success);
-    assert!(run.printed.contains("ACCOUNT_NOT_FOUND: "), "{}", run.printed);
-}
-
-async fn requests(stack: &Stack, endpoint: &str) -> Vec<Value> {
-    stack.sandbox.requests(endpoint).await
-}
-
-/// Asserts that the account's token is nowhere in what was printed.
-async fn says_no_token(stack: &Stack, account_id: &str, run: &Run) {
-    let request =
-        FetchAccessTokenRequest { account_id: account_id.to_owned(), ..Default::default() };
-    let answer = stack.service.client.clone().fetch_access_token(request).await.unwrap();
-    let token = answer.into_inner().access_token;
-    assert!(token.len() > 20);
-    assert!(!run.printed.contains(&token), "the token was printed");
+    /// Waits until it has printed a line that begins so.
+    async fn tells(&self, begin: &str) {
+        let what = format!("{:?} tells {begin}", self.example);
+        let has_told = || self.told().iter().any(|line| line.starts_with(begin));
+        eventually(&what, async || has_told().then_some(())).await;
+    }
 }

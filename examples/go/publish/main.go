@@ -17,50 +17,31 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	pb "example.com/publish/gen/instagram/accounts/v1"
+	"example.com/accounts"
+	pb "example.com/accounts/gen/instagram/accounts/v1"
 )
-
-//go:generate buf generate
 
 const (
 	// The account's owner in your system: a tenant, a shop. Give it in every call.
 	owner = "demo"
 	scope = "instagram_business_content_publish"
-	// Maximum time of one call, with all its repetitions by gRPC.
-	deadline = 20 * time.Second
-	// Maximum number of tries of a call, and maximum time between two, when the service says when to come back.
-	attempts      = 3
-	maxRetryDelay = 10 * time.Second
+	// Maximum time of one request to Instagram.
+	timeout = 20 * time.Second
 	// Maximum number of looks at a picture that Instagram still processes, a second apart.
 	looks = 60
 )
 
-// Every method may be called again, so gRPC itself repeats what met a service that was away for a moment.
-const serviceConfig = `{"methodConfig": [{
-	"name": [{"service": "instagram.accounts.v1.InstagramAccountService"}],
-	"waitForReady": true,
-	"retryPolicy": {
-		"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "2s", "backoffMultiplier": 2,
-		"retryableStatusCodes": ["UNAVAILABLE"]
-	}
-}]}`
-
 var (
-	address = env("ACCOUNTS_ADDRESS", "127.0.0.1:50051")
 	// In production https://graph.instagram.com; the sandbox is the person's browser here, too.
-	sandbox = env("SANDBOX_URL", "http://127.0.0.1:8090")
-	person  = env("SANDBOX_ACCOUNT", "mira.paints")
-	picture = env("PICTURE_URL", "https://shop.example/bread.jpg")
+	sandbox = accounts.Env("SANDBOX_URL", "http://127.0.0.1:8090")
+	person  = accounts.Env("SANDBOX_ACCOUNT", "mira.paints")
+	picture = accounts.Env("PICTURE_URL", "https://shop.example/bread.jpg")
 
 	// Follows no redirect: where Instagram sends the browser is what we want to know.
 	browser = &http.Client{
-		Timeout:       deadline,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 )
@@ -71,29 +52,27 @@ func main() {
 	defer stop()
 	flag.Parse()
 	if err := run(ctx, flag.Arg(0)); err != nil {
-		log.Fatal(explain(err))
+		log.Fatal(accounts.Explain(err))
 	}
 }
 
 func run(ctx context.Context, accountID string) error {
-	// In production credentials.NewTLS, and your bearer by grpc.WithPerRPCCredentials.
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(serviceConfig))
+	conn, err := accounts.Connect()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	accounts := pb.NewInstagramAccountServiceClient(conn)
+	service := pb.NewInstagramAccountServiceClient(conn)
 
 	if accountID == "" {
-		if accountID, err = link(ctx, accounts); err != nil {
+		if accountID, err = link(ctx, service); err != nil {
 			return err
 		}
 	}
-	err = publishAs(ctx, accounts, accountID)
-	if info, _ := details(err); info.GetReason() == "REAUTHORIZATION_REQUIRED" {
+	err = publishAs(ctx, service, accountID)
+	if info, _ := accounts.Details(err); info.GetReason() == "REAUTHORIZATION_REQUIRED" {
 		// The token is dead. Only the person can help: in a product, tell them, and send them to this address.
-		begun, beginErr := call(ctx, accounts.BeginLink, beginLink(accountID, rand.Text()))
+		begun, beginErr := accounts.Call(ctx, service.BeginLink, beginLink(accountID, rand.Text()))
 		if beginErr != nil {
 			return beginErr
 		}
@@ -103,10 +82,10 @@ func run(ctx context.Context, accountID string) error {
 }
 
 // link lets a person consent, and answers the id under which the account is kept from now on.
-func link(ctx context.Context, accounts pb.InstagramAccountServiceClient) (string, error) {
+func link(ctx context.Context, service pb.InstagramAccountServiceClient) (string, error) {
 	// Ties the link to the browser session that began it: in a product a hash of its cookie.
 	session := rand.Text()
-	begun, err := call(ctx, accounts.BeginLink, beginLink("", session))
+	begun, err := accounts.Call(ctx, service.BeginLink, beginLink("", session))
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +93,7 @@ func link(ctx context.Context, accounts pb.InstagramAccountServiceClient) (strin
 	if err != nil {
 		return "", err
 	}
-	linked, err := call(ctx, accounts.Link, &pb.LinkRequest{
+	linked, err := accounts.Call(ctx, service.Link, &pb.LinkRequest{
 		AuthorizationResponse: returned, Owner: owner, SessionBinding: session,
 	})
 	if err != nil {
@@ -155,22 +134,22 @@ func consent(ctx context.Context, authorizationURL string) (string, error) {
 
 // publishAs publishes with the account's token. One that Instagram refuses is put to Refresh, which alone can tell
 // whether it is dead; if not, the token is asked for again.
-func publishAs(ctx context.Context, accounts pb.InstagramAccountServiceClient, accountID string) error {
-	err := fetchAndPublish(ctx, accounts, accountID)
+func publishAs(ctx context.Context, service pb.InstagramAccountServiceClient, accountID string) error {
+	err := fetchAndPublish(ctx, service, accountID)
 	var refusal *graphError
 	if !errors.As(err, &refusal) || refusal.Code != 190 {
 		return err
 	}
 	refresh := &pb.RefreshRequest{AccountId: accountID, Owner: new(owner)}
-	if _, err := call(ctx, accounts.Refresh, refresh); err != nil {
+	if _, err := accounts.Call(ctx, service.Refresh, refresh); err != nil {
 		return err
 	}
-	return fetchAndPublish(ctx, accounts, accountID)
+	return fetchAndPublish(ctx, service, accountID)
 }
 
-func fetchAndPublish(ctx context.Context, accounts pb.InstagramAccountServiceClient, accountID string) error {
+func fetchAndPublish(ctx context.Context, service pb.InstagramAccountServiceClient, accountID string) error {
 	// Ask whenever you need the token, keep it for an hour at most, and print it nowhere.
-	token, err := call(ctx, accounts.FetchAccessToken, &pb.FetchAccessTokenRequest{
+	token, err := accounts.Call(ctx, service.FetchAccessToken, &pb.FetchAccessTokenRequest{
 		AccountId: accountID, Owner: new(owner), MinTtl: durationpb.New(time.Hour), Purpose: "publish a picture",
 	})
 	if err != nil {
@@ -204,7 +183,7 @@ func publish(ctx context.Context, token *pb.FetchAccessTokenResponse) (string, e
 			post, err := instagram(ctx, token, "POST", id+"/media_publish", finished)
 			return post.ID, err
 		case "IN_PROGRESS":
-			if err := sleep(ctx, time.Second); err != nil {
+			if err := accounts.Sleep(ctx, time.Second); err != nil {
 				return "", err
 			}
 		default:
@@ -250,59 +229,4 @@ func instagram(
 		return answer, answer.Error
 	}
 	return answer, nil
-}
-
-// call makes one call with a deadline, and again when the service says after which time that may help.
-func call[Q, A any](
-	ctx context.Context, method func(context.Context, *Q, ...grpc.CallOption) (*A, error), request *Q,
-) (*A, error) {
-	for attempt := 1; ; attempt++ {
-		limited, cancel := context.WithTimeout(ctx, deadline)
-		answer, err := method(limited, request)
-		cancel()
-		_, retry := details(err)
-		if err == nil || retry == nil || attempt == attempts || retry.GetRetryDelay().AsDuration() > maxRetryDelay {
-			return answer, err
-		}
-		if err := sleep(ctx, retry.GetRetryDelay().AsDuration()); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// details finds what goes with the status of a refused call: the stable reason, and when to come back.
-func details(err error) (info *errdetails.ErrorInfo, retry *errdetails.RetryInfo) {
-	for _, detail := range status.Convert(err).Details() {
-		switch detail := detail.(type) {
-		case *errdetails.ErrorInfo:
-			info = detail
-		case *errdetails.RetryInfo:
-			retry = detail
-		}
-	}
-	return info, retry
-}
-
-// explain puts the stable reason first, and what goes with it last.
-func explain(err error) string {
-	if info, _ := details(err); info != nil {
-		return fmt.Sprintf("%s: %v %v", info.GetReason(), err, info.GetMetadata())
-	}
-	return err.Error()
-}
-
-func sleep(ctx context.Context, span time.Duration) error {
-	select {
-	case <-time.After(span):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func env(name, fallback string) string {
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return fallback
 }
