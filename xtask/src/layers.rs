@@ -1,6 +1,7 @@
 //! `cargo xtask layers`: the direction of every dependency.
 //!
-//! Arrows point inwards: domain <- application <- grpc-server <- service, and domain <- adapters <- service.
+//! Arrows point inwards: domain <- application <- grpc-server <- service, and domain <- adapters <- service. The client
+//! knows the messages only: proto <- client, and nothing that ships knows the client.
 
 mod allowed_dependencies;
 
@@ -118,6 +119,16 @@ mod tests {
         "ig-adapters may not depend on ig-application"
     )]
     #[case::a_framework_inside("ig-application", "sea-orm", "only ig-adapters may")]
+    #[case::a_client_that_knows_the_server(
+        "instagram-accounts-client",
+        "ig-domain",
+        "instagram-accounts-client may not depend on ig-domain: only"
+    )]
+    #[case::a_server_that_knows_the_client(
+        "ig-service",
+        "instagram-accounts-client",
+        "it has no row"
+    )]
     #[case::no_row("ig-domain", "left-pad", "it has no row")]
     #[case::the_top("xtask", "ig-service", "nothing does")]
     #[case::test_support("ig-service", "ig-test-support", "but in tests")]

@@ -39,6 +39,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .env("CHROMIUM", browser.chromium)
         .env("CHROMEDRIVER", browser.chromedriver)
         .env("EXAMPLES", examples)
+        .env("CLIENT_EXAMPLE", workspace.binary("examples/follow"))
         .env(postgres::VARIABLE, postgres.url())
         .env("INSTAGRAM_SANDBOX_BIN", workspace.binary("instagram-sandbox"))
         // For tests that stop a PostgreSQL of their own.

@@ -21,16 +21,16 @@ use crate::support::{Sandbox, Service, eventually, reason};
 const LIST: &str = "instagram.accounts.v1.InstagramAccountService/List";
 
 /// A service whose callers stand in a file.
-struct Listed {
-    sandbox: Sandbox,
-    service: Service,
-    file: PathBuf,
+pub(crate) struct Listed {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) service: Service,
+    pub(crate) file: PathBuf,
     _folder: TempDir,
 }
 
 impl Listed {
     /// A service whose file is empty still.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
@@ -46,14 +46,14 @@ impl Listed {
     }
 
     /// Runs `caller` with these arguments, separated by blanks.
-    fn run(&self, arguments: &str) -> Output {
+    pub(crate) fn run(&self, arguments: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_instagram-accounts"));
         command.env_clear().env("CALLERS_FILE", &self.file).arg("caller");
         command.args(arguments.split(' ')).output().unwrap()
     }
 
     /// Makes a token and writes its hash.
-    fn made(&self, arguments: &str) -> String {
+    pub(crate) fn made(&self, arguments: &str) -> String {
         let output = self.run(&format!("{arguments} --write"));
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
@@ -64,7 +64,7 @@ impl Listed {
     }
 
     /// Waits until a token counts, or counts no more.
-    async fn until(&self, token: &str, counts: bool) {
+    pub(crate) async fn until(&self, token: &str, counts: bool) {
         eventually("the file is read again", async || {
             (list(&mut self.client(), token).await.is_ok() == counts).then_some(())
         })

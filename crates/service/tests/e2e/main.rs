@@ -42,6 +42,7 @@ mod replica_kills;
 mod restore;
 mod rolling;
 mod rows;
+mod rust_client;
 mod secrets;
 mod stack;
 mod status;

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use ig_proto::v1::{ListRequest, UnlinkRequest};
 use ig_test_support::certificates::{Authority, Issued, Name};
+use instagram_accounts_client::{AccountsClient, ClientOptions, Reason, WatchOptions};
 use rstest::rstest;
 
 use crate::support::process::Process;
@@ -157,6 +159,27 @@ async fn a_caller_is_known_by_a_name_of_its_certificate() {
     let unknown = server.call(&unknown, LIST).unwrap_err();
     assert!(unknown.contains("UNAUTHENTICATED"), "{unknown}");
     server.call(&PUBLISHER, LIST).unwrap();
+}
+
+#[tokio::test]
+async fn the_rust_client_is_known_by_its_certificate() {
+    let server = Server::start().await;
+    let read = |name| fs::read(server.path(name)).unwrap();
+    let options = ClientOptions::new(format!("https://{}", server.address));
+    let nobody = options.clone().ca_certificate(read("ca.crt"));
+    let publisher = nobody.clone().client_certificate(read("publisher.crt"), read("publisher.key"));
+    let client = AccountsClient::connect(publisher).await.unwrap();
+    client.list(ListRequest::default()).await.unwrap();
+    client.watch(WatchOptions::new()).next().await.unwrap().unwrap();
+    let beyond = client.unlink(UnlinkRequest::default()).await.unwrap_err();
+    assert_eq!(beyond.reason(), Some(&Reason::PermissionDenied));
+    let nobody = AccountsClient::connect(nobody).await.unwrap();
+    let refusal = nobody.list(ListRequest::default()).await.unwrap_err();
+    assert_eq!(refusal.reason(), Some(&Reason::Unauthenticated));
+    let stranger = options.ca_certificate(Authority::new().pem);
+    let stranger = AccountsClient::connect_lazy(stranger).unwrap();
+    let refusal = stranger.list(ListRequest::default()).await.unwrap_err();
+    assert!(refusal.message().contains("certificate"), "{refusal}");
 }
 
 #[tokio::test]
