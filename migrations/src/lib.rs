@@ -20,6 +20,7 @@ mod m20261128_000005_survey_accounts;
 mod m20261129_000001_log_events;
 mod m20261129_000002_receive_callbacks;
 mod m20261129_000003_bound_callbacks;
+mod m20261130_000001_index_audit_and_keys;
 
 /// Brings a database up to date.
 ///
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000001_log_events::Migration),
             Box::new(m20261129_000002_receive_callbacks::Migration),
             Box::new(m20261129_000003_bound_callbacks::Migration),
+            Box::new(m20261130_000001_index_audit_and_keys::Migration),
         ]
     }
 

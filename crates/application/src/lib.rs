@@ -21,6 +21,7 @@ mod leased_calls;
 mod link_account;
 mod list_accounts;
 mod ports;
+mod purge_audit;
 mod receive_webhooks;
 mod refresh_account;
 mod retry;
@@ -52,6 +53,7 @@ pub use lease_wait::MAX_TAKEOVER_TIME;
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount, Presented};
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use ports::{Ports, StorePorts};
+pub use purge_audit::PurgeAudit;
 pub use receive_webhooks::{ReceiveWebhooks, ReceiveWebhooksError, ReceiveWork};
 pub use refresh_account::{
     DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,

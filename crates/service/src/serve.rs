@@ -13,7 +13,8 @@ use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::{
     Deauthorize, DeleteUserData, EraseRemoved, EventPoller, FindDeletion, FinishHostedLink, Keeper,
-    KeeperSettings, Ports, PurgeEvents, ReceiveWebhooks, SurveyAccounts, Sweep, Watch, WatchPorts,
+    KeeperSettings, Ports, PurgeAudit, PurgeEvents, ReceiveWebhooks, SurveyAccounts, Sweep, Watch,
+    WatchPorts,
 };
 use ig_callbacks::{AppSecrets, Callbacks};
 use ig_domain::ports::{Clock, StoreProbe};
@@ -37,7 +38,9 @@ use crate::preparation::{Preparation, Rest};
 use crate::probes::Probes;
 use crate::stop_signals::StopSignals;
 use crate::surveying::Surveying;
-use crate::sweeping::{erase_forever, purge_forever, shrink_log_forever, sweep_forever};
+use crate::sweeping::{
+    erase_forever, purge_audit_forever, purge_forever, shrink_log_forever, sweep_forever,
+};
 use crate::tls::{FollowedTls, TlsFiles};
 use crate::wiring;
 
@@ -79,6 +82,7 @@ pub(crate) async fn run(
         erasure,
         keeper: keeper(&config, &ports, &tracker, &stop),
         sweep: Sweep::new(&ports),
+        audit: PurgeAudit::new(&ports, config.audit_window),
         watch: watch.clone(),
         surveying,
         missing_keys: MissingKeys {
@@ -269,6 +273,7 @@ struct Tasks {
     /// `None` where another replica keeps tokens alive.
     keeper: Option<Keeper>,
     sweep: Sweep,
+    audit: PurgeAudit,
     erasure: EraseRemoved,
     watch: Watch,
     surveying: Surveying,
@@ -299,6 +304,7 @@ async fn background(
     tokio::select! {
         never = sweep_forever(tasks.sweep) => never,
         never = erase_forever(tasks.erasure) => never,
+        never = purge_audit_forever(tasks.audit) => never,
         never = purge_forever(PurgeEvents::new(&tasks.watch)) => never,
         never = tasks.surveying.follow() => never,
         never = tasks.missing_keys.follow() => never,

@@ -1,9 +1,10 @@
-//! The background tasks that sweep: links that nobody came back for end, and events leave the window.
+//! The background tasks that sweep: links that nobody came back for end, and events and entries of the audit leave their
+//! windows.
 
 use std::time::Duration;
 
 use ig_adapters::persistence::Database;
-use ig_application::{EraseRemoved, PurgeEvents, Sweep};
+use ig_application::{EraseRemoved, PurgeAudit, PurgeEvents, Sweep};
 use ig_domain::ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
@@ -36,6 +37,11 @@ pub(crate) async fn erase_forever(erasure: EraseRemoved) -> ! {
 /// Deletes events that have left the window, every [`PURGE_INTERVAL`], in as many rounds as it takes, until dropped.
 pub(crate) async fn purge_forever(purge: PurgeEvents) -> ! {
     repeat_forever("purging events", PURGE_INTERVAL, async || purge.execute_round().await).await
+}
+
+/// Deletes entries of the audit that have left the window, each minute, in as many rounds as it takes, until dropped.
+pub(crate) async fn purge_audit_forever(purge: PurgeAudit) -> ! {
+    repeat_forever("purging the audit", SWEEP_INTERVAL, async || purge.execute_round().await).await
 }
 
 /// Does this task again and again: at each one, rounds until one has nothing to do.

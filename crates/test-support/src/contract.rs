@@ -193,6 +193,7 @@ macro_rules! store_contract {
                 entries_are_found_by_account_caller_owner_and_time,
                 an_entry_outlives_its_account,
                 an_entry_is_recorded_once,
+                old_entries_go_in_steps,
             }
             key_checks::{
                 a_check_value_is_kept_once,

@@ -62,6 +62,18 @@ impl TestDatabase {
         Self { server, name, database }
     }
 
+    /// One with many accounts and events.
+    pub(super) async fn with_accounts(common: Common) -> Self {
+        let own = Self::migrated().await;
+        let connection = own.database.reading();
+        connection.execute_unprepared(&many(common)).await.unwrap();
+        // As the server does by itself after a while: before, an index alone counts nothing.
+        connection.execute_unprepared("VACUUM ANALYZE instagram_account").await.unwrap();
+        connection.execute_unprepared(MANY_EVENTS).await.unwrap();
+        connection.execute_unprepared("VACUUM ANALYZE account_event").await.unwrap();
+        own
+    }
+
     pub(super) async fn drop(self) {
         self.database.close().await.unwrap();
         let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
@@ -86,13 +98,7 @@ pub(super) async fn postgres(
     common: Common,
     queries: impl FnOnce(&SeaOrmStore) -> Vec<SelectStatement>,
 ) -> Vec<Vec<String>> {
-    let own = TestDatabase::migrated().await;
-    let connection = own.database.reading();
-    connection.execute_unprepared(&many(common)).await.unwrap();
-    // As the server does by itself after a while: before, an index alone counts nothing.
-    connection.execute_unprepared("VACUUM ANALYZE instagram_account").await.unwrap();
-    connection.execute_unprepared(MANY_EVENTS).await.unwrap();
-    connection.execute_unprepared("VACUUM ANALYZE account_event").await.unwrap();
+    let own = TestDatabase::with_accounts(common).await;
     let mut plans = Vec::new();
     for query in queries(&store(&own.database)) {
         plans.push(explained(&own.database, "EXPLAIN", &query, "QUERY PLAN").await);
@@ -101,7 +107,7 @@ pub(super) async fn postgres(
     plans
 }
 
-async fn explained(
+pub(super) async fn explained(
     database: &Database,
     explain: &str,
     query: &SelectStatement,

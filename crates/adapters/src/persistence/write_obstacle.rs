@@ -28,7 +28,7 @@ const NEEDED: [(&str, &str); 17] = [
     ("renewal_lease", "SELECT INSERT UPDATE DELETE"),
     ("sealing_key", "SELECT INSERT"),
     ("seaql_migrations", "SELECT"),
-    ("token_audit", "SELECT INSERT UPDATE"),
+    ("token_audit", "SELECT INSERT UPDATE DELETE"),
     ("user_key", "SELECT INSERT UPDATE"),
     ("user_removal", "SELECT INSERT UPDATE DELETE"),
 ];

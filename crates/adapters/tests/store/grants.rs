@@ -42,6 +42,8 @@ async fn the_grants_of_the_page_are_enough_to_link_and_to_remove() {
     let renamed = renamed.succeeding(&stored, START);
     ports.account_writer.update(&renamed, &stored, Some(long_lived("renewed"))).await.unwrap();
     ports.audit.record(&audit_entry(&stored, 1)).await.unwrap();
+    let hour = Duration::from_hours(1);
+    assert_eq!(ports.audit.purge_before(START + hour, 9).await.unwrap(), 1);
     let stored_updates = ports.webhooks.store(&[received(&stored, 1, 9)]).await.unwrap();
     assert_eq!(stored_updates.stored, 1);
     ports.hosted_codes.keep(&parsed("code"), &parsed("state"), START).await.unwrap();
@@ -49,7 +51,6 @@ async fn the_grants_of_the_page_are_enough_to_link_and_to_remove() {
     let done = RemovalOutcome::Done { accounts: vec![stored.id] };
     assert_eq!(deauthorized.unwrap(), done);
     let code = parsed(&"0".repeat(32));
-    let hour = Duration::from_hours(1);
     let deleted = ports.user_deletions.delete(&request(hour), &code, START).await;
     assert_eq!(deleted.unwrap(), (code.clone(), done));
     while ports.user_deletions.erase(START + hour, 9).await.unwrap() > 0 {}

@@ -17,6 +17,7 @@ use ig_domain::{
 use ig_test_support::builders::{START, account, parsed, profile};
 use ig_test_support::{MemoryStore, SequentialIds};
 use rstest::rstest;
+use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use crate::instagram_script::{Readings, failure, reads, refusal, renews, throttled};
@@ -222,6 +223,10 @@ struct Full;
 impl AuditLog for Full {
     async fn record(&self, _entry: &AuditEntry) -> Result<(), StoreError> {
         Err(StoreError::Unavailable(Cause::new("the disk is full")))
+    }
+
+    async fn purge_before(&self, _time: OffsetDateTime, _limit: u64) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 

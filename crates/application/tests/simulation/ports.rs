@@ -335,6 +335,10 @@ impl AuditLog for Replica {
         };
         self.store(CrashPoint::RecordAuditEntry, record).await
     }
+
+    async fn purge_before(&self, time: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.world.store.purge_before(time, limit).await
+    }
 }
 
 impl Clock for Replica {

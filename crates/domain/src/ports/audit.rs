@@ -26,11 +26,19 @@ pub struct AuditPage {
 /// Log of the tokens that were handed out. Entries outlive their accounts.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Stores an entry for good. The token may leave only after this has returned.
+    /// Stores an entry until it is purged. The token may leave only after this has returned.
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may
     /// have been stored all the same.
     async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+
+    /// Deletes at most `limit` entries of tokens that were handed out before `time`, the oldest first. Returns how many;
+    /// 0 also while another process deletes them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    async fn purge_before(&self, time: OffsetDateTime, limit: u64) -> Result<u64, StoreError>;
 }

@@ -56,6 +56,8 @@ pub(crate) struct ServeConfig {
     pub(crate) plan: KeepingPlan,
     /// Time for which events are kept.
     pub(crate) event_window: Duration,
+    /// Time for which entries of the audit are kept.
+    pub(crate) audit_window: Duration,
     /// URL of the sandbox's clock, which gives business time; `None` for the machine's clock.
     pub(crate) sandbox_clock_url: Option<String>,
 }
@@ -83,6 +85,8 @@ impl Config for ServeConfig {
         let profile_every = profile_every(reader);
         let webhook_fields = reader.optional(&setting::WEBHOOK_FIELDS, parse::webhook_fields);
         let event_window = event_window(reader);
+        let audit_window =
+            reader.value(&setting::AUDIT_WINDOW, |raw| parse::span(raw, &setting::AUDIT_WINDOW));
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
         let (instagram, app_secrets) = instagram?;
         let config = Self {
@@ -107,6 +111,7 @@ impl Config for ServeConfig {
                 webhook_fields: webhook_fields?.unwrap_or_default(),
             },
             event_window: event_window?,
+            audit_window: audit_window?,
             sandbox_clock_url: sandbox_clock_url?,
         };
         config.check(reader, allow_anonymous?);

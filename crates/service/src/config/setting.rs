@@ -271,7 +271,7 @@ settings! {
         .between("10m", "365d");
     }
 
-    "Events" {
+    "Events and audit" {
         EVENT_WINDOW = Setting::defaulting(
             "EVENT_WINDOW",
             "DURATION",
@@ -279,6 +279,14 @@ settings! {
             "14d",
         )
         .between("2d", "365d");
+
+        AUDIT_WINDOW = Setting::defaulting(
+            "AUDIT_WINDOW",
+            "DURATION",
+            "Time for which entries of the audit are kept, the same on every replica",
+            "90d",
+        )
+        .between("1d", "3650d");
     }
 
     "Probes, numbers and logs" {

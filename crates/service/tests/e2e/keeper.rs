@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{HOUR, On, Place, Sandbox, Service, Stack, eventually};
+use crate::support::{HOUR, On, Place, Sandbox, Service, Stack, eventually, number};
 
 const KEEPS: (&str, &str) = ("KEEPER", "true");
 const DAY: i64 = 24 * HOUR;
@@ -160,11 +160,6 @@ async fn tokens_serve(service: &Service, sandbox: &Sandbox) {
         let fetched = service.fetch(&account.account_id, 1).await.unwrap();
         sandbox.me(&fetched.access_token).await;
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "whoever plays more says how many")]
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
 /// Visits under way end, and are stored, before the process does.

@@ -22,7 +22,7 @@ use tonic_types::StatusExt as _;
 use crate::support::account_copy::AccountCopy;
 use crate::support::clients::Clients;
 use crate::support::sandbox::{BAKERY, CREATOR};
-use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, eventually, reason};
+use crate::support::{A_DAY_LATER, On, Place, Sandbox, Service, eventually, number, reason};
 
 /// Number of rounds that a test run plays.
 const ROUNDS: u64 = 16;
@@ -327,10 +327,4 @@ impl Drop for Named {
 #[expect(clippy::print_stderr, reason = "the test's own output names rounds")]
 fn say(text: &str) {
     eprintln!("{text}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "which rounds to play is a setting of this test")]
-fn number(variable: &str, usual: u64) -> u64 {
-    let Ok(set) = std::env::var(variable) else { return usual };
-    set.parse().unwrap_or_else(|_| panic!("{variable} is no number: {set:?}"))
 }

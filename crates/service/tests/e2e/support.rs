@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod compose;
 pub(crate) mod everything;
 pub(crate) mod grpcurl;
+pub(crate) mod latencies;
 pub(crate) mod outage;
 pub(crate) mod place;
 pub(crate) mod probes;
@@ -44,6 +45,13 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
         assert!(begin.elapsed() < TEST_TIMEOUT, "it did not come to this: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The number that a variable sets for whoever plays more than a usual run; `usual` where it is not set.
+#[expect(clippy::disallowed_methods, reason = "how much to play is a setting of the tests")]
+pub(crate) fn number(variable: &str, usual: u64) -> u64 {
+    let Ok(set) = std::env::var(variable) else { return usual };
+    set.parse().unwrap_or_else(|_| panic!("{variable} is no number: {set:?}"))
 }
 
 /// A path or URL that `cargo xtask test` puts into the environment.

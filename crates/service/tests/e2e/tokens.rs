@@ -1,5 +1,6 @@
 //! Tokens on their way out: handed out, renewed before where need be, and written down in any case.
 
+mod audit_window;
 mod interrupted;
 mod slow_instagram;
 

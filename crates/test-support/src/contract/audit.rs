@@ -1,4 +1,4 @@
-//! The audit: recorded entries are found, in order, by each condition, and outlive their account.
+//! The audit: recorded entries are found, in order, by each condition, outlive their account, and go by their age.
 
 use std::time::Duration;
 
@@ -121,4 +121,19 @@ pub async fn an_entry_is_recorded_once(store: &dyn StoreUnderTest) {
     record(&ports, std::slice::from_ref(&first)).await;
     super::samples::assert_conflict(ports.audit.record(&second).await);
     assert_eq!(found(&ports, all()).await, [first]);
+}
+
+/// The oldest first, at most the limit at once; what was handed out at the moment itself stays.
+pub async fn old_entries_go_in_steps(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let entries = [(1, 3), (2, 1), (3, 5), (4, 2), (5, 1), (6, 6)];
+    record(&ports, &entries.map(|(number, after)| entry(number, after, "", "c"))).await;
+    let time = START + Duration::from_micros(5);
+    let stays = [(2, vec![6, 3, 1, 4]), (2, vec![6, 3]), (0, vec![6, 3])];
+    for (purged, stays) in stays {
+        assert_eq!(ports.audit.purge_before(time, 2).await.unwrap(), purged);
+        let stays: Vec<_> = stays.iter().map(|number| entry(*number, 0, "", "c").id).collect();
+        let kept = found(&ports, all()).await.into_iter();
+        assert_eq!(kept.map(|entry| entry.id).collect::<Vec<_>>(), stays);
+    }
 }

@@ -105,7 +105,7 @@ pub enum Fault {
     LooseCursors,
     /// A purge does nothing.
     NoPurge,
-    /// A purge exceeds its limit, and a window is half as long.
+    /// A purge exceeds its limit, a window is half as long, and the audit loses an entry of the moment itself.
     HastyPurge,
     /// A restoration does nothing.
     NoRestoration,
@@ -390,10 +390,12 @@ macro_rules! faults_are_seen {
                 events::a_new_log_holds_nothing_of_the_former,
             }
             no_purge: NoPurge breaks {
+                audit::old_entries_go_in_steps,
                 events::old_events_go_in_steps,
                 consumers::a_consumer_that_nobody_opens_is_forgotten,
             }
             hasty_purge: HastyPurge breaks {
+                audit::old_entries_go_in_steps,
                 events::old_events_go_in_steps,
             }
             no_restoration: NoRestoration breaks {

@@ -102,7 +102,9 @@ pub async fn the_audit_of_another_app_is_invisible(store: &dyn StoreUnderTest) {
     let entry = builders::audit_entry(&full_account(1), 1);
     ports.audit.record(&entry).await.unwrap();
     let page = AuditPage { limit: 9, ..AuditPage::default() };
+    let much_later = START + std::time::Duration::from_hours(24 * 365);
     assert_eq!(other.audit_reader.entries(&page).await.unwrap(), []);
+    assert_eq!(other.audit.purge_before(much_later, 9).await.unwrap(), 0);
     assert_eq!(ports.audit_reader.entries(&page).await.unwrap(), [entry]);
 }
 

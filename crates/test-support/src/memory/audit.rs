@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+use time::OffsetDateTime;
 
 use super::{Guard, MemoryStore};
 use crate::contract::AuditReader;
@@ -25,6 +26,17 @@ impl AuditLog for MemoryStore {
             }
             rows.audit.push(entry.clone());
             Ok(())
+        })
+    }
+
+    async fn purge_before(&self, time: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        self.transact(|rows, _| {
+            let mut old: Vec<_> = rows.audit.iter().filter(|entry| entry.time < time).collect();
+            old.sort_by_key(|entry| (entry.time, entry.id));
+            old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let old: Vec<_> = old.into_iter().map(|entry| entry.id).collect();
+            rows.audit.retain(|entry| !old.contains(&entry.id));
+            Ok(old.len() as u64)
         })
     }
 }

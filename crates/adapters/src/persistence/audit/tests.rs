@@ -1,6 +1,7 @@
-//! Every way to look through the audit goes by an index, in the order of the index.
+//! Every way to look through the audit, and its purge, goes by an index, in the order of the index.
 
 use rstest::rstest;
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::persistence::DatabaseSettings;
+use crate::persistence::plans::{self, TestDatabase};
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
@@ -39,6 +41,8 @@ async fn a_page_is_found_and_ordered_by_an_index(
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("a.db").display());
     let database = Database::open(&DatabaseSettings::of(&url)).unwrap();
     database.migrate().await.unwrap();
+    let of_app = index.replace("token_audit_time (", "token_audit_app (app_id=? AND ");
+    let index = if app.is_some() { of_app } else { index.to_owned() };
     let page = AuditPage { after: Some((NOW, AuditId::from_uuid(Uuid::nil()))), limit: 9, ..page };
     let Statement { sql, values, .. } = select(app.as_ref(), &page).build(DbBackend::Sqlite);
     let explained = Statement {
@@ -49,6 +53,43 @@ async fn a_page_is_found_and_ordered_by_an_index(
     let steps = database.reading().query_all_raw(explained).await.unwrap();
     let steps = steps.iter().map(|step| step.try_get::<String>("", "detail").unwrap());
     let plan = steps.collect::<Vec<_>>().join("\n");
-    assert!(plan.contains(index), "{plan}");
+    assert!(plan.contains(&index), "{plan}");
     assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
+
+fn oldest(store: &SeaOrmStore) -> Vec<SelectStatement> {
+    vec![store.entries_before(NOW).limit(9).into_query()]
+}
+
+#[tokio::test]
+async fn the_oldest_entries_are_found_by_an_index() {
+    let plan = plans::sqlite(oldest).await.concat().join("\n");
+    assert!(plan.contains("token_audit_app (app_id=? AND hand_out_time<?)"), "{plan}");
+    assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+/// Of another app are most of the entries, and all that are old: none of them is looked at.
+#[tokio::test]
+async fn the_oldest_entries_are_found_by_an_index_in_postgres_too() {
+    let own = TestDatabase::migrated().await;
+    let connection = own.database.reading();
+    connection.execute_unprepared(MANY_ENTRIES).await.unwrap();
+    connection.execute_unprepared("VACUUM ANALYZE token_audit").await.unwrap();
+    let store = plans::store(&own.database);
+    let mut plans = Vec::new();
+    for query in oldest(&store) {
+        plans.extend(plans::explained(&own.database, "EXPLAIN", &query, "QUERY PLAN").await);
+    }
+    own.drop().await;
+    let plan = plans.join("\n");
+    assert!(plan.contains("Index Only Scan using token_audit_app"), "{plan}");
+    assert!(!plan.contains("Sort"), "{plan}");
+}
+
+/// SQL that inserts so many entries that a full scan is dear, one in a hundred of app 1.
+const MANY_ENTRIES: &str =
+    "INSERT INTO token_audit (id, app_id, hand_out_time, caller, purpose, request_id, account_id,
+        professional_account_id, owner, token_issue_time, token_expire_time, revision)
+    SELECT gen_random_uuid(), CASE WHEN n % 100 = 0 THEN '1' ELSE '2' END, n::bigint * 100000000000, 'publisher', '', 'r',
+        gen_random_uuid(), '7', '', 1, 2, 1
+    FROM generate_series(1, 20000) AS n";

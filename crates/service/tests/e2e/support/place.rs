@@ -72,6 +72,18 @@ impl Place {
         let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
         statement.execute(&mut file.connect().await.unwrap()).await.unwrap();
     }
+
+    /// Reads one number beside the service.
+    pub(crate) async fn number(&self, question: &str) -> i64 {
+        let question = AssertSqlSafe(question.to_owned());
+        if let Some(schema) = &self.schema {
+            let mut connection = PgConnection::connect(schema.url().as_str()).await.unwrap();
+            return sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap();
+        }
+        let file = SqliteConnectOptions::new().filename(self.path().join("accounts.db"));
+        let mut connection = file.connect().await.unwrap();
+        sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
+    }
 }
 
 /// A schema, dropped at the end.

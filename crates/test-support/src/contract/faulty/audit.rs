@@ -1,8 +1,11 @@
 //! The audit, with faults.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+use time::OffsetDateTime;
 
 use super::{Fault, FaultyPorts};
 use crate::contract::AuditReader;
@@ -14,6 +17,16 @@ impl AuditLog for FaultyPorts {
             return Ok(());
         }
         self.told(self.ports.audit.record(entry).await)
+    }
+
+    async fn purge_before(&self, time: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
+        match self.fault {
+            Fault::NoPurge => Ok(0),
+            Fault::HastyPurge => {
+                self.ports.audit.purge_before(time + Duration::from_micros(1), limit + 1).await
+            }
+            _ => self.ports.audit.purge_before(time, limit).await,
+        }
     }
 }
 
