@@ -10,18 +10,6 @@ use std::process::Command;
 use crate::support::process::Process;
 use crate::support::{eventually, tool};
 
-/// Words that begin the lines in which `watch` tells accounts and events.
-const KINDS: [&str; 8] = [
-    "LISTED",
-    "LINKED",
-    "CHANGED",
-    "REAUTHORIZATION_REQUIRED",
-    "HEALED",
-    "UNLINKED",
-    "DELETED",
-    "WEBHOOK",
-];
-
 /// Program of an example.
 #[derive(Clone, Copy, Debug)]
 enum Program {
@@ -87,11 +75,14 @@ impl Watch {
         Self { example, process: Process::start(command) }
     }
 
-    /// Accounts and events that it has printed so far.
+    /// Accounts and events that it has printed so far, beside what it says to people.
     fn told(&self) -> Vec<String> {
-        let printed = self.process.printed();
-        let words = |line: &str| line.split(' ').next().is_some_and(|word| KINDS.contains(&word));
-        printed.lines().filter(|line| words(line)).map(str::to_owned).collect()
+        let is_kind = |word: &str| !word.contains(|letter: char| letter.is_ascii_lowercase());
+        let is_told = |line: &&str| {
+            let words: Vec<_> = line.split(' ').collect();
+            matches!(words[..], [kind, _, _, _] if is_kind(kind))
+        };
+        self.process.printed().lines().filter(is_told).map(str::to_owned).collect()
     }
 
     /// Waits until it has printed a line that begins so.

@@ -163,11 +163,13 @@ impl InstagramAccountService for Script {
         let unknown = event("e0", UNKNOWN_KIND, "one", 4);
         let changed = event("e2", EventKind::Changed.into(), "one", 5);
         let unlinked = event("e3", EventKind::Unlinked.into(), "two", 2);
+        // As while another instance holds the consumer.
         let waits = WatchResponse::default();
+        let stopping = refused(Code::Unavailable, "SHUTTING_DOWN", Some(RETRY_DELAY));
         let messages = match self.note(Call::Watch(consumer, after), &metadata) {
             0 => return Err(expired()),
-            1 => return Err(refused(Code::Unavailable, "SHUTTING_DOWN", Some(RETRY_DELAY))),
-            2 => vec![Ok(waits), Ok(message("done-1", vec![linked, unknown]))],
+            1 => vec![Ok(waits), Err(stopping)],
+            2 => vec![Ok(message("done-1", vec![linked, unknown]))],
             3 => vec![Ok(message("done-2", vec![linked, changed])), Err(expired())],
             4 => vec![Ok(message("done-3", vec![unlinked])), Err(denied)],
             _ => return Err(denied),
