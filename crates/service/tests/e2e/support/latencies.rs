@@ -21,6 +21,7 @@ impl Latencies {
     }
 
     /// Prints them, for `--nocapture`.
+    #[expect(clippy::print_stdout, reason = "whoever measures reads it")]
     pub(crate) fn print(&mut self, name: &str) {
         self.0.sort_unstable();
         let at = |part: usize| self.0.get((self.0.len() * part / 1000).min(self.0.len() - 1));
