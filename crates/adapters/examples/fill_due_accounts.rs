@@ -131,8 +131,8 @@ impl Sandbox {
             json!({ "username": account.username.as_str(), "age_seconds": TOKEN_AGE.as_secs() });
         let answer = self.post("tokens", &body).await?;
         let MadeToken { access_token, expires_in } = answer.json().await?;
-        account.token_issue_time = now - TOKEN_AGE;
-        account.token_expire_time = now + Duration::from_secs(expires_in);
+        account.token_issue_time = Some(now - TOKEN_AGE);
+        account.token_expire_time = Some(now + Duration::from_secs(expires_in));
         Ok((account, access_token))
     }
 }
@@ -179,8 +179,8 @@ async fn insert(
             Expr::value(account.username.to_string()),
             Expr::value("business"),
             Expr::value(micros(account.consent_time)),
-            Expr::value(micros(account.token_issue_time)),
-            Expr::value(micros(account.token_expire_time)),
+            Expr::value(account.token_issue_time.map(micros)),
+            Expr::value(account.token_expire_time.map(micros)),
             Expr::value(micros(account.link_time)),
             Expr::value(micros(account.profile_time)),
             Expr::value(micros(account.update_time)),

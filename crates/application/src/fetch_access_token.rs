@@ -62,8 +62,8 @@ pub enum FetchAccessTokenError {
     /// The token lives, but for less than the minimum, and cannot be renewed now.
     #[error("the token lives shorter than asked and is not renewed")]
     MinTtlUnmet {
-        /// Moment at which it expires.
-        expire_time: OffsetDateTime,
+        /// Moment at which it expires; `None` where that is not known.
+        expire_time: Option<OffsetDateTime>,
         /// Reason for which it is not renewed.
         #[source]
         cause: NotRenewed,
@@ -169,7 +169,7 @@ impl FetchAccessToken {
     }
 
     fn lasts(&self, (account, _): &Living, min_ttl: Duration) -> bool {
-        account.token_expire_time - self.clock.now() >= min_ttl
+        account.remaining_lifetime(self.clock.now()) >= min_ttl
     }
 
     async fn hand_out(
@@ -186,9 +186,9 @@ impl FetchAccessToken {
     fn too_young(&self, account: &InstagramAccount) -> Option<FetchAccessTokenError> {
         let now = self.clock.now();
         let young = account.renewable(now) == Err(NotRenewable::TooYoung);
-        let wait = account.token_issue_time + MIN_RENEWAL_AGE - now;
-        let cause = NotRenewed::TooYoung { wait: wait.unsigned_abs() };
-        young.then(|| unmet(account, cause))
+        let issue_time = account.token_issue_time.filter(|_| young)?;
+        let wait = issue_time + MIN_RENEWAL_AGE - now;
+        Some(unmet(account, NotRenewed::TooYoung { wait: wait.unsigned_abs() }))
     }
 
     /// Error for a token whose remaining lifetime stays too short.

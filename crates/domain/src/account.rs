@@ -2,9 +2,11 @@
 
 use time::OffsetDateTime;
 
+use crate::schedule::time_span;
 use crate::{
     AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MIN_RENEWAL_AGE, Owner,
-    ProfessionalAccountId, Profile, TokenGrant, Username, VisitFailures, WebhookSubscription,
+    ProfessionalAccountId, Profile, TokenGrant, UNKNOWN_END_LIFETIME, Username, VisitFailures,
+    WebhookSubscription,
 };
 
 /// Reason for which an account's token no longer works.
@@ -105,10 +107,12 @@ pub struct InstagramAccount {
     pub refused: Option<ReauthorizationReason>,
     /// Moment at which the code of the stored token's consent was exchanged. Renewals of the token do not change it.
     pub consent_time: OffsetDateTime,
-    /// Moment at which the stored token was received.
-    pub token_issue_time: OffsetDateTime,
-    /// Moment at which the stored token expires.
-    pub token_expire_time: OffsetDateTime,
+    /// Moment at which the stored token was received, or issued where it was imported. `None` where an import did not
+    /// tell, until the first renewal.
+    pub token_issue_time: Option<OffsetDateTime>,
+    /// Moment at which the stored token expires. `None` where an import did not tell, until the first renewal: no clock
+    /// ends the account meanwhile.
+    pub token_expire_time: Option<OffsetDateTime>,
     /// Moment at which the account was first linked.
     pub link_time: OffsetDateTime,
     /// Moment of the last reading of the profile.
@@ -136,16 +140,16 @@ pub struct AccountView {
 }
 
 impl InstagramAccount {
-    /// A new account, as it is first stored: from the profile and `consent`, with the token of `grant`.
+    /// A new account, as it is first stored: from the profile that was read at a moment, and `consent`, with the token of
+    /// `grant`.
     #[must_use]
     pub fn link(
         id: AccountId,
         owner: Owner,
-        profile: Profile,
+        (profile, now): (Profile, OffsetDateTime),
         consent: &Consent,
         grant: &TokenGrant,
     ) -> Self {
-        let now = grant.issue_time;
         let mut account = Self {
             id,
             professional_account_id: profile.professional_account_id.clone(),
@@ -188,7 +192,15 @@ impl InstagramAccount {
     /// Whether the stored token is past its expiry at `now`.
     #[must_use]
     pub fn is_expired(&self, now: OffsetDateTime) -> bool {
-        self.token_expire_time <= now
+        self.token_expire_time.is_some_and(|end| end <= now)
+    }
+
+    /// Remaining lifetime of the stored token at `now`, negative past its expiry. One of unknown end is taken to have
+    /// [`UNKNOWN_END_LIFETIME`].
+    #[must_use]
+    pub fn remaining_lifetime(&self, now: OffsetDateTime) -> time::Duration {
+        let unknown = || time_span(UNKNOWN_END_LIFETIME);
+        self.token_expire_time.map_or_else(unknown, |end| end - now)
     }
 
     /// The account with its status at `now`.
@@ -197,7 +209,7 @@ impl InstagramAccount {
         AccountView { status: self.status(now), account: self }
     }
 
-    /// Whether Instagram would renew the stored token at `now`.
+    /// Whether Instagram would renew the stored token at `now`. An unknown age forbids nothing.
     ///
     /// # Errors
     ///
@@ -206,8 +218,8 @@ impl InstagramAccount {
         if self.is_expired(now) {
             return Err(NotRenewable::Expired);
         }
-        let ripe = self.token_issue_time + MIN_RENEWAL_AGE <= now;
-        if ripe { Ok(()) } else { Err(NotRenewable::TooYoung) }
+        let young = self.token_issue_time.is_some_and(|issue| issue + MIN_RENEWAL_AGE > now);
+        if young { Err(NotRenewable::TooYoung) } else { Ok(()) }
     }
 
     /// Takes over a reading of the profile that was made at `now`. A former app-scoped id that differs becomes an

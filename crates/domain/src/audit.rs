@@ -114,10 +114,10 @@ pub struct AuditEntry {
     pub professional_account_id: ProfessionalAccountId,
     /// The account's owner at that moment.
     pub owner: Owner,
-    /// Moment at which we had received that token.
-    pub token_issue_time: OffsetDateTime,
-    /// Moment at which that token expires.
-    pub token_expire_time: OffsetDateTime,
+    /// Moment at which that token was issued; `None` where it is not known.
+    pub token_issue_time: Option<OffsetDateTime>,
+    /// Moment at which that token expires; `None` where it is not known.
+    pub token_expire_time: Option<OffsetDateTime>,
     /// The account's revision at that moment.
     pub revision: i64,
 }

@@ -104,7 +104,7 @@ named! {
         Status = "status";
         /// Reason for which the token no longer works.
         ReauthorizationReason = "reauthorization_reason";
-        /// Moment at which the stored token was received.
+        /// Moment at which the stored token was issued.
         TokenIssueTime = "token_issue_time";
         /// Moment at which the stored token expires.
         TokenExpireTime = "token_expire_time";

@@ -32,22 +32,27 @@ impl TokenLifetime {
     }
 }
 
-/// A long-lived token as we received it.
+/// Remaining lifetime that a token of unknown end is taken to have, where a caller wants a minimum. Ours.
+pub const UNKNOWN_END_LIFETIME: Duration = Duration::from_hours(1);
+
+/// A long-lived token with what is known of its life.
 #[derive(Clone, Debug)]
 pub struct TokenGrant {
     /// The token.
     pub token: LongLivedToken,
-    /// Moment at which we received it, by the business clock.
-    pub issue_time: OffsetDateTime,
-    /// Moment at which it expires, by Instagram's answer when we received it.
-    pub expire_time: OffsetDateTime,
+    /// Moment at which we received it, by the business clock; of an imported one the moment of its issue. `None` where
+    /// that is not known.
+    pub issue_time: Option<OffsetDateTime>,
+    /// Moment at which it expires. `None` where that is not known.
+    pub expire_time: Option<OffsetDateTime>,
 }
 
 impl TokenGrant {
     /// The grant of a token that was received at `now` and lives for `lifetime`.
     #[must_use]
     pub fn received(token: LongLivedToken, lifetime: TokenLifetime, now: OffsetDateTime) -> Self {
-        Self { token, issue_time: now, expire_time: now + lifetime.as_duration() }
+        let expire_time = now + lifetime.as_duration();
+        Self { token, issue_time: Some(now), expire_time: Some(expire_time) }
     }
 }
 

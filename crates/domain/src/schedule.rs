@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::{AccountId, InstagramAccount, MIN_RENEWAL_AGE, ReauthorizationReason, WebhookFields};
 
@@ -139,15 +139,20 @@ pub enum VisitTask {
 
 impl InstagramAccount {
     /// Moment at which the token's renewal is due while the account is well: about half of the token's life, never
-    /// below the age from which Instagram renews it.
+    /// below the age from which Instagram renews it. Where the life is not known, which a renewal makes so, it is due
+    /// since the last reading.
     #[must_use]
     pub fn renewal_time(&self) -> OffsetDateTime {
-        let life = self.token_expire_time - self.token_issue_time;
+        let (issue_time, life) = match (self.token_issue_time, self.token_expire_time) {
+            (Some(issue), Some(end)) => (issue, end - issue),
+            (Some(issue), None) => return self.profile_time.max(issue + MIN_RENEWAL_AGE),
+            (None, _) => return self.profile_time,
+        };
         let span = u64::from(RENEWAL_AGE_PER_MILLE.end - RENEWAL_AGE_PER_MILLE.start);
         let part = i32::try_from(spread(self.id, "renewal") % (span + 1)).unwrap_or_default();
         let start = i32::try_from(RENEWAL_AGE_PER_MILLE.start).unwrap_or_default();
         let age: time::Duration = life * (start + part) / 1000;
-        self.token_issue_time + age.max(time_span(MIN_RENEWAL_AGE))
+        issue_time + age.max(time_span(MIN_RENEWAL_AGE))
     }
 
     /// Next renewal or retry of one; `None` for a dead token, which is not renewed.
@@ -166,7 +171,8 @@ impl InstagramAccount {
         let phase = i128::from(spread(self.id, "profile")) % interval;
         let since_phase = self.profile_time.unix_timestamp_nanos() - phase;
         let next = since_phase - since_phase.rem_euclid(interval) + interval + phase;
-        OffsetDateTime::from_unix_timestamp_nanos(next).unwrap_or(self.token_expire_time)
+        OffsetDateTime::from_unix_timestamp_nanos(next)
+            .unwrap_or(PrimitiveDateTime::MAX.assume_utc())
     }
 
     /// Moment of the next visit; `None` where nothing will be done for the account.
@@ -177,13 +183,18 @@ impl InstagramAccount {
             None => {
                 let due = self.renewal_time().min(self.reading_time(plan.reading_interval));
                 let due = self.subscription_time(plan).map_or(due, |subscribe| subscribe.min(due));
-                Some(due.max(retry_time).min(self.token_expire_time))
+                Some(self.at_most_expiry(due.max(retry_time)))
             }
             Some(reason) => {
                 let check = self.check_time(reason)?.max(retry_time);
-                (check < self.token_expire_time).then_some(check)
+                self.token_expire_time.is_none_or(|end| check < end).then_some(check)
             }
         }
+    }
+
+    /// `time`, or the token's expiry where that is known and earlier.
+    fn at_most_expiry(&self, time: OffsetDateTime) -> OffsetDateTime {
+        self.token_expire_time.map_or(time, |end| time.min(end))
     }
 
     /// Next check of a dead token; `None` where it was the last one. The last change of a dead account is its mark.
@@ -240,7 +251,8 @@ impl InstagramAccount {
                 attempts: former.map_or(0, |trouble| trouble.attempts).saturating_add(1),
             });
         }
-        let delay = retry_delay(self.failures.count, self.token_expire_time - now, draw);
+        let left = self.token_expire_time.map(|end| end - now);
+        let delay = retry_delay(self.failures.count, left, draw);
         self.failures.retry_time = Some(now + delay.max(wait));
     }
 
@@ -266,11 +278,14 @@ impl InstagramAccount {
     }
 }
 
-/// Time to the next try after the `count`th failure in a row of a token that lives for `left` more.
-fn retry_delay(count: u32, left: time::Duration, draw: u32) -> Duration {
+/// Time to the next try after the `count`th failure in a row of a token that lives for `left` more; `None` where that is
+/// not known.
+fn retry_delay(count: u32, left: Option<time::Duration>, draw: u32) -> Duration {
     let doubled = MIN_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(count)).min(MAX_RETRY_DELAY);
-    let last_day_in = Duration::try_from(left - time_span(LAST_DAY)).unwrap_or_default();
-    let bound = doubled.min(last_day_in.max(MAX_LAST_DAY_RETRY_DELAY));
+    let bound = left.map_or(doubled, |left| {
+        let last_day_in = Duration::try_from(left - time_span(LAST_DAY)).unwrap_or_default();
+        doubled.min(last_day_in.max(MAX_LAST_DAY_RETRY_DELAY))
+    });
     between(MIN_RETRY_DELAY, bound, draw)
 }
 
@@ -284,7 +299,7 @@ fn spread(id: AccountId, purpose: &str) -> u64 {
     digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-fn time_span(span: Duration) -> time::Duration {
+pub(crate) fn time_span(span: Duration) -> time::Duration {
     time::Duration::try_from(span).unwrap_or(time::Duration::MAX)
 }
 

@@ -35,14 +35,15 @@ impl InstagramAccount {
 
     /// Moment from which the subscription is to be reconciled, beside each reading of the profile: the last consent,
     /// and after a failure the time of the next try. `None` where the consent was followed by a check without failure,
-    /// and where there is nothing to do.
+    /// and where there is nothing to do. An account that was imported is linked later than the consent.
     pub(crate) fn subscription_time(&self, plan: &KeepingPlan) -> Option<OffsetDateTime> {
         let checked = self.subscription.filter(|checked| checked.check_time >= self.consent_time);
         let due = match checked {
-            None => self.consent_time,
+            None => self.consent_time.max(self.profile_time),
             Some(WebhookSubscription { error: None, .. }) => return None,
             Some(WebhookSubscription { check_time, .. }) => {
-                let since = Duration::try_from(check_time - self.consent_time).unwrap_or_default();
+                let since = check_time - self.consent_time.max(self.link_time);
+                let since = Duration::try_from(since).unwrap_or_default();
                 check_time + since.min(plan.reading_interval).max(MIN_RETRY_DELAY)
             }
         };

@@ -97,7 +97,7 @@ pub fn account(number: u32, owner: &str, now: OffsetDateTime) -> InstagramAccoun
     InstagramAccount::link(
         AccountId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, u64::from(number))),
         parsed(owner),
-        profile(number),
+        (profile(number), now),
         &consent(now),
         &grant("IGAA-first", now),
     )

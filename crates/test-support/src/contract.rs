@@ -36,6 +36,7 @@ pub mod removals;
 mod samples;
 pub mod surveys;
 pub mod sweep;
+pub mod unknown_times;
 pub mod visits;
 pub mod webhooks;
 
@@ -241,6 +242,10 @@ macro_rules! store_contract {
                 a_turn_of_a_clock_that_was_set_back_counts_as_none,
                 every_number_of_the_last_survey_survives,
                 accounts_of_another_app_are_counted_apart,
+            }
+            unknown_times::{
+                a_token_of_unknown_end_is_due_and_never_expires,
+                a_token_of_unknown_end_is_active_and_never_the_first_to_expire,
             }
             events::{
                 each_change_of_an_account_is_told,

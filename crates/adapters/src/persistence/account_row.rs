@@ -9,8 +9,8 @@ use sea_orm::UpdateMany;
 use sea_orm::sea_query::Expr;
 
 use super::columns::{
-    account_type, account_type_name, granted_list, granted_scopes, instant, micros, parse, present,
-    reason, reason_name,
+    account_type, account_type_name, expire_time, expiry_micros, granted_list, granted_scopes,
+    instant, issue_micros, issue_time, micros, parse, present, reason, reason_name,
 };
 use super::entity::instagram_account::{Column, Entity, Model};
 
@@ -58,8 +58,8 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, plan: &KeepingPlan
         granted_scopes: granted_list(granted_scopes),
         refused: refused.map(|reason| reason_name(reason).to_owned()),
         consent_time: micros(*consent_time),
-        token_issue_time: micros(*token_issue_time),
-        token_expire_time: micros(*token_expire_time),
+        token_issue_time: issue_micros(*token_issue_time),
+        token_expire_time: expiry_micros(*token_expire_time),
         link_time: micros(*link_time),
         profile_time: micros(*profile_time),
         update_time: micros(*update_time),
@@ -139,8 +139,8 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         granted_scopes: granted_scopes(granted.as_deref()),
         refused: refused.as_deref().map(reason),
         consent_time: instant("consent_time", consent_time)?,
-        token_issue_time: instant("token_issue_time", token_issue_time)?,
-        token_expire_time: instant("token_expire_time", token_expire_time)?,
+        token_issue_time: issue_time("token_issue_time", token_issue_time)?,
+        token_expire_time: expire_time("token_expire_time", token_expire_time)?,
         link_time: instant("link_time", link_time)?,
         profile_time: instant("profile_time", profile_time)?,
         failures,

@@ -11,7 +11,9 @@ use sea_orm::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::columns::{instant, micros, parse};
+use super::columns::{
+    expire_time, expiry_micros, instant, issue_micros, issue_time, micros, parse,
+};
 use super::database::bounded;
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
@@ -133,8 +135,8 @@ fn to_row(app: &AppId, entry: &AuditEntry) -> Model {
         account_id: *account.as_uuid(),
         professional_account_id: professional_account_id.to_string(),
         owner: owner.to_string(),
-        token_issue_time: micros(*token_issue_time),
-        token_expire_time: micros(*token_expire_time),
+        token_issue_time: issue_micros(*token_issue_time),
+        token_expire_time: expiry_micros(*token_expire_time),
         revision: *revision,
     }
 }
@@ -163,8 +165,8 @@ fn to_domain(row: Model) -> Result<AuditEntry, StoreError> {
         account: AccountId::from_uuid(account_id),
         professional_account_id: parse("professional_account_id", &professional_account_id)?,
         owner: parse("owner", &owner)?,
-        token_issue_time: instant("token_issue_time", token_issue_time)?,
-        token_expire_time: instant("token_expire_time", token_expire_time)?,
+        token_issue_time: issue_time("token_issue_time", token_issue_time)?,
+        token_expire_time: expire_time("token_expire_time", token_expire_time)?,
         revision,
     })
 }

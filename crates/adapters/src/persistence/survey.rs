@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 
 use super::SeaOrmStore;
 use super::account_row;
-use super::columns::{instant, micros};
+use super::columns::{expire_time, expiry_micros, instant, micros};
 use super::entity::account_survey::{self, Column as SurveyColumn};
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::error::translate;
@@ -45,7 +45,10 @@ impl Surveys for SeaOrmStore {
                 time: now,
                 active: whole(all.saturating_sub(dead)),
                 reauthorization_required: whole(dead),
-                first_expire_time: optional("token_expire_time", first.map(|row| row.time))?,
+                first_expire_time: match first {
+                    Some(Expiry { time }) => expire_time("token_expire_time", time)?,
+                    None => None,
+                },
                 due: whole(due.number),
                 overdue: whole(self.count(&self.due_before(now - OVERDUE_AFTER)).await?.number),
                 longest_due_time: optional("next_visit_time", due.first)?,
@@ -67,7 +70,7 @@ impl Surveys for SeaOrmStore {
                 let rows = self.database.read_rows(Table::Account, &query, worst_account);
                 worst.extend(self.meter.unreadable.leave_out(rows.await?));
             }
-            worst.sort_by_key(|one| (one.account.token_expire_time, one.account.id));
+            worst.sort_by_key(|one| (expiry_micros(one.account.token_expire_time), one.account.id));
             worst.dedup_by_key(|one| one.account.id);
             worst.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(worst)

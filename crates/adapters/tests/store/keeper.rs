@@ -77,7 +77,7 @@ fn is_trouble(event: &CountedEvent) -> bool {
 async fn assert_well(scene: &Scene, number: u32) {
     let (account, now) = (scene.stored(number).await, scene.clock.now());
     assert_eq!((account.refused, account.failures.trouble), (None, None));
-    assert!(account.token_expire_time > now + DAY * 20, "{account:?}");
+    assert!(account.token_expire_time.unwrap() > now + DAY * 20, "{account:?}");
     assert!(account.profile_time + READING_INTERVAL + LOOK_INTERVAL > now, "{account:?}");
 }
 
@@ -99,8 +99,8 @@ impl Life {
             CallKind::Renewal => {
                 let due = account.renewal_time();
                 self.renewals += 1;
-                account.token_issue_time = call.time;
-                account.token_expire_time = call.time + TOKEN_LIFETIME;
+                account.token_issue_time = Some(call.time);
+                account.token_expire_time = Some(call.time + TOKEN_LIFETIME);
                 due
             }
             CallKind::Reading => {

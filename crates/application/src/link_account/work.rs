@@ -197,7 +197,7 @@ impl LinkWork {
         let phase = Phase::Exchanged(grant.clone());
         let calls = self.extend_and_read(&grant);
         match self.keeping_lease(attempt, holder, &phase, calls).await {
-            Ok((token, profile)) => self.commit(attempt, holder, grant, &token, profile).await,
+            Ok((token, reading)) => self.commit(attempt, holder, grant, &token, reading).await,
             Err(error) if refuses_new_token(&error) => {
                 self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
             }
@@ -245,18 +245,20 @@ impl LinkWork {
         while_extending(&*self.timer, call, extend).await
     }
 
-    /// The two calls that follow the exchange, at the same time.
+    /// The two calls that follow the exchange, at the same time. The reading is as old as the token: others may be
+    /// refused until it is stored.
     async fn extend_and_read(
         &self,
         grant: &ShortLivedGrant,
-    ) -> Result<(TokenGrant, Profile), InstagramError> {
+    ) -> Result<(TokenGrant, (Profile, OffsetDateTime)), InstagramError> {
         let extend = async {
             let (token, lifetime) = self.instagram.extend_token(&grant.token).await?;
-            Ok(TokenGrant::received(token, lifetime, self.clock.now()))
+            let now = self.clock.now();
+            Ok((TokenGrant::received(token, lifetime, now), now))
         };
         let read = self.instagram.profile(grant.token.text());
         match futures_util::join!(extend, read) {
-            (Ok(token), Ok(profile)) => Ok((token, profile)),
+            (Ok((token, now)), Ok(profile)) => Ok((token, (profile, now))),
             // A refusal of the token decides; any other failure may pass.
             (Err(_), Err(error)) if refuses_new_token(&error) => Err(error),
             (Err(error), _) | (_, Err(error)) => Err(error),

@@ -120,14 +120,14 @@ async fn callers_at_the_same_time_renew_once_and_each_is_written_down() {
 
 #[tokio::test]
 async fn a_token_that_is_too_young_is_not_renewed_and_nobody_is_asked() {
-    let short = InstagramAccount { token_expire_time: START + 30 * DAY, ..linked() };
+    let short = InstagramAccount { token_expire_time: Some(START + 30 * DAY), ..linked() };
     let store = store_with(&short).await;
     let use_case = use_case(&store, MockInstagram::new(), DAY / 4);
     let refused = use_case.execute(asks_for(40 * DAY), ()).await;
     let Err(FetchAccessTokenError::MinTtlUnmet { expire_time, cause }) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(expire_time, START + 30 * DAY);
+    assert_eq!(expire_time, Some(START + 30 * DAY));
     let NotRenewed::TooYoung { wait } = cause else { panic!("{cause:?}") };
     assert_eq!(wait, DAY * 3 / 4);
     assert_eq!(store.audit(), []);

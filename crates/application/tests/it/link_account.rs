@@ -73,7 +73,7 @@ async fn a_code_becomes_an_account_with_the_long_lived_token() {
     assert!(linked.created);
     let (account, token) = stored(&store, &linked.view.account).await;
     assert_eq!((account.revision, token.as_str()), (1, "IGAA-long"));
-    assert_eq!(account.token_issue_time, START + LATER);
+    assert_eq!(account.token_issue_time.unwrap(), START + LATER);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn pages_follow_one_another_without_gap_or_repetition() {
 async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let before = account(1, "shop/7", START);
     let store = store_with(&before).await;
-    let clock = Arc::new(FakeClock::at(before.token_expire_time));
+    let clock = Arc::new(FakeClock::at(before.token_expire_time.unwrap()));
     let accounts = Arc::new(store.clone());
     let use_case = ListAccounts { accounts: accounts.clone(), clock: clock.clone() };
     let listed = async |status| {
@@ -53,7 +53,7 @@ async fn an_expired_account_is_listed_by_its_mark_and_shown_as_what_it_is() {
     let active = listed(StatusFilter::Active).await;
     let expired = ReauthorizationReason::TokenExpired;
     assert_eq!(active[0].status, AccountStatus::ReauthorizationRequired(expired));
-    store.mark_expired(before.token_expire_time, 9).await.unwrap();
+    store.mark_expired(before.token_expire_time.unwrap(), 9).await.unwrap();
     assert!(listed(StatusFilter::Active).await.is_empty());
     let marked = listed(StatusFilter::ReauthorizationRequired).await;
     assert_eq!((marked[0].account.refused, marked[0].account.revision), (Some(expired), 2));

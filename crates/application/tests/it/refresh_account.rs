@@ -48,7 +48,7 @@ async fn a_ripe_token_is_renewed_and_the_profile_read() {
     let (account, token) = stored(&store, &linked()).await;
     assert_eq!(refreshed.view.account, account);
     assert_eq!((token.as_str(), account.username.as_str()), ("IGAA-renewed", "renamed"));
-    assert_eq!(account.token_issue_time, START + DAY);
+    assert_eq!(account.token_issue_time.unwrap(), START + DAY);
 }
 
 #[tokio::test]

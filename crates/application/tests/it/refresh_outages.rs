@@ -221,8 +221,8 @@ async fn a_store_that_fails_after_a_stored_renewal_is_no_error(
     let refreshed = refresh(&store, faults, instagram).await.unwrap();
     assert_eq!(refreshed.token_outcome, TokenOutcome::Renewed);
     let (account, token) = stored(&store, &linked()).await;
-    assert_eq!((token.as_str(), account.token_issue_time), ("IGAA-renewed", START + DAY));
-    assert_eq!(refreshed.view.account.token_issue_time, START + DAY);
+    assert_eq!((token.as_str(), account.token_issue_time.unwrap()), ("IGAA-renewed", START + DAY));
+    assert_eq!(refreshed.view.account.token_issue_time.unwrap(), START + DAY);
 }
 
 /// The store's clock stands still here, so nobody's lease ends.

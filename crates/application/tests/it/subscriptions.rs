@@ -119,7 +119,7 @@ async fn a_subscription_that_nobody_wants_any_more_is_ended_with_a_reading() {
     wanting.look().await;
     let (link, account) = (wanting.clock.now(), wanting.stored(1).await);
     let unwanting = scene_over(&store, "");
-    unwanting.instagram.know("IGAA-1-0", 1, link, account.token_expire_time);
+    unwanting.instagram.know("IGAA-1-0", 1, link, account.token_expire_time.unwrap());
     unwanting.pass(DAY, HOUR).await;
     assert_eq!(subscription(&unwanting).await, None);
     assert_eq!(calls(&unwanting), [CallKind::Reading, CallKind::Unsubscribe]);
@@ -161,7 +161,7 @@ async fn a_failing_subscription_keeps_no_token_from_its_renewal() {
     scene.link_as(1, granting(COMMENTS)).await;
     scene.pass(DAY * 40, HOUR * 3).await;
     let stored = scene.stored(1).await;
-    assert!(stored.token_issue_time > START + DAY * 20);
+    assert!(stored.token_issue_time.unwrap() > START + DAY * 20);
     assert!(stored.profile_time > START + DAY * 38);
     assert_eq!(stored.subscription.unwrap().error, Some(TroubleCause::InstagramUnexpected));
 }
@@ -215,7 +215,7 @@ async fn nobody_is_asked_where_there_is_no_subscription_or_no_living_token() {
         account.refused = Some(ReauthorizationReason::PasswordChanged);
     };
     let unsubscribed = |account: &mut InstagramAccount| account.subscription = None;
-    let expired = |account: &mut InstagramAccount| account.token_expire_time = START;
+    let expired = |account: &mut InstagramAccount| account.token_expire_time = Some(START);
     for (store, account) in
         [subscribed(dead).await, subscribed(unsubscribed).await, subscribed(expired).await]
     {

@@ -365,7 +365,7 @@ impl History {
                 self.world.note(|| format!("not refreshed: {error:?}"));
             }
             Answer::Fetched(call, Ok(fetched)) => {
-                let renewed = fetched.account.token_issue_time > call.arrival;
+                let renewed = fetched.account.token_issue_time > Some(call.arrival);
                 self.world.note(|| if renewed { "handed out, renewed" } else { "handed out" });
                 self.invariants.check_handed_out(&self.world, &call.request_id, &fetched);
             }

@@ -71,7 +71,7 @@ impl Invariants {
             {
                 world.violate(format!("{token} left, and its entry in the audit names another"));
             }
-            [entry] if entry.token_expire_time <= entry.time => {
+            [entry] if entry.token_expire_time.is_some_and(|end| end <= entry.time) => {
                 world.violate(format!("{token} left though it was dead"));
             }
             [_] => {}

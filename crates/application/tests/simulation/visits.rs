@@ -66,13 +66,22 @@ impl World {
 
 /// The latest moment at which a living account may be visited next, if its last failure was at `failed`.
 fn latest_visit(account: &InstagramAccount, failed: OffsetDateTime) -> OffsetDateTime {
-    let life = account.token_expire_time - account.token_issue_time;
-    let age: time::Duration = life * 3_i32 / 5;
-    let renewal = account.token_issue_time + age.max(time::Duration::DAY);
+    let (issue, end) = (account.token_issue_time, account.token_expire_time);
+    let renewal = match (issue, end) {
+        (Some(issue), Some(end)) => {
+            let age: time::Duration = (end - issue) * 3_i32 / 5;
+            issue + age.max(time::Duration::DAY)
+        }
+        (issue, _) => issue.map_or(account.profile_time, |issue| {
+            account.profile_time.max(issue + time::Duration::DAY)
+        }),
+    };
     let reading = account.profile_time + DEFAULT_READING_INTERVAL;
-    let last_day = account.token_expire_time - DAY;
-    let retry = (failed + MAX_LAST_DAY_DELAY).max(last_day).min(failed + MAX_RETRY_DELAY);
+    let longest = failed + MAX_RETRY_DELAY;
+    let retry =
+        end.map_or(longest, |end| (failed + MAX_LAST_DAY_DELAY).max(end - DAY).min(longest));
     let retry = account.failures.retry_time.map(|_| retry.max(failed + MAX_WAIT));
     let due = renewal.min(reading);
-    retry.map_or(due, |retry| retry.max(due)).min(account.token_expire_time)
+    let due = retry.map_or(due, |retry| retry.max(due));
+    end.map_or(due, |end| due.min(end))
 }

@@ -28,8 +28,8 @@ fn account() -> InstagramAccount {
         granted_scopes: GrantedScopes::Known([Scope::basic()].into()),
         refused: None,
         consent_time: NOW,
-        token_issue_time: NOW,
-        token_expire_time: NOW + Duration::days(60),
+        token_issue_time: Some(NOW),
+        token_expire_time: Some(NOW + Duration::days(60)),
         link_time: NOW,
         profile_time: NOW,
         failures: VisitFailures::default(),
@@ -77,8 +77,8 @@ fn changed(names: &str) -> EventChange {
 #[case::renewal(
     "token_issue_time,token_expire_time",
     |next: &mut InstagramAccount| {
-        next.token_issue_time += Duration::DAY;
-        next.token_expire_time += Duration::DAY;
+        next.token_issue_time = next.token_issue_time.map(|time| time + Duration::DAY);
+        next.token_expire_time = next.token_expire_time.map(|time| time + Duration::DAY);
     }
 )]
 #[case::counts_with_another_field(
@@ -149,7 +149,7 @@ fn a_dead_account_heals_or_is_linked_again() {
     let again = told(&dead, |next| {
         next.refused = None;
         next.consent_time += Duration::DAY;
-        next.token_issue_time += Duration::DAY;
+        next.token_issue_time = next.token_issue_time.map(|time| time + Duration::DAY);
     });
     let fields = "status,reauthorization_reason,token_issue_time";
     let again = again.unwrap().change;

@@ -36,7 +36,52 @@ pub(crate) fn account(number: u128) -> InstagramAccount {
     let consent =
         Consent { receive_time: NOW, user_id: None, granted_scopes: GrantedScopes::Unknown };
     let id = AccountId::from_uuid(Uuid::from_u128(number));
-    InstagramAccount::link(id, Owner::default(), profile, &consent, &grant)
+    InstagramAccount::link(id, Owner::default(), (profile, NOW), &consent, &grant)
+}
+
+/// An account with the token of an import that told so much.
+fn imported(
+    issue_time: Option<OffsetDateTime>,
+    expire_time: Option<OffsetDateTime>,
+) -> InstagramAccount {
+    let (token_issue_time, token_expire_time) = (issue_time, expire_time);
+    InstagramAccount { token_issue_time, token_expire_time, ..account(1) }
+}
+
+#[test]
+fn a_token_of_unknown_life_is_renewed_at_once_unless_it_is_known_to_be_too_young() {
+    let end = Some(NOW + Span::days(50));
+    for account in
+        [imported(None, None), imported(None, end), imported(Some(NOW - Span::DAY), None)]
+    {
+        assert_eq!(account.next_visit_time(&each(DAILY)), Some(NOW), "{account:?}");
+        let Some(VisitTask::Maintain { renew: true, .. }) = account.due_task(NOW, &each(DAILY))
+        else {
+            panic!("{account:?} is not renewed");
+        };
+    }
+    let young = imported(Some(NOW - Span::HOUR), None);
+    assert_eq!(young.renewal_time(), NOW + Span::hours(23));
+    assert_eq!(young.renewable(NOW), Err(crate::NotRenewable::TooYoung));
+}
+
+#[test]
+fn no_clock_ends_a_token_of_unknown_end() {
+    let mut account = imported(None, None);
+    let late = NOW + Span::days(10_000);
+    assert_eq!(account.status(late), crate::AccountStatus::Active);
+    assert_eq!(account.renewable(late), Ok(()));
+    assert_eq!(account.remaining_lifetime(late), Span::HOUR);
+    account.visit_failed(late, Some(TroubleCause::RateLimited), u32::MAX, Duration::ZERO);
+    account.failures.count = 20;
+    account.visit_failed(late, Some(TroubleCause::RateLimited), u32::MAX, Duration::ZERO);
+    assert_eq!(account.next_visit_time(&each(DAILY)), Some(late + Span::hours(6)));
+    let marked = account.dead(ReauthorizationReason::Checkpoint, late);
+    assert_eq!(
+        marked.next_visit_time(&each(DAILY)),
+        Some(late + Span::hours(6)),
+        "it is asked about"
+    );
 }
 
 fn dead(reason: ReauthorizationReason) -> InstagramAccount {
@@ -56,7 +101,7 @@ fn accounts_that_were_linked_together_are_not_renewed_together() {
 
 #[test]
 fn a_token_of_a_short_life_is_renewed_at_the_age_that_instagram_wants() {
-    let account = InstagramAccount { token_expire_time: NOW + Span::hours(30), ..account(1) };
+    let account = InstagramAccount { token_expire_time: Some(NOW + Span::hours(30)), ..account(1) };
     assert_eq!(account.renewal_time(), NOW + Span::DAY);
 }
 
@@ -80,8 +125,8 @@ fn the_next_visit_is_whichever_comes_first() {
     let hardly_ever = Duration::from_hours(24 * 365 * 200);
     assert_eq!(account.next_visit_time(&each(hardly_ever)), Some(account.renewal_time()));
     let mut failing = account.clone();
-    failing.failures.retry_time = Some(account.token_expire_time + Span::HOUR);
-    assert_eq!(failing.next_visit_time(&each(hourly)), Some(account.token_expire_time));
+    failing.failures.retry_time = Some(account.token_expire_time.unwrap() + Span::HOUR);
+    assert_eq!(failing.next_visit_time(&each(hourly)), Some(account.token_expire_time.unwrap()));
 }
 
 #[test]
@@ -98,7 +143,7 @@ fn a_visit_does_what_is_due() {
         task(renewal),
         Some(VisitTask::Maintain { renew: true, read: true, subscribe: false })
     );
-    assert_eq!(task(account.token_expire_time), Some(VisitTask::MarkExpired));
+    assert_eq!(task(account.token_expire_time.unwrap()), Some(VisitTask::MarkExpired));
 }
 
 #[test]
@@ -153,8 +198,8 @@ fn a_failed_reading_is_no_trouble() {
 #[case::expired(40, -1, 15)]
 fn delays_double_up_to_a_bound(#[case] count: u32, #[case] left_hours: i64, #[case] minutes: u64) {
     let left = Span::hours(left_hours);
-    assert_eq!(retry_delay(count, left, u32::MAX), Duration::from_mins(minutes));
-    assert_eq!(retry_delay(count, left, 0), MIN_RETRY_DELAY);
+    assert_eq!(retry_delay(count, Some(left), u32::MAX), Duration::from_mins(minutes));
+    assert_eq!(retry_delay(count, Some(left), 0), MIN_RETRY_DELAY);
 }
 
 #[test]
@@ -198,7 +243,7 @@ fn a_check_without_an_answer_is_made_again(
 fn a_deauthorized_account_is_visited_no_more() {
     let account = dead(ReauthorizationReason::Deauthorized);
     assert_eq!(account.next_visit_time(&each(DAILY)), None);
-    assert_eq!(account.due_task(account.token_expire_time, &each(DAILY)), None);
+    assert_eq!(account.due_task(account.token_expire_time.unwrap(), &each(DAILY)), None);
 }
 
 #[test]
@@ -229,7 +274,7 @@ fn a_checkpoint_is_checked_daily_until_the_token_expires() {
 #[test]
 fn an_expired_token_is_left_alone() {
     let account = account(1);
-    let expired = account.expired(account.token_expire_time);
+    let expired = account.expired(account.token_expire_time.unwrap());
     assert_eq!(expired.next_visit_time(&each(DAILY)), None);
 }
 
@@ -245,9 +290,9 @@ proptest! {
         account.failures.retry_time = retry.map(|hours| NOW + Span::hours(hours));
         let interval = Duration::from_mins(interval_minutes);
         let next = account.next_visit_time(&each(interval)).unwrap();
-        prop_assert!(next <= account.token_expire_time);
+        prop_assert!(next <= account.token_expire_time.unwrap());
         prop_assert!(account.due_task(next, &each(interval)).is_some(), "a visit has something to do");
         account.visit_failed(next, None, draw, Duration::ZERO);
-        prop_assert!(account.next_visit_time(&each(interval)).unwrap() > next || next == account.token_expire_time);
+        prop_assert!(account.next_visit_time(&each(interval)).unwrap() > next || next == account.token_expire_time.unwrap());
     }
 }

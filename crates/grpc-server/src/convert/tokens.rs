@@ -73,7 +73,7 @@ pub(crate) fn fetched_access_token(fetched: &FetchedAccessToken) -> v1::FetchAcc
     v1::FetchAccessTokenResponse {
         access_token: token.text().expose().to_owned(),
         professional_account_id: account.professional_account_id.to_string(),
-        expire_time: Some(timestamp(account.token_expire_time)),
+        expire_time: account.token_expire_time.map(timestamp),
         granted_scopes: account.granted_scopes.iter().map(ToString::to_string).collect(),
         granted_scopes_known: account.granted_scopes.are_known(),
     }

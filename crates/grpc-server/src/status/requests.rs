@@ -2,6 +2,7 @@
 
 use ig_application::{DeadToken, GetAccountError, RefreshAccountError, UnlinkAccountError};
 use ig_domain::{AccountStatus, OwnerNotAllowed};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
@@ -80,7 +81,12 @@ pub(super) fn reauthorization_required(DeadToken { view, facts }: &DeadToken) ->
          account_id, then Link";
     Problem::new(Reason::ReauthorizationRequired, message)
         .fact("reauthorization_reason", reason)
-        .fact("expire_time", view.account.token_expire_time.format(&Rfc3339).ok())
+        .fact("expire_time", moment(view.account.token_expire_time))
         .graph_facts(facts)
         .into_status()
+}
+
+/// A moment as a fact of an error; `None` where it is not known.
+pub(super) fn moment(time: Option<OffsetDateTime>) -> Option<String> {
+    time?.format(&Rfc3339).ok()
 }

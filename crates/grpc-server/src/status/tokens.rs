@@ -1,11 +1,10 @@
 //! Failures of `FetchAccessToken`.
 
 use ig_application::{FetchAccessTokenError, NotRenewed};
-use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
 use super::instagram::problem;
-use super::requests::{account_not_found, reauthorization_required};
+use super::requests::{account_not_found, moment, reauthorization_required};
 use super::{Problem, Reason, ToStatus, internal};
 
 impl ToStatus for FetchAccessTokenError {
@@ -15,7 +14,7 @@ impl ToStatus for FetchAccessTokenError {
             Self::ReauthorizationRequired(dead) => reauthorization_required(dead),
             Self::MinTtlUnmet { expire_time, cause } => {
                 let unmet = min_ttl_unmet(cause);
-                unmet.fact("expire_time", expire_time.format(&Rfc3339).ok()).into_status()
+                unmet.fact("expire_time", moment(*expire_time)).into_status()
             }
             Self::Store(error) => error.to_status(),
             Self::Panicked => internal(self.clone()),

@@ -441,7 +441,7 @@ async fn an_unconfirmed_refusal_of_a_renewal_leaves_the_account_alone() {
     let status = client.refresh(refresh).await.unwrap_err();
     assert_refused(&status, Code::Unavailable, "INSTAGRAM_UNAVAILABLE", FACTS);
     let [(stored, _)] = world.store.accounts().try_into().unwrap();
-    assert_eq!((stored.refused, stored.token_issue_time), (None, START));
+    assert_eq!((stored.refused, stored.token_issue_time.unwrap()), (None, START));
 }
 
 /// A world with an account whose token is a month old, and dead as Instagram's next answers will tell.

@@ -68,8 +68,8 @@ async fn a_token_is_answered_and_written_down() {
         account: stored.id,
         professional_account_id: stored.professional_account_id,
         owner: stored.owner,
-        token_issue_time: START,
-        token_expire_time: expire_time,
+        token_issue_time: Some(START),
+        token_expire_time: Some(expire_time),
         revision: 1,
     };
     assert_eq!(entry, expected);

@@ -31,7 +31,7 @@ fn row(entry: &AuditEntry) -> [String; 7] {
         plain(entry.caller.as_str()),
         account(entry.account),
         plain(entry.owner.as_str()),
-        moment(entry.token_issue_time),
+        entry.token_issue_time.map_or_else(|| "-".to_owned(), moment),
         plain(entry.purpose.as_str()),
         plain(entry.request_id.as_str()),
     ]
@@ -68,8 +68,8 @@ pub(super) fn write_json(entries: &[AuditEntry], out: &mut dyn Write) -> io::Res
             "account_id": (!is_deleted).then(|| account.to_string()),
             "professional_account_id": (!is_deleted).then(|| professional_account_id.as_str()),
             "owner": owner.as_str(),
-            "token_issue_time": moment(*token_issue_time),
-            "token_expire_time": moment(*token_expire_time),
+            "token_issue_time": token_issue_time.map(moment),
+            "token_expire_time": token_expire_time.map(moment),
             "revision": revision,
         });
         writeln!(out, "{line}")?;

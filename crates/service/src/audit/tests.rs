@@ -99,6 +99,18 @@ async fn json_shows_an_entry_whole() {
     assert_eq!(shown.lines().count(), 1);
 }
 
+#[tokio::test]
+async fn unknown_times_of_a_token_are_shown_as_such() {
+    let unknown = AuditEntry { token_issue_time: None, token_expire_time: None, ..entry(1) };
+    let audit = Audit::of(&[unknown]).await;
+    let line: serde_json::Value =
+        serde_json::from_str(&audit.shown(None, &["--json"]).await).unwrap();
+    let null = serde_json::Value::Null;
+    assert_eq!((&line["token_issue_time"], &line["token_expire_time"]), (&null, &null));
+    let table = audit.shown(None, &[]).await;
+    assert!(table.contains("  -      -                 publish  req-7"), "{table}");
+}
+
 #[rstest]
 #[case::all(&[], None, &[4, 3, 2, 1])]
 #[case::one_apps(&[], Some(APPS[0]), &[3, 1])]

@@ -57,7 +57,7 @@ fn of_account(worst: &WorstAccount) -> Value {
         "account_id": account.id.to_string(),
         "owner": account.owner.as_str(),
         "username": account.username.as_str(),
-        "token_expire_time": moment(account.token_expire_time),
+        "token_expire_time": account.token_expire_time.map(moment),
         "next_visit_time": next_visit_time.map(moment),
         "trouble": trouble,
     })

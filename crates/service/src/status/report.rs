@@ -125,7 +125,7 @@ fn row(worst: &WorstAccount) -> [String; 8] {
     let trouble = account.failures.trouble;
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
-        moment(account.token_expire_time),
+        or_none(account.token_expire_time.map(moment)),
         account.id.to_string(),
         plain(account.owner.as_str()),
         plain(account.username.as_str()),

@@ -57,7 +57,7 @@ fn ill() -> Status {
     let cause = TroubleCause::AppMisconfigured;
     Status {
         survey: Survey {
-            first_expire_time: Some(account.token_expire_time),
+            first_expire_time: account.token_expire_time,
             due: 4,
             overdue: 1,
             longest_due_time: Some(START - HOUR),
@@ -139,6 +139,19 @@ publisher  copy      -          yes   7           1h 0m  13d 0h
 publisher  old       -          yes   7           1h 0m  1d 6h
 ";
     assert_eq!(report_of(&ill()), expected);
+}
+
+#[test]
+fn an_unknown_end_is_shown_as_one() {
+    let mut status = ill();
+    status.worst[0].account.token_expire_time = None;
+    assert!(
+        report_of(&status).contains("\n-                     01990000-0000-7000-0000-000000000001")
+    );
+    let mut out = Vec::new();
+    json::write(&status, &mut out).unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(shown["worst"][0]["token_expire_time"], serde_json::Value::Null);
 }
 
 #[test]

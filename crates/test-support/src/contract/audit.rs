@@ -43,7 +43,13 @@ pub async fn every_field_of_an_entry_survives(store: &dyn StoreUnderTest) {
         request_id: parsed(&"~".repeat(128)),
         ..builders::audit_entry(&full_account(1), 1)
     };
-    let bare = AuditEntry { id: entry(2, 0, "", "c").id, purpose: parsed(""), ..full.clone() };
+    let bare = AuditEntry {
+        id: entry(2, 0, "", "c").id,
+        purpose: parsed(""),
+        token_issue_time: None,
+        token_expire_time: None,
+        ..full.clone()
+    };
     record(&ports, &[full.clone(), bare.clone()]).await;
     let mut kept = found(&ports, all()).await;
     kept.sort_by_key(|entry| entry.purpose.as_str().len());

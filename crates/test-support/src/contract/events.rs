@@ -144,7 +144,7 @@ pub async fn what_the_keeper_changes_is_told(store: &dyn StoreUnderTest) {
         ports.renewal_leases.claim(account.id, holder(9)).await.unwrap();
     }
     assert_eq!(ports.due_accounts.finish(&results).await.unwrap(), []);
-    let end = read.token_expire_time;
+    let end = read.token_expire_time.unwrap();
     assert_eq!(ports.account_writer.mark_expired(end, 9).await.unwrap(), 2);
     let trouble = Some(TroubleCause::RateLimited);
     let in_trouble =

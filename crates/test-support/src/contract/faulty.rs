@@ -351,6 +351,7 @@ macro_rules! faults_are_seen {
             }
             disorderly_claims: DisorderlyClaims breaks {
                 visits::the_most_urgent_are_claimed_first,
+                unknown_times::a_token_of_unknown_end_is_due_and_never_expires,
                 visits::witnesses_are_those_whose_profile_was_read_last,
             }
             lost_visits: LostVisits breaks {
@@ -370,6 +371,7 @@ macro_rules! faults_are_seen {
                 surveys::an_empty_store_has_nothing_to_count,
                 surveys::an_expired_account_is_not_active_though_nobody_has_marked_it,
                 surveys::the_worst_are_those_in_trouble_or_overdue_soonest_expiry_first,
+                unknown_times::a_token_of_unknown_end_is_active_and_never_the_first_to_expire,
                 surveys::a_turn_of_a_clock_that_was_set_back_counts_as_none,
                 surveys::accounts_of_another_app_are_counted_apart,
             }

@@ -41,7 +41,10 @@ pub async fn accounts_of_another_app_are_invisible(store: &dyn StoreUnderTest) {
     let updated = other.account_writer.update(&account, &account, Some(long_lived("theirs"))).await;
     assert_conflict(updated);
     assert_conflict(other.account_writer.remove(account.id, revision).await);
-    assert_eq!(other.account_writer.mark_expired(account.token_expire_time, 9).await.unwrap(), 0);
+    assert_eq!(
+        other.account_writer.mark_expired(account.token_expire_time.unwrap(), 9).await.unwrap(),
+        0
+    );
     assert_eq!(ports.stored(account.id).await, Some((account, "token".to_owned())));
 }
 

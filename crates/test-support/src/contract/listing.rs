@@ -157,7 +157,8 @@ pub async fn the_status_filter_goes_by_the_stored_mark(store: &dyn StoreUnderTes
         refused: Some(ReauthorizationReason::TokenRevoked),
         ..builders::account(2, "", START)
     };
-    let expired = InstagramAccount { token_expire_time: START, ..builders::account(3, "", START) };
+    let expired =
+        InstagramAccount { token_expire_time: Some(START), ..builders::account(3, "", START) };
     for (number, account) in (1_u8..).zip([well, refused, expired]) {
         ports.link(number, &account, "token").await;
     }

@@ -56,8 +56,8 @@ pub(super) fn full_account(number: u32) -> InstagramAccount {
         granted_scopes: GrantedScopes::Known(scopes()),
         refused: Some(ReauthorizationReason::Checkpoint),
         consent_time: START - Duration::from_micros(1),
-        token_issue_time: START + Duration::from_micros(1),
-        token_expire_time: START + Duration::from_micros(2),
+        token_issue_time: Some(START + Duration::from_micros(1)),
+        token_expire_time: Some(START + Duration::from_micros(2)),
         link_time: START + Duration::from_micros(3),
         profile_time: START + Duration::from_micros(4),
         failures: VisitFailures {
@@ -93,6 +93,8 @@ pub(super) fn bare_account(number: u32) -> InstagramAccount {
         media_count: None,
         granted_scopes: GrantedScopes::Unknown,
         refused: None,
+        token_issue_time: None,
+        token_expire_time: None,
         ..builders::account(number, "", START)
     }
 }

@@ -22,8 +22,8 @@ async fn link(ports: &Ports, number: u8, change: impl FnOnce(&mut InstagramAccou
 
 /// Lets the visit of an account be due at `time`.
 fn due_at(account: &mut InstagramAccount, time: OffsetDateTime) {
-    account.token_expire_time = account.token_expire_time.max(time + DAY * 30);
-    account.token_issue_time = time - DAY * 30;
+    account.token_expire_time = Some(account.token_expire_time.unwrap().max(time + DAY * 30));
+    account.token_issue_time = Some(time - DAY * 30);
     account.profile_time = time - DAY * 2;
     account.failures.retry_time = Some(time);
 }
@@ -63,7 +63,7 @@ pub async fn accounts_are_counted_by_status_visit_and_trouble(store: &dyn StoreU
     link(&ports, 3, |account| due_at(account, now - OVERDUE_AFTER + MINUTE)).await;
     link(&ports, 4, |account| {
         due_at(account, now + MINUTE);
-        account.token_expire_time = now + DAY;
+        account.token_expire_time = Some(now + DAY);
     })
     .await;
     link(&ports, 5, |account| fail(account, TroubleCause::RateLimited, now)).await;
@@ -97,8 +97,8 @@ pub async fn an_expired_account_is_not_active_though_nobody_has_marked_it(
 ) {
     let ports = store.ports();
     let end = START + DAY * 10;
-    link(&ports, 1, |account| account.token_expire_time = end).await;
-    link(&ports, 2, |account| account.token_expire_time = end + MINUTE).await;
+    link(&ports, 1, |account| account.token_expire_time = Some(end)).await;
+    link(&ports, 2, |account| account.token_expire_time = Some(end + MINUTE)).await;
     let survey = ports.surveys.survey(end).await.unwrap();
     assert_eq!((survey.active, survey.reauthorization_required), (1, 1));
     assert_eq!(survey.first_expire_time, Some(end + MINUTE));
@@ -112,7 +112,7 @@ pub async fn the_worst_are_those_in_trouble_or_overdue_soonest_expiry_first(
     let now = START + DAY * 3;
     let overdue = now - OVERDUE_AFTER - MINUTE;
     let expiring = |account: &mut InstagramAccount, days| {
-        account.token_expire_time = now + DAY * days;
+        account.token_expire_time = Some(now + DAY * days);
     };
     link(&ports, 1, |account| {
         fail(account, TroubleCause::RateLimited, now);

@@ -129,12 +129,12 @@ pub async fn an_expired_account_is_marked_once(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let expiry = START + HOUR;
     let living = |number| InstagramAccount {
-        token_expire_time: expiry,
+        token_expire_time: Some(expiry),
         ..builders::account(number, "", START)
     };
     let revoked = ReauthorizationReason::TokenRevoked;
     let dead = InstagramAccount { refused: Some(revoked), ..living(2) };
-    let later = InstagramAccount { token_expire_time: expiry + MICROSECOND, ..living(3) };
+    let later = InstagramAccount { token_expire_time: Some(expiry + MICROSECOND), ..living(3) };
     for (number, account) in (1_u8..).zip([&living(1), &dead, &later]) {
         ports.link(number, account, "token").await;
     }
@@ -159,7 +159,7 @@ pub async fn at_most_the_limit_is_marked(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     for number in 1..=3 {
         let account = builders::account(u32::from(number), "", START);
-        let account = InstagramAccount { token_expire_time: START, ..account };
+        let account = InstagramAccount { token_expire_time: Some(START), ..account };
         ports.link(number, &account, "token").await;
     }
     for marked in [2, 1, 0] {

@@ -86,7 +86,7 @@ pub async fn the_most_urgent_are_claimed_first(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let expiring = |days| {
         move |account: &mut InstagramAccount| {
-            account.token_expire_time = DUE + DAY * days;
+            account.token_expire_time = Some(DUE + DAY * days);
         }
     };
     let due_since = |hours| {
@@ -317,7 +317,7 @@ pub async fn an_account_that_is_marked_as_expired_is_visited_no_more(store: &dyn
         account.visit_failed(START, Some(TroubleCause::RateLimited), 0, Duration::ZERO);
     })
     .await;
-    let end = builders::account(1, "", START).token_expire_time;
+    let end = builders::account(1, "", START).token_expire_time.unwrap();
     assert_eq!(ports.account_writer.mark_expired(end, 9).await.unwrap(), 1);
     let (marked, _) = ports.stored(id(1)).await.unwrap();
     assert_eq!(marked.failures, VisitFailures::default());
@@ -328,7 +328,7 @@ pub async fn an_account_that_is_marked_as_expired_is_visited_no_more(store: &dyn
 pub async fn nothing_is_missed_where_every_write_keeps_the_schedule(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     link(&ports, 1, |_| {}).await;
-    link(&ports, 2, |account| account.token_expire_time = START).await;
+    link(&ports, 2, |account| account.token_expire_time = Some(START)).await;
     ports.account_writer.mark_expired(DUE, 9).await.unwrap();
     assert_eq!(ports.due_accounts.schedule_missed(9).await.unwrap(), 0);
 }
@@ -341,7 +341,7 @@ pub async fn witnesses_are_those_whose_profile_was_read_last(store: &dyn StoreUn
             account.profile_time = START + HOUR * u32::from(number);
             match number {
                 5 => account.refused = Some(ReauthorizationReason::Checkpoint),
-                6 => account.token_expire_time = DUE,
+                6 => account.token_expire_time = Some(DUE),
                 _ => {}
             }
         })

@@ -114,7 +114,10 @@ impl Scene {
         let mut account = account(number, "shop/7", now);
         change(&mut account);
         let (token, ids) = (format!("IGAA-{number}-0"), &self.ports.ids);
-        self.instagram.know(&token, number, account.token_issue_time, account.token_expire_time);
+        // Instagram knows what we may not.
+        let issue_time = account.token_issue_time.unwrap_or(now - DAY);
+        let expire_time = account.token_expire_time.unwrap_or(now + DAY * 30);
+        self.instagram.know(&token, number, issue_time, expire_time);
         let (state, code) = (format!("state-{number}"), format!("code-{number}"));
         let pending = pending_link(&state, "shop/7", now);
         self.ports.store.pending_links.insert(&pending).await.unwrap();

@@ -25,8 +25,8 @@ pub(super) struct Schedule(HashMap<AccountId, (Dates, Option<OffsetDateTime>)>);
 /// All of an account that its next visit depends on.
 #[derive(PartialEq)]
 struct Dates {
-    token_issue_time: OffsetDateTime,
-    token_expire_time: OffsetDateTime,
+    token_issue_time: Option<OffsetDateTime>,
+    token_expire_time: Option<OffsetDateTime>,
     profile_time: OffsetDateTime,
     update_time: OffsetDateTime,
     consent_time: OffsetDateTime,
@@ -111,8 +111,9 @@ impl DueAccounts for MemoryStore {
             }
             due.sort_by_key(|(next, account, _)| {
                 let expiry = account.token_expire_time;
-                let urgent = account.refused.is_none() && expiry <= now + URGENT_LIFETIME;
-                (!urgent, urgent.then_some(expiry), *next)
+                let ends_soon = expiry.is_some_and(|expiry| expiry <= now + URGENT_LIFETIME);
+                let urgent = account.refused.is_none() && ends_soon;
+                (!urgent, expiry.filter(|_| urgent), *next)
             });
             due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let due = due.into_iter().map(|(_, account, token)| (account, token));

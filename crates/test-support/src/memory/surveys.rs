@@ -31,7 +31,10 @@ impl Surveys for MemoryStore {
                 time: now,
                 active: active.len() as u64,
                 reauthorization_required: dead.len() as u64,
-                first_expire_time: active.iter().map(|account| account.token_expire_time).min(),
+                first_expire_time: active
+                    .iter()
+                    .filter_map(|account| account.token_expire_time)
+                    .min(),
                 due: due.len() as u64,
                 overdue: due.iter().filter(|next| **next <= now - OVERDUE_AFTER).count() as u64,
                 longest_due_time: due.iter().min().copied(),
@@ -62,7 +65,10 @@ impl Surveys for MemoryStore {
                 overdue || one.account.failures.trouble.is_some()
             };
             let mut worst: Vec<_> = with_visit.filter(is_bad).collect();
-            worst.sort_by_key(|one| (one.account.token_expire_time, one.account.id));
+            worst.sort_by_key(|one| {
+                let expiry = one.account.token_expire_time;
+                (expiry.is_none(), expiry, one.account.id)
+            });
             worst.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(worst)
         })

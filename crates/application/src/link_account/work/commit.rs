@@ -5,6 +5,7 @@ use ig_domain::{
     AccountStatus, AccountType, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
     LinkRefusal, Phase, Profile, ShortLivedGrant, TokenGrant,
 };
+use time::OffsetDateTime;
 
 use super::{LinkSetback, LinkWork, code_rejected};
 use crate::retry::retry;
@@ -15,6 +16,8 @@ struct Brought<'a> {
     grant: &'a ShortLivedGrant,
     token: &'a TokenGrant,
     profile: &'a Profile,
+    /// Moment at which the profile was read.
+    read_time: OffsetDateTime,
 }
 
 impl LinkWork {
@@ -25,12 +28,12 @@ impl LinkWork {
         holder: LeaseHolder,
         grant: ShortLivedGrant,
         token: &TokenGrant,
-        profile: Profile,
+        (profile, read_time): (Profile, OffsetDateTime),
     ) -> Result<LinkOutcome, LinkSetback> {
         if profile.account_type == AccountType::Personal {
             return self.refuse(attempt, holder, LinkRefusal::PersonalAccount).await;
         }
-        let brought = Brought { attempt, grant: &grant, token, profile: &profile };
+        let brought = Brought { attempt, grant: &grant, token, profile: &profile, read_time };
         loop {
             let stored = self.stored(&brought).await?;
             let link = match self.completed(&brought, stored) {
@@ -95,14 +98,14 @@ impl LinkWork {
         brought: &Brought<'_>,
         displaced: Option<&InstagramAccount>,
     ) -> CompletedLink {
-        let Brought { attempt, grant, token, profile } = brought;
+        let Brought { attempt, grant, token, profile, read_time } = brought;
         let now = self.clock.now();
         CompletedLink {
             displaced: displaced.map(|account| (account.id, account.revision)),
             account: InstagramAccount::link(
                 self.ids.account_id(now),
                 attempt.owner.clone(),
-                (*profile).clone(),
+                ((*profile).clone(), *read_time),
                 &grant.consent,
                 token,
             ),
@@ -115,11 +118,10 @@ impl LinkWork {
 
     /// The stored account as the link leaves it.
     fn linked_again(&self, brought: &Brought<'_>, stored: &InstagramAccount) -> CompletedLink {
-        let Brought { attempt, grant, token, profile } = brought;
+        let Brought { attempt, grant, token, profile, read_time } = brought;
         let now = self.clock.now();
         let mut account = stored.clone();
-        // The reading is as old as the token: others may have been refused since.
-        account.read_profile((*profile).clone(), token.issue_time);
+        account.read_profile((*profile).clone(), *read_time);
         account.learn_exchange_id(grant.consent.user_id.clone());
         let newer = account.take_consent(&grant.consent, token, now);
         CompletedLink {

@@ -53,7 +53,7 @@ impl LeasedRefresh<'_> {
         if account.refused.is_some() {
             return since(account.update_time).then(|| Err(self.known_dead(account.clone())));
         }
-        if since(account.token_issue_time) {
+        if account.token_issue_time.is_some_and(since) {
             return Some(Ok(self.answer(account.clone(), TokenOutcome::Renewed)));
         }
         let young = account.renewable(now) == Err(NotRenewable::TooYoung);

@@ -219,7 +219,7 @@ async fn a_dead_account_keeps_its_reason_unless_it_is_in_a_checkpoint_now(
 async fn a_token_that_runs_out_is_marked_within_a_minute_and_nobody_is_asked() {
     let scene = linked().await;
     scene.instagram.refuse(SICK, Some(failure(InstagramErrorKind::Unavailable, Some(2), None)));
-    pass_until(&scene, scene.stored(SICK).await.token_expire_time - MINUTE).await;
+    pass_until(&scene, scene.stored(SICK).await.token_expire_time.unwrap() - MINUTE).await;
     assert_eq!(scene.status(SICK).await, AccountStatus::Active);
     let before = scene.stored(SICK).await;
     assert!(before.failures.trouble.is_some());
