@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rpcs: Vec<_> = services.flat_map(|service| &service.method).map(|rpc| rpc.name()).collect();
     fs::write(Path::new(&out).join("rpcs.rs"), format!("&{rpcs:?}"))?;
     tonic_prost_build::configure()
-        .skip_debug([".instagram.accounts.v1.FetchAccessTokenResponse"])
+        .skip_debug([
+            ".instagram.accounts.v1.FetchAccessTokenResponse",
+            ".instagram.accounts.v1.ImportRequest",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -35,6 +35,7 @@ mod hosted_codes;
 mod key_checks;
 mod lease;
 mod link_attempts;
+mod linked_accounts;
 mod listing;
 mod paging;
 mod pending_links;

@@ -14,12 +14,14 @@ mod get_accounts;
 mod group_commit;
 mod guarded_update;
 mod hosted_link;
+mod import_account;
 mod keeper;
 mod lease_extension;
 mod lease_wait;
 mod leased_calls;
 mod link_account;
 mod list_accounts;
+mod placement;
 mod ports;
 mod purge_audit;
 mod receive_webhooks;
@@ -48,6 +50,10 @@ pub use fetch_access_token::{
 pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};
 pub use hosted_link::{FinishHostedLink, HostedEnd, HostedLinkError};
+pub use import_account::{
+    ImportAccount, ImportAccountCommand, ImportAccountError, ImportOutcome, ImportWork,
+    ImportedAccount,
+};
 pub use keeper::{Keeper, KeeperSettings, KeeperWork};
 pub use lease_wait::MAX_TAKEOVER_TIME;
 pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount, Presented};

@@ -78,6 +78,8 @@ calls! {
     fetch_access_token(FetchAccessTokenRequest) -> FetchAccessTokenResponse, "FetchAccessToken", INSTAGRAM_TIMEOUT;
     /// Forgets an account and destroys its token.
     unlink(UnlinkRequest) -> UnlinkResponse, "Unlink", INSTAGRAM_TIMEOUT;
+    /// Adopts a long-lived token that exists already.
+    import(ImportRequest) -> ImportResponse, "Import", INSTAGRAM_TIMEOUT;
     /// Records that all up to a cursor is done by a named consumer. [`Watch::commit`] does so for its own.
     commit_watch(CommitWatchRequest) -> CommitWatchResponse, "CommitWatch", STORE_TIMEOUT;
 }

@@ -208,4 +208,11 @@ impl InstagramAccountService for FakeService {
     ) -> Result<Response<v1::UnlinkResponse>, Status> {
         unreachable!("no test calls it")
     }
+
+    async fn import(
+        &self,
+        _: Request<v1::ImportRequest>,
+    ) -> Result<Response<v1::ImportResponse>, Status> {
+        unreachable!("no test calls it")
+    }
 }

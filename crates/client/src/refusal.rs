@@ -55,6 +55,8 @@ reasons! {
     RedirectUriRejected = "REDIRECT_URI_REJECTED";
     /// The person declined.
     ConsentDenied = "CONSENT_DENIED";
+    /// Instagram refuses the token that is to be imported, or its person removed the app since it was issued.
+    TokenRejected = "TOKEN_REJECTED";
     /// Instagram refused the code: begin a new link.
     CodeRejected = "CODE_REJECTED";
     /// The state does not serve; `cause` says why. Begin a new link.

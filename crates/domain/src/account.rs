@@ -4,9 +4,9 @@ use time::OffsetDateTime;
 
 use crate::schedule::time_span;
 use crate::{
-    AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, MIN_RENEWAL_AGE, Owner,
-    ProfessionalAccountId, Profile, TokenGrant, UNKNOWN_END_LIFETIME, Username, VisitFailures,
-    WebhookSubscription,
+    AccountId, AccountType, AppScopedUserId, Consent, GrantedScopes, ImportedLife, MIN_RENEWAL_AGE,
+    Owner, ProfessionalAccountId, Profile, TokenGrant, UNKNOWN_END_LIFETIME, Username,
+    VisitFailures, WebhookSubscription,
 };
 
 /// Reason for which an account's token no longer works.
@@ -296,6 +296,26 @@ impl InstagramAccount {
         self.granted_scopes = consent.granted_scopes.clone();
         self.take_renewal(grant);
         true
+    }
+
+    /// Whether the token of an import takes the place of the stored one at `now`: where that is dead, and where it lives
+    /// shorter, as far as is known of both. An unknown end is earlier than any.
+    #[must_use]
+    pub fn gives_way_to_import(&self, life: &ImportedLife, now: OffsetDateTime) -> bool {
+        let is_later = || {
+            let later = |end| self.token_expire_time.is_none_or(|stored| stored < end);
+            life.expire_time().is_some_and(later)
+        };
+        self.status(now) != AccountStatus::Active || is_later()
+    }
+
+    /// Takes over an imported token with its `consent`, and forgets what was known of the former one. The subscription is
+    /// reconciled anew.
+    pub fn take_import(&mut self, consent: &Consent, grant: &TokenGrant) {
+        self.consent_time = consent.receive_time;
+        self.granted_scopes = consent.granted_scopes.clone();
+        self.subscription = None;
+        self.take_renewal(grant);
     }
 
     /// The account, marked at `now` as one whose token has expired.

@@ -44,7 +44,7 @@ pub(crate) use named;
 named! {
     /// Kind of an event.
     EventKind {
-        /// A consent stored a token.
+        /// A consent or an import stored a token.
         Linked = "LINKED";
         /// The token was renewed, its trouble began or ended, or the profile or the webhook subscription changed.
         Changed = "CHANGED";
@@ -204,6 +204,7 @@ pub enum UnlinkCause {
 
 const FIRST: &str = "FIRST";
 const AGAIN: &str = "AGAIN";
+const IMPORT: &str = "IMPORT";
 const UNLINK: &str = "UNLINK";
 const OTHER_OWNER: &str = "OTHER_OWNER";
 
@@ -214,6 +215,8 @@ pub enum EventChange {
     Linked,
     /// The account was linked again.
     LinkedAgain(ChangedFields),
+    /// A token was imported: of a new account, or of one that was stored already and in which these fields changed.
+    Imported(Option<ChangedFields>),
     /// The account changed.
     Changed {
         /// Fields that changed.
@@ -240,7 +243,7 @@ impl EventChange {
     #[must_use]
     pub fn kind(&self) -> EventKind {
         match self {
-            Self::Linked | Self::LinkedAgain(_) => EventKind::Linked,
+            Self::Linked | Self::LinkedAgain(_) | Self::Imported(_) => EventKind::Linked,
             Self::Changed { .. } => EventKind::Changed,
             Self::ReauthorizationRequired(_) => EventKind::ReauthorizationRequired,
             Self::Healed => EventKind::Healed,
@@ -256,6 +259,7 @@ impl EventChange {
     pub fn fields(&self) -> Option<&ChangedFields> {
         match self {
             Self::LinkedAgain(fields) | Self::Changed { fields, .. } => Some(fields),
+            Self::Imported(fields) => fields.as_ref(),
             _ => None,
         }
     }
@@ -266,6 +270,7 @@ impl EventChange {
         match self {
             Self::Linked => Some(FIRST),
             Self::LinkedAgain(_) => Some(AGAIN),
+            Self::Imported(_) => Some(IMPORT),
             Self::Changed { trouble, .. } => trouble.map(TroubleCause::as_str),
             Self::ReauthorizationRequired(reason) => Some(reason.as_str()),
             Self::Healed | Self::Deleted | Self::Webhook(_) | Self::Erased(_) => None,
@@ -287,6 +292,7 @@ impl EventChange {
             EventKind::Deleted => Self::Deleted,
             EventKind::Webhook => return None,
             _ if has_neither => Self::Erased(kind),
+            EventKind::Linked if cause == Some(IMPORT) => Self::Imported(changed()),
             EventKind::Linked => changed().map_or(Self::Linked, Self::LinkedAgain),
             EventKind::Changed => {
                 let unexpected = TroubleCause::InstagramUnexpected;
@@ -329,6 +335,13 @@ impl AccountEvent {
     #[must_use]
     pub fn linked(account: &InstagramAccount) -> Self {
         Self::of(account, EventChange::Linked)
+    }
+
+    /// The event of an account that an import stored; `former` is the account as it was stored before, if it was.
+    #[must_use]
+    pub fn imported(former: Option<&InstagramAccount>, next: &InstagramAccount) -> Self {
+        let fields = former.map(|former| ChangedFields::between(former, next));
+        Self::of(next, EventChange::Imported(fields))
     }
 
     /// The event of the change from `former` to `next`; `None` where the revision stays, or only the counts moved.

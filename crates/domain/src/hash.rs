@@ -55,6 +55,10 @@ hash!(
     TicketHash
 );
 hash!(
+    /// SHA-256 of a long-lived token, by which imports of the same are known. Never stored.
+    ImportHash
+);
+hash!(
     /// SHA-256 of a caller's bearer token: the only form in which one is kept.
     BearerHash
 );

@@ -57,8 +57,11 @@ pub use event::{
     AccountEvent, ChangedField, ChangedFields, EventChange, EventKind, EventPosition, LoggedEvent,
     UnlinkCause,
 };
-pub use grant::{MIN_RENEWAL_AGE, TokenGrant, TokenLifetime, UNKNOWN_END_LIFETIME};
-pub use hash::{BearerHash, CodeHash, SessionBindingHash, StateHash, TicketHash};
+pub use grant::{
+    ImportedLife, InvalidTokenTime, MIN_RENEWAL_AGE, TokenGrant, TokenLifetime,
+    UNKNOWN_END_LIFETIME,
+};
+pub use hash::{BearerHash, CodeHash, ImportHash, SessionBindingHash, StateHash, TicketHash};
 pub use identifiers::{
     AccountId, AppId, EventId, InvalidAccountId, InvalidAppId, LeaseHolder, LogId,
 };

@@ -35,8 +35,8 @@ pub use metrics::{CountedEvent, Metrics, VisitOutcome};
 pub use sealing::{SealContext, SealError, TokenCipher};
 pub use store::{
     ATTEMPT_LEASE, AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause,
-    CompletedLink, LinkAttempts, LinkEnded, PendingLinks, RENEWAL_LEASE, RenewalLeases,
-    STORE_CALL_TIMEOUT, StatusFilter, StoreError, StoreProbe, max_lease_left,
+    CompletedImport, CompletedLink, LinkAttempts, LinkEnded, PendingLinks, RENEWAL_LEASE,
+    RenewalLeases, STORE_CALL_TIMEOUT, StatusFilter, StoreError, StoreProbe, max_lease_left,
 };
 pub use survey::{OVERDUE_AFTER, Survey, Surveys, WorstAccount};
 pub use system::{Clock, Ids, Timer};

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::ImportHash;
+
 /// A token's text. `Debug` hides it; [`expose`](Self::expose) is the only way to it.
 ///
 /// 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) visible ASCII characters.
@@ -70,6 +72,14 @@ macro_rules! token {
 
 token!(ShortLivedToken);
 token!(LongLivedToken);
+
+impl LongLivedToken {
+    /// Hash by which imports of the token are known.
+    #[must_use]
+    pub fn import_hash(&self) -> ImportHash {
+        ImportHash::of(self.0.expose())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use ig_application::{
-    BeginLink, CommitWatch, FetchAccessToken, GetAccount, GetAccounts, LinkAccount, LinkSettings,
-    ListAccounts, OpenWatch, Ports, RefreshAccount, UnlinkAccount, UnlinkAccountError, Watch,
-    WatchCommand,
+    BeginLink, CommitWatch, FetchAccessToken, GetAccount, GetAccounts, ImportAccount, LinkAccount,
+    LinkSettings, ListAccounts, OpenWatch, Ports, RefreshAccount, UnlinkAccount,
+    UnlinkAccountError, Watch, WatchCommand,
 };
-use ig_domain::ports::ConsumerKey;
+use ig_domain::ports::{Clock, ConsumerKey};
 use ig_proto::v1;
 use ig_proto::v1::instagram_account_service_server::InstagramAccountService;
 use tokio_util::task::TaskTracker;
@@ -36,10 +36,14 @@ pub struct UseCases {
     fetch_access_token: FetchAccessToken,
     /// `Unlink`.
     unlink: UnlinkAccount,
+    /// `Import`.
+    import: ImportAccount,
     /// `Watch`.
     watch: OpenWatch,
     /// `CommitWatch`.
     commit_watch: CommitWatch,
+    /// Business time, by which requests are judged.
+    clock: Arc<dyn Clock>,
     /// Waits for streams.
     tracker: TaskTracker,
 }
@@ -67,8 +71,10 @@ impl UseCases {
             fetch_access_token: FetchAccessToken::new(ports, refresh.clone()),
             refresh,
             unlink: UnlinkAccount::new(ports),
+            import: ImportAccount::new(ports, tracker.clone()),
             watch: OpenWatch { watch: watch.clone() },
             commit_watch: CommitWatch::new(watch),
+            clock: clock.clone(),
             tracker: tracker.clone(),
         }
     }
@@ -191,6 +197,20 @@ impl InstagramAccountService for UseCases {
             unlinked => unlinked.map_err(|error| error.to_status())?,
         }
         Ok(Response::new(v1::UnlinkResponse {}))
+    }
+
+    async fn import(
+        &self,
+        request: Request<v1::ImportRequest>,
+    ) -> Result<Response<v1::ImportResponse>, Status> {
+        let (context, request) = Context::split(request)?;
+        let command = convert::import(&request, self.clock.now());
+        let command = command.map_err(|error| error.to_status())?;
+        context.owners(Some(command.owner.clone()))?;
+        let imported = self.import.execute(command, context.place()).await;
+        let imported = imported.map_err(|error| error.to_status())?;
+        context.is_about(Some(imported.view.account.id));
+        Ok(Response::new(convert::imported_account(imported)))
     }
 
     type WatchStream = WatchResponses;

@@ -1,6 +1,7 @@
 //! Failures to statuses: a code, a stable reason, its facts, and words for the person who reads them.
 
 mod callers;
+mod import;
 mod instagram;
 mod link;
 mod problem;

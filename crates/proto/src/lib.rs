@@ -34,6 +34,20 @@ impl fmt::Debug for v1::FetchAccessTokenResponse {
     }
 }
 
+impl fmt::Debug for v1::ImportRequest {
+    /// Shows everything but the token.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { access_token: _, owner, issue_time, expire_time } = self;
+        formatter
+            .debug_struct("ImportRequest")
+            .field("access_token", &"[REDACTED]")
+            .field("owner", owner)
+            .field("issue_time", issue_time)
+            .field("expire_time", expire_time)
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +61,16 @@ mod tests {
         };
         let shown = format!("{response:?}");
         assert!(!shown.contains("IGAA") && shown.contains("17841400000000001"), "{shown}");
+    }
+
+    #[test]
+    fn debug_shows_all_of_an_import_but_the_token() {
+        let request = v1::ImportRequest {
+            access_token: "IGAA-secret".to_owned(),
+            owner: "shop/7".to_owned(),
+            ..v1::ImportRequest::default()
+        };
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("IGAA") && shown.contains("shop/7"), "{shown}");
     }
 }

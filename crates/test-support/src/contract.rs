@@ -27,6 +27,7 @@ pub mod deletions;
 pub mod events;
 pub mod faulty;
 pub mod hosted_codes;
+pub mod imports;
 pub mod isolation;
 pub mod key_checks;
 pub mod leases;
@@ -187,6 +188,13 @@ macro_rules! store_contract {
                 a_changed_displaced_account_leaves_everything_as_it_was,
                 a_taken_professional_id_leaves_everything_as_it_was,
                 a_lost_lease_leaves_everything_as_it_was,
+            }
+            imports::{
+                an_import_stores_account_and_token,
+                an_import_takes_the_place_of_a_token,
+                an_import_displaces_a_dead_account,
+                of_many_imports_of_one_account_one_is_stored,
+                whoever_removed_the_app_since_is_not_imported,
             }
             audit::{
                 every_field_of_an_entry_survives,

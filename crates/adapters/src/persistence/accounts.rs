@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, LinkEnded,
+    StoreError,
 };
 use ig_domain::{
     AccountEvent, AccountId, EventChange, InstagramAccount, LeaseHolder, LongLivedToken,
@@ -30,6 +31,9 @@ use super::store_meter::Operation;
 use super::tokens::{open_long_lived, seal_long_lived};
 use super::unreadable::{Table, readable_page};
 use super::user_key::UserKey;
+
+/// Makes the event of a change from one version of an account to the next; none where it is worth none.
+pub(super) type EventOf = fn(&InstagramAccount, &InstagramAccount) -> Option<AccountEvent>;
 
 #[async_trait]
 impl AccountReader for SeaOrmStore {
@@ -91,13 +95,18 @@ impl AccountWriter for SeaOrmStore {
     ) -> Result<(), StoreError> {
         self.call(Operation::UpdateAccount, async {
             let write = self.database.begin_write().await?;
-            self.replace_where(write.on(), account, self.unchanged(former)).await?;
+            let as_read = self.unchanged(former);
+            self.replace_where(write.on(), account, as_read, AccountEvent::between).await?;
             if let Some(token) = token {
                 self.put_token(write.on(), account.id, &token).await?;
             }
             write.commit().await
         })
         .await
+    }
+
+    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+        self.call(Operation::ImportAccount, self.import_account(import)).await
     }
 
     async fn mark_refused(
@@ -112,7 +121,7 @@ impl AccountWriter for SeaOrmStore {
             let as_read = self
                 .read_as(account.id, former_revision)
                 .add(Column::ProfileTime.eq(micros(account.profile_time)));
-            self.replace_where(write.on(), account, as_read).await?;
+            self.replace_where(write.on(), account, as_read, AccountEvent::between).await?;
             write.commit().await
         })
         .await
@@ -193,18 +202,6 @@ impl SeaOrmStore {
         Ok((to_domain(account)?, token))
     }
 
-    /// Stores a new account.
-    pub(super) async fn insert_account(
-        &self,
-        on: &DatabaseTransaction,
-        account: &InstagramAccount,
-    ) -> Result<(), StoreError> {
-        let row = self.row(account).into_active_model().reset_all();
-        let inserted = Entity::insert(row).exec_without_returning(on).await;
-        inserted.map_err(|error| translate(&error))?;
-        self.tell(on, [AccountEvent::linked(account)]).await
-    }
-
     /// Stores a changed account if it still has the revision that was read.
     pub(super) async fn replace_account(
         &self,
@@ -212,14 +209,16 @@ impl SeaOrmStore {
         account: &InstagramAccount,
         former_revision: i64,
     ) -> Result<(), StoreError> {
-        self.replace_where(on, account, self.read_as(account.id, former_revision)).await
+        let as_read = self.read_as(account.id, former_revision);
+        self.replace_where(on, account, as_read, AccountEvent::between).await
     }
 
-    async fn replace_where(
+    pub(super) async fn replace_where(
         &self,
         on: &DatabaseTransaction,
         account: &InstagramAccount,
         as_read: Condition,
+        event: EventOf,
     ) -> Result<(), StoreError> {
         // Locked, so that the event tells of this very change.
         let former = Entity::find().filter(as_read.clone()).lock_exclusive().one(on).await;
@@ -234,7 +233,7 @@ impl SeaOrmStore {
         if updated.rows_affected == 0 {
             return Err(StoreError::Conflict);
         }
-        self.tell(on, AccountEvent::between(&former, account)).await
+        self.tell(on, event(&former, account)).await
     }
 
     /// Forgets an account if it is still as it was read; its token goes with it. With the key of persons it leaves the

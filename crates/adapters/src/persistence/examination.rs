@@ -2,10 +2,10 @@
 
 use ig_domain::ports::{DueAccounts as _, StoreError};
 use ig_domain::{AccountId, GrantedScopes, LongLivedToken, TroubleCause};
-use sea_orm::sea_query::{Asterisk, Expr, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait as _, Func, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, IdenStatic as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ pub struct SubscriptionGroup {
     pub error: Option<TroubleCause>,
     /// Number of the accounts, at least 1.
     pub accounts: u64,
-    /// First of their consents.
+    /// First of their consents; of an account that was linked later than its consent, as an imported one, its link.
     pub first_consent_time: OffsetDateTime,
 }
 
@@ -108,12 +108,15 @@ impl SeaOrmStore {
     fn grouped(&self) -> SelectStatement {
         let columns =
             [Column::GrantedScopes, Column::SubscriptionActive, Column::SubscriptionError];
+        // The consent of an imported account may be older than all that we know of it.
+        let (consent, link) = (Expr::col(Column::ConsentTime), Expr::col(Column::LinkTime));
+        let later = Expr::case(consent.clone().lt(link.clone()), link).finally(consent);
         let last_read = self
             .accounts()
             .filter(Column::Refused.is_null())
             .select_only()
             .columns(columns)
-            .column(Column::ConsentTime)
+            .expr_as(later, Column::ConsentTime.as_str())
             .order_by_desc(Column::ProfileTime)
             .limit(MAX_GROUPED_ACCOUNTS)
             .into_query();

@@ -2,14 +2,11 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    ATTEMPT_LEASE, Cause, CompletedLink, GraphFacts, LinkAttempts, LinkEnded, StoreError,
+    ATTEMPT_LEASE, CompletedLink, GraphFacts, LinkAttempts, LinkEnded, StoreError,
 };
-use ig_domain::{
-    CodeHash, EventChange, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, StateHash,
-    UnlinkCause,
-};
+use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, StateHash};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, IntoCondition, LockBehavior, LockType};
+use sea_orm::sea_query::{Condition, Expr, IntoCondition, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
     UpdateMany,
@@ -20,8 +17,8 @@ use super::attempt_row::{ENDED, UNSENT, ended_columns, phase_columns, to_domain,
 use super::entity::link_attempt::{ActiveModel, Column, Entity, Model};
 use super::entity::{hosted_code, pending_link};
 use super::error::translate;
+use super::linked_accounts::Linked;
 use super::store_meter::Operation;
-use super::user_key::UserKey;
 use super::user_removals::DELETION;
 use super::{SeaOrmStore, lease};
 
@@ -143,14 +140,12 @@ impl LinkAttempts for SeaOrmStore {
     ) -> Result<LinkEnded, StoreError> {
         self.call(Operation::CompleteLink, async {
             let users = self.user_hashes(&link.account).await?;
-            let key = match link.displaced {
-                Some(_) => self.readable_user_key().await?,
-                None => None,
-            };
+            let key = self.key_for(link.displaced).await?;
             let write = self.database.begin_write().await?;
             // A removal that is under way is waited for, and a later one finds the account.
             self.lock_users(write.on(), users.as_deref().unwrap_or_default()).await?;
-            if let Some(removal) = self.removal_since(write.on(), users, code).await? {
+            let code_time = self.code_time(code);
+            if let Some(removal) = self.removal_since(write.on(), users, code_time).await? {
                 self.end_removed(write.on(), (code, holder), &removal, link.end_time).await?;
                 write.commit().await?;
                 return Ok(LinkEnded::UserRemoved);
@@ -158,7 +153,15 @@ impl LinkAttempts for SeaOrmStore {
             let step =
                 self.leased_to_nobody(code, ended_columns(&LinkOutcome::of(link), link.end_time));
             self.step(write.on(), holder, step).await?;
-            self.store_link(write.on(), link, key).await?;
+            let CompletedLink { displaced, account, former_revision, token, .. } = link;
+            let linked = Linked {
+                displaced: *displaced,
+                account,
+                former_revision: *former_revision,
+                token: token.as_ref(),
+                is_import: false,
+            };
+            self.store_linked(write.on(), &linked, key).await?;
             write.commit().await?;
             if link.displaced.is_some() {
                 self.database.note_erased();
@@ -303,28 +306,14 @@ impl SeaOrmStore {
             .lock_exclusive()
     }
 
-    async fn store_link(
-        &self,
-        on: &DatabaseTransaction,
-        link: &CompletedLink,
-        key: Option<&UserKey>,
-    ) -> Result<(), StoreError> {
-        if let Some(displaced) = link.displaced {
-            let change = EventChange::Unlinked(UnlinkCause::OtherOwner);
-            self.delete_account(on, displaced, change, key).await?;
-        }
-        match (link.former_revision, &link.token) {
-            (Some(revision), _) => self.replace_account(on, &link.account, revision).await?,
-            (None, Some(_)) => self.insert_account(on, &link.account).await?,
-            (None, None) => {
-                let cause = Cause::new("a new account came without its token");
-                return Err(StoreError::Internal(cause));
-            }
-        }
-        match &link.token {
-            Some(token) => self.put_token(on, link.account.id, token).await,
-            None => Ok(()),
-        }
+    /// Moment at which an attempt's code came, as a part of another query.
+    pub(super) fn code_time(&self, code: &CodeHash) -> Expr {
+        let code_time = Entity::find()
+            .select_only()
+            .expr(Expr::col((Entity, Column::CreateTime)))
+            .filter(self.key(code))
+            .into_query();
+        Expr::from(code_time)
     }
 
     /// Whether nobody holds an attempt.

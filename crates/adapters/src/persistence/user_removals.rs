@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, UserRemovals};
-use ig_domain::{
-    AccountId, CodeHash, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest,
-};
+use ig_domain::{AccountId, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict, SelectStatement, UnionType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction,
@@ -20,7 +18,7 @@ use super::SeaOrmStore;
 use super::account_row::to_domain;
 use super::columns::micros;
 use super::entity::user_removal::{Column, Entity, Model};
-use super::entity::{account_token, instagram_account, link_attempt};
+use super::entity::{account_token, instagram_account};
 use super::error::translate;
 use super::store_meter::Operation;
 use super::sweep::locked_keys;
@@ -177,33 +175,26 @@ impl SeaOrmStore {
         users.map(|user| key.hash(user.as_str())).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Kind of a removal of one of these persons that was issued in the second in which the attempt's code came, or
+    /// Kind of a removal of one of these persons that was issued in the second of `since`, a moment in microseconds, or
     /// later: a deletion where there is one. They are to be locked. Where they are not known, anybody's removal counts:
     /// it must be possible to consent again once a sealing key is lost.
     pub(super) async fn removal_since(
         &self,
         on: &DatabaseTransaction,
         users: Option<Vec<[u8; 32]>>,
-        code: &CodeHash,
+        since: Expr,
     ) -> Result<Option<String>, StoreError> {
         if users.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
-        let found = on.query_one(&self.removals_since(users, code)).await;
+        let found = on.query_one(&self.removals_since(users, since)).await;
         let found = found.map_err(|error| translate(&error))?;
         let kind = found.map(|row| row.try_get("", Column::Kind.as_str())).transpose();
         kind.map_err(|error| translate(&error))
     }
 
-    fn removals_since(&self, users: Option<Vec<[u8; 32]>>, code: &CodeHash) -> SelectStatement {
+    fn removals_since(&self, users: Option<Vec<[u8; 32]>>, since: Expr) -> SelectStatement {
         let of_users = users.map(|users| Column::UserHash.is_in(users.into_iter().map(Vec::from)));
-        // Requests name whole seconds.
-        let second_before = Expr::col((link_attempt::Entity, link_attempt::Column::CreateTime));
-        let second_before = link_attempt::Entity::find()
-            .select_only()
-            .expr(second_before.sub(MICROS_PER_SECOND))
-            .filter(self.key(code))
-            .into_query();
         Entity::find()
             .select_only()
             .column(Column::Kind)
@@ -211,7 +202,8 @@ impl SeaOrmStore {
             // Named so that the primary key leads to a person's few.
             .filter(Column::Kind.is_in([DEAUTHORIZATION, DELETION]))
             .filter(Condition::all().add_option(of_users))
-            .filter(Expr::col((Entity, Column::IssueTime)).gt(Expr::from(second_before)))
+            // Requests name whole seconds.
+            .filter(Expr::col((Entity, Column::IssueTime)).gt(since.sub(MICROS_PER_SECOND)))
             .order_by_desc(Column::Kind)
             .limit(1)
             .into_query()

@@ -32,8 +32,10 @@ async fn living_accounts_are_grouped_by_permissions_and_subscription(
     };
     let failed = "subscription_error = 'APP_MISCONFIGURED', subscription_check_time = 1";
     set(&format!("subscription_active = false, {failed}"), 1).await;
-    set("subscription_active = true, subscription_check_time = 1", 2).await;
-    set("subscription_active = true, subscription_check_time = 1, consent_time = 7", 3).await;
+    let subscribed = "subscription_active = true, subscription_check_time = 1";
+    // An imported one, of whose consent nothing is known.
+    set(&format!("{subscribed}, consent_time = 0"), 2).await;
+    set(&format!("{subscribed}, consent_time = 7, link_time = 7"), 3).await;
     set("granted_scopes = NULL", 4).await;
     set("refused = 'token_revoked'", 5).await;
     let mut groups = examined.subscription_groups().await.unwrap();

@@ -7,6 +7,7 @@ mod delete_user_data;
 mod fetch_access_token;
 mod get_accounts;
 mod hosted_link;
+mod import_account;
 mod instagram_script;
 mod keeper;
 mod link_account;

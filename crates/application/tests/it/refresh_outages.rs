@@ -11,8 +11,8 @@ use ig_application::{
     Ports, RefreshAccountError, RefreshWork, RefreshedAccount, StorePorts, TokenOutcome,
 };
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause, MockInstagram,
-    MockRenewalLeases, RenewalLeases, StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause, CompletedImport,
+    LinkEnded, MockInstagram, MockRenewalLeases, RenewalLeases, StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
@@ -113,6 +113,10 @@ impl AccountWriter for Flaky {
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError> {
         self.call("update", self.store.update(account, former, token)).await
+    }
+
+    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+        self.call("import", self.store.import(import)).await
     }
 
     async fn mark_refused(

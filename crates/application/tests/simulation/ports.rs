@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, AppBreaker, AuditLog, BatchKey, Breaker,
-    Cause, ClaimedAccount, Clock, CompletedLink, CountedEvent, DueAccounts, Ids, LinkAttempts,
+    Cause, ClaimedAccount, Clock, CompletedImport, CompletedLink, CountedEvent, DueAccounts, Ids, LinkAttempts,
     LinkEnded, Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
 };
 use ig_domain::{
@@ -95,6 +95,10 @@ impl AccountWriter for Replica {
     ) -> Result<(), StoreError> {
         let update = self.world.store.update(account, former, token);
         self.store(CrashPoint::UpdateAccount, update).await
+    }
+
+    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+        self.world.store.import(import).await
     }
 
     async fn mark_refused(

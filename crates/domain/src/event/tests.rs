@@ -158,6 +158,17 @@ fn a_dead_account_heals_or_is_linked_again() {
 }
 
 #[test]
+fn an_import_is_told_as_a_link_with_a_cause_of_its_own() {
+    let first = AccountEvent::imported(None, &account()).change;
+    let said = (first.kind(), first.cause(), first.fields());
+    assert_eq!(said, (EventKind::Linked, Some("IMPORT"), None));
+    let next = InstagramAccount { token_expire_time: None, ..account() };
+    let again = AccountEvent::imported(Some(&account()), &next).change;
+    let fields = ChangedFields::of_names("token_expire_time");
+    assert_eq!((again.cause(), again.fields()), (Some("IMPORT"), Some(&fields)));
+}
+
+#[test]
 fn a_new_reason_of_a_dead_account_is_no_event() {
     let dead = InstagramAccount { refused: Some(DEAD), ..account() };
     let reason = Some(ReauthorizationReason::PasswordChanged);
@@ -197,6 +208,8 @@ fn every_change_reads_back_from_its_names() {
         EventChange::Linked,
         EventChange::LinkedAgain(fields()),
         EventChange::LinkedAgain(ChangedFields::default()),
+        EventChange::Imported(None),
+        EventChange::Imported(Some(fields())),
         with_trouble(None),
         EventChange::Healed,
         EventChange::Unlinked(UnlinkCause::Unlink),
@@ -217,7 +230,7 @@ fn every_change_reads_back_from_its_names() {
 #[rstest]
 #[case::kind("SOMETHING_NEWER", None, None, None)]
 #[case::of_an_update("WEBHOOK", None, None, None)]
-#[case::cause_of_a_link("LINKED", None, Some("IMPORT"), Some(EventChange::Linked))]
+#[case::cause_of_a_link("LINKED", None, Some("SOMETHING_NEWER"), Some(EventChange::Linked))]
 #[case::field("CHANGED", Some("name,something_newer"), None, Some(changed("name")))]
 #[case::reason(
     "REAUTHORIZATION_REQUIRED",

@@ -193,8 +193,8 @@ pub trait AccountReader: Send + Sync {
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError>;
 }
 
-/// Changes and deletes linked accounts and their tokens. A link stores an account by [`LinkAttempts::complete`]. Each
-/// change writes its event in its own transaction.
+/// Changes and deletes linked accounts and their tokens, and stores imported ones. A link stores an account by
+/// [`LinkAttempts::complete`]. Each change writes its event in its own transaction.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AccountWriter: Send + Sync {
@@ -211,6 +211,15 @@ pub trait AccountWriter: Send + Sync {
         former: &InstagramAccount,
         token: Option<LongLivedToken>,
     ) -> Result<(), StoreError>;
+
+    /// Stores the account of an import with its token and its event: all or nothing. Nothing where a removal of the person
+    /// was issued in the second of the account's consent, or later.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when an account is not as it was read, or its professional id is taken;
+    /// [`StoreError::Unavailable`].
+    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError>;
 
     /// Stores an account as one whose token Instagram refuses, if `holder` holds the renewal lease on it, the stored
     /// revision is still `former_revision`, and no newer reading of the profile is stored: neither another holder in
@@ -279,13 +288,27 @@ pub struct CompletedLink {
     pub end_time: OffsetDateTime,
 }
 
-/// End of a link, as the store takes it.
+/// The account of an import, as it is to be stored.
+#[derive(Clone, Debug)]
+pub struct CompletedImport {
+    /// Id and revision of another owner's account that needs re-authorisation and makes room.
+    pub displaced: Option<(AccountId, i64)>,
+    /// The account as it shall be stored.
+    pub account: InstagramAccount,
+    /// The stored revision that it follows; `None` when it is new.
+    pub former_revision: Option<i64>,
+    /// The token.
+    pub token: LongLivedToken,
+}
+
+/// End of a link or an import, as the store takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkEnded {
     /// All of it is stored.
     Stored,
-    /// The person removed the app, or had the data deleted, when the code had come or later: no account is stored. The
-    /// attempt has ended as one whose code is spent; with a deletion it is erased.
+    /// The person removed the app, or had the data deleted, when the code had come, or the imported token was issued, or
+    /// later: no account is stored. The attempt of a link has ended as one whose code is spent; with a deletion it is
+    /// erased.
     UserRemoved,
 }
 

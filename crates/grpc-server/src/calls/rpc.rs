@@ -58,6 +58,7 @@ rpcs! {
     Refresh { roles: [Role::Link, Role::Token], writes: true, lasts: false }
     FetchAccessToken { roles: [Role::Token], writes: true, lasts: false }
     Unlink { roles: [Role::Admin], writes: true, lasts: false }
+    Import { roles: [Role::Admin], writes: true, lasts: false }
     Watch { roles: [Role::Read, Role::Webhook], writes: false, lasts: true }
     CommitWatch { roles: [Role::Read, Role::Webhook], writes: false, lasts: false }
 }

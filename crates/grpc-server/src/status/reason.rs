@@ -40,6 +40,8 @@ reasons! {
     RedirectUriRejected = "REDIRECT_URI_REJECTED", InvalidArgument;
     /// The browser came back with an error instead of a code.
     ConsentDenied = "CONSENT_DENIED", FailedPrecondition;
+    /// Instagram refuses the token that is to be imported.
+    TokenRejected = "TOKEN_REJECTED", FailedPrecondition;
     /// Instagram refused the code.
     CodeRejected = "CODE_REJECTED", FailedPrecondition;
     /// The state does not serve.

@@ -39,6 +39,7 @@ const RIGHTS: &[Right] = &[
     ("Refresh", LINK_OR_TOKEN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
     ("FetchAccessToken", TOKEN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
     ("Unlink", ADMIN, [Some("ACCOUNT_NOT_FOUND"), Some("ACCOUNT_NOT_FOUND")]),
+    ("Import", ADMIN, [Some("PERMISSION_DENIED"), None]),
     ("Watch", READ_OR_WEBHOOK, [None, None]),
     ("CommitWatch", READ_OR_WEBHOOK, [None, None]),
 ];

@@ -9,6 +9,7 @@ mod errors;
 mod frames;
 mod health;
 mod http2;
+mod import;
 mod limits;
 mod log;
 mod metrics;

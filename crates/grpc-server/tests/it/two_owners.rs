@@ -130,6 +130,12 @@ impl TwoOwners {
                 client.unlink(by("clerk", request)).await?;
                 Vec::new()
             }
+            "Import" => {
+                let owner = owner.unwrap_or_default();
+                let access_token = "IGAA-imported".to_owned();
+                let request = v1::ImportRequest { access_token, owner, ..Default::default() };
+                Vec::from_iter(client.import(by("clerk", request)).await?.into_inner().account)
+            }
             "Watch" => {
                 let from = Some(From::Start(v1::WatchStart::Earliest.into()));
                 let request = v1::WatchRequest { from, owner, ..Default::default() };

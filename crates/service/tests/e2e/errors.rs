@@ -18,12 +18,13 @@ use crate::support::grpcurl::{self, Printed};
 const OWNER: &str = "shop/7";
 
 /// Every reason: its code, and what comes with it besides `ErrorInfo` and `RequestInfo`.
-const REASONS: [(&str, &str, &[&str]); 22] = [
+const REASONS: [(&str, &str, &[&str]); 23] = [
     ("INVALID_FIELD", "InvalidArgument", &["BadRequest"]),
     ("REDIRECT_URI_REJECTED", "InvalidArgument", &[]),
     ("CONSENT_DENIED", "FailedPrecondition", &[]),
     ("CODE_REJECTED", "FailedPrecondition", &[]),
     ("STATE_REJECTED", "FailedPrecondition", &[]),
+    ("TOKEN_REJECTED", "FailedPrecondition", &[]),
     ("PERSONAL_ACCOUNT", "FailedPrecondition", &[]),
     ("SCOPE_MISSING", "FailedPrecondition", &[]),
     ("WRONG_ACCOUNT", "FailedPrecondition", &[]),

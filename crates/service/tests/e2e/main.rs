@@ -23,6 +23,7 @@ mod health;
 mod help;
 mod hosted;
 mod image_build;
+mod import;
 mod instagram_outages;
 mod interrupted_work;
 mod keeper;

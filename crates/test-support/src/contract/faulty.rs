@@ -237,6 +237,8 @@ macro_rules! faults_are_seen {
                 visits::results_that_cannot_be_stored_keep_no_others_back,
                 completion::a_changed_account_leaves_everything_as_it_was,
                 completion::a_changed_displaced_account_leaves_everything_as_it_was,
+                imports::an_import_takes_the_place_of_a_token,
+                imports::an_import_displaces_a_dead_account,
             }
             late_readings: LateReadings breaks {
                 accounts::a_late_update_takes_back_neither_a_newer_reading_nor_a_retry,
@@ -257,6 +259,7 @@ macro_rules! faults_are_seen {
                 audit::an_entry_is_recorded_once,
                 attempts::an_unknown_state_creates_nothing,
                 completion::a_taken_professional_id_leaves_everything_as_it_was,
+                imports::of_many_imports_of_one_account_one_is_stored,
             }
             shared_leases: SharedLeases breaks {
                 leases::a_held_attempt_is_not_claimed_by_another,
@@ -298,6 +301,7 @@ macro_rules! faults_are_seen {
                 completion::a_first_link_stores_account_token_and_outcome,
                 completion::a_link_again_replaces_account_and_token,
                 completion::a_displaced_account_makes_room,
+                imports::an_import_stores_account_and_token,
             }
             lost_tokens: LostTokens breaks {
                 accounts::an_update_stores_everything,
@@ -454,6 +458,7 @@ macro_rules! faults_are_seen {
                 removals::a_removal_in_the_second_of_the_consent_holds,
                 removals::a_link_of_an_older_consent_is_not_stored,
                 removals::a_link_is_judged_by_the_moment_at_which_its_code_came,
+                imports::whoever_removed_the_app_since_is_not_imported,
                 removals::a_deauthorization_is_forgotten_after_its_time,
             }
             lost_updates: LostUpdates breaks {

@@ -1,10 +1,12 @@
 //! Accounts and their tokens.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StatusFilter, StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, LinkEnded,
+    StatusFilter, StoreError,
 };
 use ig_domain::{
     AccountEvent, AccountId, AppScopedUserId, InstagramAccount, LeaseHolder, ListingPosition,
@@ -13,7 +15,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 
 use super::leases::extend;
-use super::{Guard, MemoryStore};
+use super::{Guard, MemoryStore, Rows};
 
 type AccountRows = BTreeMap<AccountId, (InstagramAccount, Option<LongLivedToken>)>;
 
@@ -93,6 +95,21 @@ impl AccountWriter for MemoryStore {
         })
     }
 
+    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+        self.transact(|rows, now| {
+            let CompletedImport { displaced, account, former_revision, token } = import;
+            let removal = rows.removal_since(account, account.consent_time);
+            if removal.is_some() && !self.lacks(Guard::RemovalCheck) {
+                return Ok(LinkEnded::UserRemoved);
+            }
+            let (displaced, former) = (*displaced, *former_revision);
+            let token = Some(token);
+            let linked = Linked { displaced, account, former, token, is_import: true };
+            self.store_linked(rows, &linked, now)?;
+            Ok(LinkEnded::Stored)
+        })
+    }
+
     async fn mark_refused(
         &self,
         account: &InstagramAccount,
@@ -140,6 +157,60 @@ impl AccountWriter for MemoryStore {
             self.tell(&mut rows.events, events, lease_time);
             Ok(marked)
         })
+    }
+}
+
+/// An account as a consent or an import leaves it.
+pub(super) struct Linked<'a> {
+    pub(super) displaced: Option<(AccountId, i64)>,
+    pub(super) account: &'a InstagramAccount,
+    pub(super) former: Option<i64>,
+    /// The token; `None` where the stored one stays.
+    pub(super) token: Option<&'a LongLivedToken>,
+    pub(super) is_import: bool,
+}
+
+impl MemoryStore {
+    /// Stores it with its events, or nothing.
+    pub(super) fn store_linked(
+        &self,
+        rows: &mut Rows,
+        linked: &Linked<'_>,
+        now: Duration,
+    ) -> Result<(), StoreError> {
+        let Linked { displaced, account, former, token, is_import } = linked;
+        let guarded = !self.lacks(Guard::Revision);
+        let (mut accounts, mut events) = (rows.accounts.clone(), Vec::new());
+        let gone = displaced.and_then(|(id, _)| rows.former_account(id));
+        if let Some(displaced) = displaced {
+            let cause = UnlinkCause::OtherOwner;
+            events.push(remove(&mut accounts, *displaced, cause, guarded)?);
+        }
+        match (former, token) {
+            (Some(revision), token) => {
+                let stored = accounts.get(&account.id).map(|(stored, _)| stored.clone());
+                let as_read = |stored: &InstagramAccount| !guarded || stored.revision == *revision;
+                let event = update(&mut accounts, account, token.cloned(), as_read)?;
+                let imported = || AccountEvent::imported(stored.as_ref(), account);
+                events.extend(if *is_import { Some(imported()) } else { event });
+            }
+            (None, Some(token)) => {
+                let id = &account.professional_account_id;
+                let mut others = accounts.values();
+                if others.any(|(other, _)| other.professional_account_id == *id) {
+                    return Err(StoreError::Conflict);
+                }
+                accounts.insert(account.id, ((*account).clone(), Some((*token).clone())));
+                let imported = || AccountEvent::imported(None, account);
+                events.push(if *is_import { imported() } else { AccountEvent::linked(account) });
+            }
+            (None, None) => return Err(StoreError::Conflict),
+        }
+        rows.accounts = accounts;
+        rows.former_accounts.extend(gone);
+        self.tell(&mut rows.events, events, now);
+        rows.put_off.remove(&account.id);
+        Ok(())
     }
 }
 

@@ -8,13 +8,12 @@ use ig_domain::ports::{
     StoreError,
 };
 use ig_domain::{
-    AccountEvent, AccountId, CODE_LIFETIME, CodeHash, InstagramAccount, LINK_RETENTION,
-    LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME,
-    StateHash, UnlinkCause,
+    AccountId, CODE_LIFETIME, CodeHash, LINK_RETENTION, LeaseHolder, LinkAttempt, LinkOutcome,
+    LinkRefusal, PendingLink, Phase, SHORT_LIVED_LIFETIME, StateHash,
 };
 use time::OffsetDateTime;
 
-use super::accounts::{remove, update};
+use super::accounts::Linked;
 use super::{AttemptRow, Guard, Lease, MemoryStore, Rows, is_held};
 
 #[async_trait]
@@ -160,10 +159,9 @@ impl LinkAttempts for MemoryStore {
         holder: LeaseHolder,
         link: &CompletedLink,
     ) -> Result<LinkEnded, StoreError> {
-        let guarded = !self.lacks(Guard::Revision);
         self.transact(|rows, now| {
-            self.held(rows, code, holder)?;
-            let removal = rows.removal_since(&link.account, code);
+            let code_time = self.held(rows, code, holder)?.attempt.create_time;
+            let removal = rows.removal_since(&link.account, code_time);
             if let Some(is_deleted) = removal.filter(|_| !self.lacks(Guard::RemovalCheck)) {
                 let refusal = LinkRefusal::CodeRejected(GraphFacts::default());
                 self.end(rows, code, holder, LinkOutcome::Refused(refusal), link.end_time)?;
@@ -172,33 +170,11 @@ impl LinkAttempts for MemoryStore {
                 }
                 return Ok(LinkEnded::UserRemoved);
             }
-            let (mut accounts, mut events) = (rows.accounts.clone(), Vec::new());
-            let former = link.displaced.and_then(|(id, _)| rows.former_account(id));
-            if let Some(displaced) = link.displaced {
-                let cause = UnlinkCause::OtherOwner;
-                events.push(remove(&mut accounts, displaced, cause, guarded)?);
-            }
-            match (link.former_revision, &link.token) {
-                (Some(former), token) => {
-                    let as_read = |stored: &InstagramAccount| !guarded || stored.revision == former;
-                    let event = update(&mut accounts, &link.account, token.clone(), as_read)?;
-                    events.extend(event);
-                }
-                (None, Some(token)) => {
-                    let id = &link.account.professional_account_id;
-                    let mut others = accounts.values();
-                    if others.any(|(other, _)| other.professional_account_id == *id) {
-                        return Err(StoreError::Conflict);
-                    }
-                    accounts.insert(link.account.id, (link.account.clone(), Some(token.clone())));
-                    events.push(AccountEvent::linked(&link.account));
-                }
-                (None, None) => return Err(StoreError::Conflict),
-            }
-            rows.accounts = accounts;
-            rows.former_accounts.extend(former);
-            self.tell(&mut rows.events, events, now);
-            rows.put_off.remove(&link.account.id);
+            let CompletedLink { displaced, account, former_revision, token, .. } = link;
+            let token = token.as_ref();
+            let (displaced, former) = (*displaced, *former_revision);
+            let linked = Linked { displaced, account, former, token, is_import: false };
+            self.store_linked(rows, &linked, now)?;
             self.end(rows, code, holder, LinkOutcome::of(link), link.end_time)?;
             Ok(LinkEnded::Stored)
         })

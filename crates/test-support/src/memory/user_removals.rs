@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, UserRemovals};
 use ig_domain::{
-    AccountEvent, AppScopedUserId, CodeHash, InstagramAccount, LINK_RETENTION, RemovalOutcome,
-    SignedRequest,
+    AccountEvent, AppScopedUserId, InstagramAccount, LINK_RETENTION, RemovalOutcome, SignedRequest,
 };
 use time::OffsetDateTime;
 
@@ -57,17 +56,15 @@ impl MemoryStore {
 }
 
 impl Rows {
-    /// A removal of the account's person that was issued in the second in which the code of its link came, or later:
-    /// `true` for a deletion.
+    /// A removal of the account's person that was issued in the second of `since`, or later: `true` for a deletion.
     pub(super) fn removal_since(
         &self,
         account: &InstagramAccount,
-        code: &CodeHash,
+        since: OffsetDateTime,
     ) -> Option<bool> {
-        let code_time = self.attempts.get(code)?.attempt.create_time.unix_timestamp();
         let holds = |request: &SignedRequest| {
             ids(account).any(|id| *id == request.user)
-                && code_time <= request.issue_time.unix_timestamp()
+                && since.unix_timestamp() <= request.issue_time.unix_timestamp()
         };
         let is_deleted = self.deletions.iter().any(|row| holds(&row.request));
         let is_removed = self.deauthorizations.iter().any(|(request, _)| holds(request));

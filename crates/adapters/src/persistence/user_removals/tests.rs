@@ -1,5 +1,7 @@
 //! A person's accounts and removals are found along indexes, however many there are.
 
+use ig_domain::CodeHash;
+
 use super::*;
 use crate::persistence::plans::{self, Common};
 
@@ -10,7 +12,7 @@ fn accounts(store: &SeaOrmStore) -> Vec<SelectStatement> {
 fn removals(store: &SeaOrmStore) -> Vec<SelectStatement> {
     let code = CodeHash::from_bytes([7; 32]);
     let persons = [Some(vec![[1; 32], [2; 32]]), None];
-    persons.map(|persons| store.removals_since(persons, &code)).into()
+    persons.map(|persons| store.removals_since(persons, store.code_time(&code))).into()
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! The end of a link: the account to store, together with the end of its attempt.
 
-use ig_domain::ports::{AccountKey, CompletedLink, CountedEvent, LinkEnded, StoreError};
+use ig_domain::ports::{CompletedLink, CountedEvent, LinkEnded, StoreError};
 use ig_domain::{
-    AccountStatus, AccountType, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome,
-    LinkRefusal, Phase, Profile, ShortLivedGrant, TokenGrant,
+    AccountId, AccountType, InstagramAccount, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal,
+    Phase, Profile, ShortLivedGrant, TokenGrant,
 };
 use time::OffsetDateTime;
 
 use super::{LinkSetback, LinkWork, code_rejected};
+use crate::placement::{OwnedByAnother, Placement, stored_account};
 use crate::retry::retry;
 
 /// All data that a link has brought.
@@ -61,13 +62,10 @@ impl LinkWork {
 
     /// The linked account with the profile's professional id.
     async fn stored(&self, brought: &Brought<'_>) -> Result<Option<InstagramAccount>, LinkSetback> {
-        let id = &brought.profile.professional_account_id;
-        let key = AccountKey::Instagram(id.clone().into());
-        let found = self.accounts.find(&key).await;
-        let found = found.map_err(|error| {
+        let found = stored_account(&*self.accounts, &brought.profile.professional_account_id).await;
+        found.map_err(|error| {
             LinkSetback::from_store(error, Phase::Exchanged(brought.grant.clone()))
-        })?;
-        Ok(found.filter(|account| account.professional_account_id == *id))
+        })
     }
 
     /// The completed link to store, given the stored account.
@@ -80,15 +78,10 @@ impl LinkWork {
         if wanted.is_some() && wanted != stored.as_ref().map(|stored| stored.id) {
             return Err(LinkRefusal::WrongAccount);
         }
-        match stored {
-            None => Ok(self.new_account(brought, None)),
-            Some(stored) if stored.owner == brought.attempt.owner => {
-                Ok(self.linked_again(brought, &stored))
-            }
-            Some(stored) if stored.status(self.clock.now()) == AccountStatus::Active => {
-                Err(LinkRefusal::OwnedByAnother)
-            }
-            Some(stored) => Ok(self.new_account(brought, Some(&stored))),
+        match Placement::of(stored, &brought.attempt.owner, self.clock.now()) {
+            Ok(Placement::New { displaced }) => Ok(self.new_account(brought, displaced)),
+            Ok(Placement::Stored(stored)) => Ok(self.linked_again(brought, &stored)),
+            Err(OwnedByAnother) => Err(LinkRefusal::OwnedByAnother),
         }
     }
 
@@ -96,12 +89,12 @@ impl LinkWork {
     fn new_account(
         &self,
         brought: &Brought<'_>,
-        displaced: Option<&InstagramAccount>,
+        displaced: Option<(AccountId, i64)>,
     ) -> CompletedLink {
         let Brought { attempt, grant, token, profile, read_time } = brought;
         let now = self.clock.now();
         CompletedLink {
-            displaced: displaced.map(|account| (account.id, account.revision)),
+            displaced,
             account: InstagramAccount::link(
                 self.ids.account_id(now),
                 attempt.owner.clone(),

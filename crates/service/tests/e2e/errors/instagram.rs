@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{OWNER, Refusals};
-use crate::support::sandbox::BAKERY;
+use crate::support::sandbox::{BAKERY, CREATOR};
 use crate::support::{A_DAY_LATER, Stack};
 
 pub(super) async fn refused() -> Refusals {
@@ -54,6 +54,11 @@ pub(super) async fn refused() -> Refusals {
     assert_same_moment(printed.facts()["expire_time"], account.token_expire_time.unwrap());
     sandbox.clear_faults().await;
 
+    let token = sandbox.token(CREATOR, 0).await;
+    sandbox.revoke(CREATOR, "password_changed").await;
+    let import = json!({"access_token": token, "owner": OWNER});
+    let printed = refusals.call(service, "Import", &import);
+    assert_eq!((printed.reason(), printed.facts()["instagram_code"]), ("TOKEN_REJECTED", "190"));
     sandbox.revoke(BAKERY, "password_changed").await;
     let printed = refusals.call(service, "Refresh", &refresh);
     assert_eq!(printed.reason(), "REAUTHORIZATION_REQUIRED");

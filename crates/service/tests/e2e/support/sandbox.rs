@@ -113,6 +113,13 @@ impl Sandbox {
         self.control(Method::POST, "revoke", Some(body)).await;
     }
 
+    /// A long-lived token of this age without consent, as Meta's App Dashboard makes them.
+    pub(crate) async fn token(&self, username: &str, age_seconds: i64) -> String {
+        let body = json!({ "username": username, "age_seconds": age_seconds });
+        let made = self.control(Method::POST, "tokens", Some(body)).await;
+        made["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// Answer of Instagram to `/me` with this token.
     pub(crate) async fn me(&self, token: &str) -> Value {
         let url = format!("{}/me?fields=user_id", self.url);

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, StoreError,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, LinkEnded,
+    StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, OwnerScope};
 use time::OffsetDateTime;
@@ -97,6 +98,26 @@ impl AccountWriter for FaultyPorts {
                 return self.told(updated);
             }
             former = stored?;
+        }
+    }
+
+    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+        if self.has(Fault::LostAccounts) {
+            return Ok(LinkEnded::Stored);
+        }
+        let mut import = import.clone();
+        if self.has(Fault::StaleWrites) {
+            if import.former_revision.is_some() {
+                import.former_revision = Some(self.stored_revision(import.account.id).await?);
+            }
+            if let Some((id, revision)) = &mut import.displaced {
+                *revision = self.stored_revision(*id).await?;
+            }
+        }
+        match self.ports.account_writer.import(&import).await {
+            Err(StoreError::Conflict) if self.has(Fault::SilentConflicts) => Ok(LinkEnded::Stored),
+            Ok(LinkEnded::UserRemoved) if self.has(Fault::DeafLinks) => Ok(LinkEnded::Stored),
+            imported => imported,
         }
     }
 

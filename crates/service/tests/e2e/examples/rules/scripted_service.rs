@@ -13,9 +13,9 @@ use ig_proto::v1::watch_request::From;
 use ig_proto::v1::{
     BatchGetRequest, BatchGetResponse, BeginLinkRequest, BeginLinkResponse, CommitWatchRequest,
     CommitWatchResponse, Event, EventKind, FetchAccessTokenRequest, FetchAccessTokenResponse,
-    GetRequest, GetResponse, InstagramAccount, LinkRequest, LinkResponse, ListRequest,
-    ListResponse, RefreshRequest, RefreshResponse, UnlinkRequest, UnlinkResponse, WatchRequest,
-    WatchResponse,
+    GetRequest, GetResponse, ImportRequest, ImportResponse, InstagramAccount, LinkRequest,
+    LinkResponse, ListRequest, ListResponse, RefreshRequest, RefreshResponse, UnlinkRequest,
+    UnlinkResponse, WatchRequest, WatchResponse,
 };
 use tokio::task::JoinHandle;
 use tonic::metadata::MetadataMap;
@@ -199,6 +199,7 @@ impl InstagramAccountService for Script {
         refresh(RefreshRequest) -> RefreshResponse;
         fetch_access_token(FetchAccessTokenRequest) -> FetchAccessTokenResponse;
         unlink(UnlinkRequest) -> UnlinkResponse;
+        import(ImportRequest) -> ImportResponse;
     }
 }
 

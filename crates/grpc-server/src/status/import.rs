@@ -1,0 +1,36 @@
+//! Failures of `Import`.
+
+use ig_application::ImportAccountError;
+use tonic::Status;
+
+use super::{Problem, Reason, ToStatus, internal};
+
+impl ToStatus for ImportAccountError {
+    fn to_status(&self) -> Status {
+        match self {
+            Self::TokenRejected(facts) => {
+                let message = "Instagram refuses the token: it has expired, or was revoked; the person must \
+                     consent anew, by BeginLink and Link";
+                Problem::new(Reason::TokenRejected, message).graph_facts(facts).into_status()
+            }
+            Self::UserRemoved => {
+                let message = "the person removed the app, or had the data deleted, since the token was issued; \
+                     without issue_time, any such request counts: give it, or let the person consent anew, by \
+                     BeginLink and Link";
+                Problem::new(Reason::TokenRejected, message).into_status()
+            }
+            Self::PersonalAccount => {
+                let message = "the account is a personal one; the person can switch it to a professional one in \
+                     Instagram's settings, then it may be imported";
+                Problem::new(Reason::PersonalAccount, message).into_status()
+            }
+            Self::OwnedByAnother => {
+                let message = "the account is linked under another owner; unlink it there, then import it again";
+                Problem::new(Reason::OwnedByAnother, message).into_status()
+            }
+            Self::Instagram(error) => error.to_status(),
+            Self::Store(error) => error.to_status(),
+            Self::Panicked => internal(self.clone()),
+        }
+    }
+}
