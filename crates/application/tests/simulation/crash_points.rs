@@ -23,7 +23,7 @@ macro_rules! crash_points {
 
 crash_points! {
     FindAccount, FindAccounts, ListAccounts, FindAccountAndToken,
-    UpdateAccount, MarkRefused, RemoveAccount, MarkExpired,
+    UpdateAccount, ImportAccount, MarkRefused, RemoveAccount, MarkExpired,
     InsertState, FindState,
     FindAttempt, CreateAttempt, ClaimAttempt, AdvanceAttempt, ReleaseAttempt, CompleteAttempt, SweepLinks,
     ClaimRenewal, ExtendRenewal, ReleaseRenewal,

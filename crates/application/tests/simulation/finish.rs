@@ -12,6 +12,7 @@ use crate::callbacks;
 use crate::calls::{self, Answer, Work, name};
 use crate::history::{History, REPLICAS};
 use crate::hosted;
+use crate::imports;
 use crate::watchers::{self, Follower, Stream};
 
 /// Times that pass between looks of the last keeper: a closed breaker, then the checks of a dead token's first day.
@@ -41,7 +42,8 @@ impl History {
         }
         self.abandon_tasks();
         self.pass_lease();
-        let ended = self.link_at_last()
+        let ended = self.import_at_last()
+            && self.link_at_last()
             && self.redeem_at_last()
             && self.keep_at_last()
             && self.refresh_at_last()
@@ -61,6 +63,14 @@ impl History {
         };
         self.hear(answer);
         !self.is_checked_broken()
+    }
+
+    fn import_at_last(&mut self) -> bool {
+        self.imports.clone().into_iter().all(|command| {
+            let what = format!("import {}", command.token.text().expose());
+            let work = imports::import(&self.processes[0].ports, command);
+            self.ends(&what, work)
+        })
     }
 
     fn link_at_last(&mut self) -> bool {

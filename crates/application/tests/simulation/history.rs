@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use ig_application::ImportAccountCommand;
 use ig_domain::ports::Clock as _;
 use ig_domain::{AccountId, Presentation};
 use ig_test_support::Guard;
@@ -49,6 +50,7 @@ pub(crate) struct History {
     pub(crate) sent: Sent,
     pub(crate) visits: Visits,
     pub(crate) presentations: Vec<Presentation>,
+    pub(crate) imports: Vec<ImportAccountCommand>,
     /// Answer to each presentation: all answers must be equal.
     answers: BTreeMap<String, (AccountId, bool)>,
     fetches: u32,
@@ -80,6 +82,7 @@ impl History {
             sent: Sent::default(),
             visits: Visits::default(),
             presentations: Vec::new(),
+            imports: Vec::new(),
             answers: BTreeMap::new(),
             fetches: 0,
             streams: 0,
@@ -159,6 +162,7 @@ impl History {
             Action::Erase => self.erase(),
             Action::ConsentHosted => self.consent_hosted(),
             Action::ComeWithTicket => self.come_with_ticket(),
+            Action::Import => self.import(),
         }
     }
 

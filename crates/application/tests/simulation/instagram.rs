@@ -87,6 +87,15 @@ impl InstagramModel {
         codes.for_each(|code| code.used = true);
     }
 
+    /// A token of an older system, which was issued at `now`, and its expiry.
+    pub(crate) fn issue_elsewhere(
+        &mut self,
+        person: u32,
+        now: OffsetDateTime,
+    ) -> (String, OffsetDateTime) {
+        (self.issue("long", person, None, now), now + LONG)
+    }
+
     fn issue(
         &mut self,
         kind: &str,
@@ -248,7 +257,9 @@ impl Replica {
         work: impl FnOnce(&mut State, Call, u32) -> Result<T, InstagramError> + Send,
     ) -> Result<T, InstagramError> {
         let text = token.expose();
-        let account = self.world.account_with(text);
+        // Whose a token is that is imported is known to nobody before.
+        let is_imported = self.world.state().imports.has(text);
+        let account = self.world.account_with(text).filter(|_| !is_imported);
         if self.pauses().are_on(account, self.world.clock.now()) && text.starts_with("long-") {
             self.world.violate("Instagram was asked though it throttles");
         }
@@ -278,7 +289,9 @@ impl Replica {
         let issued = self.call_with(point, token, |state, call, person| {
             let parent = renews.then_some(text);
             let account = self.world.account_with(text);
-            if renews && !state.rules.may_renew(self.number, text, account) {
+            // Whoever imports a token at the same time as others knows nothing of them.
+            let is_imported = state.imports.has(text);
+            if renews && !state.rules.may_renew(self.number, text, account) && !is_imported {
                 state.violate(format!("{text} was renewed twice without need"));
             }
             Ok(state.instagram.issue("long", person, parent, call.now))
@@ -308,10 +321,12 @@ impl Instagram for Replica {
         self.world.pass(CrashPoint::ExchangeCode, Side::Before).await;
         let text = code.expose();
         let former = self.mark(text, Sent::Perhaps);
-        if former == Sent::Perhaps {
+        let person = self.world.state().instagram.codes[text].person;
+        let user = profile(person).app_scoped_user_id.expect("every person has one");
+        let is_known = !self.world.state().removals.has_erased_codes_of(&user);
+        if former == Sent::Perhaps && is_known {
             self.world.violate(format!("{text} was sent again though Instagram may have taken it"));
         }
-        let person = self.world.state().instagram.codes[text].person;
         let exchanged = self.call(CrashPoint::ExchangeCode, person, move |state, call| {
             let code = state.instagram.codes.get_mut(text).expect("a code of the history");
             if code.used || code.expire_time <= call.now {

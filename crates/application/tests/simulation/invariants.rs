@@ -115,6 +115,10 @@ fn succeeds(
         return None;
     }
     let parent = world.state().instagram.tokens[token].parent.clone();
+    if world.state().imports.made(account) {
+        let origin = (token, parent.as_deref());
+        return world.state().imports.broken(before, origin, world.clock.now());
+    }
     match parent {
         Some(parent) if parent != *token_before => {
             Some(format!("{token}, renewed from {parent}, replaced the token {token_before}"))

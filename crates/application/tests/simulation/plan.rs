@@ -16,6 +16,12 @@ const CALLBACK_STEPS: usize = 4;
 /// Makes another seed of that of a history, for what Instagram calls back for.
 const CALLBACK_SEED: u64 = 1 << 35;
 
+/// Once in so many steps, on average, a token is imported before it.
+const IMPORT_STEPS: usize = 40;
+
+/// Makes another seed of that of a history, for imports.
+const IMPORT_SEED: u64 = 1 << 38;
+
 /// Number of stops, of a replica each, after which each has stopped.
 const STOPS: u64 = 16;
 
@@ -54,6 +60,9 @@ const CALLBACK_ACTIONS: [(Action, usize); 7] = [
     (Action::ConsentHosted, 15),
     (Action::ComeWithTicket, 20),
 ];
+
+/// What happens in a step of an import.
+const IMPORT_ACTIONS: [(Action, usize); 1] = [(Action::Import, 1_000)];
 
 /// What happens in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,6 +115,8 @@ pub(crate) enum Action {
     ConsentHosted,
     /// A caller presents a ticket, or its browser comes to our callback once more.
     ComeWithTicket,
+    /// A token of an older system is imported.
+    Import,
 }
 
 impl Action {
@@ -117,6 +128,11 @@ impl Action {
     /// Whether it is about what Instagram calls back for.
     pub(crate) fn is_about_callbacks(self) -> bool {
         CALLBACK_ACTIONS.iter().any(|(action, _)| *action == self)
+    }
+
+    /// Whether it is an import.
+    pub(crate) fn is_import(self) -> bool {
+        self == Self::Import
     }
 }
 
@@ -178,12 +194,14 @@ impl Plan {
     /// The plan that `seed` decides.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed);
-        // What happens about events, and about callbacks, leaves the dice of all else as they are.
+        // What happens about events, about callbacks and imports, leaves the dice of all else as they are.
         let mut about_events = Rare::new(seed ^ EVENT_SEED, EVENT_STEPS, &EVENT_ACTIONS);
         let mut about_callbacks =
             Rare::new(seed ^ CALLBACK_SEED, CALLBACK_STEPS, &CALLBACK_ACTIONS);
+        let mut imports = Rare::new(seed ^ IMPORT_SEED, IMPORT_STEPS, &IMPORT_ACTIONS);
         let mut steps = |dice: &mut fastrand::Rng| {
             let before = about_events.step().into_iter().chain(about_callbacks.step());
+            let before = before.chain(imports.step());
             before.chain([Step::roll(dice, &ACTIONS)])
         };
         Self {

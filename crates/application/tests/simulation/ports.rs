@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, AppBreaker, AuditLog, BatchKey, Breaker,
-    Cause, ClaimedAccount, Clock, CompletedImport, CompletedLink, CountedEvent, DueAccounts, Ids, LinkAttempts,
-    LinkEnded, Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
+    Cause, ClaimedAccount, Clock, CompletedImport, CompletedLink, CountedEvent, DueAccounts, Ids,
+    LinkAttempts, LinkEnded, Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
 };
 use ig_domain::{
     AccountId, AccountStatus, AuditEntry, AuditId, CodeHash, ConfirmationCode, InstagramAccount,
@@ -98,7 +98,14 @@ impl AccountWriter for Replica {
     }
 
     async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
-        self.world.store.import(import).await
+        let stored = async {
+            let ended = self.world.store.import(import).await?;
+            if ended == LinkEnded::Stored {
+                self.world.state().imports.note(&import.account);
+            }
+            Ok(ended)
+        };
+        self.store(CrashPoint::ImportAccount, stored).await
     }
 
     async fn mark_refused(

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ig_domain::ports::Clock as _;
 use ig_domain::{
     AccountEvent, AccountId, AppScopedUserId, AuditEntry, AuditId, CodeHash, ConfirmationCode,
-    EventChange, InstagramAccount, LinkOutcome, Phase, ProfessionalAccountId, SignedRequest,
+    EventChange, InstagramAccount, LINK_RETENTION, LinkOutcome, Phase, ProfessionalAccountId,
+    SignedRequest,
 };
 use time::OffsetDateTime;
 
@@ -25,6 +26,8 @@ pub(crate) enum Kind {
 struct Removal {
     kind: Kind,
     request: SignedRequest,
+    /// When it came.
+    time: OffsetDateTime,
 }
 
 /// All that is stored of the accounts, each with the text of its token.
@@ -60,6 +63,11 @@ impl Removal {
             && is_covered(account.consent_time, self.request.issue_time)
     }
 
+    /// Whether nobody may know of it any more at `now`: deletions are kept for good.
+    fn is_forgotten(&self, now: OffsetDateTime) -> bool {
+        self.kind == Kind::Deauthorization && self.time + LINK_RETENTION <= now
+    }
+
     /// The broken rule, if an account is there that this removal covers.
     fn broken(&self, account: &InstagramAccount, has_token: bool) -> Option<String> {
         let id = account.id;
@@ -78,11 +86,17 @@ impl Removals {
     /// Whether an update of this time and account is left out, since its person had all deleted since.
     pub(crate) fn is_deleted(&self, account: &ProfessionalAccountId, time: OffsetDateTime) -> bool {
         let number = |id: &str| id.get(id.len().saturating_sub(4)..).map(str::to_owned);
-        self.done.iter().any(|Removal { kind, request }| {
+        self.done.iter().any(|Removal { kind, request, time: _ }| {
             *kind == Kind::Deletion
                 && number(request.user.as_str()) == number(account.as_str())
                 && is_covered(time, request.issue_time)
         })
+    }
+
+    /// Whether what is known of the person's codes was erased.
+    pub(crate) fn has_erased_codes_of(&self, user: &AppScopedUserId) -> bool {
+        let is_deletion = |removal: &Removal| removal.kind == Kind::Deletion;
+        self.done.iter().any(|removal| is_deletion(removal) && removal.request.user == *user)
     }
 
     pub(crate) fn note_gone(&mut self, account: &InstagramAccount) {
@@ -114,10 +128,14 @@ impl World {
         if self.state().removals.done.is_empty() {
             return;
         }
-        let stored = self.stored();
+        let (stored, now) = (self.stored(), self.clock.now());
         let mut state = self.state();
         let broken = stored.values().find_map(|(account, token)| {
-            let mut removals = state.removals.done.iter();
+            // A token of unknown issue counts as older than any removal, and only of those that are known.
+            let is_imported = state.imports.made_any(account.id);
+            let removals = state.removals.done.iter();
+            let mut removals =
+                removals.filter(|removal| !(is_imported && removal.is_forgotten(now)));
             removals.find_map(|removal| removal.broken(account, token.is_some()))
         });
         if let Some(broken) = broken {
@@ -152,7 +170,7 @@ impl World {
         now: OffsetDateTime,
     ) {
         let after = self.stored();
-        let removal = Removal { kind, request: request.clone() };
+        let removal = Removal { kind, request: request.clone(), time: now };
         for (id, (account, token)) in before {
             if removal.covers(account) {
                 continue;

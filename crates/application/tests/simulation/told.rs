@@ -11,11 +11,12 @@ use ig_domain::{
 };
 use ig_test_support::contract::consumers::committed;
 
+use crate::imports::Imports;
 use crate::removals::Removals;
 use crate::rules::Tick;
 use crate::updates::update_of;
 use crate::watchers::{Follower, feed};
-use crate::world::World;
+use crate::world::{State, World};
 
 /// The kinds of events that the consumer is told; the others are hidden from it.
 pub(crate) const FEED_KINDS: [EventKind; 4] = [
@@ -267,7 +268,10 @@ impl Changes {
         if after == self.before {
             return;
         }
-        let mut expected = changes(&self.before, &after, &mut world.state().removals);
+        let mut expected = {
+            let State { removals, imports, .. } = &mut *world.state();
+            changes(&self.before, &after, removals, imports)
+        };
         let mut told = Vec::new();
         for logged in world.store.events() {
             if self.seen.insert(logged.id) && update_of(&logged).is_none() {
@@ -293,6 +297,7 @@ fn changes(
     before: &BTreeMap<AccountId, InstagramAccount>,
     after: &BTreeMap<AccountId, InstagramAccount>,
     removals: &mut Removals,
+    imports: &Imports,
 ) -> Vec<AccountEvent> {
     let is_linked = |gone: &InstagramAccount| {
         let same = |account: &InstagramAccount| {
@@ -311,6 +316,8 @@ fn changes(
         AccountEvent::unlinked(account, cause)
     });
     let stored = after.values().filter_map(|account| match before.get(&account.id) {
+        Some(former) if former.revision == account.revision => None,
+        former if imports.made(account) => Some(AccountEvent::imported(former, account)),
         Some(former) => AccountEvent::between(former, account),
         None => Some(AccountEvent::linked(account)),
     });

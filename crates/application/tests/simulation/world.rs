@@ -8,6 +8,7 @@ use ig_test_support::builders::{START, parsed};
 use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
 
 use crate::crash_points::{CrashPoint, Crashes, Side, Waits};
+use crate::imports::Imports;
 use crate::instagram::InstagramModel;
 use crate::removals::Removals;
 use crate::rules::Rules;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) told: Told,
     pub(crate) updates: Updates,
     pub(crate) removals: Removals,
+    pub(crate) imports: Imports,
     /// Real time since the beginning of the history.
     pub(crate) real_time: Duration,
     /// Whether requests and answers may be lost.
