@@ -26,4 +26,5 @@ pub use peer_names::PeerNames;
 pub use readiness::Readiness;
 pub use server::{ServeError, ServerSettings, serve};
 pub use service::UseCases;
+pub use status::ImportRefusal;
 pub use tls::{CurrentTls, InvalidTls, Tls, TlsPart, TlsPem, TlsProblem};

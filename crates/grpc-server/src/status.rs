@@ -16,6 +16,7 @@ use tonic::Status;
 pub(crate) use callers::{
     no_turn, overloaded, overloaded_without_caller, role_missing, too_many_streams,
 };
+pub use import::ImportRefusal;
 pub(crate) use problem::{Problem, internal};
 pub(crate) use reason::Reason;
 

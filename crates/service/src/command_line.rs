@@ -6,9 +6,10 @@ use crate::audit::AuditArgs;
 use crate::caller::CallerCommand;
 use crate::config::{
     AfterRestoreConfig, AuditConfig, CallerConfig, ConsumersConfig, Flags, HealthcheckConfig,
-    MigrateConfig, ServeConfig, StatusConfig,
+    ImportConfig, MigrateConfig, ServeConfig, StatusConfig,
 };
 use crate::consumers::ConsumersArgs;
+use crate::import::ImportArgs;
 use crate::status::StatusArgs;
 
 /// Maximum width of the help, in columns.
@@ -91,6 +92,20 @@ pub(crate) enum Command {
         args: ConsumersArgs,
         #[command(flatten)]
         flags: Flags<ConsumersConfig>,
+    },
+    /// Adopts the long-lived tokens of a file, beside running replicas, as the RPC `Import` does
+    ///
+    /// Works on the database itself. Asks Instagram about at most `KEEPER_IN_FLIGHT` lines at a time, and waits where it
+    /// throttles the app. Run again with the same --out it goes on where it was.
+    #[command(after_help = "Exit codes:
+  0  every line is imported
+  1  a line is bad, or the import was stopped or cannot go on: run it again
+  2  a flag or a setting cannot be used")]
+    Import {
+        #[command(flatten)]
+        args: ImportArgs,
+        #[command(flatten)]
+        flags: Flags<ImportConfig>,
     },
     /// Makes a restored database, or one that lost its last commits, fit to serve: run it once, while nothing serves
     ///

@@ -1,6 +1,7 @@
 //! The settings: read once, checked together, before anything else happens.
 
 mod flags;
+mod import;
 mod log;
 mod log_filter;
 mod origin;
@@ -24,6 +25,7 @@ use ig_domain::AppId;
 use secrecy::SecretString;
 
 pub(crate) use self::flags::{Flags, Settings};
+pub(crate) use self::import::ImportConfig;
 pub(crate) use self::log::{LogConfig, LogFormat};
 pub(crate) use self::origin::shown_path;
 pub(crate) use self::problem::{InvalidSettings, Problem};

@@ -14,6 +14,7 @@ mod expiries;
 mod file_following;
 mod healthcheck;
 mod http;
+mod import;
 mod keys;
 mod meters;
 mod migrate;
@@ -21,6 +22,7 @@ mod missing_keys;
 mod output;
 mod preparation;
 mod probes;
+mod progress;
 mod serve;
 mod status;
 mod stop_signals;
@@ -42,8 +44,8 @@ use self::caller::Outputs;
 use self::command_line::{Command, CommandLine};
 use self::config::{
     AfterRestoreConfig, AuditConfig, CallerConfig, Config, ConsumersConfig, Flags,
-    HealthcheckConfig, InvalidSettings, MigrateConfig, ServeConfig, Settings, StatusConfig,
-    Variables,
+    HealthcheckConfig, ImportConfig, InvalidSettings, MigrateConfig, ServeConfig, Settings,
+    StatusConfig, Variables,
 };
 use self::telemetry::LogWriter;
 
@@ -96,6 +98,10 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
                 consumers::run(config, args, &mut io::stdout()).await
             })
         }
+        Command::Import { args, flags } => execute(&flags, log, async |config: ImportConfig| {
+            let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
+            import::run(config, args, &mut outputs).await
+        }),
         Command::AfterRestore(flags) => execute(&flags, log, async |config: AfterRestoreConfig| {
             after_restore::run(config, &mut io::stdout()).await
         }),

@@ -65,6 +65,28 @@ impl Meters {
     }
 }
 
+/// Metrics of a process whose counts nobody reads.
+pub(crate) struct UnreadMeters {
+    /// Calls to the store.
+    pub(crate) store: StoreMeter,
+    /// Requests to Instagram.
+    pub(crate) instagram: InstagramMeter,
+    /// Counts of what becomes of links and renewals.
+    pub(crate) use_cases: Arc<PrometheusMetrics>,
+}
+
+impl UnreadMeters {
+    /// All metrics at zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::new(PREFIX, env!("CARGO_PKG_VERSION"));
+        Self {
+            store: StoreMeter::register(&mut registry),
+            instagram: InstagramMeter::register(&mut registry),
+            use_cases: Arc::new(PrometheusMetrics::register(&mut registry)),
+        }
+    }
+}
+
 /// Counts calls to the store in a process whose counts nobody reads.
 pub(crate) fn unread_store_meter() -> StoreMeter {
     StoreMeter::register(&mut Registry::new(PREFIX, env!("CARGO_PKG_VERSION")))

@@ -192,7 +192,7 @@ fn wire(
         event_window: config.event_window,
         gauges: meters.survey.clone(),
     };
-    let ports = wiring::ports(store.clone(), instagram, clock, meters);
+    let ports = wiring::ports(store.clone(), instagram, clock, meters.use_cases.clone());
     let watch_ports = WatchPorts {
         log: store.clone(),
         consumers: store.clone(),

@@ -7,9 +7,7 @@ use ig_adapters::instagram::GraphApi;
 use ig_adapters::persistence::SeaOrmStore;
 use ig_adapters::system::{RandomIds, SandboxClock, SystemClock, TokioTimer};
 use ig_application::{Ports, StorePorts};
-use ig_domain::ports::Clock;
-
-use crate::meters::Meters;
+use ig_domain::ports::{Clock, Metrics};
 
 /// Business time: the machine's, or the sandbox's where `sandbox_url` says so.
 ///
@@ -22,12 +20,12 @@ pub(crate) async fn clock(sandbox_url: Option<&str>) -> anyhow::Result<Arc<dyn C
     Ok(Arc::new(clock.context("SANDBOX_CLOCK_URL gives no time")?))
 }
 
-/// The ports of one process, counted by `meters`.
+/// The ports of one process, counted by `metrics`.
 pub(crate) fn ports(
     store: Arc<SeaOrmStore>,
     instagram: GraphApi,
     clock: Arc<dyn Clock>,
-    meters: &Meters,
+    metrics: Arc<dyn Metrics>,
 ) -> Ports {
     Ports {
         store: StorePorts::of(store),
@@ -35,7 +33,7 @@ pub(crate) fn ports(
         clock,
         timer: Arc::new(TokioTimer),
         ids: Arc::new(RandomIds),
-        metrics: meters.use_cases.clone(),
+        metrics,
         health: Arc::default(),
     }
 }

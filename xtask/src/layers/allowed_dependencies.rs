@@ -33,6 +33,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("base64", &["ig-adapters", "ig-callbacks", "ig-grpc-server", "ig-sandbox", "ig-test-support"]),
     ("cargo_metadata", &["xtask"]),
     ("clap", &["ig-sandbox", "ig-service", "xtask"]),
+    ("csv", &["ig-service"]),
     ("ctrlc", &["xtask"]),
     ("flate2", &["ig-adapters"]),
     (
@@ -53,7 +54,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("humantime", &["ig-service"]),
     ("hyper", &["ig-grpc-server"]),
     ("hyper-util", &["ig-grpc-server", "ig-service"]),
-    ("indicatif", &["xtask"]),
+    ("indicatif", &["ig-service", "xtask"]),
     ("minreq", &["ig-sandbox", "xtask"]),
     ("mockall", &["ig-domain"]),
     ("moka", &["instagram-accounts-client"]),

@@ -2,6 +2,7 @@
 
 use ig_application::ImportAccountError;
 use tonic::Status;
+use tonic_types::StatusExt as _;
 
 use super::{Problem, Reason, ToStatus, internal};
 
@@ -32,5 +33,31 @@ impl ToStatus for ImportAccountError {
             Self::Store(error) => error.to_status(),
             Self::Panicked => internal(self.clone()),
         }
+    }
+}
+
+/// Refusal of an import, as callers of the RPC are told of it.
+#[derive(Clone, Debug)]
+pub struct ImportRefusal {
+    /// The stable reason.
+    pub reason: String,
+    /// What is wrong and what to do, for people. Holds no secret.
+    pub message: String,
+}
+
+impl ImportRefusal {
+    /// The refusal that `error` comes to.
+    #[must_use]
+    pub fn of(error: &ImportAccountError) -> Self {
+        let status = error.to_status();
+        let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+        Self { reason, message: status.message().to_owned() }
+    }
+
+    /// The refusal of a request whose fields are wrong, as `message` says.
+    #[must_use]
+    pub fn invalid(message: &str) -> Self {
+        let reason = Reason::InvalidField.as_str().to_owned();
+        Self { reason, message: message.to_owned() }
     }
 }

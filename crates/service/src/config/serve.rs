@@ -82,8 +82,7 @@ impl Config for ServeConfig {
             .value(&setting::SHUTDOWN_TIMEOUT, |raw| parse::span(raw, &setting::SHUTDOWN_TIMEOUT));
         let keeper = reader.value(&setting::KEEPER, parse::boolean);
         let keeper_in_flight = reader.value(&setting::KEEPER_IN_FLIGHT, parse::keeper_in_flight);
-        let profile_every = profile_every(reader);
-        let webhook_fields = reader.optional(&setting::WEBHOOK_FIELDS, parse::webhook_fields);
+        let plan = keeping_plan(reader);
         let event_window = event_window(reader);
         let audit_window =
             reader.value(&setting::AUDIT_WINDOW, |raw| parse::span(raw, &setting::AUDIT_WINDOW));
@@ -106,10 +105,7 @@ impl Config for ServeConfig {
             reflection: reflection?,
             keeper: keeper?,
             keeper_in_flight: keeper_in_flight?,
-            plan: KeepingPlan {
-                reading_interval: profile_every?,
-                webhook_fields: webhook_fields?.unwrap_or_default(),
-            },
+            plan: plan?,
             event_window: event_window?,
             audit_window: audit_window?,
             sandbox_clock_url: sandbox_clock_url?,
@@ -122,11 +118,7 @@ impl Config for ServeConfig {
 impl ServeConfig {
     /// Refuses what does not go together.
     fn check(&self, reader: &mut Reader<'_>, allow_anonymous: bool) {
-        if self.sandbox_clock_url.is_some() && !is_sandbox(&self.instagram) {
-            let problem =
-                "is refused unless every Instagram URL is plain http, as the sandbox's are";
-            reader.refuse(&setting::SANDBOX_CLOCK_URL, problem);
-        }
+        check_sandbox_clock(reader, self.sandbox_clock_url.as_deref(), &self.instagram);
         if self.metrics_listen.is_some_and(|metrics| overlap(metrics, self.listen)) {
             reader
                 .refuse(&setting::METRICS_LISTEN, "is where GRPC_LISTEN is: give it another port");
@@ -185,8 +177,28 @@ fn links(reader: &mut Reader<'_>, public_url: Option<Option<PublicUrl>>) -> Opti
     })
 }
 
+/// Work of the keeper beside renewals. Every process that stores accounts needs the same.
+pub(super) fn keeping_plan(reader: &mut Reader<'_>) -> Option<KeepingPlan> {
+    let reading_interval = profile_every(reader);
+    let webhook_fields = reader.optional(&setting::WEBHOOK_FIELDS, parse::webhook_fields);
+    let webhook_fields = webhook_fields?.unwrap_or_default();
+    Some(KeepingPlan { reading_interval: reading_interval?, webhook_fields })
+}
+
+/// Refuses the sandbox's clock beside an Instagram that is not the sandbox.
+pub(super) fn check_sandbox_clock(
+    reader: &mut Reader<'_>,
+    sandbox_clock_url: Option<&str>,
+    instagram: &GraphApiSettings,
+) {
+    if sandbox_clock_url.is_some() && !is_sandbox(instagram) {
+        let problem = "is refused unless every Instagram URL is plain http, as the sandbox's are";
+        reader.refuse(&setting::SANDBOX_CLOCK_URL, problem);
+    }
+}
+
 /// Settings of Instagram, with all secrets of the app.
-fn instagram(reader: &mut Reader<'_>) -> Option<(GraphApiSettings, Vec<SecretString>)> {
+pub(super) fn instagram(reader: &mut Reader<'_>) -> Option<(GraphApiSettings, Vec<SecretString>)> {
     let app_id = reader.value(&setting::APP_ID, parse::app_id);
     let app_secrets = app_secrets(reader);
     let insecure = reader.value(&setting::INSECURE_HTTP, parse::boolean);

@@ -1,4 +1,6 @@
-//! Tokens of an older system, adopted over real gRPC.
+//! Tokens of an older system, adopted over real gRPC and by the command.
+
+mod command;
 
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::watch_request::From;

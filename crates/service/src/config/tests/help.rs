@@ -81,6 +81,7 @@ fn the_help_of_a_command_shows_the_settings_that_it_reads_and_no_others() {
             "audit" => read::<AuditConfig>(),
             "status" => read::<StatusConfig>(),
             "consumers" | "consumers remove" => read::<ConsumersConfig>(),
+            "import" => read::<ImportConfig>(),
             "after-restore" => read::<AfterRestoreConfig>(),
             "healthcheck" => read::<HealthcheckConfig>(),
             "caller add" | "caller token" | "caller list" | "caller remove" => {

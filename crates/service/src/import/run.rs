@@ -1,0 +1,255 @@
+//! The run over the lines: so many at the same time, none while Instagram throttles the app.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use ig_application::{ImportWork, Ports};
+use ig_grpc_server::ImportRefusal;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::lines::{Line, Lines};
+use super::result_file::{ResultFile, Tried};
+use super::row;
+use super::summary::{Summary, is_done, outcome_name};
+use super::work::{Ended, Job, import};
+use crate::caller::Outputs;
+use crate::columns::moment;
+use crate::output::is_read_on;
+use crate::progress::Progress;
+use crate::stop_signals::StopSignals;
+
+/// Number of lines that are read ahead.
+const READ_AHEAD: usize = 64;
+
+/// Interval between two looks at the clock while Instagram throttles the app.
+const PAUSE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Number of lines after which progress is told where there is no bar.
+const PROGRESS_LINES: u64 = 1000;
+
+/// An import under way.
+pub(super) struct Run {
+    ports: Ports,
+    work: Arc<ImportWork>,
+    in_flight: usize,
+    result: Option<ResultFile>,
+    /// What earlier imports have written, by line.
+    before: BTreeMap<u64, Tried>,
+    summary: Summary,
+    progress: Progress,
+    tasks: JoinSet<(Job, Ended)>,
+    /// Lines that were throttled.
+    postponed: Vec<Job>,
+    /// Moment until which Instagram throttles the app.
+    pause: Option<OffsetDateTime>,
+    /// Reason for which no more lines are begun.
+    stop: Option<anyhow::Error>,
+}
+
+impl Run {
+    /// A run of which nothing is done; `total` is the number of lines, where that is known.
+    pub(super) fn new(
+        ports: Ports,
+        in_flight: usize,
+        result: Option<ResultFile>,
+        before: BTreeMap<u64, Tried>,
+        total: Option<u64>,
+    ) -> Self {
+        Self {
+            work: Arc::new(ImportWork::new(&ports)),
+            ports,
+            in_flight,
+            result,
+            before,
+            summary: Summary::default(),
+            progress: Progress::begin("imported", total, PROGRESS_LINES),
+            tasks: JoinSet::new(),
+            postponed: Vec::new(),
+            pause: None,
+            stop: None,
+        }
+    }
+
+    /// Tries all lines, and writes a summary. `FAILURE` where one was bad.
+    ///
+    /// # Errors
+    ///
+    /// When it was stopped, or cannot go on. What was under way is finished before.
+    pub(super) async fn execute(
+        mut self,
+        lines: Lines<impl BufRead + Send + 'static>,
+        signals: &mut StopSignals,
+        outputs: &mut Outputs<'_>,
+    ) -> anyhow::Result<ExitCode> {
+        let mut lines = read_ahead(lines);
+        let mut is_at_end = false;
+        loop {
+            let begins = self.stop.is_none() && self.pause.is_none();
+            while begins
+                && self.has_room()
+                && let Some(job) = self.postponed.pop()
+            {
+                self.begin(job);
+            }
+            let is_done = is_at_end && self.postponed.is_empty();
+            if self.tasks.is_empty() && (self.stop.is_some() || is_done) {
+                break;
+            }
+            tokio::select! {
+                signal = signals.next(), if self.stop.is_none() => {
+                    self.stop = Some(anyhow!("{signal} stopped the import: run it again, and it goes on"));
+                }
+                Some(ended) = self.tasks.join_next() => {
+                    let (job, ended) = ended.context("the work of a line panicked")?;
+                    self.note(&job, ended, outputs)?;
+                }
+                () = pause_ends(&self.ports, self.pause), if self.pause.is_some() => self.pause = None,
+                line = lines.recv(), if begins && self.has_room() && !is_at_end => match line {
+                    Some(line) => self.take(line.context("the file cannot be read on")?, outputs)?,
+                    None => is_at_end = true,
+                },
+            }
+        }
+        drop(self.progress);
+        is_read_on(write!(outputs.out, "{}", self.summary))?;
+        match self.stop {
+            Some(reason) => Err(reason),
+            None if self.summary.bad() > 0 => Ok(ExitCode::FAILURE),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.tasks.len() < self.in_flight
+    }
+
+    fn begin(&mut self, job: Job) {
+        let work = Arc::clone(&self.work);
+        self.tasks.spawn(async move {
+            let ended = import(&work, &job).await;
+            (job, ended)
+        });
+    }
+
+    /// Takes up a line, unless it is blank or done.
+    fn take(&mut self, line: Line, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
+        let number = line.number;
+        let Some(bytes) = line.bytes else {
+            return self.refuse(
+                number,
+                "",
+                ImportRefusal::invalid("the line is too long"),
+                outputs,
+            );
+        };
+        let Some(cells) = row::cells(&bytes) else {
+            let is_blank = bytes.iter().all(u8::is_ascii_whitespace);
+            let refusal = ImportRefusal::invalid("the line is no UTF-8");
+            return if is_blank { Ok(()) } else { self.refuse(number, "", refusal, outputs) };
+        };
+        if let Some(tried) = self.before.get(&number).filter(|tried| is_done(&tried.outcome)) {
+            if cells.get(1) != Some(&tried.owner) {
+                self.stop = Some(anyhow!(
+                    "line {number} has another owner than in the result, which is that of another file"
+                ));
+                return Ok(());
+            }
+            self.summary.count_done_before(&tried.outcome);
+            return self.advance(outputs);
+        }
+        match row::command(&cells, self.ports.clock.now()) {
+            Ok(command) => {
+                self.begin(Job { line: number, command: Arc::new(command) });
+                Ok(())
+            }
+            Err(wrong) => self.refuse(number, "", ImportRefusal::invalid(&wrong), outputs),
+        }
+    }
+
+    /// Notes what a try of a line came to.
+    fn note(&mut self, job: &Job, ended: Ended, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
+        match ended {
+            Ended::Imported(imported) => {
+                let outcome = outcome_name(imported.outcome);
+                if let Some(result) = &mut self.result {
+                    result.imported(job.line, outcome, &imported)?;
+                }
+                self.summary.count(outcome);
+                self.advance(outputs)
+            }
+            Ended::Refused(refusal) => {
+                self.refuse(job.line, job.command.owner.as_str(), refusal, outputs)
+            }
+            Ended::Throttled { wait } => {
+                self.postponed.push(job.clone());
+                let end = self.ports.clock.now() + wait;
+                if self.pause.replace(self.pause.map_or(end, |former| former.max(end))).is_none() {
+                    let line = format!(
+                        "Instagram throttles the app: nothing is tried until {}",
+                        moment(end)
+                    );
+                    self.progress.say(&line, outputs.err)?;
+                }
+                Ok(())
+            }
+            Ended::StoreAway(error) => {
+                let reason = "the database is away: run the import again, and it goes on";
+                self.stop.get_or_insert(anyhow::Error::from(error).context(reason));
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes a bad line: in the result where there is one, once, else on standard error.
+    fn refuse(
+        &mut self,
+        line: u64,
+        owner: &str,
+        ImportRefusal { reason, message }: ImportRefusal,
+        outputs: &mut Outputs<'_>,
+    ) -> anyhow::Result<()> {
+        let tried = Tried { outcome: reason.clone(), owner: owner.to_owned() };
+        match &mut self.result {
+            Some(result) if self.before.get(&line) != Some(&tried) => {
+                result.refused(line, &tried)?;
+            }
+            Some(_) => {}
+            None => self.progress.say(&format!("line {line}: {reason}: {message}"), outputs.err)?,
+        }
+        self.summary.count(&reason);
+        self.advance(outputs)
+    }
+
+    /// Shows that one more line is done.
+    fn advance(&mut self, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
+        Ok(self.progress.reach(self.summary.lines(), outputs.err)?)
+    }
+}
+
+/// Lines as they are read by a thread of their own: a pipe may make its reader wait.
+fn read_ahead(mut lines: Lines<impl BufRead + Send + 'static>) -> mpsc::Receiver<io::Result<Line>> {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        while let Some(line) = lines.read().transpose() {
+            let is_last = line.is_err();
+            if sender.blocking_send(line).is_err() || is_last {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Returns when the pause is over by business time.
+async fn pause_ends(ports: &Ports, end: Option<OffsetDateTime>) {
+    while end.is_some_and(|end| ports.clock.now() < end) {
+        sleep(PAUSE_POLL_INTERVAL).await;
+    }
+}
