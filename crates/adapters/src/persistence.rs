@@ -27,6 +27,7 @@ mod erasure;
 mod error;
 mod event_consumers;
 mod event_log;
+mod event_numbering;
 mod event_purge;
 mod events;
 mod examination;

@@ -324,6 +324,7 @@ macro_rules! store_contract {
                 of_many_same_batches_at_once_one_is_stored,
                 updates_belong_to_the_account_that_they_name,
                 updates_of_nobody_are_only_counted,
+                an_update_comes_behind_what_was_told_of_its_account,
                 a_batch_of_a_thousand_keeps_its_order,
                 a_purged_update_is_gone,
                 only_updates_have_payloads,

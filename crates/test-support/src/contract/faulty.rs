@@ -463,6 +463,7 @@ macro_rules! faults_are_seen {
             }
             lost_updates: LostUpdates breaks {
                 webhooks::every_part_of_an_update_survives,
+                webhooks::an_update_comes_behind_what_was_told_of_its_account,
                 webhooks::a_batch_of_a_thousand_keeps_its_order,
                 webhooks::a_purged_update_is_gone,
                 webhooks::only_updates_have_payloads,

@@ -190,6 +190,28 @@ pub async fn updates_of_nobody_are_only_counted(store: &dyn StoreUnderTest) {
     assert_eq!(ports.updates().await.len(), 1, "what came before stays");
 }
 
+/// Whether or not that has its number already.
+pub async fn an_update_comes_behind_what_was_told_of_its_account(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link_accounts(1..=2).await;
+    let first = received(2, 1);
+    ports.receive(std::slice::from_ref(&first)).await;
+    ports.link_accounts(3..=3).await;
+    let last = received(3, 2);
+    ports.receive(std::slice::from_ref(&last)).await;
+    let linked = |number| AccountEvent::linked(&account(number));
+    let expected = [
+        linked(1),
+        linked(2),
+        told_of(&account(2), &first),
+        linked(3),
+        told_of(&account(3), &last),
+    ];
+    assert_eq!(ports.told().await, expected);
+    let numbers = ports.events().await.into_iter().map(|event| event.number);
+    assert!(numbers.eq(1..=5), "with gaps");
+}
+
 /// As many as one batch of Meta's has.
 pub async fn a_batch_of_a_thousand_keeps_its_order(store: &dyn StoreUnderTest) {
     let ports = store.ports();
