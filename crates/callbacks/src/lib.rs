@@ -10,6 +10,7 @@ mod html;
 mod meters;
 mod oauth_callback;
 mod pages;
+mod refusal_log;
 mod signature;
 mod signed_request;
 mod webhooks;
@@ -32,6 +33,7 @@ use ig_domain::ports::Clock;
 use secrecy::SecretString;
 
 use self::body::BodyMemory;
+use self::refusal_log::RefusalLog;
 
 pub use self::meters::CallbackMeters;
 pub use self::signature::AppSecrets;
@@ -84,6 +86,7 @@ struct Shared {
 /// Routes of all callbacks, which are reached by `public_url`. What is none of them is answered 404.
 pub fn router(callbacks: Callbacks, public_url: PublicUrl) -> Router {
     let counting = from_fn_with_state(callbacks.meters.clone(), meters::count);
+    let logging = from_fn_with_state(RefusalLog::default(), refusal_log::log);
     let shared = Shared { callbacks, memory: BodyMemory::default(), public_url };
     let status = get(data_deletion::deletion_status).head(nothing);
     let webhooks = get(webhooks::check).head(nothing).post(webhooks::receive);
@@ -94,6 +97,7 @@ pub fn router(callbacks: Callbacks, public_url: PublicUrl) -> Router {
         .route(&format!("{DATA_DELETION}/{{code}}"), status)
         .route(WEBHOOKS, webhooks)
         .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(logging)
         .layer(counting)
         .layer(map_response(headers::harden))
         .with_state(Arc::new(shared))

@@ -154,8 +154,8 @@ fn callbacks(
         (None, _) => Some(None),
         (Some(listen), Some(public_url)) => Some(Some(CallbackAddress { listen, public_url })),
         (Some(_), None) => {
-            let problem = "requires PUBLIC_URL, by which browsers and Meta reach it";
-            reader.refuse(&setting::HTTP_LISTEN, problem);
+            let problem = "is required with HTTP_LISTEN: by it browsers and Meta get there";
+            reader.refuse(&setting::PUBLIC_URL, problem);
             None
         }
     }

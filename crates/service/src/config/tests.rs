@@ -226,7 +226,7 @@ fn probes_and_calls_are_not_answered_at_one_address(
 }
 
 #[rstest]
-#[case::alone("127.0.0.1:8080", "", "HTTP_LISTEN requires PUBLIC_URL")]
+#[case::alone("127.0.0.1:8080", "", "PUBLIC_URL is required with HTTP_LISTEN")]
 #[case::of_calls("127.0.0.1:50051", PUBLIC_URL, "HTTP_LISTEN is where GRPC_LISTEN is")]
 #[case::of_probes("127.0.0.1:9464", PUBLIC_URL, "HTTP_LISTEN is where METRICS_LISTEN is")]
 #[case::no_address("8080", PUBLIC_URL, "HTTP_LISTEN is not an IP address with a port")]

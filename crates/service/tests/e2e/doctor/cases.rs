@@ -79,7 +79,7 @@ pub(super) fn of_settings() -> Vec<Case> {
             "PUBLIC_URL (error) is plain http, which stays on this machine",
             "give it an https URL",
         ),
-        set(&[("PUBLIC_URL", "")], "HTTP_LISTEN (error) requires PUBLIC_URL", "PUBLIC_URL"),
+        set(&[("PUBLIC_URL", "")], "PUBLIC_URL (error) is required with HTTP_LISTEN", "PUBLIC_URL"),
         set(
             &[("RETURN_URLS", "http://example.com/app")],
             "RETURN_URLS (error) has a wrong item 1",
