@@ -51,7 +51,7 @@ fn entry(number: u64) -> serde_json::Value {
             "recipient": { "id": account },
             "timestamp": TIME + number,
             "message": {
-                "mid": format!("aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDAwMDA{number:012}"),
+                "mid": format!("aGVsbG8gZnJvbSB0aGUgc2FuZGJveCwgdGhpcyBpcyBhIG1lc3NhZ2U{number:012}"),
                 "text": "Is it there in blue, too? I would take two of them, if they come before Friday.",
             },
         }],
