@@ -76,7 +76,7 @@ calls! {
     /// Hands out an account's token, once more with each call. A [`TokenCache`](crate::TokenCache) asks less often,
     /// and keeps the token where nobody prints it.
     fetch_access_token(FetchAccessTokenRequest) -> FetchAccessTokenResponse, "FetchAccessToken", INSTAGRAM_TIMEOUT;
-    /// Forgets an account and destroys its token.
+    /// Forgets an account and destroys its token. Set `allow_missing`: a try whose answer was lost has done it already.
     unlink(UnlinkRequest) -> UnlinkResponse, "Unlink", INSTAGRAM_TIMEOUT;
     /// Adopts a long-lived token that exists already.
     import(ImportRequest) -> ImportResponse, "Import", INSTAGRAM_TIMEOUT;

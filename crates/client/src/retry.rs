@@ -59,7 +59,7 @@ pub(crate) fn delay_within(
     backoff: Option<Duration>,
 ) -> Option<Duration> {
     let delay = backoff?.max(refusal.retry_delay().unwrap_or_default());
-    (Instant::now() + delay < deadline).then_some(delay)
+    (delay < deadline.saturating_duration_since(Instant::now())).then_some(delay)
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ struct Token {
     min_ttl: Duration,
     /// Begin of the call by which it came.
     fetch_time: Instant,
-    /// Its end, as far as it is known.
-    end: Instant,
+    /// Life from then on, as far as it is known.
+    life: Duration,
 }
 
 impl AccessToken {
@@ -93,14 +93,14 @@ impl AccessToken {
             key,
             min_ttl,
             fetch_time,
-            end: fetch_time + life,
+            life,
         }))
     }
 
     /// Whether it may be handed out to one who wants a token that lives for so long.
     fn serves(&self, min_ttl: Duration) -> bool {
-        let now = Instant::now();
-        now < self.0.fetch_time + MAX_AGE && now + min_ttl <= self.0.end
+        let age = self.0.fetch_time.elapsed();
+        age < MAX_AGE && age.saturating_add(min_ttl) <= self.0.life
     }
 }
 

@@ -82,6 +82,7 @@ async fn a_token_that_lives_shorter_than_asked_is_fetched_anew() {
     assert_eq!(text(&cache, HOUR).await, "IGAA-0", "it lives for 70 minutes still");
     assert_eq!(text(&cache, Duration::from_mins(80)).await, "IGAA-1");
     assert_eq!(text(&cache, Duration::ZERO).await, "IGAA-1");
+    assert_eq!(text(&cache, Duration::MAX).await, "IGAA-2", "whatever the service makes of it");
 }
 
 #[tokio::test(start_paused = true)]

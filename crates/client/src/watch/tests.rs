@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures_util::stream::{iter, pending};
 use rstest::rstest;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
 use super::*;
@@ -58,6 +58,12 @@ fn recording(
 async fn next(watch: &mut Watch) -> Vec<String> {
     let message = watch.next().await.expect("it goes on").unwrap();
     message.events.into_iter().map(|event| event.event_id).collect()
+}
+
+/// The end of a stream that has no more messages.
+async fn end(watch: &mut Watch) -> WatchError {
+    let end = timeout(Duration::from_hours(1), watch.next()).await.expect("it ends");
+    end.expect("by an error").unwrap_err()
 }
 
 /// Times between the openings of streams.
@@ -213,7 +219,7 @@ async fn a_stream_ends_where_only_another_beginning_helps(
     if as_it_runs {
         assert_eq!(next(&mut watch).await, ["1"]);
     }
-    let end = watch.next().await.unwrap().unwrap_err();
+    let end = end(&mut watch).await;
     assert!(is(&end), "{end:?}");
     assert_eq!(end.refusal().reason().unwrap().as_str(), reason);
     assert!(watch.next().await.is_none());
@@ -241,7 +247,7 @@ async fn a_stream_whose_bearer_token_was_replaced_goes_on_with_the_new_one() {
     assert_eq!(next(&mut watch).await, ["1"]);
     std::fs::write(&file, "igacc_second").unwrap();
     assert_eq!(next(&mut watch).await, ["2"]);
-    let end = watch.next().await.unwrap().unwrap_err();
+    let end = end(&mut watch).await;
     assert!(matches!(end, WatchError::Unauthenticated(_)), "{end:?}");
     let sent: Vec<_> = service.calls("Watch").into_iter().map(|call| call.metadata).collect();
     assert_eq!(sent[1].get("authorization").unwrap(), "Bearer igacc_second");
@@ -275,7 +281,7 @@ async fn what_is_done_is_committed_within_a_second_and_what_is_not_is_not() {
     // It was not asked for more: the third is not done.
     assert_eq!(*committed.lock().unwrap(), [""; 0]);
     let begin = Instant::now();
-    let more = tokio::time::timeout(Duration::from_secs(2), watch.next()).await;
+    let more = timeout(Duration::from_secs(2), watch.next()).await;
     assert!(more.is_err());
     assert_eq!(begin.elapsed(), Duration::from_secs(2));
     assert_eq!(*committed.lock().unwrap(), ["3"]);
@@ -305,6 +311,6 @@ async fn a_consumer_whose_cursor_was_lost_is_told_so() {
     let refusal = watch.commit("0").await.unwrap_err();
     assert_eq!(refusal.reason(), Some(&Reason::CursorExpired));
     assert_eq!(next(&mut watch).await, ["1"]);
-    let end = watch.next().await.unwrap().unwrap_err();
+    let end = end(&mut watch).await;
     assert!(matches!(end, WatchError::CursorExpired(_)), "{end:?}");
 }
