@@ -46,6 +46,7 @@ mod postgres;
 mod random_id;
 mod renewal_leases;
 mod restoration;
+mod sealed_secrets;
 mod sessions;
 mod sqlite;
 mod sqlite_log;

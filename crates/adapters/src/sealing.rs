@@ -4,6 +4,7 @@
 //! tag. The nonce is random, and GCM-SIV forgives a repeated one.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
@@ -67,6 +68,24 @@ impl KeyRing {
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         self.keys().map(|key| key.id.clone()).collect()
+    }
+
+    /// The id of the key that seals.
+    #[must_use]
+    pub fn first_id(&self) -> &str {
+        &self.first.id
+    }
+
+    /// A new key under `id`, as one item of the text of a ring.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NoRandomness`].
+    pub fn new_entry(id: &str) -> Result<SecretString, SealError> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        random(key.as_mut_slice())?;
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(key.as_slice()));
+        Ok(Zeroizing::new(format!("{id}:{}", encoded.as_str())).as_str().into())
     }
 
     fn keys(&self) -> impl Iterator<Item = &SealingKey> {
@@ -157,9 +176,25 @@ impl TokenCipher for KeyRing {
     }
 }
 
-/// The id of the key that `sealed` was sealed under; `None` where it is nothing that a [`KeyRing`] sealed.
+/// Maximum length in bytes of the beginning of something sealed that [`key_id`] reads.
+pub(crate) const MAX_HEAD_BYTES: usize = 2 + KeyRing::MAX_ID_LENGTH + NONCE_BYTES;
+
+/// The id of the key that `sealed` was sealed under; `None` where it is nothing that a [`KeyRing`] sealed. The first
+/// [`MAX_HEAD_BYTES`] are enough.
 pub(crate) fn key_id(sealed: &[u8]) -> Option<&str> {
     Sealed::split(sealed).map(|sealed| sealed.key_id)
+}
+
+/// The range of all that is sealed under the key with this id, by the order of bytes.
+pub(crate) fn sealed_range(key_id: &str) -> Range<Vec<u8>> {
+    let id_length = u8::try_from(key_id.len()).unwrap_or(u8::MAX);
+    let start = [&[VERSION, id_length], key_id.as_bytes()].concat();
+    let mut end = start.clone();
+    // An id is ASCII, so that none ends with the largest byte.
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    start..end
 }
 
 struct Sealed<'a> {

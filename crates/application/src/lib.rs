@@ -6,6 +6,7 @@
 
 mod app_health;
 mod begin_link;
+mod count_sealed;
 mod deauthorize;
 mod delete_user_data;
 mod fetch_access_token;
@@ -27,6 +28,7 @@ mod purge_audit;
 mod receive_webhooks;
 mod refresh_account;
 mod retry;
+mod rotate_keys;
 mod single_flight;
 mod subscriptions;
 mod survey_accounts;
@@ -41,6 +43,7 @@ pub use app_health::AppHealth;
 pub use begin_link::{
     BeginLink, BeginLinkCommand, BeginLinkError, BegunLink, HostedConsent, LinkReturn, LinkSettings,
 };
+pub use count_sealed::{CountSealed, KeyUse};
 pub use deauthorize::{Deauthorize, RemovalError};
 pub use delete_user_data::{DeleteUserData, EraseRemoved, FindDeletion};
 pub use fetch_access_token::{
@@ -64,6 +67,7 @@ pub use receive_webhooks::{ReceiveWebhooks, ReceiveWebhooksError, ReceiveWork};
 pub use refresh_account::{
     DeadToken, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount, TokenOutcome,
 };
+pub use rotate_keys::{RotateKeys, RotatedKeys};
 pub use survey_accounts::SurveyAccounts;
 pub use sweep::Sweep;
 pub use unlink_account::{UnlinkAccount, UnlinkAccountError};

@@ -10,6 +10,7 @@ mod instagram;
 mod keeper;
 mod key_checks;
 mod metrics;
+mod sealed_secrets;
 mod sealing;
 mod store;
 mod survey;
@@ -32,7 +33,8 @@ pub use keeper::{
 };
 pub use key_checks::KeyChecks;
 pub use metrics::{CountedEvent, Metrics, VisitOutcome};
-pub use sealing::{SealContext, SealError, TokenCipher};
+pub use sealed_secrets::{PayloadKey, SealedKind, SealedPlace, SealedSecret, SealedSecrets};
+pub use sealing::{SealContext, SealError, TokenCipher, reseal};
 pub use store::{
     ATTEMPT_LEASE, AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause,
     CompletedImport, CompletedLink, LinkAttempts, LinkEnded, PendingLinks, RENEWAL_LEASE,

@@ -11,6 +11,7 @@ use crate::config::{
 use crate::consumers::ConsumersArgs;
 use crate::import::ImportArgs;
 use crate::status::StatusArgs;
+use crate::token_keys::KeysCommand;
 
 /// Maximum width of the help, in columns.
 const MAX_HELP_WIDTH: usize = 100;
@@ -106,6 +107,11 @@ pub(crate) enum Command {
         args: ImportArgs,
         #[command(flatten)]
         flags: Flags<ImportConfig>,
+    },
+    /// Makes sealing keys, says what is sealed under which, and seals anew what is under a former one
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
     },
     /// Makes a restored database, or one that lost its last commits, fit to serve: run it once, while nothing serves
     ///

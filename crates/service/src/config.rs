@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ig_adapters::persistence::DatabaseSettings;
+use ig_adapters::sealing::KeyRing;
 use ig_domain::AppId;
 use secrecy::SecretString;
 
@@ -81,6 +82,21 @@ pub(crate) struct ConsumersConfig {
     /// Time for which events are kept.
     pub(crate) event_window: Duration,
 }
+
+/// Settings of `keys status` and `keys rotate`.
+pub(crate) struct TokenKeysConfig {
+    /// The database.
+    pub(crate) database: DatabaseSettings,
+    /// App whose secrets are meant.
+    pub(crate) app_id: AppId,
+    /// The keys that seal tokens; `None` for a key file beside the database.
+    pub(crate) token_keys: Option<KeyRing>,
+    /// Time for which events are kept.
+    pub(crate) event_window: Duration,
+}
+
+/// Settings of a command that needs none.
+pub(crate) struct NoConfig;
 
 /// Settings of `after-restore`.
 pub(crate) struct AfterRestoreConfig {
@@ -143,6 +159,27 @@ impl Config for ConsumersConfig {
         let app_id = reader.value(&setting::APP_ID, parse::app_id);
         let event_window = event_window(reader);
         Some(Self { database: database?, app_id: app_id?, event_window: event_window? })
+    }
+}
+
+impl Config for TokenKeysConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let database = database(reader);
+        let app_id = reader.value(&setting::APP_ID, parse::app_id);
+        let token_keys = reader.optional(&setting::TOKEN_KEYS, parse::key_ring);
+        let event_window = event_window(reader);
+        Some(Self {
+            database: database?,
+            app_id: app_id?,
+            token_keys: token_keys?,
+            event_window: event_window?,
+        })
+    }
+}
+
+impl Config for NoConfig {
+    fn read(_: &mut Reader<'_>) -> Option<Self> {
+        Some(Self)
     }
 }
 

@@ -30,6 +30,7 @@ mod surveying;
 mod sweeping;
 mod telemetry;
 mod tls;
+mod token_keys;
 mod wiring;
 
 use std::env;
@@ -38,16 +39,18 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser as _;
+use ig_adapters::system::{RandomIds, SystemClock};
 use tracing::warn;
 
 use self::caller::Outputs;
 use self::command_line::{Command, CommandLine};
 use self::config::{
     AfterRestoreConfig, AuditConfig, CallerConfig, Config, ConsumersConfig, Flags,
-    HealthcheckConfig, ImportConfig, InvalidSettings, MigrateConfig, ServeConfig, Settings,
-    StatusConfig, Variables,
+    HealthcheckConfig, ImportConfig, InvalidSettings, MigrateConfig, NoConfig, ServeConfig,
+    Settings, StatusConfig, TokenKeysConfig, Variables,
 };
 use self::telemetry::LogWriter;
+use self::token_keys::KeysCommand;
 
 /// Exit code of a process when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
@@ -102,6 +105,23 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
             let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
             import::run(config, args, &mut outputs).await
         }),
+        Command::Keys { command: KeysCommand::Generate(flags) } => {
+            execute(&flags, log, async |_: NoConfig| {
+                let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
+                token_keys::generate(&SystemClock, &RandomIds, &mut outputs)
+            })
+        }
+        Command::Keys { command: KeysCommand::Status(flags) } => {
+            execute(&flags, log, async |config: TokenKeysConfig| {
+                token_keys::status(config, &mut io::stdout()).await
+            })
+        }
+        Command::Keys { command: KeysCommand::Rotate(flags) } => {
+            execute(&flags, log, async |config: TokenKeysConfig| {
+                let mut outputs = Outputs { out: &mut io::stdout(), err: &mut io::stderr() };
+                token_keys::rotate(config, &mut outputs).await
+            })
+        }
         Command::AfterRestore(flags) => execute(&flags, log, async |config: AfterRestoreConfig| {
             after_restore::run(config, &mut io::stdout()).await
         }),

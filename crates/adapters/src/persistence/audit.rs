@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
 use ig_domain::{AccountId, AppId, AuditEntry, AuditId};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func};
+use sea_orm::sea_query::{Condition, ExprTrait as _};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait as _, Select,
@@ -17,7 +17,7 @@ use super::columns::{
 use super::database::bounded;
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
-use super::paging::behind;
+use super::paging::{behind, unindexed};
 use super::store_meter::Operation;
 use super::sweep::locked_keys;
 use super::unreadable::{Table, UnreadableRow, readable_page};
@@ -88,8 +88,7 @@ fn select(app: Option<&AppId>, page: &AuditPage) -> Select<Entity> {
     let is_narrow = account.is_some() || caller.is_some() || owner.is_some();
     let own = |app: &AppId| {
         if is_narrow {
-            // Not as a column: of two indexes SQLite takes any, and that of the app finds more.
-            Func::coalesce([Expr::col(Column::AppId), Expr::val("")]).eq(app.as_str())
+            unindexed(Column::AppId).eq(app.as_str())
         } else {
             Column::AppId.eq(app.as_str())
         }

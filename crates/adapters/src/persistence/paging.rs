@@ -1,7 +1,7 @@
-//! Place at which the next page of a listing begins.
+//! Place at which the next page of a listing begins, and the index that finds it.
 
 use sea_orm::ColumnTrait;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func, FunctionCall};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -17,4 +17,10 @@ pub(super) fn behind<C: ColumnTrait>(
         Expr::tuple([time_column, id_column].map(|column| Expr::col(column.as_column_ref())));
     let place = Expr::tuple([Expr::value(micros(time)), Expr::value(id)]);
     Condition::all().add(columns.lt(place))
+}
+
+/// A text column for a condition that no index serves. Of two indexes that serve conditions SQLite takes any: it must not
+/// see the one that finds more.
+pub(super) fn unindexed<C: ColumnTrait>(column: C) -> FunctionCall {
+    Func::coalesce([Expr::col(column.as_column_ref()), Expr::val("")])
 }

@@ -10,7 +10,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QueryTrait as _,
+    QueryFilter as _, QueryTrait as _, UpdateMany,
 };
 use secrecy::ExposeSecret as _;
 use sha2::Sha256;
@@ -146,14 +146,17 @@ impl SeaOrmStore {
     /// Replaces a key that is sealed under a former sealing key, so that this one can be retired.
     async fn reseal_user_key(&self, kept: Vec<u8>, sealed: Vec<u8>) -> Result<(), StoreError> {
         let write = self.database.begin_write().await?;
+        let replaced = self.replaced_user_key(&kept, sealed).exec(write.on()).await;
+        replaced.map_err(|error| translate(&error))?;
+        write.commit().await
+    }
+
+    /// The replacement of the sealed key where it is still `former`.
+    pub(super) fn replaced_user_key(&self, former: &[u8], sealed: Vec<u8>) -> UpdateMany<Entity> {
         Entity::update_many()
             .set(ActiveModel { sealed_key: Set(sealed), ..Default::default() })
             .filter(Column::AppId.eq(self.app.as_str()))
-            .filter(Column::SealedKey.eq(kept))
-            .exec(write.on())
-            .await
-            .map_err(|error| translate(&error))?;
-        write.commit().await
+            .filter(Column::SealedKey.eq(former))
     }
 
     fn seal_user_key(&self, key: &UserKey) -> Result<Vec<u8>, StoreError> {

@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ig_domain::ports::SealError;
+use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::{InvalidKeyRing, KEY_BYTES, KeyRing, random};
+use super::{InvalidKeyRing, KeyRing, random};
 
 /// Maximum size of the file in bytes: more than a thousand keys; ours.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -92,11 +92,10 @@ fn read(path: &Path) -> Result<Option<KeyRing>, KeyFileError> {
 
 /// A key under an id that no other key has: keys of one id that differ are taken for one another.
 fn new_key() -> Result<Zeroizing<String>, SealError> {
-    let (mut id, mut key) = ([0; 8], Zeroizing::new([0; KEY_BYTES]));
+    let mut id = [0; 8];
     random(&mut id)?;
-    random(key.as_mut_slice())?;
-    let encoded = Zeroizing::new(BASE64_STANDARD.encode(key.as_slice()));
-    Ok(Zeroizing::new(format!("made-{:016x}:{}\n", u64::from_be_bytes(id), encoded.as_str())))
+    let entry = KeyRing::new_entry(&format!("made-{:016x}", u64::from_be_bytes(id)))?;
+    Ok(Zeroizing::new(format!("{}\n", entry.expose_secret())))
 }
 
 /// Writes a whole file elsewhere and then links it to `path`: a link, unlike a rename, never replaces, so the

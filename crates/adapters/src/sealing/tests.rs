@@ -193,3 +193,17 @@ fn a_folder_that_is_missing_is_an_error() {
     let refused = KeyFile::load_or_create(Path::new("/nonexistent/accounts.db.keys"), true);
     assert!(matches!(refused, Err(KeyFileError::Io(..))));
 }
+
+/// By it a database finds what is sealed under a key.
+#[test]
+fn what_is_sealed_under_a_key_lies_in_its_range_and_in_no_other() {
+    let ids = ["k", "k1", "k10", "k2", "l", "-", "z"];
+    for id in ids {
+        let ring: KeyRing = KeyRing::new_entry(id).unwrap().expose_secret().parse().unwrap();
+        let sealed = ring.seal(&context(), "token").unwrap();
+        assert_eq!(key_id(&sealed), Some(id));
+        assert_eq!(key_id(&sealed[..sealed.len().min(MAX_HEAD_BYTES)]), Some(id));
+        let within = ids.into_iter().filter(|id| sealed_range(id).contains(&sealed));
+        assert_eq!(within.collect::<Vec<_>>(), [id]);
+    }
+}

@@ -17,6 +17,7 @@ mod migrations;
 mod outage;
 mod removals;
 mod restore;
+mod rotation;
 mod round_trips;
 mod secrets;
 mod told_by_triggers;

@@ -16,6 +16,7 @@ mod metrics;
 mod receive_webhooks;
 mod refresh_account;
 mod refresh_outages;
+mod rotate_keys;
 mod slow_instagram;
 mod subscriptions;
 mod survey_accounts;

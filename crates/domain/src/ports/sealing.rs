@@ -1,5 +1,7 @@
 //! Sealing of secrets before they are stored.
 
+use secrecy::ExposeSecret as _;
+
 use crate::ports::Cause;
 
 /// Context that a sealed text belongs to. It opens in no other one.
@@ -50,4 +52,18 @@ pub trait TokenCipher: Send + Sync {
         context: &SealContext,
         sealed: &[u8],
     ) -> Result<secrecy::SecretString, SealError>;
+}
+
+/// Seals a secret anew, under the newest key.
+///
+/// # Errors
+///
+/// Any [`SealError`].
+pub fn reseal(
+    cipher: &dyn TokenCipher,
+    context: &SealContext,
+    sealed: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    let secret = cipher.open(context, sealed)?;
+    cipher.seal(context, secret.expose_secret())
 }

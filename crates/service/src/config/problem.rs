@@ -87,9 +87,14 @@ impl InvalidSettings {
     /// No keys are given, and beside this database there is no place for a file with them.
     pub(crate) fn no_keys() -> Self {
         let problem = "is required with PostgreSQL: make a key once and keep it, \
-            (umask 077; printf '2026-11:%s' \"$(openssl rand -base64 32)\" > token-keys), \
+            (umask 077; instagram-accounts keys generate > token-keys), \
             and name that file in TOKEN_KEYS_FILE";
         Self::of(&setting::TOKEN_KEYS, &problem)
+    }
+
+    /// A command seals anew, and there are neither keys nor a key file.
+    pub(crate) fn no_keys_to_rotate() -> Self {
+        Self::of(&setting::TOKEN_KEYS, &"is required: the keys of the replicas")
     }
 
     /// A command works on the file of callers, and none is named. `text` continues the variable's name.

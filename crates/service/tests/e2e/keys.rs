@@ -1,5 +1,7 @@
 //! Sealing keys come, go, and get lost.
 
+mod rotation;
+
 use ig_proto::v1::TokenOutcome;
 
 use crate::support::sandbox::{BAKERY, CREATOR};

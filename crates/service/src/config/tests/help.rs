@@ -82,6 +82,8 @@ fn the_help_of_a_command_shows_the_settings_that_it_reads_and_no_others() {
             "status" => read::<StatusConfig>(),
             "consumers" | "consumers remove" => read::<ConsumersConfig>(),
             "import" => read::<ImportConfig>(),
+            "keys generate" => read::<NoConfig>(),
+            "keys status" | "keys rotate" => read::<TokenKeysConfig>(),
             "after-restore" => read::<AfterRestoreConfig>(),
             "healthcheck" => read::<HealthcheckConfig>(),
             "caller add" | "caller token" | "caller list" | "caller remove" => {
