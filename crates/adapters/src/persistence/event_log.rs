@@ -94,7 +94,7 @@ impl EventLog for SeaOrmStore {
         }
         self.call(Operation::NumberEvents, async {
             let write = self.database.begin_write().await?;
-            let Some(log) = self.locked_log(write.on()).await? else { return Ok(0) };
+            let Some(log) = self.free_log(write.on()).await? else { return Ok(0) };
             let numbered = self.number_behind(write.on(), log.head_number).await?;
             write.commit().await?;
             Ok(whole(numbered))

@@ -25,8 +25,17 @@ const NUMBERING: &str = "WITH waiting AS (
     WHERE account_event.id = waiting.id";
 
 impl SeaOrmStore {
-    /// The log, locked. `None` where there is none, or another has it: none waits for another here.
+    /// The log, locked; `None` where there is none. Waits for another that has it.
     pub(super) async fn locked_log(
+        &self,
+        on: &DatabaseTransaction,
+    ) -> Result<Option<event_log::Model>, StoreError> {
+        let log = event_log::Entity::find().filter(Log::AppId.eq(self.app.as_str()));
+        log.lock_exclusive().one(on).await.map_err(|error| translate(&error))
+    }
+
+    /// The log, locked; `None` where there is none, or another has it, who numbers what waits.
+    pub(super) async fn free_log(
         &self,
         on: &DatabaseTransaction,
     ) -> Result<Option<event_log::Model>, StoreError> {
