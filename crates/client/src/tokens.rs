@@ -121,6 +121,8 @@ struct TokenKey {
 struct Flight {
     /// Life of the token that is asked for.
     min_ttl: Duration,
+    /// Whether it lets the service ask Instagram about the token first.
+    refreshes: bool,
     result: Shared<BoxFuture<'static, Result<AccessToken, Refusal>>>,
 }
 
@@ -128,9 +130,13 @@ impl Flight {
     /// Whether one who wants a token that lives for so long, and is not `refused`, may wait for this one.
     fn may_serve(&self, min_ttl: Duration, refused: Option<&AccessToken>) -> bool {
         match self.result.peek() {
-            None => self.min_ttl >= min_ttl,
+            None => self.min_ttl >= min_ttl && (self.refreshes || refused.is_none()),
             Some(Ok(token)) => {
-                let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(&refused.0, &token.0));
+                let is_refused = refused.is_some_and(|refused| {
+                    // Without a look by the service, the same text again is the same refusal again.
+                    let is_same = !self.refreshes && refused.expose() == token.expose();
+                    Arc::ptr_eq(&refused.0, &token.0) || is_same
+                });
                 token.serves(min_ttl) && !is_refused
             }
             Some(Err(_)) => false,
@@ -242,7 +248,7 @@ impl TokenCache {
         };
         let result = fetching.boxed().shared();
         drop(tokio::spawn(result.clone()));
-        Flight { min_ttl, result }
+        Flight { min_ttl, refreshes: refresh_first, result }
     }
 }
 

@@ -169,6 +169,23 @@ async fn a_token_that_instagram_refused_is_put_to_refresh_once_and_fetched_anew(
     assert_eq!(service.calls("Refresh").len(), 2);
 }
 
+/// The service does not know yet that Instagram refuses it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_that_was_fetched_again_meanwhile_is_put_to_refresh_once() {
+    let service = FakeService::default()
+        .on_fetch(|_, _| async { Ok(answer(0, 50 * 24 * HOUR)) })
+        .on_refresh(|_, _| async { Ok(v1::RefreshResponse::default()) });
+    let cache = cache(&service);
+    let token = cache.token("a", None, HOUR).await.unwrap();
+    advance(HOUR).await;
+    cache.token("a", None, HOUR).await.unwrap();
+    assert_eq!((service.calls("Refresh").len(), fetched(&service)), (0, 2));
+    for _ in 0..2 {
+        cache.refused(&token).await.unwrap();
+        assert_eq!((service.calls("Refresh").len(), fetched(&service)), (1, 3));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dead_token_is_not_fetched() {
     let service = service(HOUR).on_refresh(|_, _| async {

@@ -118,9 +118,9 @@ impl Follower {
 
     /// Opens a stream on a connection of its own: the one before may be the reason of the break.
     async fn open(&mut self) -> Result<(), Refusal> {
+        self.authorization = self.client.authorization().await?;
         // Else the stream would begin with what is done.
         self.commit().await?;
-        self.authorization = self.client.authorization().await?;
         let request = with_authorization(self.next_request(), self.authorization.clone());
         let mut connection = self.client.new_connection();
         let opened = timeout(MAX_SILENCE, connection.watch(request)).await;
