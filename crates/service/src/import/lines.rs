@@ -15,6 +15,8 @@ pub(super) struct Line {
     pub(super) bytes: Option<Zeroizing<Vec<u8>>>,
     /// Whether it ends with a line break, as all but the last of a file do.
     pub(super) is_ended: bool,
+    /// Number of its bytes in the file, its end included.
+    pub(super) length: u64,
 }
 
 /// Reads lines, and holds one at a time.
@@ -56,7 +58,8 @@ impl<R: BufRead> Lines<R> {
             }
         }
         let is_whole = length <= MAX_LINE + b"\r\n".len() && bytes.len() <= MAX_LINE;
-        Ok(Some(Line { number: self.number, bytes: is_whole.then_some(bytes), is_ended }))
+        let bytes = is_whole.then_some(bytes);
+        Ok(Some(Line { number: self.number, bytes, is_ended, length: length as u64 }))
     }
 }
 

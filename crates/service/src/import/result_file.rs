@@ -106,8 +106,8 @@ impl ResultFile {
 /// What the file holds, and its length up to the end of its last whole row.
 fn read(file: &File) -> anyhow::Result<(BTreeMap<u64, Tried>, u64)> {
     let mut lines = Lines::of(BufReader::new(file));
-    let (mut tried, mut length) = (BTreeMap::new(), 0);
-    while let Some(Line { number, bytes, is_ended }) = lines.read()? {
+    let (mut tried, mut whole) = (BTreeMap::new(), 0);
+    while let Some(Line { number, bytes, is_ended, length }) = lines.read()? {
         if !is_ended {
             // A file of another kind has a first line that is none of ours, also one without an end.
             let begun = bytes.as_ref().map_or(&[][..], |bytes| bytes);
@@ -123,9 +123,9 @@ fn read(file: &File) -> anyhow::Result<(BTreeMap<u64, Tried>, u64)> {
             let (line, row) = row(cells).with_context(|| format!("its line {number} is no row"))?;
             tried.insert(line, row);
         }
-        length += bytes.len() as u64 + 1;
+        whole += length;
     }
-    Ok((tried, length))
+    Ok((tried, whole))
 }
 
 fn row(cells: Vec<String>) -> Option<(u64, Tried)> {
@@ -178,6 +178,19 @@ mod tests {
             result.refused(2, &tried("PERSONAL_ACCOUNT", "")).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), whole, "{cut}");
         }
+    }
+
+    /// A spreadsheet may have written it meanwhile, with line ends of its own.
+    #[test]
+    fn only_the_row_that_was_cut_off_is_taken_out_whatever_ends_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.csv");
+        let whole = format!("{}\r\n2,CREATED,,,,a,\r\n3,UNCHANGED,,,,b,\r\n", HEADER.join(","));
+        fs::write(&path, format!("{whole}4,CREA")).unwrap();
+        let (_, before) = ResultFile::open(&path).unwrap();
+        let expected = [(2, tried("CREATED", "a")), (3, tried("UNCHANGED", "b"))];
+        assert_eq!(before, BTreeMap::from(expected));
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
     }
 
     #[test]

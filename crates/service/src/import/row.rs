@@ -10,8 +10,12 @@ use time::format_description::well_known::Rfc3339;
 /// The header of the file.
 pub(super) const HEADER: [&str; 4] = ["access_token", "owner", "issue_time", "expire_time"];
 
-/// Texts in a line of CSV. A line is one row, whatever quotes stand in it: so a bad one spoils no other.
+/// Texts in a line of CSV. A line is one row, whatever quotes stand in it: so a bad one spoils no other. `None` where
+/// it is no CSV, or a carriage return within it would end a row.
 pub(super) fn cells(line: &[u8]) -> Option<Vec<String>> {
+    if line.contains(&b'\r') {
+        return None;
+    }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .buffer_capacity(line.len().max(1))
@@ -110,6 +114,12 @@ mod tests {
     fn what_is_wrong_is_named_by_column(#[case] line: &str, #[case] expected: &str) {
         let wrong = read(line).unwrap_err();
         assert!(wrong.starts_with(expected), "{wrong}");
+    }
+
+    /// Else what follows it would be passed over in silence.
+    #[test]
+    fn a_carriage_return_within_a_line_is_no_end_of_a_row() {
+        assert!(cells(b"IGAA7,o,,\rIGAA8,o,,").is_none());
     }
 
     #[test]
