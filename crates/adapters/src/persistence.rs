@@ -27,7 +27,6 @@ mod erasure;
 mod error;
 mod event_consumers;
 mod event_log;
-mod event_numbering;
 mod event_purge;
 mod events;
 mod examination;

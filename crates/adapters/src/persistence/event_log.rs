@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::ports::{Cause, EventLog, EventSurvey, LogCount, LogState, StoreError};
+use ig_domain::ports::{
+    Cause, EventLog, EventSurvey, LogCount, LogState, MAX_NUMBERED_EVENTS, StoreError,
+};
 use ig_domain::{
     AccountEvent, AccountId, EventChange, EventId, EventKind, EventPosition, LogId, LoggedEvent,
 };
 use sea_orm::sea_query::{
-    CaseStatement, Expr, ExprTrait as _, Func, OnConflict, Query, SelectStatement,
+    CaseStatement, Expr, ExprTrait as _, Func, LockBehavior, LockType, OnConflict, Query,
+    SelectStatement,
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, EntityTrait as _,
     FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
+    Statement,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -29,6 +33,16 @@ use super::{SeaOrmStore, lease};
 /// Time within which transactions that wrote at the same time commit: events this far behind another may have a number
 /// before it. Ours, and much: a call to the store ends within seconds.
 const MAX_COMMIT_DELAY: Duration = Duration::from_mins(1);
+
+/// Gives numbers to the oldest events that wait for one. Locking comes before, in a statement of its own: this one then
+/// sees what was numbered under the lock before.
+const NUMBERING: &str = "WITH waiting AS (
+        SELECT id, row_number() OVER (ORDER BY id) AS place FROM (
+            SELECT id FROM account_event WHERE app_id = $1 AND number IS NULL ORDER BY id LIMIT $3
+        ) AS oldest
+    )
+    UPDATE account_event SET number = $2 + waiting.place FROM waiting
+    WHERE account_event.id = waiting.id RETURNING number, event_id";
 
 /// The log as one look sees it.
 #[derive(FromQueryResult)]
@@ -49,11 +63,6 @@ pub(super) struct LogRow {
 impl LogRow {
     pub(super) fn head(&self) -> EventPosition {
         self.position(self.head_number, self.head_event_id)
-    }
-
-    /// Whether events wait for their number.
-    pub(super) fn waits(&self) -> bool {
-        self.waits
     }
 
     pub(super) fn purged(&self) -> EventPosition {
@@ -94,10 +103,10 @@ impl EventLog for SeaOrmStore {
         }
         self.call(Operation::NumberEvents, async {
             let write = self.database.begin_write().await?;
-            let Some(log) = self.free_log(write.on()).await? else { return Ok(0) };
+            let Some(log) = self.locked_log(write.on()).await? else { return Ok(0) };
             let numbered = self.number_behind(write.on(), log.head_number).await?;
             write.commit().await?;
-            Ok(whole(numbered))
+            Ok(numbered)
         })
         .await
     }
@@ -242,6 +251,37 @@ impl SeaOrmStore {
             .on_conflict(OnConflict::column(Log::AppId).do_nothing().to_owned())
             .take();
         on.execute(&present).await.map(drop).map_err(|error| translate(&error))
+    }
+
+    /// The log, locked. `None` where there is none, or another has it: none waits for another here.
+    pub(super) async fn locked_log(
+        &self,
+        on: &DatabaseTransaction,
+    ) -> Result<Option<event_log::Model>, StoreError> {
+        let log = event_log::Entity::find()
+            .filter(Log::AppId.eq(self.app.as_str()))
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        log.one(on).await.map_err(|error| translate(&error))
+    }
+
+    async fn number_behind(&self, on: &DatabaseTransaction, head: i64) -> Result<u64, StoreError> {
+        let limit = i64::try_from(MAX_NUMBERED_EVENTS).unwrap_or(i64::MAX);
+        let values = [self.app.as_str().into(), head.into(), limit.into()];
+        let numbering = Statement::from_sql_and_values(self.backend(), NUMBERING, values);
+        let numbered = on.query_all_raw(numbering).await.map_err(|error| translate(&error))?;
+        let numbered = numbered
+            .iter()
+            .map(|row| Ok((row.try_get("", "number")?, row.try_get("", "event_id")?)))
+            .collect::<Result<Vec<(i64, Uuid)>, sea_orm::DbErr>>()
+            .map_err(|error| translate(&error))?;
+        let Some((number, event)) = numbered.iter().max() else { return Ok(0) };
+        let moved = event_log::Entity::update_many()
+            .col_expr(Log::HeadNumber, Expr::value(*number))
+            .col_expr(Log::HeadEventId, Expr::value(*event))
+            .filter(Log::AppId.eq(self.app.as_str()))
+            .exec(on);
+        moved.await.map_err(|error| translate(&error))?;
+        Ok(numbered.len() as u64)
     }
 
     /// Events with a number above `after` that were not purged.

@@ -17,7 +17,7 @@ use super::event_log::whole_micros;
 use super::{SeaOrmStore, lease};
 
 impl SeaOrmStore {
-    /// Does both in one transaction. Waits for who has the log: with webhooks that is often somebody.
+    /// Does both in one transaction. Nothing where another process does it.
     pub(super) async fn purge_events(
         &self,
         window: Duration,

@@ -1,10 +1,10 @@
 //! Updates that came by webhook: each is an event of its account, with a payload that pages of events do not read.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use ig_domain::ports::{Cause, SealContext, StoreError, StoredUpdates, Webhooks};
+use ig_domain::ports::{SealContext, StoreError, StoredUpdates, Webhooks};
 use ig_domain::{
     Direction, EventKind, InstagramId, ReceivedUpdate, WebhookField, WebhookId, WebhookPayload,
     WebhookUpdate,
@@ -30,11 +30,10 @@ use super::user_removals::{DELETION, seconds};
 use super::{SeaOrmStore, lease};
 
 /// Maximum number of updates of one statement; a power of two.
-const MAX_IN_STATEMENT: usize = 256;
+const MAX_INSERTED: usize = 256;
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 14] = [
     Column::AppId,
-    Column::Number,
     Column::EventId,
     Column::Kind,
     Column::EventTime,
@@ -120,11 +119,8 @@ impl SeaOrmStore {
                 }
             }
         }
-        let received = addressed.len() as u64;
-        let new = self.new_updates(write.on(), addressed).await?;
-        counts.stored = new.len() as u64;
-        counts.duplicates = received - counts.stored;
-        self.insert_updates(write.on(), &new).await?;
+        counts.stored = self.insert_updates(write.on(), &addressed).await?;
+        counts.duplicates = addressed.len() as u64 - counts.stored;
         self.database.events_written.fetch_add(counts.stored, Ordering::Relaxed);
         write.commit().await?;
         self.meter.events.add(CountedKind::Webhook, counts.stored);
@@ -209,71 +205,40 @@ impl SeaOrmStore {
         Some(last)
     }
 
-    /// The updates that were not stored before, each once. Their accounts are locked: nobody else stores them meanwhile.
-    async fn new_updates<'a>(
-        &self,
-        on: &DatabaseTransaction,
-        updates: Vec<Addressed<'a>>,
-    ) -> Result<Vec<Addressed<'a>>, StoreError> {
-        let mut known = HashSet::new();
-        for some in updates.chunks(MAX_IN_STATEMENT) {
-            let ids = some.iter().map(|update| &update.received.update.id);
-            let stored = self.stored_ids(ids).into_tuple::<Vec<u8>>().all(on).await;
-            known.extend(stored.map_err(|error| translate(&error))?);
-        }
-        let is_new =
-            |update: &Addressed<'_>| known.insert(update.received.update.id.as_bytes().to_vec());
-        Ok(updates.into_iter().filter(is_new).collect())
-    }
-
-    /// Those of the ids under which updates are stored.
-    fn stored_ids<'a>(
-        &self,
-        ids: impl ExactSizeIterator<Item = &'a WebhookId> + Clone,
-    ) -> Select<Entity> {
-        // Each length is a statement of its own, as where accounts are looked for.
-        let length = ids.len().next_power_of_two();
-        let ids = ids.cycle().take(length).map(|id| id.as_bytes().to_vec());
-        let stored = self.events().select_only().column(Column::WebhookId);
-        stored.filter(Column::WebhookId.is_in(ids))
-    }
-
-    /// Inserts the updates with the next numbers, in their order.
+    /// Inserts the updates that were not stored before, in their order; returns their number.
     async fn insert_updates(
         &self,
         on: &DatabaseTransaction,
-        updates: &[Addressed<'_>],
-    ) -> Result<(), StoreError> {
-        if updates.is_empty() {
-            return Ok(());
-        }
+        mut updates: &[Addressed<'_>],
+    ) -> Result<u64, StoreError> {
+        let known = OnConflict::columns([Column::AppId, Column::WebhookId])
+            .target_and_where(Column::WebhookId.is_not_null())
+            .do_nothing()
+            .to_owned();
         let columns = COLUMNS.into_iter().map(IntoIden::into_iden);
         let columns = columns.chain([Alias::new(SEALED_PAYLOAD).into_iden()]);
-        let last = self.last_number(on).await?;
-        let numbered: Vec<_> = (last + 1..).zip(updates).collect();
-        for some in numbered.chunks(MAX_IN_STATEMENT) {
+        let mut stored = 0;
+        while !updates.is_empty() {
+            // Each length is a statement of its own, which the database prepares and the connection remembers.
+            let length = MAX_INSERTED.min(1 << updates.len().ilog2());
+            let (some, rest) = updates.split_at(length);
             let mut insert = Query::insert().into_table(Entity).columns(columns.clone()).take();
-            // Each length is a statement of its own, as where accounts are looked for: what fills it up is known by then.
-            for (number, update) in some.iter().cycle().take(some.len().next_power_of_two()) {
-                insert.values_panic(self.update_values(*number, update));
+            for update in some {
+                insert.values_panic(self.update_values(update));
             }
-            insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+            insert.on_conflict(known.clone());
             let inserted = on.execute(&insert).await.map_err(|error| translate(&error))?;
-            if inserted.rows_affected() != some.len() as u64 {
-                let cause = Cause::new("an update has a number or an id that is taken");
-                return Err(StoreError::Internal(cause));
-            }
+            stored += inserted.rows_affected();
+            updates = rest;
         }
-        let count = i64::try_from(updates.len()).unwrap_or(i64::MAX);
-        self.move_head(on, last + count).await
+        Ok(stored)
     }
 
-    fn update_values(&self, number: i64, update: &Addressed<'_>) -> [Expr; COLUMNS.len() + 1] {
+    fn update_values(&self, update: &Addressed<'_>) -> [Expr; COLUMNS.len() + 1] {
         let Addressed { account, received, sealed } = update;
         let WebhookUpdate { id, field, direction, peer_id, time, payload_size } = &received.update;
         [
             Expr::value(self.app.as_str()),
-            Expr::value(number),
             random_id(self.backend()),
             Expr::value(EventKind::Webhook.as_str()),
             lease::now(self.backend()),

@@ -1,7 +1,5 @@
 //! Whoever follows the log reads along indexes, however many events are kept.
 
-use sea_orm::Statement;
-
 use super::*;
 use crate::persistence::plans::{self, Common};
 
