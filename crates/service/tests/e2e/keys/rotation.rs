@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use ig_adapters::sealing::KeyRing;
 use ig_domain::ports::{SealContext, TokenCipher as _};
 use nix::sys::signal::Signal;
@@ -26,6 +24,9 @@ const ACCOUNTS: u64 = 3_000;
 
 /// Accounts that one statement inserts.
 const INSERTED: u64 = 500;
+
+/// One token in so many is handed out once the former key is taken out.
+const SAMPLED: usize = 30;
 
 fn account_id(number: u64) -> Uuid {
     Uuid::from_u64_pair(0x0199_0000_0000_7000, number)
@@ -157,12 +158,8 @@ async fn a_rotation_that_is_killed_goes_on_while_tokens_are_handed_out(
     let (_, shown) = output(keys(&stack, "status", NEWER)).await;
     assert!(shown.contains("\nk2") && !shown.contains("\nk1"), "{shown}");
     let alone = replica(NEWER).await;
-    let opened = stream::iter(0..accounts).map(|number| {
-        let alone = &alone;
-        async move {
-            let handed = alone.fetch(&account_id(number).to_string(), 0).await.unwrap();
-            assert_eq!(handed.access_token, format!("IGAA-{number}"));
-        }
-    });
-    opened.buffer_unordered(16).collect::<Vec<()>>().await;
+    for number in (0..accounts).step_by(SAMPLED) {
+        let handed = alone.fetch(&account_id(number).to_string(), 0).await.unwrap();
+        assert_eq!(handed.access_token, format!("IGAA-{number}"));
+    }
 }

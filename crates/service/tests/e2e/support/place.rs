@@ -28,7 +28,10 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn new(on: On) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where the system has such a place: nothing here has to survive a power cut.
+        let in_memory = Path::new("/dev/shm");
+        let folder = if in_memory.is_dir() { TempDir::new_in(in_memory) } else { TempDir::new() };
+        let folder = folder.unwrap();
         let schema = match on {
             On::Sqlite => None,
             On::Postgres => Some(Schema::new(folder.path()).await),
