@@ -2,28 +2,12 @@
 
 use std::time::Duration;
 
-use ig_domain::{AccountId, InstagramAccount};
-use time::OffsetDateTime;
-
-use super::samples::{holder, id};
-use super::{Ports, StoreUnderTest};
-use crate::builders::{self, START};
+use super::StoreUnderTest;
+use super::samples::id;
+use super::visits::{DUE, claim, link};
+use crate::builders::START;
 
 const DAY: Duration = Duration::from_hours(24);
-
-/// Moment at which every account is due that was linked at [`START`]: each profile is read within a day.
-const DUE: OffsetDateTime = START.saturating_add(time::Duration::hours(25));
-
-async fn link(ports: &Ports, number: u8, change: impl FnOnce(&mut InstagramAccount)) {
-    let mut account = builders::account(u32::from(number), "shop/7", START);
-    change(&mut account);
-    ports.link(number, &account, "IGAA-first").await;
-}
-
-async fn claim(ports: &Ports, now: OffsetDateTime, claimant: u8, limit: u64) -> Vec<AccountId> {
-    let claimed = ports.due_accounts.claim_due(now, holder(claimant), limit).await.unwrap();
-    claimed.into_iter().map(|claimed| claimed.id).collect()
-}
 
 /// It is due at once, behind those whose end is near, a witness as any other, and never marked as expired.
 pub async fn a_token_of_unknown_end_is_due_and_never_expires(store: &dyn StoreUnderTest) {

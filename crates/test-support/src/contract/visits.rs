@@ -17,15 +17,20 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Moment at which every account is due that was linked at [`START`]: each profile is read within a day.
-const DUE: OffsetDateTime = START.saturating_add(time::Duration::hours(25));
+pub(super) const DUE: OffsetDateTime = START.saturating_add(time::Duration::hours(25));
 
-async fn link(ports: &Ports, number: u8, change: impl FnOnce(&mut InstagramAccount)) {
+pub(super) async fn link(ports: &Ports, number: u8, change: impl FnOnce(&mut InstagramAccount)) {
     let mut account = builders::account(u32::from(number), "shop/7", START);
     change(&mut account);
     ports.link(number, &account, "IGAA-first").await;
 }
 
-async fn claim(ports: &Ports, now: OffsetDateTime, claimant: u8, limit: u64) -> Vec<AccountId> {
+pub(super) async fn claim(
+    ports: &Ports,
+    now: OffsetDateTime,
+    claimant: u8,
+    limit: u64,
+) -> Vec<AccountId> {
     let claimed = ports.due_accounts.claim_due(now, holder(claimant), limit).await.unwrap();
     claimed.into_iter().map(|claimed| claimed.id).collect()
 }
