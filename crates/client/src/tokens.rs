@@ -1,5 +1,6 @@
 //! Tokens: a cache that keeps each for less than an hour, and asks once for all who want the same.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
+use tonic::Code;
 
 use crate::client::AccountsClient;
 use crate::refusal::{Reason, Refusal};
@@ -37,6 +39,8 @@ struct Token {
     /// The account, and the life that was asked for.
     key: TokenKey,
     min_ttl: Duration,
+    /// Whether the service was let ask Instagram about it first.
+    is_checked: bool,
     /// Begin of the call by which it came.
     fetch_time: Instant,
     /// Life from then on, as far as it is known.
@@ -74,6 +78,7 @@ impl AccessToken {
         answer: v1::FetchAccessTokenResponse,
         key: TokenKey,
         min_ttl: Duration,
+        is_checked: bool,
         fetch_time: Instant,
     ) -> Self {
         let v1::FetchAccessTokenResponse {
@@ -92,6 +97,7 @@ impl AccessToken {
             granted_scopes: granted_scopes_known.then_some(granted_scopes),
             key,
             min_ttl,
+            is_checked,
             fetch_time,
             life,
         }))
@@ -101,6 +107,13 @@ impl AccessToken {
     fn serves(&self, min_ttl: Duration) -> bool {
         let age = self.0.fetch_time.elapsed();
         age < MAX_AGE && age.saturating_add(min_ttl) <= self.0.life
+    }
+
+    /// Whether Instagram has refused it, when it refused `refused`.
+    fn is_same_as(&self, refused: &Self) -> bool {
+        // Without a look by the service, the same text again is the same refusal again.
+        let is_same_text = !self.0.is_checked && self.expose() == refused.expose();
+        Arc::ptr_eq(&self.0, &refused.0) || is_same_text
     }
 }
 
@@ -123,24 +136,36 @@ struct Flight {
     min_ttl: Duration,
     /// Whether it lets the service ask Instagram about the token first.
     refreshes: bool,
+    /// The token that was there before, which serves until another one has come.
+    former: Option<AccessToken>,
     result: Shared<BoxFuture<'static, Result<AccessToken, Refusal>>>,
 }
 
 impl Flight {
+    /// The newest token there is for one who is not `refused`.
+    fn token(&self, refused: Option<&AccessToken>) -> Option<&AccessToken> {
+        let newest = match self.result.peek() {
+            Some(Ok(token)) => Some(token),
+            Some(Err(refusal)) if ends_tokens(refusal) => None,
+            Some(Err(_)) | None => self.former.as_ref(),
+        };
+        newest.filter(|token| !refused.is_some_and(|refused| token.is_same_as(refused)))
+    }
+
     /// Whether one who wants a token that lives for so long, and is not `refused`, may wait for this one.
     fn may_serve(&self, min_ttl: Duration, refused: Option<&AccessToken>) -> bool {
-        match self.result.peek() {
-            None => self.min_ttl >= min_ttl && (self.refreshes || refused.is_none()),
-            Some(Ok(token)) => {
-                let is_refused = refused.is_some_and(|refused| {
-                    // Without a look by the service, the same text again is the same refusal again.
-                    let is_same = !self.refreshes && refused.expose() == token.expose();
-                    Arc::ptr_eq(&refused.0, &token.0) || is_same
-                });
-                token.serves(min_ttl) && !is_refused
-            }
-            Some(Err(_)) => false,
+        let is_under_way = self.result.peek().is_none();
+        is_under_way && self.min_ttl >= min_ttl && (self.refreshes || refused.is_none())
+    }
+}
+
+/// Whether tokens that came before are not to be handed out any more: they are dead, or not the caller's.
+fn ends_tokens(refusal: &Refusal) -> bool {
+    match refusal.code() {
+        Code::FailedPrecondition => {
+            !matches!(refusal.reason(), Some(Reason::MinTtlUnmet | Reason::AppMisconfigured))
         }
+        code => matches!(code, Code::NotFound | Code::PermissionDenied | Code::Unauthenticated),
     }
 }
 
@@ -148,7 +173,8 @@ impl Flight {
 ///
 /// It hands out a token for up to 55 minutes after it was fetched, as long as the token lives for `min_ttl` more, and
 /// then fetches anew. All who want the token of one account at the same time share one call; a call goes on when those
-/// who wait for it give up. A refusal is handed to those who wait, and kept for nobody else.
+/// who wait for it give up. A refusal is handed to those who wait, and kept for nobody else: whom the token that was
+/// there before serves goes on to get that one, unless the refusal says that it is dead or not the caller's any more.
 #[derive(Clone)]
 pub struct TokenCache {
     client: AccountsClient,
@@ -205,11 +231,10 @@ impl TokenCache {
         refused: Option<&AccessToken>,
     ) -> Result<AccessToken, Refusal> {
         loop {
-            let entry = self.flights.entry(key.clone()).or_insert_with_if(
-                || self.fetch(key.clone(), min_ttl, refused.is_some()),
-                |flight| !flight.may_serve(min_ttl, refused),
-            );
-            let flight = entry.into_value();
+            let flight = self.flight(&key, min_ttl, refused);
+            if let Some(token) = flight.token(refused).filter(|token| token.serves(min_ttl)) {
+                return Ok(token.clone());
+            }
             match flight.result.await {
                 // The service has just said that it lives for so long, whatever the clock here says.
                 Ok(token) if flight.min_ttl >= min_ttl || token.serves(min_ttl) => {
@@ -226,8 +251,27 @@ impl TokenCache {
         }
     }
 
+    /// The call whose token serves, or is waited for; a new one where there is none.
+    fn flight(&self, key: &TokenKey, min_ttl: Duration, refused: Option<&AccessToken>) -> Flight {
+        let former = Cell::new(None);
+        let is_useless = |flight: &Flight| {
+            let token = flight.token(refused);
+            let serves = token.is_some_and(|token| token.serves(min_ttl));
+            former.set(token.cloned());
+            !serves && !flight.may_serve(min_ttl, refused)
+        };
+        let begin = || self.fetch(key.clone(), min_ttl, refused.is_some(), former.take());
+        self.flights.entry_by_ref(key).or_insert_with_if(begin, is_useless).into_value()
+    }
+
     /// Begins a call in a task of its own.
-    fn fetch(&self, key: TokenKey, min_ttl: Duration, refresh_first: bool) -> Flight {
+    fn fetch(
+        &self,
+        key: TokenKey,
+        min_ttl: Duration,
+        refresh_first: bool,
+        former: Option<AccessToken>,
+    ) -> Flight {
         let (client, purpose) = (self.client.clone(), self.purpose.clone());
         let fetching = async move {
             let TokenKey { account_id, owner } = key.clone();
@@ -244,11 +288,11 @@ impl TokenCache {
                 purpose: purpose.as_ref().to_owned(),
             };
             let answer = client.fetch_access_token(request).await?;
-            Ok(AccessToken::read(answer, key, min_ttl, fetch_time))
+            Ok(AccessToken::read(answer, key, min_ttl, refresh_first, fetch_time))
         };
         let result = fetching.boxed().shared();
         drop(tokio::spawn(result.clone()));
-        Flight { min_ttl, refreshes: refresh_first, result }
+        Flight { min_ttl, refreshes: refresh_first, former, result }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::future::pending;
 
 use futures_util::future::join_all;
+use rstest::rstest;
 use tokio::time::{advance, sleep, timeout};
 use tonic::Code;
 
@@ -197,6 +198,86 @@ async fn a_dead_token_is_not_fetched() {
     assert_eq!(refusal.reason(), Some(&Reason::ReauthorizationRequired));
     assert_eq!(fetched(&service), 1);
     assert_eq!(text(&cache, Duration::ZERO).await, "IGAA-1", "the refused one is forgotten");
+}
+
+/// A service whose first token lives for two hours, and whose next calls are refused so.
+fn refusing(code: Code, reason: &'static str) -> FakeService {
+    let refresh = move |_, _| async move { Err(refused(code, reason, None)) };
+    FakeService::default()
+        .on_fetch(move |number, _| async move {
+            if number == 0 {
+                return Ok(answer(number, 2 * HOUR));
+            }
+            Err(refused(code, reason, None))
+        })
+        .on_refresh(refresh)
+}
+
+#[rstest]
+#[case::the_store_is_away(Code::Unavailable, "STORE_UNAVAILABLE", true)]
+#[case::throttled(Code::ResourceExhausted, "RATE_LIMITED", true)]
+#[case::a_fault_of_the_service(Code::Internal, "INTERNAL", true)]
+#[case::a_longer_life_than_there_is(Code::FailedPrecondition, "MIN_TTL_UNMET", true)]
+#[case::a_refused_app(Code::FailedPrecondition, "APP_MISCONFIGURED", true)]
+#[case::a_dead_token(Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED", false)]
+#[case::a_reason_to_come(Code::FailedPrecondition, "ANOTHER", false)]
+#[case::an_account_that_is_gone(Code::NotFound, "ACCOUNT_NOT_FOUND", false)]
+#[case::lost_rights(Code::PermissionDenied, "PERMISSION_DENIED", false)]
+#[case::an_unknown_caller(Code::Unauthenticated, "UNAUTHENTICATED", false)]
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_leaves_a_token_that_is_good_still(
+    #[case] code: Code,
+    #[case] reason: &'static str,
+    #[case] leaves: bool,
+) {
+    let service = refusing(code, reason);
+    let cache = cache(&service);
+    assert_eq!(text(&cache, HOUR).await, "IGAA-0");
+    for _ in 0..2 {
+        let refusal = cache.token("a", None, 3 * HOUR).await.unwrap_err();
+        assert_eq!(refusal.reason().unwrap().as_str(), reason);
+    }
+    let calls = fetched(&service);
+    let token = cache.token("a", None, HOUR).await;
+    assert_eq!(token.is_ok_and(|token| token.expose() == "IGAA-0"), leaves);
+    assert_eq!(fetched(&service) == calls, leaves);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_left_is_handed_out_for_as_long_as_any_other() {
+    let service = refusing(Code::Internal, "INTERNAL");
+    let cache = cache(&service);
+    assert_eq!(text(&cache, HOUR).await, "IGAA-0");
+    cache.token("a", None, 3 * HOUR).await.unwrap_err();
+    advance(Duration::from_mins(50)).await;
+    assert_eq!(text(&cache, HOUR).await, "IGAA-0", "it lives for 70 minutes still");
+    cache.token("a", None, Duration::from_mins(80)).await.unwrap_err();
+    advance(Duration::from_mins(4)).await;
+    assert_eq!(text(&cache, Duration::ZERO).await, "IGAA-0");
+    advance(Duration::from_mins(1)).await;
+    cache.token("a", None, Duration::ZERO).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_good_still_is_handed_out_while_a_call_for_a_longer_life_is_under_way() {
+    let service = FakeService::default().on_fetch(|number, _| async move {
+        if number == 0 { Ok(answer(number, 2 * HOUR)) } else { pending().await }
+    });
+    let cache = cache(&service);
+    assert_eq!(text(&cache, HOUR).await, "IGAA-0");
+    let longer = timeout(Duration::from_secs(1), text(&cache, 3 * HOUR)).await;
+    assert!(longer.is_err());
+    let begin = Instant::now();
+    assert_eq!((text(&cache, HOUR).await.as_str(), begin.elapsed()), ("IGAA-0", Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_not_left_whatever_becomes_of_the_refresh() {
+    let service = refusing(Code::Internal, "INTERNAL");
+    let cache = cache(&service);
+    let token = cache.token("a", None, HOUR).await.unwrap();
+    cache.refused(&token).await.unwrap_err();
+    cache.token("a", None, HOUR).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
