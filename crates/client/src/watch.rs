@@ -117,6 +117,10 @@ pub enum WatchError {
     /// The service does not take the request.
     #[error("the stream cannot be opened")]
     Refused(#[source] Refusal),
+    /// The file with the bearer token could not be read, five times in a row as with a call. The refusal is the
+    /// client's own, and names the file.
+    #[error("the bearer token cannot be read")]
+    BearerUnreadable(#[source] Refusal),
 }
 
 impl WatchError {
@@ -127,7 +131,8 @@ impl WatchError {
             Self::CursorExpired(refusal)
             | Self::Unauthenticated(refusal)
             | Self::PermissionDenied(refusal)
-            | Self::Refused(refusal) => refusal,
+            | Self::Refused(refusal)
+            | Self::BearerUnreadable(refusal) => refusal,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBackoff};
+use backon::{BackoffBuilder as _, ExponentialBackoff, Retryable as _};
 use ig_proto::v1;
 use ig_proto::v1::watch_request::From;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -13,7 +13,7 @@ use super::{WatchError, WatchMessage, commit, end_of};
 use crate::client::{AccountsClient, with_authorization};
 use crate::credentials::Authorization;
 use crate::refusal::Refusal;
-use crate::retry::BACKOFF;
+use crate::retry::{BACKOFF, CALL_BACKOFF};
 
 /// Maximum silence of a stream. The service says something within 15 seconds; the rest is for the way.
 const MAX_SILENCE: Duration = Duration::from_secs(20);
@@ -100,9 +100,11 @@ impl Follower {
     pub(super) async fn next(&mut self) -> Result<WatchMessage, WatchError> {
         self.progress.shown_is_done();
         loop {
-            let received = match self.stream {
-                Some(_) => self.receive().await,
-                None => self.open().await.map(|()| None),
+            let received = if self.stream.is_some() {
+                self.receive().await
+            } else {
+                self.authorization = self.read_authorization().await?;
+                self.open().await.map(|()| None)
             };
             match received {
                 Ok(Some(message)) => {
@@ -116,9 +118,15 @@ impl Follower {
         }
     }
 
+    /// What the next stream says of who calls. A file that is just being replaced is waited for, no longer than by a
+    /// call.
+    async fn read_authorization(&self) -> Result<Option<Authorization>, WatchError> {
+        let read = || self.client.authorization();
+        read.retry(CALL_BACKOFF).await.map_err(WatchError::BearerUnreadable)
+    }
+
     /// Opens a stream on a connection of its own: the one before may be the reason of the break.
     async fn open(&mut self) -> Result<(), Refusal> {
-        self.authorization = self.client.authorization().await?;
         // Else the stream would begin with what is done.
         self.commit().await?;
         let request = with_authorization(self.next_request(), self.authorization.clone());
@@ -213,10 +221,13 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether the caller was refused by a bearer token that has been replaced since.
+    /// Whether the caller was refused by a bearer token that has been replaced since, or is being replaced.
     async fn has_another_bearer(&self, refusal: &Refusal) -> bool {
         refusal.code() == Code::Unauthenticated
-            && self.client.authorization().await.is_ok_and(|newest| newest != self.authorization)
+            && match self.client.authorization().await {
+                Ok(newest) => newest != self.authorization,
+                Err(_) => true,
+            }
     }
 }
 

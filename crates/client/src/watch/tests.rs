@@ -253,6 +253,48 @@ async fn a_stream_whose_bearer_token_was_replaced_goes_on_with_the_new_one() {
     assert_eq!(sent[1].get("authorization").unwrap(), "Bearer igacc_second");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bearer_token_that_cannot_be_read_ends_a_stream_after_as_many_tries_as_a_call_has() {
+    let service = FakeService::default();
+    let folder = tempfile::tempdir().unwrap();
+    let client = service.client_with(Credentials::BearerFile(folder.path().join("token")));
+    let begin = Instant::now();
+    let end = end(&mut client.watch(WatchOptions::new())).await;
+    assert!(matches!(end, WatchError::BearerUnreadable(_)), "{end:?}");
+    assert!(end.refusal().message().contains("token cannot be read"), "{end:?}");
+    assert!((7..16).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+}
+
+/// First the file is not there yet, then it is taken away before it has another token.
+#[tokio::test(start_paused = true)]
+async fn a_bearer_token_that_is_just_being_replaced_is_waited_for() {
+    let service = FakeService::default().on_watch(|number, _| async move {
+        let refused = refused(Code::Unauthenticated, "UNAUTHENTICATED", None);
+        let message = message(&[number.to_string().as_str()]);
+        if number == 0 {
+            return Ok(ending(vec![message], refused));
+        }
+        Ok(falling_silent(vec![message]))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let client = service.client_with(Credentials::BearerFile(file.clone()));
+    let mut watch = client.watch(WatchOptions::new());
+    for (number, token) in ["igacc_first", "igacc_second"].into_iter().enumerate() {
+        let early = timeout(Duration::from_millis(500), watch.next()).await;
+        assert!(early.is_err(), "{early:?}");
+        std::fs::write(&file, token).unwrap();
+        assert_eq!(next(&mut watch).await, [number.to_string()]);
+        std::fs::remove_file(&file).unwrap();
+    }
+    let calls = service.calls("Watch").into_iter();
+    let sent: Vec<_> = calls.map(|call| call.metadata.get("authorization").cloned()).collect();
+    assert_eq!(
+        sent.iter().flatten().collect::<Vec<_>>(),
+        ["Bearer igacc_first", "Bearer igacc_second"]
+    );
+}
+
 /// A service that keeps the cursors that are committed, in order.
 fn committing(
     stream: fn(usize) -> Messages,
