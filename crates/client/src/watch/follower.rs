@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, Retryable as _};
+use futures_util::FutureExt as _;
 use ig_proto::v1;
 use ig_proto::v1::watch_request::From;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tonic::{Code, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::seen_events::SeenEvents;
 use super::{WatchError, WatchMessage, commit, end_of};
@@ -18,8 +19,8 @@ use crate::retry::{BACKOFF, CALL_BACKOFF};
 /// Maximum silence of a stream. The service says something within 15 seconds; the rest is for the way.
 const MAX_SILENCE: Duration = Duration::from_secs(20);
 
-/// Age from which on a message of a stream shows that the stream is healthy. The first messages come at once, and so
-/// they do from a service that breaks each stream.
+/// Age from which on a message that comes shows that the stream is healthy. The first messages come at once, and so they
+/// do from a service that breaks each stream.
 const HEALTHY_AGE: Duration = Duration::from_secs(4);
 
 /// Maximum delay before a stream is opened again, whatever the service asks for.
@@ -155,15 +156,15 @@ impl Follower {
         let received = tokio::select! {
             biased;
             () = self.progress.is_due() => None,
-            received = timeout(MAX_SILENCE, stream.messages.message()) => Some(received),
+            received = timeout(MAX_SILENCE, arrival(&mut stream.messages)) => Some(received),
         };
         let Some(received) = received else {
             self.commit().await?;
             return Ok(None);
         };
         match received.map_err(|_| silent())?? {
-            Some(message) => {
-                if stream.open_time.elapsed() >= HEALTHY_AGE {
+            Some((message, has_come_now)) => {
+                if has_come_now && stream.open_time.elapsed() >= HEALTHY_AGE {
                     self.backoff = BACKOFF.build();
                 }
                 Ok(Some(message))
@@ -229,6 +230,17 @@ impl Follower {
                 Err(_) => true,
             }
     }
+}
+
+/// The next message, and whether it has come just now. One that lay there may have come long ago, while the consumer was
+/// busy, on a stream that has broken since.
+async fn arrival(
+    messages: &mut Streaming<v1::WatchResponse>,
+) -> Result<Option<(v1::WatchResponse, bool)>, Status> {
+    if let Some(lying) = messages.message().now_or_never() {
+        return Ok(lying?.map(|message| (message, false)));
+    }
+    Ok(messages.message().await?.map(|message| (message, true)))
 }
 
 fn silent() -> Refusal {

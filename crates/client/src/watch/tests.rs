@@ -156,6 +156,30 @@ async fn delays_grow_while_streams_break_and_begin_anew_after_a_healthy_one() {
     assert!(delays[5] < Duration::from_millis(5_500), "begun anew: {delays:?}");
 }
 
+/// What a stream did, and not when its consumer looks, shows whether it is healthy.
+#[tokio::test(start_paused = true)]
+async fn delays_grow_while_streams_break_however_slow_the_consumer_is() {
+    let service = service(|number| {
+        let messages = ["a", "b"].map(|part| message(&[&format!("{number}{part}")]));
+        Ok(if number < 4 { breaking(messages.into()) } else { falling_silent(messages.into()) })
+    });
+    let mut watch = service.client().watch(WatchOptions::new());
+    let mut delays = Vec::new();
+    for number in 0..=4 {
+        let begin = Instant::now();
+        for part in ["a", "b"] {
+            assert_eq!(next(&mut watch).await, [format!("{number}{part}")]);
+            if part == "a" {
+                delays.push(begin.elapsed());
+            }
+            sleep(Duration::from_secs(5)).await;
+        }
+    }
+    for (delay, milliseconds) in delays[1..].iter().zip([200, 600, 1_800, 5_000]) {
+        assert!(*delay >= Duration::from_millis(milliseconds), "{delays:?}");
+    }
+}
+
 #[rstest]
 #[case::as_long_as_the_service_asks(9, 9)]
 #[case::and_no_longer_than_a_minute(3_600, 60)]
