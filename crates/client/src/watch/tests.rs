@@ -380,3 +380,23 @@ async fn a_consumer_whose_cursor_was_lost_is_told_so() {
     let end = end(&mut watch).await;
     assert!(matches!(end, WatchError::CursorExpired(_)), "{end:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_refused_for_a_replaced_bearer_token_ends_the_stream() {
+    let service = FakeService::default()
+        .on_watch(|_, _| async { Ok(breaking(vec![message(&["1"])])) })
+        .on_commit(|_, _| async { Err(refused(Code::Unauthenticated, "UNAUTHENTICATED", None)) });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "igacc_first").unwrap();
+    let client = service.client_with(Credentials::BearerFile(file.clone()));
+    let mut watch = client.watch(WatchOptions::new().consumer("copy").auto_commit());
+    assert_eq!(next(&mut watch).await, ["1"]);
+    std::fs::write(&file, "igacc_second").unwrap();
+    let end = end(&mut watch).await;
+    assert!(matches!(end, WatchError::Unauthenticated(_)), "{end:?}");
+    let commits = service.calls("CommitWatch").into_iter();
+    let sent: Vec<_> = commits.map(|call| call.metadata.get("authorization").cloned()).collect();
+    assert_eq!(sent.iter().flatten().collect::<Vec<_>>(), ["Bearer igacc_second"]);
+    assert_eq!(service.calls("Watch").len(), 1);
+}
