@@ -39,7 +39,8 @@ impl RequestIdHeader {
         }
         let mut details = status.get_error_details();
         details.set_request_info(self.as_str(), "");
-        Status::with_error_details(status.code(), status.message(), details)
+        let (code, metadata) = (status.code(), status.metadata().clone());
+        Status::with_error_details_and_metadata(code, status.message(), details, metadata)
     }
 
     /// Puts the id into the metadata of a response.

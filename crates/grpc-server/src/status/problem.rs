@@ -11,6 +11,16 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::Reason;
 
+/// Metadata by which a gRPC library that retries by itself is told how many milliseconds to wait; it reads no details.
+/// By a negative number it is told not to retry.
+///
+/// Source: <https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback>
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// Maximum time for which a library is told to wait. Ours: it would wait up to the call's deadline, and the caller would
+/// hear `DEADLINE_EXCEEDED` in place of the reason.
+const MAX_PUSHBACK: Duration = Duration::from_secs(5);
+
 /// The domain of every `google.rpc.ErrorInfo`.
 const ERROR_DOMAIN: &str = "instagram.accounts";
 
@@ -77,7 +87,11 @@ impl Problem {
     pub(crate) fn into_status(self) -> Status {
         let Self { reason, message, facts, mut details, cause } = self;
         details.set_error_info(reason.as_str(), ERROR_DOMAIN, facts);
+        let delay = details.retry_info().and_then(|retry| retry.retry_delay);
         let mut status = Status::with_error_details(reason.code(), message, details);
+        if let Some(delay) = delay {
+            status.metadata_mut().insert(RETRY_PUSHBACK, pushback(delay).into());
+        }
         if let Some(cause) = cause {
             status.set_source(cause);
         }
@@ -85,8 +99,43 @@ impl Problem {
     }
 }
 
+/// The milliseconds of a delay, not fewer; -1 where it is too long.
+fn pushback(delay: Duration) -> i32 {
+    let milliseconds = delay.as_nanos().div_ceil(1_000_000);
+    let milliseconds = i32::try_from(milliseconds).ok();
+    milliseconds.filter(|_| delay <= MAX_PUSHBACK).unwrap_or(-1)
+}
+
 /// The status of a fault of ours: bland, since its cause is for the log.
 pub(crate) fn internal(error: impl Error + Send + Sync + 'static) -> Status {
     let message = "the service failed; its log has the cause under this call's request id";
     Problem::new(Reason::Internal, message).caused_by(error).into_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::none(Duration::ZERO, 0)]
+    #[case::a_second(Duration::from_secs(1), 1_000)]
+    #[case::part_of_a_millisecond(Duration::from_micros(1_001), 2)]
+    #[case::the_longest(MAX_PUSHBACK, 5_000)]
+    #[case::longer(MAX_PUSHBACK + Duration::from_micros(1), -1)]
+    #[case::as_long_as_can_be(Duration::MAX, -1)]
+    fn libraries_wait_for_as_long_as_callers_are_told_or_do_not_retry(
+        #[case] delay: Duration,
+        #[case] expected: i32,
+    ) {
+        let status = Problem::new(Reason::StoreUnavailable, "").retry_after(delay).into_status();
+        assert_eq!(status.metadata().get(RETRY_PUSHBACK).unwrap(), &expected.to_string());
+    }
+
+    #[test]
+    fn without_a_delay_libraries_are_told_nothing() {
+        let status = Problem::new(Reason::CodeRejected, "").into_status();
+        assert!(!status.metadata().contains_key(RETRY_PUSHBACK));
+    }
 }

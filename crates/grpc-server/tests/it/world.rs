@@ -312,7 +312,20 @@ pub(crate) fn assert_refused(
     let request = details.request_info().expect("a request info");
     assert_eq!(id.to_str().unwrap(), request.request_id);
     assert!(!status.message().is_empty());
+    assert_eq!(pushback(status), retry_delay(&details).map(told_to_libraries));
     details
+}
+
+/// Milliseconds for which a gRPC library is told to wait before it retries by itself.
+fn pushback(status: &Status) -> Option<i64> {
+    let told = status.metadata().get("grpc-retry-pushback-ms")?;
+    Some(told.to_str().unwrap().parse().unwrap())
+}
+
+/// The same time in milliseconds, or -1, "do not retry", where it is longer than five seconds.
+fn told_to_libraries(delay: Duration) -> i64 {
+    let milliseconds = delay.as_millis().try_into().unwrap();
+    if milliseconds <= 5_000 { milliseconds } else { -1 }
 }
 
 /// The fields that `details` names as bad.
