@@ -76,7 +76,7 @@ impl Report {
                 "the database needs it until {end}, for payloads of webhooks; backups made before then may for longer"
             ),
             (_, 0, None) => format!(
-                "the database does not need it any more; backups made before {} may",
+                "the database does not need it; if it was ever first, backups made before {} may",
                 moment(self.time)
             ),
             (false, 1.., _) => {

@@ -45,7 +45,7 @@ k1   opens    0       0                   0             0         7
 k0   missing  1       0                   0             0         0
 k5   missing  0       0                   0             0         1
 
-k3: the database does not need it any more; backups made before 2026-11-29T14:00:00Z may
+k3: the database does not need it; if it was ever first, backups made before 2026-11-29T14:00:00Z may
 k2: the database needs it; `keys rotate` seals anew what is under it
 k1: the database needs it until 2026-12-08T08:00:00Z, for payloads of webhooks; backups made before then may for longer
 k0: what is under it does not open: put it into TOKEN_KEYS again, behind the first
