@@ -62,7 +62,8 @@ impl UserDeletions for Replica {
     ) -> Result<(ConfirmationCode, RemovalOutcome), StoreError> {
         let delete = async {
             let before = self.world.stored();
-            let (code, outcome) = self.world.store.delete(request, code, now).await?;
+            let deletion = self.world.store.delete(request, code, now);
+            let (code, outcome) = self.world.erasing(deletion).await?;
             self.world.judge_removal(Kind::Deletion, request, &before, now);
             self.world.note_code(request, &code);
             Ok((code, outcome))
@@ -76,7 +77,7 @@ impl UserDeletions for Replica {
 
     async fn erase(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
         let erase = async {
-            let erased = self.world.store.erase(now, limit).await;
+            let erased = self.world.erasing(self.world.store.erase(now, limit)).await;
             self.world.note_erased();
             erased
         };

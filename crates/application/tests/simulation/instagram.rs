@@ -322,9 +322,8 @@ impl Instagram for Replica {
         let text = code.expose();
         let former = self.mark(text, Sent::Perhaps);
         let person = self.world.state().instagram.codes[text].person;
-        let user = profile(person).app_scoped_user_id.expect("every person has one");
-        let is_known = !self.world.state().removals.has_erased_codes_of(&user);
-        if former == Sent::Perhaps && is_known {
+        let is_forgotten = self.world.state().removals.take_erased(&code.hash());
+        if former == Sent::Perhaps && !is_forgotten {
             self.world.violate(format!("{text} was sent again though Instagram may have taken it"));
         }
         let exchanged = self.call(CrashPoint::ExchangeCode, person, move |state, call| {

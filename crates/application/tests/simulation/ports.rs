@@ -187,7 +187,7 @@ impl LinkAttempts for Replica {
         link: &CompletedLink,
     ) -> Result<LinkEnded, StoreError> {
         let complete = async {
-            let ended = self.world.store.complete(code, holder, link).await?;
+            let ended = self.world.erasing(self.world.store.complete(code, holder, link)).await?;
             if ended == LinkEnded::Stored {
                 self.world.judge_link(code, &link.account);
             }

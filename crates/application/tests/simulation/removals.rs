@@ -1,15 +1,19 @@
 //! Rules about removals: whoever is deauthorised or deleted stays so, whatever is under way, until a newer consent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use ig_domain::ports::Clock as _;
+use futures_util::FutureExt as _;
+use ig_domain::ports::{Clock as _, Instagram as _, UserDeletions as _};
 use ig_domain::{
-    AccountEvent, AccountId, AppScopedUserId, AuditEntry, AuditId, CodeHash, ConfirmationCode,
-    EventChange, InstagramAccount, LINK_RETENTION, LinkOutcome, Phase, ProfessionalAccountId,
-    SignedRequest,
+    AccountEvent, AccountId, AppScopedUserId, AuditEntry, AuditId, AuthorizationCode, CodeHash,
+    ConfirmationCode, EventChange, InstagramAccount, LINK_RETENTION, LinkOutcome, Phase,
+    ProfessionalAccountId, SignedRequest,
 };
+use ig_test_support::builders::{parsed, profile};
 use time::OffsetDateTime;
 
+use crate::replica::Process;
 use crate::world::{State, World};
 
 /// Time for which something of a deleted account may still be written, by who read it before.
@@ -45,6 +49,8 @@ pub(crate) struct Removals {
     deleted: BTreeMap<AccountId, OffsetDateTime>,
     /// When each entry of the audit was written.
     entries: BTreeMap<AuditId, OffsetDateTime>,
+    /// Codes whose attempts were erased: that they were sent is not known any more.
+    erased_codes: BTreeSet<CodeHash>,
 }
 
 fn is_of(account: &InstagramAccount, user: &AppScopedUserId) -> bool {
@@ -93,10 +99,9 @@ impl Removals {
         })
     }
 
-    /// Whether what is known of the person's codes was erased.
-    pub(crate) fn has_erased_codes_of(&self, user: &AppScopedUserId) -> bool {
-        let is_deletion = |removal: &Removal| removal.kind == Kind::Deletion;
-        self.done.iter().any(|removal| is_deletion(removal) && removal.request.user == *user)
+    /// Whether the attempt of this code was erased. From now on it has another one.
+    pub(crate) fn take_erased(&mut self, code: &CodeHash) -> bool {
+        self.erased_codes.remove(code)
     }
 
     pub(crate) fn note_gone(&mut self, account: &InstagramAccount) {
@@ -114,6 +119,18 @@ impl Removals {
 }
 
 impl World {
+    /// Makes a change of the store that may erase attempts, and notes the codes of those.
+    pub(crate) async fn erasing<T>(&self, change: impl Future<Output = T>) -> T {
+        let codes = || -> BTreeSet<_> {
+            self.store.attempts().iter().map(|attempt| attempt.code).collect()
+        };
+        let before = codes();
+        let changed = change.await;
+        let left = codes();
+        self.state().removals.erased_codes.extend(before.difference(&left));
+        changed
+    }
+
     /// All that is stored of the accounts.
     pub(crate) fn stored(&self) -> Stored {
         let tokens = self.store.accounts().into_iter();
@@ -257,4 +274,30 @@ impl Removals {
 fn speaks(event: &AccountEvent) -> bool {
     let bare = EventChange::from_names(event.change.kind().as_str(), None, None);
     bare.as_ref() != Some(&event.change)
+}
+
+/// Does a call, whatever it waits for.
+fn done<T>(call: impl Future<Output = T>) -> T {
+    let mut call = Box::pin(call);
+    loop {
+        if let Some(answer) = (&mut call).now_or_never() {
+            return answer;
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_erases_no_attempt_lets_no_code_be_sent_again() {
+    let world = Arc::new(World::new(1, None, false));
+    let (replica, now) = (Process::new(&world, 0).callbacks, world.clock.now());
+    let code: AuthorizationCode = parsed(&world.state().instagram.consent(1, now));
+    let redirect_uri = parsed("https://example.com/callback");
+    assert!(done(replica.exchange_code(&code, &redirect_uri)).is_ok());
+    let user = profile(1).app_scoped_user_id.expect("every person has one");
+    let request = SignedRequest { user, issue_time: now };
+    assert!(done(replica.delete(&request, &parsed(&"0".repeat(32)), now)).is_ok());
+    assert_eq!(world.state().violation, None);
+    assert!(done(replica.exchange_code(&code, &redirect_uri)).is_err());
+    let violation = world.state().violation.clone();
+    assert!(violation.is_some_and(|violation| violation.contains("sent again")));
 }
