@@ -3,7 +3,9 @@
 mod work;
 
 use ig_domain::ports::{GraphFacts, InstagramError, StoreError};
-use ig_domain::{AccountView, ImportHash, ImportedLife, LongLivedToken, Owner};
+use ig_domain::{
+    AccountView, ImportHash, ImportedLife, LongLivedToken, Owner, ReauthorizationReason,
+};
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
@@ -45,9 +47,9 @@ pub struct ImportedAccount {
 /// Reason for which a token was not imported.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ImportAccountError {
-    /// Instagram refused the token, twice.
+    /// Instagram refused the token for this reason, twice.
     #[error("Instagram refuses the token")]
-    TokenRejected(GraphFacts),
+    TokenRejected(ReauthorizationReason, GraphFacts),
     /// The person removed the app, or had the data deleted, when the token was issued or later, as far as its issue is
     /// known.
     #[error("the person removed the app since the token was issued")]

@@ -1,6 +1,7 @@
 //! Imports the tokens of a file into the database, beside running replicas.
 
 mod lines;
+mod refusal;
 mod result_file;
 mod row;
 mod run;

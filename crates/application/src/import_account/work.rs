@@ -75,19 +75,19 @@ impl ImportWork {
             Err(refusal) if refusal.rejects_token() => refusal,
             read => return Ok(read?),
         };
-        match ask().await {
-            Ok(profile) => Ok(profile),
-            Err(again) if again.rejects_token() => {
-                let verdict = witness::judge(ports, new_id, Refused::Token).await?;
-                Err(match verdict.failure(&again) {
-                    Some(failure) => failure.into(),
-                    None => ImportAccountError::TokenRejected(again.facts),
-                })
-            }
-            Err(_) => {
-                Err(InstagramError { kind: InstagramErrorKind::Unconfirmed, ..refusal }.into())
-            }
-        }
+        let again = match ask().await {
+            Ok(profile) => return Ok(profile),
+            Err(again) => again,
+        };
+        let InstagramErrorKind::TokenRejected(reason) = again.kind else {
+            let kind = InstagramErrorKind::Unconfirmed;
+            return Err(InstagramError { kind, ..refusal }.into());
+        };
+        let verdict = witness::judge(ports, new_id, Refused::Token).await?;
+        Err(match verdict.failure(&again) {
+            Some(failure) => failure.into(),
+            None => ImportAccountError::TokenRejected(reason, again.facts),
+        })
     }
 
     /// Stores the account, anew for as long as others change it meanwhile. The token is renewed once, and only where it

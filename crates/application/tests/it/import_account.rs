@@ -216,7 +216,9 @@ async fn a_token_that_is_refused_twice_is_rejected_with_instagrams_numbers() {
     let store = empty_store();
     let instagram = reading(vec![Err(refusal()), Err(refusal())]);
     match import(&store, instagram, unknown()).await {
-        Err(ImportAccountError::TokenRejected(facts)) => assert_eq!(facts.code, Some(190)),
+        Err(ImportAccountError::TokenRejected(reason, facts)) => {
+            assert_eq!((reason, facts.code), (ReauthorizationReason::PasswordChanged, Some(190)));
+        }
         other => panic!("{other:?}"),
     }
     let instagram = {
@@ -255,7 +257,7 @@ async fn a_refusal_is_held_against_the_token_only_where_it_is_not_the_apps(
     let store = store_with(&other).await;
     let refused = import(&store, reading(readings), unknown()).await;
     let kind = match &refused {
-        Err(ImportAccountError::TokenRejected(_)) => None,
+        Err(ImportAccountError::TokenRejected(..)) => None,
         Err(ImportAccountError::Instagram(error)) => Some(error.kind),
         other => panic!("{other:?}"),
     };

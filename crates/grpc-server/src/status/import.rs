@@ -1,6 +1,7 @@
 //! Failures of `Import`.
 
 use ig_application::ImportAccountError;
+use ig_domain::ReauthorizationReason;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
@@ -9,16 +10,27 @@ use super::{Problem, Reason, ToStatus, internal};
 impl ToStatus for ImportAccountError {
     fn to_status(&self) -> Status {
         match self {
-            Self::TokenRejected(facts) => {
-                let message = "Instagram refuses the token: it has expired, or was revoked; the person must \
-                     consent anew, by BeginLink and Link";
-                Problem::new(Reason::TokenRejected, message).graph_facts(facts).into_status()
+            Self::TokenRejected(reason, facts) => {
+                let message = match reason {
+                    ReauthorizationReason::Checkpoint => {
+                        "Instagram refuses the token until the person has cleared a checkpoint in Instagram's \
+                         app; then import it again"
+                    }
+                    ReauthorizationReason::TokenExpired
+                    | ReauthorizationReason::PasswordChanged
+                    | ReauthorizationReason::TokenRevoked
+                    | ReauthorizationReason::Deauthorized => {
+                        "Instagram refuses the token: it has expired, or was revoked; the person must consent \
+                         anew, by BeginLink and Link"
+                    }
+                };
+                token_rejected(*reason, message).graph_facts(facts).into_status()
             }
             Self::UserRemoved => {
                 let message = "the person removed the app, or had the data deleted, since the token was issued; \
                      without issue_time, any such request counts: give it, or let the person consent anew, by \
                      BeginLink and Link";
-                Problem::new(Reason::TokenRejected, message).into_status()
+                token_rejected(ReauthorizationReason::Deauthorized, message).into_status()
             }
             Self::PersonalAccount => {
                 let message = "the account is a personal one; the person can switch it to a professional one in \
@@ -34,6 +46,11 @@ impl ToStatus for ImportAccountError {
             Self::Panicked => internal(self.clone()),
         }
     }
+}
+
+fn token_rejected(reason: ReauthorizationReason, message: &str) -> Problem {
+    let problem = Problem::new(Reason::TokenRejected, message);
+    problem.fact("reauthorization_reason", Some(reason.as_str()))
 }
 
 /// Refusal of an import, as callers of the RPC are told of it.

@@ -7,6 +7,7 @@ use ig_domain::{AccountType, Profile, ReauthorizationReason, SignedRequest};
 use ig_proto::v1;
 use ig_test_support::builders::{START, long_lived, profile};
 use prost_types::Timestamp;
+use rstest::rstest;
 use tonic::{Code, Status};
 
 use crate::world::{World, assert_refused, bad_fields, instagram_of, sixty_days};
@@ -61,13 +62,21 @@ async fn times_that_cannot_be_are_refused_before_anybody_is_asked() {
     assert_eq!(bad_fields(&details), ["issue_time", "expire_time"]);
 }
 
+#[rstest]
+#[case::for_good(ReauthorizationReason::TokenRevoked, "must consent anew")]
+#[case::until_the_person_acts(ReauthorizationReason::Checkpoint, "then import it again")]
 #[tokio::test]
-async fn a_token_that_instagram_refuses_is_rejected() {
+async fn a_token_that_instagram_refuses_is_rejected(
+    #[case] reason: ReauthorizationReason,
+    #[case] advice: &str,
+) {
     let mut instagram = MockInstagram::new();
-    let kind = InstagramErrorKind::TokenRejected(ReauthorizationReason::TokenRevoked);
+    let kind = InstagramErrorKind::TokenRejected(reason);
     instagram.expect_profile().times(2).returning(move |_| Err(kind.into()));
     let status = refused(&World::with(instagram)).await;
-    assert_refused(&status, Code::FailedPrecondition, "TOKEN_REJECTED", &[]);
+    let facts = [("reauthorization_reason", reason.as_str())];
+    assert_refused(&status, Code::FailedPrecondition, "TOKEN_REJECTED", &facts);
+    assert!(status.message().contains(advice), "{}", status.message());
 }
 
 #[tokio::test]
@@ -79,7 +88,8 @@ async fn a_token_of_a_person_who_removed_the_app_is_rejected() {
     let request = SignedRequest { user, issue_time: START - Duration::from_mins(1) };
     world.store.deauthorize(&request, START).await.unwrap();
     let status = refused(&world).await;
-    assert_refused(&status, Code::FailedPrecondition, "TOKEN_REJECTED", &[]);
+    let facts = [("reauthorization_reason", "DEAUTHORIZED")];
+    assert_refused(&status, Code::FailedPrecondition, "TOKEN_REJECTED", &facts);
     assert!(status.message().contains("without issue_time"), "{}", status.message());
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use ig_application::{ImportWork, Ports};
-use ig_grpc_server::ImportRefusal;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::lines::{Line, Lines};
+use super::refusal::Refusal;
 use super::result_file::{ResultFile, Tried};
 use super::row;
 use super::summary::{Summary, is_done, outcome_name};
@@ -142,16 +142,11 @@ impl Run {
     fn take(&mut self, line: Line, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
         let number = line.number;
         let Some(bytes) = line.bytes else {
-            return self.refuse(
-                number,
-                "",
-                ImportRefusal::invalid("the line is too long"),
-                outputs,
-            );
+            return self.refuse(number, "", Refusal::invalid("the line is too long"), outputs);
         };
         let Some(cells) = row::cells(&bytes) else {
             let is_blank = bytes.iter().all(u8::is_ascii_whitespace);
-            let refusal = ImportRefusal::invalid("the line is no UTF-8");
+            let refusal = Refusal::invalid("the line is no UTF-8");
             return if is_blank { Ok(()) } else { self.refuse(number, "", refusal, outputs) };
         };
         if let Some(tried) = self.before.get(&number).filter(|tried| is_done(&tried.outcome)) {
@@ -169,7 +164,7 @@ impl Run {
                 self.begin(Job { line: number, command: Arc::new(command) });
                 Ok(())
             }
-            Err(wrong) => self.refuse(number, "", ImportRefusal::invalid(&wrong), outputs),
+            Err(wrong) => self.refuse(number, "", Refusal::invalid(&wrong), outputs),
         }
     }
 
@@ -212,18 +207,20 @@ impl Run {
         &mut self,
         line: u64,
         owner: &str,
-        ImportRefusal { reason, message }: ImportRefusal,
+        Refusal { outcome, message }: Refusal,
         outputs: &mut Outputs<'_>,
     ) -> anyhow::Result<()> {
-        let tried = Tried { outcome: reason.clone(), owner: owner.to_owned() };
+        let tried = Tried { outcome: outcome.clone(), owner: owner.to_owned() };
         match &mut self.result {
             Some(result) if self.before.get(&line) != Some(&tried) => {
                 result.refused(line, &tried)?;
             }
             Some(_) => {}
-            None => self.progress.say(&format!("line {line}: {reason}: {message}"), outputs.err)?,
+            None => {
+                self.progress.say(&format!("line {line}: {outcome}: {message}"), outputs.err)?;
+            }
         }
-        self.summary.count(&reason);
+        self.summary.count(&outcome);
         self.advance(outputs)
     }
 

@@ -5,8 +5,7 @@ use std::fmt;
 
 use ig_application::ImportOutcome;
 
-/// Reasons that stand for a line as its end: asking Instagram again would bring the same.
-const FINAL_REASONS: [&str; 2] = ["TOKEN_REJECTED", "PERSONAL_ACCOUNT"];
+use super::refusal::is_final;
 
 /// The name of an outcome in the result.
 pub(super) fn outcome_name(outcome: ImportOutcome) -> &'static str {
@@ -24,7 +23,7 @@ fn is_imported(outcome: &str) -> bool {
 
 /// Whether a line with this outcome or reason in the result is done.
 pub(super) fn is_done(outcome: &str) -> bool {
-    is_imported(outcome) || FINAL_REASONS.contains(&outcome)
+    is_imported(outcome) || is_final(outcome)
 }
 
 /// Number of lines by what became of them.
@@ -89,11 +88,10 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again() {
-        for outcome in ["CREATED", "REPLACED", "UNCHANGED", "TOKEN_REJECTED", "PERSONAL_ACCOUNT"] {
+        for outcome in ["CREATED", "REPLACED", "UNCHANGED", "TOKEN_REJECTED"] {
             assert!(is_done(outcome), "{outcome}");
         }
-        for reason in ["INVALID_FIELD", "OWNED_BY_ANOTHER", "INSTAGRAM_UNAVAILABLE", "RATE_LIMITED"]
-        {
+        for reason in ["TOKEN_REJECTED/CHECKPOINT", "PERSONAL_ACCOUNT", "INSTAGRAM_UNAVAILABLE"] {
             assert!(!is_done(reason), "{reason}");
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use ig_application::{ImportAccountCommand, ImportAccountError, ImportWork, ImportedAccount};
 use ig_domain::ports::{InstagramErrorKind, StoreError, ThrottleScope};
-use ig_grpc_server::ImportRefusal;
 use std::time::Duration;
+
+use super::refusal::Refusal;
 
 /// A line whose token is to be imported.
 #[derive(Clone)]
@@ -19,7 +20,7 @@ pub(super) enum Ended {
     /// The token is imported.
     Imported(Box<ImportedAccount>),
     /// It is not, for this reason.
-    Refused(ImportRefusal),
+    Refused(Refusal),
     /// Instagram throttles the app, and asks to wait: the line is tried again then.
     Throttled { wait: Duration },
     /// The database is away: no line can be stored.
@@ -44,9 +45,9 @@ pub(super) async fn import(work: &ImportWork, job: &Job) -> Ended {
                 InstagramErrorKind::RateLimited { retry_after } => {
                     Ended::Throttled { wait: retry_after }
                 }
-                _ => Ended::Refused(ImportRefusal::of(&error)),
+                _ => Ended::Refused(Refusal::of(&error, &job.command)),
             }
         }
-        error => Ended::Refused(ImportRefusal::of(&error)),
+        error => Ended::Refused(Refusal::of(&error, &job.command)),
     }
 }
