@@ -54,6 +54,9 @@ pub enum ImportAccountError {
     /// known.
     #[error("the person removed the app since the token was issued")]
     UserRemoved,
+    /// Somebody did so, and who it was cannot be told: the key of persons' hashes does not open.
+    #[error("it cannot be told whether the person removed the app since the token was issued")]
+    RemovalUnreadable,
     /// The account is personal.
     #[error("the account is a personal one; only professional accounts can be linked")]
     PersonalAccount,

@@ -37,8 +37,9 @@ pub use sealed_secrets::{PayloadKey, SealedKind, SealedPlace, SealedSecret, Seal
 pub use sealing::{SealContext, SealError, TokenCipher, reseal};
 pub use store::{
     ATTEMPT_LEASE, AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause,
-    CompletedImport, CompletedLink, LinkAttempts, LinkEnded, PendingLinks, RENEWAL_LEASE,
-    RenewalLeases, STORE_CALL_TIMEOUT, StatusFilter, StoreError, StoreProbe, max_lease_left,
+    CompletedImport, CompletedLink, ImportEnded, LinkAttempts, LinkEnded, PendingLinks,
+    RENEWAL_LEASE, RenewalLeases, STORE_CALL_TIMEOUT, StatusFilter, StoreError, StoreProbe,
+    max_lease_left,
 };
 pub use survey::{OVERDUE_AFTER, Survey, Surveys, WorstAccount};
 pub use system::{Clock, Ids, Timer};

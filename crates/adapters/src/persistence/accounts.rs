@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, LinkEnded,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, ImportEnded,
     StoreError,
 };
 use ig_domain::{
@@ -105,7 +105,7 @@ impl AccountWriter for SeaOrmStore {
         .await
     }
 
-    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+    async fn import(&self, import: &CompletedImport) -> Result<ImportEnded, StoreError> {
         self.call(Operation::ImportAccount, self.import_account(import)).await
     }
 

@@ -1,6 +1,6 @@
 //! Accounts as a consent or an import leaves them.
 
-use ig_domain::ports::{Cause, CompletedImport, LinkEnded, StoreError};
+use ig_domain::ports::{Cause, CompletedImport, ImportEnded, StoreError};
 use ig_domain::{
     AccountEvent, AccountId, EventChange, InstagramAccount, LongLivedToken, UnlinkCause,
 };
@@ -29,7 +29,7 @@ impl SeaOrmStore {
     pub(super) async fn import_account(
         &self,
         import: &CompletedImport,
-    ) -> Result<LinkEnded, StoreError> {
+    ) -> Result<ImportEnded, StoreError> {
         let CompletedImport { displaced, account, former_revision, token } = import;
         let users = self.user_hashes(account).await?;
         let key = self.key_for(*displaced).await?;
@@ -37,8 +37,13 @@ impl SeaOrmStore {
         // As with a link: a removal that is under way is waited for, and a later one finds the account.
         self.lock_users(write.on(), users.as_deref().unwrap_or_default()).await?;
         let consent_time = Expr::value(micros(account.consent_time));
+        let are_known = users.is_some();
         if self.removal_since(write.on(), users, consent_time).await?.is_some() {
-            return Ok(LinkEnded::UserRemoved);
+            return Ok(if are_known {
+                ImportEnded::UserRemoved
+            } else {
+                ImportEnded::RemovalUnreadable
+            });
         }
         let linked = Linked {
             displaced: *displaced,
@@ -52,7 +57,7 @@ impl SeaOrmStore {
         if displaced.is_some() {
             self.database.note_erased();
         }
-        Ok(LinkEnded::Stored)
+        Ok(ImportEnded::Stored)
     }
 
     /// The key of persons for an account that makes room; `None` where there is none, or the key does not open.

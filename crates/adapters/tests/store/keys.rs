@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ig_adapters::sealing::{KeyCheckError, KeyRing};
-use ig_domain::ports::{CompletedLink, KeyChecks};
+use ig_domain::ports::{CompletedImport, CompletedLink, ImportEnded, KeyChecks};
 use ig_domain::{
     Consent, GrantedScopes, HOSTED_CODE_RETENTION, InstagramAccount, LeaseHolder, LinkAttempt,
-    Phase, ShortLivedGrant, ShortLivedToken,
+    Phase, ShortLivedGrant, ShortLivedToken, SignedRequest,
 };
 use ig_test_support::builders::{START, account, long_lived, parsed, pending_link, presentation};
 use ig_test_support::contract::Ports;
 use rstest::rstest;
+use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -241,6 +242,36 @@ async fn a_displaced_account_leaves_the_hash_of_its_person_where_their_key_opens
         assert_eq!(store.number(persons).await, expected, "account {number}");
         displaced = next;
     }
+}
+
+/// Who removed the app is not known then: an import that may be of that person is refused, and no other.
+#[rstest]
+#[tokio::test]
+async fn an_import_is_refused_where_it_cannot_be_told_who_removed_the_app(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let store = on.migrated().await;
+    let user = account(9, "", START).app_scoped_user_id.unwrap();
+    let request = SignedRequest { user, issue_time: START };
+    let former = sealing(&*store, &key(1));
+    former.user_removals.deauthorize(&request, START).await.unwrap();
+    let import = async |ports: &Ports, number: u32, issue_time: OffsetDateTime| {
+        let account = InstagramAccount { consent_time: issue_time, ..account(number, "", START) };
+        let token = long_lived("token");
+        let import = CompletedImport { displaced: None, account, former_revision: None, token };
+        ports.account_writer.import(&import).await.unwrap()
+    };
+    let (keyless, later) = (sealing(&*store, &key(2)), START + time::Duration::SECOND);
+    for older in [OffsetDateTime::UNIX_EPOCH, START] {
+        assert_eq!(import(&keyless, 1, older).await, ImportEnded::RemovalUnreadable);
+    }
+    assert_eq!(import(&keyless, 1, later).await, ImportEnded::Stored);
+    let both = sealing(&*store, &format!("{},{}", key(2), key(1)));
+    assert_eq!(import(&both, 9, START).await, ImportEnded::UserRemoved);
+    assert_eq!(import(&both, 2, START).await, ImportEnded::Stored);
+    // The remedy of OPERATIONS.
+    store.run("DELETE FROM user_key").await;
+    assert_eq!(import(&sealing(&*store, &key(3)), 3, START).await, ImportEnded::Stored);
 }
 
 #[rstest]

@@ -1,7 +1,7 @@
 //! The work of importing: the profile is read, the token renewed once, and both are stored together.
 
 use ig_domain::ports::{
-    CompletedImport, CountedEvent, InstagramError, InstagramErrorKind, LinkEnded, StoreError,
+    CompletedImport, CountedEvent, ImportEnded, InstagramError, InstagramErrorKind, StoreError,
 };
 use ig_domain::{
     AccountId, AccountType, Consent, GrantedScopes, InstagramAccount, MIN_RENEWAL_AGE, Profile,
@@ -123,7 +123,7 @@ impl ImportWork {
             }
             let writer = &self.ports.store.account_writer;
             match retry(&*self.ports.timer, || writer.import(&completed)).await {
-                Ok(LinkEnded::Stored) => {
+                Ok(ImportEnded::Stored) => {
                     if renewal.is_some() {
                         self.ports.metrics.count(CountedEvent::TokenRenewed);
                     }
@@ -133,7 +133,10 @@ impl ImportWork {
                     };
                     return Ok(ImportedAccount { view: completed.account.view(now), outcome });
                 }
-                Ok(LinkEnded::UserRemoved) => return Err(ImportAccountError::UserRemoved),
+                Ok(ImportEnded::UserRemoved) => return Err(ImportAccountError::UserRemoved),
+                Ok(ImportEnded::RemovalUnreadable) => {
+                    return Err(ImportAccountError::RemovalUnreadable);
+                }
                 // Somebody linked or imported it meanwhile.
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),

@@ -12,7 +12,7 @@ use ig_application::{
 };
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, Cause, CompletedImport,
-    LinkEnded, MockInstagram, MockRenewalLeases, RenewalLeases, StoreError,
+    ImportEnded, MockInstagram, MockRenewalLeases, RenewalLeases, StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, TokenLifetime};
 use ig_test_support::builders::{START, account, long_lived, profile};
@@ -115,7 +115,7 @@ impl AccountWriter for Flaky {
         self.call("update", self.store.update(account, former, token)).await
     }
 
-    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+    async fn import(&self, import: &CompletedImport) -> Result<ImportEnded, StoreError> {
         self.call("import", self.store.import(import)).await
     }
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, AppBreaker, AuditLog, BatchKey, Breaker,
     Cause, ClaimedAccount, Clock, CompletedImport, CompletedLink, CountedEvent, DueAccounts, Ids,
-    LinkAttempts, LinkEnded, Metrics, PendingLinks, RenewalLeases, StoreError, Timer, VisitResult,
+    ImportEnded, LinkAttempts, LinkEnded, Metrics, PendingLinks, RenewalLeases, StoreError, Timer,
+    VisitResult,
 };
 use ig_domain::{
     AccountId, AccountStatus, AuditEntry, AuditId, CodeHash, ConfirmationCode, InstagramAccount,
@@ -97,10 +98,10 @@ impl AccountWriter for Replica {
         self.store(CrashPoint::UpdateAccount, update).await
     }
 
-    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+    async fn import(&self, import: &CompletedImport) -> Result<ImportEnded, StoreError> {
         let stored = async {
             let ended = self.world.store.import(import).await?;
-            if ended == LinkEnded::Stored {
+            if ended == ImportEnded::Stored {
                 self.world.state().imports.note(&import.account);
             }
             Ok(ended)

@@ -213,13 +213,13 @@ pub trait AccountWriter: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Stores the account of an import with its token and its event: all or nothing. Nothing where a removal of the person
-    /// was issued in the second of the account's consent, or later.
+    /// was issued in the second of the account's consent, or later, nor where that cannot be told.
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] when an account is not as it was read, or its professional id is taken;
     /// [`StoreError::Unavailable`].
-    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError>;
+    async fn import(&self, import: &CompletedImport) -> Result<ImportEnded, StoreError>;
 
     /// Stores an account as one whose token Instagram refuses, if `holder` holds the renewal lease on it, the stored
     /// revision is still `former_revision`, and no newer reading of the profile is stored: neither another holder in
@@ -301,15 +301,26 @@ pub struct CompletedImport {
     pub token: LongLivedToken,
 }
 
-/// End of a link or an import, as the store takes it.
+/// End of a link, as the store takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkEnded {
     /// All of it is stored.
     Stored,
-    /// The person removed the app, or had the data deleted, when the code had come, or the imported token was issued, or
-    /// later: no account is stored. The attempt of a link has ended as one whose code is spent; with a deletion it is
-    /// erased.
+    /// The person removed the app, or had the data deleted, when the code had come or later: no account is stored. The
+    /// attempt has ended as one whose code is spent; with a deletion it is erased.
     UserRemoved,
+}
+
+/// End of an import, as the store takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportEnded {
+    /// All of it is stored.
+    Stored,
+    /// The person removed the app, or had the data deleted, when the token was issued or later: no account is stored.
+    UserRemoved,
+    /// Somebody did so, and who it was cannot be told, since the key of persons' hashes does not open: no account is
+    /// stored.
+    RemovalUnreadable,
 }
 
 /// Lifetime of the lease of an attempt. Ours: the maximum time between two writes of a holder where the store answers

@@ -32,6 +32,12 @@ impl ToStatus for ImportAccountError {
                      BeginLink and Link";
                 token_rejected(ReauthorizationReason::Deauthorized, message).into_status()
             }
+            Self::RemovalUnreadable => {
+                let message = "somebody removed the app since the token was issued, as far as its issue is known, and \
+                     the key that tells who does not open: give every process the sealing key that its log names \
+                     at the start, or, once that is lost for good, delete the row of the table user_key";
+                Problem::new(Reason::Internal, message).caused_by(self.clone()).into_status()
+            }
             Self::PersonalAccount => {
                 let message = "the account is a personal one; the person can switch it to a professional one in \
                      Instagram's settings, then it may be imported";

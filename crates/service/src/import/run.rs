@@ -194,9 +194,8 @@ impl Run {
                 }
                 Ok(())
             }
-            Ended::StoreAway(error) => {
-                let reason = "the database is away: run the import again, and it goes on";
-                self.stop.get_or_insert(anyhow::Error::from(error).context(reason));
+            Ended::Stopped(reason) => {
+                self.stop.get_or_insert(reason);
                 Ok(())
             }
         }

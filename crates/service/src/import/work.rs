@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use ig_application::{ImportAccountCommand, ImportAccountError, ImportWork, ImportedAccount};
 use ig_domain::ports::{InstagramErrorKind, StoreError, ThrottleScope};
 use std::time::Duration;
@@ -23,8 +24,8 @@ pub(super) enum Ended {
     Refused(Refusal),
     /// Instagram throttles the app, and asks to wait: the line is tried again then.
     Throttled { wait: Duration },
-    /// The database is away: no line can be stored.
-    StoreAway(StoreError),
+    /// No line can be stored for this reason, which somebody must end.
+    Stopped(anyhow::Error),
 }
 
 /// Tries a line.
@@ -36,7 +37,15 @@ pub(super) async fn import(work: &ImportWork, job: &Job) -> Ended {
     match error {
         ImportAccountError::Store(
             error @ (StoreError::Unavailable(_) | StoreError::Overloaded(_)),
-        ) => Ended::StoreAway(error),
+        ) => {
+            Ended::Stopped(anyhow::Error::from(error).context(
+                "the database is away: run the import again once it is back, and it goes on",
+            ))
+        }
+        ImportAccountError::RemovalUnreadable => {
+            let Refusal { message, .. } = Refusal::of(&error, &job.command);
+            Ended::Stopped(anyhow!("{message}; then run the import again, and it goes on"))
+        }
         // The throttling of one account keeps no other line from being tried.
         ImportAccountError::Instagram(ref refusal)
             if refusal.throttle_scope() != Some(ThrottleScope::Account) =>

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ig_domain::ports::{CompletedImport, LinkEnded};
+use ig_domain::ports::{CompletedImport, ImportEnded};
 use ig_domain::{
     AccountEvent, InstagramAccount, ReauthorizationReason, SignedRequest, UnlinkCause,
 };
@@ -34,7 +34,7 @@ pub async fn an_import_stores_account_and_token(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let account = bare_account(1);
     let ended = ports.account_writer.import(&import(&account, "token")).await.unwrap();
-    assert_eq!(ended, LinkEnded::Stored);
+    assert_eq!(ended, ImportEnded::Stored);
     assert_eq!(ports.stored(account.id).await, Some((account.clone(), "token".to_owned())));
     assert_eq!(ports.told().await, [AccountEvent::imported(None, &account)]);
     let due = ports.due_accounts.claim_due(START, super::samples::holder(1), 9).await.unwrap();
@@ -111,10 +111,10 @@ pub async fn whoever_removed_the_app_since_is_not_imported(store: &dyn StoreUnde
     };
     for consent_time in [time::OffsetDateTime::UNIX_EPOCH, START + HOUR + SECOND / 2] {
         let older = import(&consenting(consent_time), "token");
-        assert_eq!(ports.account_writer.import(&older).await.unwrap(), LinkEnded::UserRemoved);
+        assert_eq!(ports.account_writer.import(&older).await.unwrap(), ImportEnded::UserRemoved);
     }
     assert_eq!(ports.stored(id(1)).await, None);
     assert_eq!(ports.told().await, []);
     let newer = import(&consenting(START + HOUR + SECOND), "token");
-    assert_eq!(ports.account_writer.import(&newer).await.unwrap(), LinkEnded::Stored);
+    assert_eq!(ports.account_writer.import(&newer).await.unwrap(), ImportEnded::Stored);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, LinkEnded,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, ImportEnded,
     StatusFilter, StoreError,
 };
 use ig_domain::{
@@ -95,18 +95,18 @@ impl AccountWriter for MemoryStore {
         })
     }
 
-    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+    async fn import(&self, import: &CompletedImport) -> Result<ImportEnded, StoreError> {
         self.transact(|rows, now| {
             let CompletedImport { displaced, account, former_revision, token } = import;
             let removal = rows.removal_since(account, account.consent_time);
             if removal.is_some() && !self.lacks(Guard::RemovalCheck) {
-                return Ok(LinkEnded::UserRemoved);
+                return Ok(ImportEnded::UserRemoved);
             }
             let (displaced, former) = (*displaced, *former_revision);
             let token = Some(token);
             let linked = Linked { displaced, account, former, token, is_import: true };
             self.store_linked(rows, &linked, now)?;
-            Ok(LinkEnded::Stored)
+            Ok(ImportEnded::Stored)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ig_domain::ports::{
-    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, LinkEnded,
+    AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, ImportEnded,
     StoreError,
 };
 use ig_domain::{AccountId, InstagramAccount, LeaseHolder, LongLivedToken, OwnerScope};
@@ -101,9 +101,9 @@ impl AccountWriter for FaultyPorts {
         }
     }
 
-    async fn import(&self, import: &CompletedImport) -> Result<LinkEnded, StoreError> {
+    async fn import(&self, import: &CompletedImport) -> Result<ImportEnded, StoreError> {
         if self.has(Fault::LostAccounts) {
-            return Ok(LinkEnded::Stored);
+            return Ok(ImportEnded::Stored);
         }
         let mut import = import.clone();
         if self.has(Fault::StaleWrites) {
@@ -115,8 +115,10 @@ impl AccountWriter for FaultyPorts {
             }
         }
         match self.ports.account_writer.import(&import).await {
-            Err(StoreError::Conflict) if self.has(Fault::SilentConflicts) => Ok(LinkEnded::Stored),
-            Ok(LinkEnded::UserRemoved) if self.has(Fault::DeafLinks) => Ok(LinkEnded::Stored),
+            Err(StoreError::Conflict) if self.has(Fault::SilentConflicts) => {
+                Ok(ImportEnded::Stored)
+            }
+            Ok(ImportEnded::UserRemoved) if self.has(Fault::DeafLinks) => Ok(ImportEnded::Stored),
             imported => imported,
         }
     }
