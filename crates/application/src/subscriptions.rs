@@ -38,7 +38,7 @@ pub(crate) async fn reconcile(
         account.subscription_lacks_fields();
         calls.make(|| instagram.subscribe(token, &wanted)).await?;
     }
-    let check_time = calls.ports.clock.now();
+    let check_time = Some(calls.ports.clock.now());
     account.subscription = Some(WebhookSubscription { active: true, error: None, check_time });
     Ok(())
 }

@@ -309,12 +309,14 @@ impl InstagramAccount {
         self.status(now) != AccountStatus::Active || is_later()
     }
 
-    /// Takes over an imported token with its `consent`, and forgets what was known of the former one. The subscription is
-    /// reconciled anew.
+    /// Takes over an imported token with its `consent`, and forgets what was known of the former one. The subscription,
+    /// which is the account's and not a token's, is kept and reconciled anew.
     pub fn take_import(&mut self, consent: &Consent, grant: &TokenGrant) {
         self.consent_time = consent.receive_time;
         self.granted_scopes = consent.granted_scopes.clone();
-        self.subscription = None;
+        if let Some(subscription) = &mut self.subscription {
+            subscription.check_time = None;
+        }
         self.take_renewal(grant);
     }
 

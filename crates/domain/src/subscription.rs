@@ -14,8 +14,9 @@ pub struct WebhookSubscription {
     pub active: bool,
     /// Cause for which the last reconciliation failed; `None` where it succeeded.
     pub error: Option<TroubleCause>,
-    /// Moment of the last reconciliation, a failed one too.
-    pub check_time: OffsetDateTime,
+    /// Moment of the last reconciliation, a failed one too. `None` from an import that replaces the token until the next:
+    /// the subscription is known as it was, and is reconciled at once.
+    pub check_time: Option<OffsetDateTime>,
 }
 
 impl WebhookSubscription {
@@ -35,13 +36,16 @@ impl InstagramAccount {
 
     /// Moment from which the subscription is to be reconciled, beside each reading of the profile: the last consent,
     /// and after a failure the time of the next try. `None` where the consent was followed by a check without failure,
-    /// and where there is nothing to do. An account that was imported is linked later than the consent.
+    /// and where there is nothing to do. An account that was imported is linked and read later than the consent.
     pub(crate) fn subscription_time(&self, plan: &KeepingPlan) -> Option<OffsetDateTime> {
-        let checked = self.subscription.filter(|checked| checked.check_time >= self.consent_time);
+        let checked = self.subscription.and_then(|checked| {
+            let check_time = checked.check_time.filter(|time| *time >= self.consent_time)?;
+            Some((check_time, checked.error))
+        });
         let due = match checked {
             None => self.consent_time.max(self.profile_time),
-            Some(WebhookSubscription { error: None, .. }) => return None,
-            Some(WebhookSubscription { check_time, .. }) => {
+            Some((_, None)) => return None,
+            Some((check_time, Some(_))) => {
                 let since = check_time - self.consent_time.max(self.link_time);
                 let since = Duration::try_from(since).unwrap_or_default();
                 check_time + since.min(plan.reading_interval).max(MIN_RETRY_DELAY)
@@ -67,7 +71,7 @@ impl InstagramAccount {
     pub fn subscription_failed(&mut self, cause: TroubleCause, now: OffsetDateTime) {
         let active = self.subscription.is_some_and(|subscription| subscription.active);
         self.subscription =
-            Some(WebhookSubscription { active, error: Some(cause), check_time: now });
+            Some(WebhookSubscription { active, error: Some(cause), check_time: Some(now) });
     }
 }
 

@@ -10,7 +10,7 @@ use sea_orm::sea_query::Expr;
 
 use super::columns::{
     account_type, account_type_name, expire_time, expiry_micros, granted_list, granted_scopes,
-    instant, issue_micros, issue_time, micros, parse, present, reason, reason_name,
+    instant, micros, parse, past_micros, past_time, present, reason, reason_name,
 };
 use super::entity::instagram_account::{Column, Entity, Model};
 
@@ -58,7 +58,7 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, plan: &KeepingPlan
         granted_scopes: granted_list(granted_scopes),
         refused: refused.map(|reason| reason_name(reason).to_owned()),
         consent_time: micros(*consent_time),
-        token_issue_time: issue_micros(*token_issue_time),
+        token_issue_time: past_micros(*token_issue_time),
         token_expire_time: expiry_micros(*token_expire_time),
         link_time: micros(*link_time),
         profile_time: micros(*profile_time),
@@ -77,7 +77,8 @@ pub(super) fn to_row(app: &AppId, account: &InstagramAccount, plan: &KeepingPlan
         subscription_error: subscription
             .and_then(|subscription| subscription.error)
             .map(|cause| cause.as_str().to_owned()),
-        subscription_check_time: subscription.map(|subscription| micros(subscription.check_time)),
+        subscription_check_time: subscription
+            .map(|subscription| past_micros(subscription.check_time)),
     }
 }
 
@@ -139,7 +140,7 @@ pub(super) fn to_domain(row: Model) -> Result<InstagramAccount, StoreError> {
         granted_scopes: granted_scopes(granted.as_deref()),
         refused: refused.as_deref().map(reason),
         consent_time: instant("consent_time", consent_time)?,
-        token_issue_time: issue_time("token_issue_time", token_issue_time)?,
+        token_issue_time: past_time("token_issue_time", token_issue_time)?,
         token_expire_time: expire_time("token_expire_time", token_expire_time)?,
         link_time: instant("link_time", link_time)?,
         profile_time: instant("profile_time", profile_time)?,
@@ -165,7 +166,7 @@ fn subscription(
     Ok(Some(WebhookSubscription {
         active,
         error: error.map(|cause| trouble_cause_of(&cause)),
-        check_time: instant("subscription_check_time", check_time)?,
+        check_time: past_time("subscription_check_time", check_time)?,
     }))
 }
 

@@ -11,9 +11,7 @@ use sea_orm::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::columns::{
-    expire_time, expiry_micros, instant, issue_micros, issue_time, micros, parse,
-};
+use super::columns::{expire_time, expiry_micros, instant, micros, parse, past_micros, past_time};
 use super::database::bounded;
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
@@ -134,7 +132,7 @@ fn to_row(app: &AppId, entry: &AuditEntry) -> Model {
         account_id: *account.as_uuid(),
         professional_account_id: professional_account_id.to_string(),
         owner: owner.to_string(),
-        token_issue_time: issue_micros(*token_issue_time),
+        token_issue_time: past_micros(*token_issue_time),
         token_expire_time: expiry_micros(*token_expire_time),
         revision: *revision,
     }
@@ -164,7 +162,7 @@ fn to_domain(row: Model) -> Result<AuditEntry, StoreError> {
         account: AccountId::from_uuid(account_id),
         professional_account_id: parse("professional_account_id", &professional_account_id)?,
         owner: parse("owner", &owner)?,
-        token_issue_time: issue_time("token_issue_time", token_issue_time)?,
+        token_issue_time: past_time("token_issue_time", token_issue_time)?,
         token_expire_time: expire_time("token_expire_time", token_expire_time)?,
         revision,
     })

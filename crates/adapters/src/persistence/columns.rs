@@ -36,22 +36,22 @@ pub(super) fn hash(column: &str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     bytes.try_into().map_err(|_| corrupt(column, "not 32 bytes"))
 }
 
-/// Stored issue time of a token of which none is known: earlier than any. A column that is not null sorts alike in every
-/// database, and a version that knows of no unknown times reads a moment.
-const UNKNOWN_ISSUE: i64 = 0;
+/// Stored moment of the past of which none is known, as a token's issue: earlier than any. A column that is not null
+/// sorts alike in every database, and a version that knows of no unknown times reads a moment.
+const UNKNOWN_PAST: i64 = 0;
 
 /// Stored expiry of a token of which none is known: 9999-12-31T23:59:59.999999Z, later than any. So conditions and orders
 /// by expiry hold as they are: no clock ends such a token, and it is never the first to expire.
 const UNKNOWN_EXPIRY: i64 = 253_402_300_799_999_999;
 
-/// The issue time of a token as a column.
-pub(super) fn issue_micros(time: Option<OffsetDateTime>) -> i64 {
-    time.map_or(UNKNOWN_ISSUE, micros)
+/// A moment of the past as a column.
+pub(super) fn past_micros(time: Option<OffsetDateTime>) -> i64 {
+    time.map_or(UNKNOWN_PAST, micros)
 }
 
-/// The issue time that [`issue_micros`] kept.
-pub(super) fn issue_time(column: &str, stored: i64) -> Result<Option<OffsetDateTime>, StoreError> {
-    (stored != UNKNOWN_ISSUE).then(|| instant(column, stored)).transpose()
+/// The moment that [`past_micros`] kept.
+pub(super) fn past_time(column: &str, stored: i64) -> Result<Option<OffsetDateTime>, StoreError> {
+    (stored != UNKNOWN_PAST).then(|| instant(column, stored)).transpose()
 }
 
 /// The expiry of a token as a column.
@@ -179,10 +179,10 @@ mod tests {
     fn an_unknown_time_of_a_token_is_stored_as_a_moment_that_none_has() {
         let now = datetime!(2026-11-29 08:00 UTC);
         for time in [None, Some(now)] {
-            assert_eq!(issue_time("t", issue_micros(time)).unwrap(), time);
+            assert_eq!(past_time("t", past_micros(time)).unwrap(), time);
             assert_eq!(expire_time("t", expiry_micros(time)).unwrap(), time);
         }
-        assert_eq!(issue_micros(None), micros(OffsetDateTime::UNIX_EPOCH));
+        assert_eq!(past_micros(None), micros(OffsetDateTime::UNIX_EPOCH));
         let last = datetime!(9999-12-31 23:59:59.999_999 UTC);
         assert_eq!(expiry_micros(None), micros(last), "a former version reads it");
     }

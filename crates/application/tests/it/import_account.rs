@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use ig_application::{
     ImportAccount, ImportAccountCommand, ImportAccountError, ImportOutcome, ImportedAccount,
+    UnlinkAccount,
 };
 use ig_domain::ports::{InstagramErrorKind, MockInstagram, UserDeletions as _, UserRemovals as _};
 use ig_domain::{
     AccountStatus, AccountType, ConfirmationCode, GrantedScopes, ImportedLife, InstagramAccount,
-    KeepingPlan, Profile, ReauthorizationReason, SignedRequest, WebhookSubscription,
+    KeepingPlan, OwnerScope, Profile, ReauthorizationReason, SignedRequest, WebhookSubscription,
 };
 use ig_test_support::MemoryStore;
 use ig_test_support::builders::{self, START, grant, long_lived, parsed, profile};
@@ -169,7 +170,7 @@ async fn a_known_end_is_later_than_an_unknown_one() {
 #[case::by_the_clock(InstagramAccount { token_expire_time: Some(NOW), ..account(1, "shop/7", START) })]
 #[case::by_instagrams_word(InstagramAccount {
     refused: Some(ReauthorizationReason::PasswordChanged),
-    subscription: Some(WebhookSubscription { active: true, error: None, check_time: START }),
+    subscription: Some(WebhookSubscription { active: true, error: None, check_time: Some(START) }),
     ..account(1, "shop/7", START)
 })]
 #[tokio::test]
@@ -180,7 +181,28 @@ async fn a_dead_token_gives_way_to_any(#[case] dead: InstagramAccount) {
     assert_eq!(imported.view.status, AccountStatus::Active);
     let (account, token) = stored(&store, &dead).await;
     assert_eq!((account.id, token.as_str()), (dead.id, "IGAA-imported"));
-    assert_eq!(account.subscription, None, "it is reconciled anew");
+    let known = |account: &InstagramAccount| account.subscription.map(|known| known.active);
+    assert_eq!(known(&account), known(&dead));
+}
+
+/// Before the keeper has visited the account.
+#[tokio::test]
+async fn an_unlink_after_an_import_ends_the_subscription() {
+    let subscription = WebhookSubscription { active: true, error: None, check_time: Some(START) };
+    let former =
+        InstagramAccount { subscription: Some(subscription), ..account(1, "shop/7", START) };
+    let store = store_with(&former).await;
+    let imported = import(&store, unwilling(), life(None, Some(60))).await.unwrap();
+    assert_eq!(imported.outcome, ImportOutcome::Replaced);
+    let mut instagram = MockInstagram::new();
+    instagram
+        .expect_unsubscribe()
+        .once()
+        .withf(|token| token.expose() == "IGAA-imported")
+        .returning(|_| Ok(()));
+    let unlink = UnlinkAccount::new(&ports(&store, instagram, DAY * 11));
+    unlink.execute(former.id, &OwnerScope::everyone()).await.unwrap();
+    assert!(store.accounts().is_empty());
 }
 
 #[tokio::test]

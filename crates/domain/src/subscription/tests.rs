@@ -7,7 +7,7 @@ use time::Duration as Span;
 use time::macros::datetime;
 
 use super::*;
-use crate::{GrantedScopes, Scope, VisitTask, schedule};
+use crate::{Consent, GrantedScopes, ImportedLife, LongLivedToken, Scope, VisitTask, schedule};
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
@@ -24,7 +24,7 @@ fn subscribed(
     error: Option<TroubleCause>,
     check_time: OffsetDateTime,
 ) -> InstagramAccount {
-    let subscription = Some(WebhookSubscription { active, error, check_time });
+    let subscription = Some(WebhookSubscription { active, error, check_time: Some(check_time) });
     InstagramAccount { subscription, ..account(GrantedScopes::Unknown) }
 }
 
@@ -62,6 +62,28 @@ fn a_new_consent_makes_it_due_again() {
     let account = InstagramAccount { consent_time, ..subscribed(true, None, NOW) };
     assert_eq!(account.next_visit_time(&plan("comments")), Some(consent_time));
     assert_eq!(due(&account, &plan("comments"), consent_time), (true, true));
+}
+
+/// It is known as before, also where the import's consent is the earliest there is.
+#[rstest]
+#[case::well(None)]
+#[case::failed(Some(TroubleCause::RateLimited))]
+fn an_import_keeps_it_and_makes_it_due_again(#[case] error: Option<TroubleCause>) {
+    let mut account = subscribed(true, error, NOW + Span::HOUR);
+    let life = ImportedLife::default();
+    let consent = Consent {
+        receive_time: life.consent_time(),
+        user_id: None,
+        granted_scopes: GrantedScopes::Unknown,
+    };
+    account.profile_time = NOW + Span::DAY;
+    account.take_import(&consent, &life.grant(LongLivedToken::new("IGAA".parse().unwrap())));
+    assert!(account.subscription.unwrap().active);
+    let due = account.profile_time;
+    assert_eq!(account.subscription_time(&plan("comments")), Some(due));
+    account.subscription =
+        Some(WebhookSubscription { active: true, error: None, check_time: Some(due) });
+    assert_eq!(account.subscription_time(&plan("comments")), None);
 }
 
 #[rstest]
@@ -116,7 +138,7 @@ fn a_newer_check_with_the_same_result_is_no_change() {
     let later = NOW + Span::DAY;
     let checked = subscribed(true, None, later).succeeding(&former, later);
     assert_eq!((checked.revision, checked.update_time), (former.revision, former.update_time));
-    assert_eq!(checked.subscription.unwrap().check_time, later);
+    assert_eq!(checked.subscription.unwrap().check_time, Some(later));
     for changed in [
         subscribed(false, None, later),
         subscribed(true, Some(TroubleCause::RateLimited), later),

@@ -72,7 +72,7 @@ fn webhook_subscription(subscription: WebhookSubscription) -> v1::WebhookSubscri
     v1::WebhookSubscription {
         active,
         last_error: error.map(|cause| cause.as_str().to_owned()).unwrap_or_default(),
-        check_time: Some(timestamp(check_time)),
+        check_time: check_time.map(timestamp),
     }
 }
 
@@ -133,7 +133,8 @@ mod tests {
     fn a_subscription_is_told_with_its_last_error() {
         let check_time = datetime!(2026-11-24 08:00 UTC);
         let shown = |error| {
-            let subscription = WebhookSubscription { active: true, error, check_time };
+            let subscription =
+                WebhookSubscription { active: true, error, check_time: Some(check_time) };
             let view = InstagramAccount {
                 subscription: Some(subscription),
                 ..ig_test_support::builders::account(1, "shop/7", check_time)

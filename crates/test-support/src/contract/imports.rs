@@ -5,6 +5,7 @@ use std::time::Duration;
 use ig_domain::ports::{CompletedImport, ImportEnded};
 use ig_domain::{
     AccountEvent, InstagramAccount, ReauthorizationReason, SignedRequest, UnlinkCause,
+    WebhookSubscription,
 };
 
 use super::StoreUnderTest;
@@ -44,9 +45,12 @@ pub async fn an_import_stores_account_and_token(store: &dyn StoreUnderTest) {
 /// The account keeps its id, and the event says what else changed.
 pub async fn an_import_takes_the_place_of_a_token(store: &dyn StoreUnderTest) {
     let ports = store.ports();
-    let former = builders::account(1, "shop/7", START);
+    let checked = WebhookSubscription { active: true, error: None, check_time: Some(START) };
+    let former =
+        InstagramAccount { subscription: Some(checked), ..builders::account(1, "shop/7", START) };
     ports.link(1, &former, "former").await;
-    let next = renamed(&former);
+    let unchecked = WebhookSubscription { check_time: None, ..checked };
+    let next = InstagramAccount { subscription: Some(unchecked), ..renamed(&former) };
     let again = CompletedImport { former_revision: Some(1), ..import(&next, "imported") };
     ports.account_writer.import(&again).await.unwrap();
     assert_eq!(ports.stored(next.id).await, Some((next.clone(), "imported".to_owned())));

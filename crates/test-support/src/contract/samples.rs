@@ -72,7 +72,7 @@ pub(super) fn full_account(number: u32) -> InstagramAccount {
         subscription: Some(WebhookSubscription {
             active: true,
             error: Some(TroubleCause::RateLimited),
-            check_time: START + Duration::from_micros(8),
+            check_time: Some(START + Duration::from_micros(8)),
         }),
         update_time: START + Duration::from_micros(5),
         revision: 9_007_199_254_740_993,

@@ -299,7 +299,7 @@ pub async fn a_subscription_is_stored_as_it_was_found(store: &dyn StoreUnderTest
     ] {
         let told = ports.told().await.len();
         let account = claim_one(&ports, claimant).await;
-        let check_time = DUE + Duration::from_secs(u64::from(claimant));
+        let check_time = Some(DUE + Duration::from_secs(u64::from(claimant)));
         let subscription = Some(WebhookSubscription { active, error, check_time });
         let next = InstagramAccount { subscription, ..account.clone() };
         let next = next.succeeding(&account, DUE);
