@@ -68,6 +68,12 @@ impl ResultFile {
         Ok((result, tried))
     }
 
+    /// A result that cannot be written, as on a full disk.
+    #[cfg(test)]
+    pub(super) fn unwritable(path: &Path) -> Self {
+        Self { file: File::open(path).unwrap(), path: path.to_owned() }
+    }
+
     /// Adds the row of a line whose token was imported.
     pub(super) fn imported(
         &mut self,

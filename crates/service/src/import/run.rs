@@ -107,22 +107,47 @@ impl Run {
                     self.stop = Some(anyhow!("{signal} stopped the import: run it again, and it goes on"));
                 }
                 Some(ended) = self.tasks.join_next() => {
-                    let (job, ended) = ended.context("the work of a line panicked")?;
-                    self.note(&job, ended, outputs)?;
+                    let noted = match ended.context("the work of a line panicked") {
+                        Ok((job, ended)) => self.note(&job, ended, outputs),
+                        Err(error) => Err(error),
+                    };
+                    self.stop_where_failed(noted);
                 }
                 () = pause_ends(&self.ports, self.pause), if self.pause.is_some() => self.pause = None,
                 line = lines.recv(), if begins && self.has_room() && !is_at_end => match line {
-                    Some(line) => self.take(line.context("the file cannot be read on")?, outputs)?,
+                    Some(line) => {
+                        let line = line.context("the file cannot be read on");
+                        let taken = line.and_then(|line| self.take(line, outputs));
+                        self.stop_where_failed(taken);
+                    }
                     None => is_at_end = true,
                 },
             }
         }
         drop(self.progress);
-        is_read_on(write!(outputs.out, "{}", self.summary))?;
-        match self.stop {
-            Some(reason) => Err(reason),
-            None if self.summary.bad() > 0 => Ok(ExitCode::FAILURE),
-            None => Ok(ExitCode::SUCCESS),
+        let shown = is_read_on(write!(outputs.out, "{}", self.summary));
+        if let Some(reason) = self.stop {
+            return Err(reason);
+        }
+        shown?;
+        Ok(if self.summary.bad() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// Begins no more lines where something failed. Those under way go on: Instagram may have renewed their tokens.
+    fn stop_where_failed(&mut self, done: anyhow::Result<()>) {
+        if let Err(error) = done {
+            self.stop.get_or_insert(error);
+        }
+    }
+
+    /// Adds a row to the result, where there is one. After a failure there is none any more: a row may be half written.
+    fn write_row(&mut self, row: impl FnOnce(&mut ResultFile) -> anyhow::Result<()>) {
+        if let Some(result) = &mut self.result
+            && let Err(error) = row(result)
+        {
+            self.result = None;
+            let advice = "the import has stopped: run it again once the result can be written, and it goes on";
+            self.stop = Some(error.context(advice));
         }
     }
 
@@ -173,9 +198,7 @@ impl Run {
         match ended {
             Ended::Imported(imported) => {
                 let outcome = outcome_name(imported.outcome);
-                if let Some(result) = &mut self.result {
-                    result.imported(job.line, outcome, &imported)?;
-                }
+                self.write_row(|result| result.imported(job.line, outcome, &imported));
                 self.summary.count(outcome);
                 self.advance(outputs)
             }
@@ -210,9 +233,9 @@ impl Run {
         outputs: &mut Outputs<'_>,
     ) -> anyhow::Result<()> {
         let tried = Tried { outcome: outcome.clone(), owner: owner.to_owned() };
-        match &mut self.result {
-            Some(result) if self.before.get(&line) != Some(&tried) => {
-                result.refused(line, &tried)?;
+        match &self.result {
+            Some(_) if self.before.get(&line) != Some(&tried) => {
+                self.write_row(|result| result.refused(line, &tried));
             }
             Some(_) => {}
             None => {
@@ -249,3 +272,6 @@ async fn pause_ends(ports: &Ports, end: Option<OffsetDateTime>) {
         sleep(PAUSE_POLL_INTERVAL).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

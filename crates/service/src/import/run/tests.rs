@@ -1,0 +1,81 @@
+//! Tests of the run, over a store in memory and an Instagram that answers by a script.
+
+mod script;
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ig_test_support::builders::{self, START, parsed};
+use ig_test_support::{FakeClock, MemoryStore};
+
+use self::script::Script;
+use super::*;
+
+/// Outcome of a run, and what it wrote to both outputs.
+struct Ran {
+    ended: anyhow::Result<ExitCode>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// Text of the error, with its causes.
+    fn error(&self) -> String {
+        self.ended.as_ref().map_or_else(|error| format!("{error:#}"), |_| String::new())
+    }
+}
+
+fn store() -> MemoryStore {
+    MemoryStore::new(parsed("990602627938098"))
+}
+
+/// Imports the tokens of these accounts, one a line from line 2 on, two at the same time.
+async fn run(
+    store: &MemoryStore,
+    instagram: &Arc<Script>,
+    accounts: impl IntoIterator<Item = u32>,
+    result: Option<ResultFile>,
+) -> Ran {
+    let ports = builders::ports(store, Script::default(), FakeClock::at(START));
+    let ports = Ports { instagram: instagram.clone(), ..ports };
+    let lines = accounts.into_iter().map(|number| format!("IGAA{number},shop/7,,\n"));
+    let file = [String::from("header\n")].into_iter().chain(lines).collect::<String>();
+    let mut lines = Lines::of(Cursor::new(file.into_bytes()));
+    lines.read().unwrap();
+    let run = Run::new(ports, 2, result, BTreeMap::new(), None);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut outputs = Outputs { out: &mut out, err: &mut err };
+    let mut signals = StopSignals::catch().unwrap();
+    let ended = run.execute(lines, &mut signals, &mut outputs).await;
+    let [out, err] = [out, err].map(|text| String::from_utf8(text).unwrap());
+    Ran { ended, out, err }
+}
+
+/// Numbers of the accounts that are stored.
+fn stored(store: &MemoryStore) -> Vec<String> {
+    let accounts = store.accounts().into_iter();
+    let mut usernames: Vec<_> =
+        accounts.map(|(account, _)| account.username.as_str().to_owned()).collect();
+    usernames.sort();
+    usernames
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_under_way_are_stored_where_the_result_cannot_be_written() {
+    let (store, folder) = (store(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("result.csv");
+    std::fs::write(&path, "").unwrap();
+    let renewal = |number| Duration::from_secs(if number == 2 { 60 } else { 0 });
+    let instagram = Arc::new(Script { renewal, ..Script::default() });
+    let ran = run(&store, &instagram, 1..=9, Some(ResultFile::unwritable(&path))).await;
+    let written = format!("the result {} cannot be written", path.display());
+    assert!(
+        ran.error().contains(&written) && ran.error().contains("run it again"),
+        "{}",
+        ran.error()
+    );
+    assert_eq!(stored(&store), ["account_1", "account_2"], "and none was begun after");
+    assert!(ran.out.starts_with("lines: 2, imported: 2, bad: 0"), "{}", ran.out);
+    assert_eq!(ran.err, "");
+}
