@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ig_domain::AccountId;
 use ig_domain::ports::{InstagramError, InstagramErrorKind, ThrottleScope};
+use ig_domain::{AccountId, ImportHash};
 use time::OffsetDateTime;
 
-/// Maximum number of throttled accounts that are remembered. Ours: those beyond it are asked, and throttled, anew.
+/// Maximum number of throttled accounts that are remembered, imported ones among them. Ours: those beyond it are asked,
+/// and throttled, anew.
 const MAX_REMEMBERED_ACCOUNTS: usize = 10_000;
 
 /// Memory of one process for the app's throttling and that of accounts.
@@ -17,7 +18,28 @@ pub(crate) struct Throttle(Mutex<Throttled>);
 #[derive(Default)]
 struct Throttled {
     app: Option<Pause>,
-    accounts: HashMap<AccountId, Pause>,
+    accounts: HashMap<ThrottleKey, Pause>,
+}
+
+/// Account for which a call is made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ThrottleKey {
+    /// The account that is stored under this id, or will be.
+    Account(AccountId),
+    /// The account of a token that is to be imported, which is not known yet.
+    Import(ImportHash),
+}
+
+impl From<AccountId> for ThrottleKey {
+    fn from(id: AccountId) -> Self {
+        Self::Account(id)
+    }
+}
+
+impl From<ImportHash> for ThrottleKey {
+    fn from(token: ImportHash) -> Self {
+        Self::Import(token)
+    }
 }
 
 /// A pause that Instagram asked for.
@@ -38,8 +60,13 @@ impl Pause {
 }
 
 impl Throttle {
-    /// Remembers `error`, the answer to a call for `id` at `now`, where it throttles the app or the account.
-    pub(crate) fn remember(&self, id: AccountId, error: &InstagramError, now: OffsetDateTime) {
+    /// Remembers `error`, the answer to a call for `account` at `now`, where it throttles the app or the account.
+    pub(crate) fn remember(
+        &self,
+        account: impl Into<ThrottleKey>,
+        error: &InstagramError,
+        now: OffsetDateTime,
+    ) {
         let Some(scope) = error.throttle_scope() else { return };
         let pause = Pause { end: now + error.retry_after(), error: error.clone() };
         let mut throttled = self.lock();
@@ -54,8 +81,9 @@ impl Throttle {
                     accounts.retain(|_, former| former.end > now);
                 }
                 if accounts.len() < MAX_REMEMBERED_ACCOUNTS {
-                    let longer = accounts.remove(&id).filter(|former| former.end > pause.end);
-                    accounts.insert(id, longer.unwrap_or(pause));
+                    let key = account.into();
+                    let longer = accounts.remove(&key).filter(|former| former.end > pause.end);
+                    accounts.insert(key, longer.unwrap_or(pause));
                 }
             }
         }
@@ -66,10 +94,15 @@ impl Throttle {
         self.lock().app.as_ref()?.left(now)
     }
 
-    /// The refusal of calls for `id` that is in force at `now`: of the app's or the account's the one that lasts longer.
-    pub(crate) fn of(&self, id: AccountId, now: OffsetDateTime) -> Option<InstagramError> {
+    /// The refusal of calls for `account` that is in force at `now`: of the app's or the account's the one that lasts
+    /// longer.
+    pub(crate) fn of(
+        &self,
+        account: impl Into<ThrottleKey>,
+        now: OffsetDateTime,
+    ) -> Option<InstagramError> {
         let throttled = self.lock();
-        let pauses = throttled.app.iter().chain(throttled.accounts.get(&id));
+        let pauses = throttled.app.iter().chain(throttled.accounts.get(&account.into()));
         pauses.max_by_key(|pause| pause.end)?.left(now)
     }
 

@@ -4,6 +4,7 @@ use ig_domain::ports::{InstagramError, InstagramErrorKind};
 use ig_domain::{AccountId, InstagramAccount, LongLivedToken, Profile, TokenGrant};
 
 use crate::Ports;
+use crate::throttle::ThrottleKey;
 
 /// Renews the token of the account.
 ///
@@ -43,15 +44,15 @@ pub(crate) async fn read(
 /// As `call`.
 pub(crate) async fn unless_throttled<T, F>(
     ports: &Ports,
-    id: AccountId,
+    account: impl Into<ThrottleKey> + Copy,
     call: impl FnOnce() -> F,
 ) -> Result<T, InstagramError>
 where
     F: Future<Output = Result<T, InstagramError>>,
 {
     let throttle = &ports.health.throttle;
-    if let Some(throttled) = throttle.of(id, ports.clock.now()) {
+    if let Some(throttled) = throttle.of(account, ports.clock.now()) {
         return Err(throttled);
     }
-    call().await.inspect_err(|error| throttle.remember(id, error, ports.clock.now()))
+    call().await.inspect_err(|error| throttle.remember(account, error, ports.clock.now()))
 }

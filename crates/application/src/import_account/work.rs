@@ -69,8 +69,9 @@ impl ImportWork {
         command: &ImportAccountCommand,
     ) -> Result<Profile, ImportAccountError> {
         let (ports, token) = (&self.ports, command.token.text());
-        let ask =
-            || token_calls::unless_throttled(ports, new_id, || ports.instagram.profile(token));
+        // Whose it is is not known yet: throttling of the account is remembered by its token.
+        let key = command.token.import_hash();
+        let ask = || token_calls::unless_throttled(ports, key, || ports.instagram.profile(token));
         let refusal = match ask().await {
             Err(refusal) if refusal.rejects_token() => refusal,
             read => return Ok(read?),

@@ -287,6 +287,26 @@ async fn a_refusal_is_held_against_the_token_only_where_it_is_not_the_apps(
     assert_eq!(stored(&store, &other).await.0.status(NOW), AccountStatus::Active);
 }
 
+/// By the token, since nobody says whose it is: another one is tried.
+#[tokio::test]
+async fn throttling_of_one_account_is_remembered() {
+    let store = empty_store();
+    let retry_after = Duration::from_mins(5);
+    let limit = failure(InstagramErrorKind::RateLimited { retry_after }, 17);
+    let mut instagram = reading(vec![Err(limit.clone()), Ok(profile(1))]);
+    renews(&mut instagram, Ok(()));
+    let ports = ports(&store, instagram, DAY * 10);
+    let imports = ImportAccount::new(&ports, TaskTracker::new());
+    for _ in 0..2 {
+        match imports.execute(command("shop/7", unknown()), ()).await {
+            Err(ImportAccountError::Instagram(error)) => assert_eq!(error, limit),
+            other => panic!("{other:?}"),
+        }
+    }
+    let next = ImportAccountCommand { token: long_lived("IGAA-next"), ..command("", unknown()) };
+    imports.execute(next, ()).await.expect("it is another account's");
+}
+
 #[tokio::test]
 async fn throttling_is_remembered() {
     let store = empty_store();
