@@ -206,6 +206,18 @@ async fn close_breaker(ports: &Ports, seen: Option<OpenBreaker>) -> Result<(), S
     Ok(())
 }
 
+/// Whether an account that is stored is well, so that a refusal of the app is another account's own matter. Closes the
+/// breaker where it is. `false` where there is no account to ask, or none could be asked.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`].
+pub(crate) async fn is_anybody_well(ports: &Ports) -> Result<bool, StoreError> {
+    let now = ports.clock.now();
+    let nobody = ports.ids.account_id(now);
+    Ok(matches!(ask_witnesses(ports, nobody, now).await?, Finding::Well(_)))
+}
+
 /// Asks one account, found at random among those that were read last, whether the app is well again; closes the breaker
 /// where it is, and where there is no account to ask.
 ///

@@ -62,6 +62,16 @@ impl ImportWork {
         self.store(&Import { command, new_id, profile, read_time, consent }).await
     }
 
+    /// Whether Instagram lets the app read an account that is stored, so that it refused single tokens and not the app,
+    /// whatever its refusals said. `false` where there is none to ask.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn is_app_well(&self) -> Result<bool, StoreError> {
+        witness::is_anybody_well(&self.ports).await
+    }
+
     /// Asks `/me` whose the token is, and once more where it refuses the token.
     async fn read(
         &self,

@@ -2,6 +2,7 @@
 
 use ig_application::{ImportAccountCommand, ImportAccountError};
 use ig_domain::ReauthorizationReason;
+use ig_domain::ports::InstagramErrorKind;
 use ig_grpc_server::ImportRefusal;
 
 /// The reason that stands for a line as its end: Instagram, asked again, would answer the same.
@@ -14,6 +15,17 @@ pub(super) struct Refusal {
     pub(super) outcome: String,
     /// What is wrong and what to do. Holds nothing of the line.
     pub(super) message: String,
+    /// Trouble that the line failed for; `None` where it is the line's own matter.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Trouble that other lines will have, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Instagram refuses the app. It says so of a text that is no token, too.
+    AppRefused,
+    /// Instagram is away, or of two minds.
+    InstagramAway,
 }
 
 impl Refusal {
@@ -24,13 +36,13 @@ impl Refusal {
             Some(passing) => format!("{reason}/{}", passing.as_str()),
             None => reason,
         };
-        Self { outcome, message }
+        Self { outcome, message, trouble: trouble(error) }
     }
 
     /// The refusal of a line that is wrong, as `message` says.
     pub(super) fn invalid(message: &str) -> Self {
         let ImportRefusal { reason, message } = ImportRefusal::invalid(message);
-        Self { outcome: reason, message }
+        Self { outcome: reason, message, trouble: None }
     }
 }
 
@@ -56,10 +68,22 @@ fn passing_reason(
     }
 }
 
+fn trouble(error: &ImportAccountError) -> Option<Trouble> {
+    let ImportAccountError::Instagram(error) = error else { return None };
+    match error.kind {
+        InstagramErrorKind::AppMisconfigured => Some(Trouble::AppRefused),
+        InstagramErrorKind::NotSent
+        | InstagramErrorKind::NoAnswer
+        | InstagramErrorKind::Unavailable
+        | InstagramErrorKind::Unconfirmed => Some(Trouble::InstagramAway),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ig_domain::ImportedLife;
-    use ig_domain::ports::{GraphFacts, InstagramErrorKind};
+    use ig_domain::ports::GraphFacts;
     use ig_test_support::builders::{START, long_lived, parsed};
     use rstest::rstest;
 

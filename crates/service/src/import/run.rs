@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::lines::{Line, Lines};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Trouble};
 use super::result_file::{ResultFile, Tried};
 use super::row;
 use super::summary::{Summary, is_done, outcome_name};
@@ -30,6 +30,10 @@ const READ_AHEAD: usize = 64;
 
 /// Interval between two looks at the clock while Instagram throttles the app.
 const PAUSE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Maximum number of lines in a row that fail for trouble of the app or of Instagram. Ours: some more than a hiccup of
+/// Instagram takes with it, and few of a file.
+const MAX_TROUBLED_LINES: usize = 50;
 
 /// Number of lines after which progress is told where there is no bar.
 const PROGRESS_LINES: u64 = 1000;
@@ -49,6 +53,8 @@ pub(super) struct Run {
     postponed: Vec<Job>,
     /// Moment until which Instagram throttles the app.
     pause: Option<OffsetDateTime>,
+    /// Number of lines in a row that failed for trouble of the app or of Instagram.
+    troubled_lines: usize,
     /// Reason for which no more lines are begun.
     stop: Option<anyhow::Error>,
 }
@@ -73,6 +79,7 @@ impl Run {
             tasks: JoinSet::new(),
             postponed: Vec::new(),
             pause: None,
+            troubled_lines: 0,
             stop: None,
         }
     }
@@ -104,14 +111,20 @@ impl Run {
             }
             tokio::select! {
                 signal = signals.next(), if self.stop.is_none() => {
-                    self.stop = Some(anyhow!("{signal} stopped the import: run it again, and it goes on"));
+                    self.stop = Some(stopped_by(signal));
                 }
                 Some(ended) = self.tasks.join_next() => {
-                    let noted = match ended.context("the work of a line panicked") {
-                        Ok((job, ended)) => self.note(&job, ended, outputs),
-                        Err(error) => Err(error),
-                    };
-                    self.stop_where_failed(noted);
+                    match ended.context("the work of a line panicked") {
+                        Ok((job, ended)) => {
+                            let trouble = self.trouble_after(&ended);
+                            let noted = self.note(&job, ended, outputs);
+                            self.stop_where_failed(noted);
+                            if let Some((trouble, message)) = trouble && self.stop.is_none() {
+                                self.stop_for(trouble, &message, signals).await;
+                            }
+                        }
+                        Err(error) => self.stop_where_failed(Err(error)),
+                    }
                 }
                 () = pause_ends(&self.ports, self.pause), if self.pause.is_some() => self.pause = None,
                 line = lines.recv(), if begins && self.has_room() && !is_at_end => match line {
@@ -138,6 +151,50 @@ impl Run {
         if let Err(error) = done {
             self.stop.get_or_insert(error);
         }
+    }
+
+    /// Counts lines in a row that failed for trouble of the app or of Instagram. Returns it, and its text, once they are
+    /// too many.
+    fn trouble_after(&mut self, ended: &Ended) -> Option<(Trouble, String)> {
+        match ended {
+            Ended::Refused(Refusal { trouble: Some(trouble), message, .. }) => {
+                self.troubled_lines += 1;
+                let too_many = self.troubled_lines >= MAX_TROUBLED_LINES;
+                too_many.then(|| (*trouble, message.clone()))
+            }
+            // It says nothing about either.
+            Ended::Throttled { .. } => None,
+            Ended::Imported(_) | Ended::Refused(_) | Ended::Stopped(_) => {
+                self.troubled_lines = 0;
+                None
+            }
+        }
+    }
+
+    /// Begins no more lines for `trouble`. A refusal of the app is the lines' own matter where an account that is stored
+    /// is well.
+    async fn stop_for(&mut self, trouble: Trouble, message: &str, signals: &mut StopSignals) {
+        let advice = match trouble {
+            Trouble::InstagramAway => "run the import again once that is over, and it goes on",
+            Trouble::AppRefused => {
+                let work = Arc::clone(&self.work);
+                let is_well = tokio::select! {
+                    is_well = work.is_app_well() => is_well,
+                    signal = signals.next() => {
+                        self.stop = Some(stopped_by(signal));
+                        return;
+                    }
+                };
+                if is_well.unwrap_or_default() {
+                    self.troubled_lines = 0;
+                    return;
+                }
+                "mend that, or the lines where they have no tokens of Instagram's, and run the import again: it \
+                 goes on"
+            }
+        };
+        let lines = self.troubled_lines;
+        self.stop = Some(anyhow!("{lines} lines in a row failed: {message}; {advice}"));
     }
 
     /// Adds a row to the result, where there is one. After a failure there is none any more: a row may be half written.
@@ -229,7 +286,7 @@ impl Run {
         &mut self,
         line: u64,
         owner: &str,
-        Refusal { outcome, message }: Refusal,
+        Refusal { outcome, message, .. }: Refusal,
         outputs: &mut Outputs<'_>,
     ) -> anyhow::Result<()> {
         let tried = Tried { outcome: outcome.clone(), owner: owner.to_owned() };
@@ -250,6 +307,11 @@ impl Run {
     fn advance(&mut self, outputs: &mut Outputs<'_>) -> anyhow::Result<()> {
         Ok(self.progress.reach(self.summary.lines(), outputs.err)?)
     }
+}
+
+/// The reason for which an import ends that a signal stops.
+pub(super) fn stopped_by(signal: &str) -> anyhow::Error {
+    anyhow!("{signal} stopped the import: run it again, and it goes on")
 }
 
 /// Lines as they are read by a thread of their own: a pipe may make its reader wait.

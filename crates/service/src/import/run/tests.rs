@@ -4,10 +4,13 @@ mod script;
 
 use std::io::Cursor;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ig_test_support::builders::{self, START, parsed};
+use ig_domain::ports::InstagramErrorKind;
+use ig_test_support::builders::{self, START, long_lived, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
+use rstest::rstest;
 
 use self::script::Script;
 use super::*;
@@ -78,4 +81,45 @@ async fn lines_under_way_are_stored_where_the_result_cannot_be_written() {
     assert_eq!(stored(&store), ["account_1", "account_2"], "and none was begun after");
     assert!(ran.out.starts_with("lines: 2, imported: 2, bad: 0"), "{}", ran.out);
     assert_eq!(ran.err, "");
+}
+
+#[rstest]
+#[case::app(|_| Some(InstagramErrorKind::AppMisconfigured), "Instagram refuses this app")]
+#[case::away(|_| Some(InstagramErrorKind::Unavailable), "Instagram answered with an error of its own")]
+#[case::unreachable(|_| Some(InstagramErrorKind::NotSent), "Instagram cannot be reached")]
+#[tokio::test]
+async fn an_import_stops_where_line_after_line_fails_for_no_fault_of_its_own(
+    #[case] failure: fn(u32) -> Option<InstagramErrorKind>,
+    #[case] expected: &str,
+) {
+    let instagram = Arc::new(Script { failure, ..Script::default() });
+    let ran = run(&store(), &instagram, 1..=500, None).await;
+    let error = ran.error();
+    assert!(error.starts_with(&format!("{MAX_TROUBLED_LINES} lines in a row failed: ")), "{error}");
+    assert!(error.contains(expected) && error.contains("run the import again"), "{error}");
+    let asked = instagram.readings.load(Ordering::Relaxed);
+    assert!((MAX_TROUBLED_LINES..=MAX_TROUBLED_LINES + 2).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
+async fn failures_between_lines_that_are_well_stop_nothing() {
+    let failure = |number| (number % 40 > 0).then_some(InstagramErrorKind::Unavailable);
+    let instagram = Arc::new(Script { failure, ..Script::default() });
+    let ran = run(&store(), &instagram, 1..=200, None).await;
+    assert_eq!(ran.error(), "");
+    assert!(ran.out.starts_with("lines: 200, imported: 5, bad: 195"), "{}", ran.out);
+}
+
+/// A text that is no token is answered as if the app were refused. An account that is well tells.
+#[tokio::test]
+async fn lines_without_tokens_of_instagrams_keep_no_others_back() {
+    let failure = |number| (number <= 120).then_some(InstagramErrorKind::AppMisconfigured);
+    let instagram = Arc::new(Script { failure, ..Script::default() });
+    let store = store();
+    let witness = builders::account(999, "shop/7", START);
+    store.put_account(witness, long_lived("IGAA999"));
+    let ran = run(&store, &instagram, 1..=130, None).await;
+    assert_eq!(ran.error(), "");
+    assert!(ran.out.starts_with("lines: 130, imported: 10, bad: 120"), "{}", ran.out);
+    assert_eq!(instagram.readings.load(Ordering::Relaxed), 130 + 2, "a witness each fifty lines");
 }
