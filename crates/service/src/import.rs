@@ -61,17 +61,31 @@ pub(crate) async fn run(
     outputs: &mut Outputs<'_>,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
+    let (run, lines) = tokio::select! {
+        begun = begin_run(config, args) => begun?,
+        signal = signals.next() => return Err(run::stopped_by(signal)),
+    };
+    run.execute(lines, &mut signals, outputs).await
+}
+
+/// The run, and the lines of its file.
+async fn begin_run(config: ImportConfig, args: ImportArgs) -> anyhow::Result<(Run, Input)> {
     let in_flight = config.in_flight;
     let ports = ports(config).await?;
-    let (lines, total) = open(&args.file)?;
-    let (result, tried) = match &args.out {
-        Some(path) => {
-            let (result, tried) = ResultFile::open(path)?;
-            (Some(result), tried)
-        }
-        None => (None, BTreeMap::new()),
-    };
-    Run::new(ports, in_flight, result, tried, total).execute(lines, &mut signals, outputs).await
+    // A pipe may make its reader wait for ever.
+    let opened = tokio::task::spawn_blocking(move || {
+        let (lines, total) = open(&args.file)?;
+        let (result, tried) = match &args.out {
+            Some(path) => {
+                let (result, tried) = ResultFile::open(path)?;
+                (Some(result), tried)
+            }
+            None => (None, BTreeMap::new()),
+        };
+        anyhow::Ok((lines, total, result, tried))
+    });
+    let (lines, total, result, tried) = opened.await??;
+    Ok((Run::new(ports, in_flight, result, tried, total), lines))
 }
 
 /// The ports over the database, once it is seen to be fit.

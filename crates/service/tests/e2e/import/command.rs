@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use ig_proto::v1::{InstagramAccount, ListRequest};
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -233,6 +236,17 @@ async fn standard_input_is_read_and_a_file_of_another_kind_is_refused() {
     let (code, stdout, stderr) = finished(import);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert_eq!(stdout, "lines: 1, imported: 1, bad: 0 (done before: 0)\n  CREATED: 1\n");
+
+    // One that gives nothing keeps no signal waiting.
+    let pipe = stack.folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let mut waiting = Process::start(command(&stack, &pipe));
+    let write = OFlag::O_WRONLY | OFlag::O_NONBLOCK;
+    let opened = async || nix::fcntl::open(&pipe, write, Mode::empty()).ok();
+    let _writer = eventually("it waits for the first line", opened).await;
+    waiting.signal(Signal::SIGTERM);
+    waiting.line_with("SIGTERM stopped the import");
+    assert_eq!(waiting.ended().await.code(), Some(1));
 
     fs::write(&file, format!("{token},shop/7,,\n")).unwrap();
     let (code, _, stderr) = finished(command(&stack, &file));
