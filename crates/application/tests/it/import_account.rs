@@ -156,6 +156,16 @@ async fn a_living_token_gives_way_to_one_that_is_known_to_live_longer(
     }
 }
 
+/// So the same file, twice, changes nothing.
+#[tokio::test]
+async fn an_end_is_no_later_than_the_same_one() {
+    let end = Some(NOW + DAY * 50);
+    let former = InstagramAccount { token_expire_time: end, ..account(1, "shop/7", START) };
+    let store = store_with(&former).await;
+    let again = import(&store, reading(vec![Ok(profile(1))]), life(None, Some(50))).await.unwrap();
+    assert_eq!((again.outcome, again.view.account), (ImportOutcome::Unchanged, former));
+}
+
 #[tokio::test]
 async fn a_known_end_is_later_than_an_unknown_one() {
     let former = InstagramAccount { token_expire_time: None, ..account(1, "shop/7", START) };
