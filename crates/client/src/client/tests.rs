@@ -175,3 +175,20 @@ async fn wrong_options_are_told_at_once(#[case] url: &str, #[case] expected: &st
     let error = AccountsClient::connect_lazy(bearer).err().unwrap();
     assert!(matches!(error, ConnectError::InvalidBearer), "{error:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn connecting_to_nobody_says_so() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let begin = Instant::now();
+    let error = AccountsClient::connect(ClientOptions::new(url)).await.err().unwrap();
+    assert!((7..16).contains(&begin.elapsed().as_secs()), "five tries: {:?}", begin.elapsed());
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    assert!(text.contains("cannot be connected to") && text.contains("refused"), "{text}");
+}

@@ -148,18 +148,3 @@ async fn the_example_follows_what_happens_and_has_the_token() {
     example.line_with("0 accounts");
     assert!(!example.printed().contains("IGAA"), "{}", example.printed());
 }
-
-#[tokio::test]
-async fn connecting_to_nobody_says_so() {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", free.local_addr().unwrap());
-    drop(free);
-    let error = AccountsClient::connect(ClientOptions::new(url)).await.err().unwrap();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    assert!(text.contains("cannot be connected to") && text.contains("refused"), "{text}");
-}
