@@ -29,8 +29,12 @@ use super::user_key::UserKey;
 use super::user_removals::{DELETION, seconds};
 use super::{SeaOrmStore, lease};
 
-/// Maximum number of updates of one statement; a power of two.
+/// Maximum number of updates of one statement; a multiple of [`LENGTH_STEP`].
 const MAX_INSERTED: usize = 256;
+
+/// Step between the numbers of rows of longer statements. Ours: each is a statement of its own, which the database
+/// prepares, and the connection remembers a hundred of all kinds.
+const LENGTH_STEP: usize = 8;
 
 const COLUMNS: [Column; 14] = [
     Column::AppId,
@@ -219,11 +223,11 @@ impl SeaOrmStore {
         let columns = columns.chain([Alias::new(SEALED_PAYLOAD).into_iden()]);
         let mut stored = 0;
         while !updates.is_empty() {
-            // Each length is a statement of its own, which the database prepares and the connection remembers.
-            let length = MAX_INSERTED.min(1 << updates.len().ilog2());
-            let (some, rest) = updates.split_at(length);
+            let (some, rest) = updates.split_at(MAX_INSERTED.min(updates.len()));
+            // What is filled up with is stored already.
+            let filled = some.iter().cycle().take(statement_length(some.len()));
             let mut insert = Query::insert().into_table(Entity).columns(columns.clone()).take();
-            for update in some {
+            for update in filled {
                 insert.values_panic(self.update_values(update));
             }
             insert.on_conflict(known.clone());
@@ -313,6 +317,15 @@ pub(super) struct UpdateColumns {
     pub(super) peer_id: Option<String>,
     pub(super) time: Option<i64>,
     pub(super) payload_size: Option<i64>,
+}
+
+/// Number of rows of a statement that inserts so many updates.
+fn statement_length(updates: usize) -> usize {
+    if updates < LENGTH_STEP {
+        updates.next_power_of_two()
+    } else {
+        updates.next_multiple_of(LENGTH_STEP)
+    }
 }
 
 /// Whether an update is not newer than the deletion that was issued in this second.

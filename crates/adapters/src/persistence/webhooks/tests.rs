@@ -49,3 +49,15 @@ async fn looks_for_deletions_have_the_lengths_of_powers_of_two() {
     assert_eq!(statement(5), statement(8));
     assert_ne!(statement(4), statement(5));
 }
+
+/// So few that a connection remembers all of them, and one each.
+#[test]
+fn updates_are_inserted_by_statements_of_few_lengths() {
+    let lengths: BTreeSet<_> = (1..=MAX_INSERTED).map(statement_length).collect();
+    assert_eq!(lengths.len(), 35);
+    assert!(
+        (1..=MAX_INSERTED)
+            .all(|number| (number..=MAX_INSERTED).contains(&statement_length(number)))
+    );
+    assert_eq!([3, 8, 9, 33, 256].map(statement_length), [4, 8, 16, 40, 256]);
+}
