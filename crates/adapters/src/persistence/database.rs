@@ -61,9 +61,11 @@ pub struct Database {
 pub(super) enum Engine {
     Sqlite {
         file: SqliteFile,
-        /// SQLite has one writer at a time. Queuing for it here is fair, and leaves the other connections to
-        /// readers; only other processes are waited for inside SQLite.
+        /// SQLite has one writer at a time. Queuing for it here is fair; only other processes are waited for inside
+        /// SQLite.
         turn: Semaphore,
+        /// The one connection that writes: what another writes would make its cache of pages void.
+        writer: DatabaseConnection,
     },
     Postgres(Box<postgres::Server>),
 }
@@ -76,7 +78,9 @@ impl Database {
     ///
     /// [`InvalidDatabaseUrl`] when they name none.
     pub fn open(settings: &DatabaseSettings) -> Result<Self, InvalidDatabaseUrl> {
-        Self::open_with(settings, SqliteFile::connections)
+        Self::open_with(settings, |file, sessions| {
+            (file.connections(sessions), file.writer(sessions))
+        })
     }
 
     /// The same database, for questions only: no file is created or changed by them, not even an SQLite log.
@@ -85,12 +89,15 @@ impl Database {
     ///
     /// [`InvalidDatabaseUrl`] when the settings name none.
     pub fn open_read_only(settings: &DatabaseSettings) -> Result<Self, InvalidDatabaseUrl> {
-        Self::open_with(settings, |file, _| file.read_only_connections())
+        Self::open_with(settings, |file, _| {
+            let connections = file.read_only_connections();
+            (connections.clone(), connections)
+        })
     }
 
     fn open_with(
         settings: &DatabaseSettings,
-        connections: impl FnOnce(&SqliteFile, &Sessions) -> DatabaseConnection,
+        connections: impl FnOnce(&SqliteFile, &Sessions) -> (DatabaseConnection, DatabaseConnection),
     ) -> Result<Self, InvalidDatabaseUrl> {
         let DatabaseSettings { url, password } = settings;
         let (url, sessions) = (url.expose_secret(), Sessions::default());
@@ -111,10 +118,10 @@ impl Database {
             return Err(InvalidDatabaseUrl::PasswordForFile);
         }
         let file: SqliteFile = url.parse()?;
-        let connections = connections(&file, &sessions);
+        let (connections, writer) = connections(&file, &sessions);
         // Opened when the probe first asks, which it does of a database that serves.
         let probe_connection = file.probe_connection(&sessions);
-        let engine = Engine::Sqlite { file, turn: Semaphore::new(1) };
+        let engine = Engine::Sqlite { file, turn: Semaphore::new(1), writer };
         Ok(Self::with(engine, sessions, connections, probe_connection, sqlite::MAX_CONNECTIONS))
     }
 
@@ -186,7 +193,10 @@ impl Database {
     pub async fn close(&self) -> Result<(), StoreError> {
         bounded(async {
             let closed = self.probe_connection.close_by_ref().await;
-            let closed = closed.and(self.connections.close_by_ref().await);
+            let mut closed = closed.and(self.connections.close_by_ref().await);
+            if let Engine::Sqlite { writer, .. } = &self.engine {
+                closed = closed.and(writer.close_by_ref().await);
+            }
             closed.map_err(|error| translate(&error))
         })
         .await
@@ -244,11 +254,11 @@ impl Database {
 
     /// Begins to write. In SQLite, from here on nobody else does.
     pub(super) async fn begin_write(&self) -> Result<Write<'_>, StoreError> {
-        let turn = match &self.engine {
-            Engine::Sqlite { turn, .. } => Some(write_turn(turn).await?),
-            Engine::Postgres(_) => None,
+        let (connections, turn) = match &self.engine {
+            Engine::Sqlite { turn, writer, .. } => (writer, Some(write_turn(turn).await?)),
+            Engine::Postgres(_) => (&self.connections, None),
         };
-        let transaction = self.begin_write_on(&self.connections).await?;
+        let transaction = self.begin_write_on(connections).await?;
         let events_written = self.events_written.load(Ordering::Relaxed);
         Ok(Write { transaction, database: self, events_written, _turn: turn })
     }

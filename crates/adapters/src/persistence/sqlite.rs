@@ -24,7 +24,7 @@ use super::error::is_busy;
 use super::sessions::Sessions;
 use super::sqlite_log::MAX_IDLE_LOG_BYTES;
 
-/// Maximum size of the pool: one connection writes at a time, so the others are for readers.
+/// Maximum number of connections that read.
 pub(super) const MAX_CONNECTIONS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum time that a statement waits for another process's transaction.
@@ -34,6 +34,8 @@ const PROBE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum time that migrations wait for another process's.
 const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Cache of the connection that writes: the negative is in KiB. Ours.
+const WRITER_CACHE: &str = "-16384";
 
 /// The file that a URL names.
 #[derive(Clone, Debug)]
@@ -75,18 +77,31 @@ impl SqliteFile {
         path.display().to_string()
     }
 
-    /// Connections for serving, opened when first needed. They never create the file: one that was taken away
+    /// Connections that read, opened when first needed. They never create the file: one that was taken away
     /// must be missed, not replaced by an empty one.
     pub(super) fn connections(&self, sessions: &Sessions) -> DatabaseConnection {
-        self.pool(MAX_CONNECTIONS, BUSY_TIMEOUT, sessions)
+        self.pool(MAX_CONNECTIONS, self.options(BUSY_TIMEOUT), sessions)
+    }
+
+    /// The connection that writes, like those that read.
+    pub(super) fn writer(&self, sessions: &Sessions) -> DatabaseConnection {
+        let options = self.options(BUSY_TIMEOUT);
+        // What a statement has changed is noted in memory, not in a file, until the statement ends.
+        let options = options.pragma("temp_store", "MEMORY").pragma("cache_size", WRITER_CACHE);
+        self.pool(1, options, sessions)
     }
 
     /// The probe's own connection, like those for serving.
     pub(super) fn probe_connection(&self, sessions: &Sessions) -> DatabaseConnection {
-        self.pool(1, PROBE_BUSY_TIMEOUT, sessions)
+        self.pool(1, self.options(PROBE_BUSY_TIMEOUT), sessions)
     }
 
-    fn pool(&self, number: u32, busy_timeout: Duration, sessions: &Sessions) -> DatabaseConnection {
+    fn pool(
+        &self,
+        number: u32,
+        options: SqliteConnectOptions,
+        sessions: &Sessions,
+    ) -> DatabaseConnection {
         let watch = Arc::new(FileWatch::new(self.path.clone()));
         let (opened, sessions) = (Arc::clone(&watch), sessions.clone());
         let pool = SqlitePoolOptions::new()
@@ -101,7 +116,7 @@ impl SqliteFile {
                 let fresh = watch.still_has(&connection) && sessions.may_use(connection.age);
                 Box::pin(async move { Ok(fresh) })
             })
-            .connect_lazy_with(self.options(busy_timeout));
+            .connect_lazy_with(options);
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
     }
 

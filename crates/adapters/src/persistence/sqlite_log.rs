@@ -99,7 +99,7 @@ impl Database {
     ///
     /// [`StoreError::Unavailable`]; the log is as it was then.
     pub async fn shrink_log(&self) -> Result<(), StoreError> {
-        let Engine::Sqlite { file, turn } = &self.engine else { return Ok(()) };
+        let Engine::Sqlite { file, turn, .. } = &self.engine else { return Ok(()) };
         let rewrites = self.rewriting.is_due(file);
         let erased = self.erased.swap(false, Ordering::Relaxed) || rewrites;
         if !erased && !file.has_large_log() {

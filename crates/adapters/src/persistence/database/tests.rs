@@ -34,6 +34,17 @@ async fn the_probe_needs_none_of_the_connections_that_calls_use() {
 }
 
 #[tokio::test]
+async fn writes_wait_for_no_reader() {
+    let (_folder, database) = sqlite_database().await;
+    let pool = database.reading().get_sqlite_connection_pool();
+    let mut taken = Vec::new();
+    for _ in 0..sqlite::MAX_CONNECTIONS {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    bounded(database.begin_write()).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_probe_needs_none_of_the_connections_that_calls_use_in_postgres_either() {
     let own = TestDatabase::migrated().await;
     let pool = own.database.reading().get_postgres_connection_pool();
