@@ -5,6 +5,7 @@ mod listing;
 mod load;
 mod resources;
 mod sweep;
+mod tokens;
 mod watch;
 mod webhooks;
 
@@ -60,6 +61,9 @@ pub(crate) struct Arguments {
     /// Measure the intake of webhooks: single updates by many at once, and batches beside a loop that only inserts, instead
     #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch"])]
     webhooks: bool,
+    /// Measure how many tokens are handed out, by one caller that waits for each and by many at once, instead
+    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks"])]
+    tokens: bool,
     /// How many accounts `--list` and `--claims` are measured among
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
@@ -89,6 +93,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let wrk = Tools::wrk()?;
         webhooks::run(workspace, &wrk, "SQLite", Store::Sqlite, arguments.rounds)?;
         return webhooks::run(workspace, &wrk, "PostgreSQL", on_server, arguments.rounds);
+    }
+    if arguments.tokens {
+        tokens::run(workspace, [&h2load, &grpcurl], "SQLite", Store::Sqlite, arguments.rounds)?;
+        return tokens::run(
+            workspace,
+            [&h2load, &grpcurl],
+            "PostgreSQL",
+            on_server,
+            arguments.rounds,
+        );
     }
     if arguments.list {
         let tools = (h2load.as_path(), grpcurl.as_path());
@@ -124,6 +138,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 struct Target<'a> {
     name: &'static str,
     url: String,
+    method: &'static str,
     /// The call as bytes, in a file.
     request: &'a Path,
     process: u32,
@@ -193,6 +208,7 @@ impl Measured {
         Target {
             name: self.name,
             url,
+            method: "Get",
             request: &self.request,
             process: self.stack.service_process(),
         }
@@ -285,6 +301,6 @@ impl Bare {
 
     fn target<'a>(&self, request: &'a Path) -> Target<'a> {
         let url = format!("http://{}", self.address);
-        Target { name: "memory", url, request, process: self.group.id() }
+        Target { name: "memory", url, method: "Get", request, process: self.group.id() }
     }
 }

@@ -44,16 +44,16 @@ impl Load {
     /// One caller that waits for each answer.
     pub(super) const ONE_BY_ONE: Self = Self { connections: 1, streams: 1 };
 
+    /// Many callers at once.
+    pub(super) const SIXTY_FOUR: Self = Self { connections: 8, streams: 8 };
+
     /// One caller that waits for each answer, and many at once.
     pub(super) const ALL: [Self; 2] = [Self::ONE_BY_ONE, Self { connections: 8, streams: 16 }];
 
     /// Makes `calls` calls and looks at every answer's size.
     pub(super) fn run(self, h2load: &Path, server: &Target, calls: u32) -> Result<Sample> {
-        let call = Call {
-            url: format!("{}/{SERVICE}/Get", server.url),
-            request: server.request,
-            token: None,
-        };
+        let url = format!("{}/{SERVICE}/{}", server.url, server.method);
+        let call = Call { url, request: server.request, token: None };
         let one = Self::ONE_BY_ONE.report(h2load, &call, 1)?;
         self.report(h2load, &call, WARM_UP)?;
         let before = Resources::of(server.process)?;

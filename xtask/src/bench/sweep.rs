@@ -122,7 +122,7 @@ impl Crowd {
     fn target(&self) -> Target<'_> {
         let url = format!("http://{}", self.settings.grpc);
         let process = self.stack.service_process();
-        Target { name: "the service", url, request: &self.request, process }
+        Target { name: "the service", url, method: "Get", request: &self.request, process }
     }
 
     /// Renewals for each second that the sandbox alone answers.
