@@ -4,28 +4,75 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_domain::ports::{
-    AccountReader, AuditLog, Clock, GraphFacts, Ids, InstagramError, StoreError,
+    AccountReader, AuditLog, Cause, Clock, GraphFacts, Ids, InstagramError, StoreError,
 };
 use ig_domain::{
     AccountId, AccountStatus, AuditEntry, InstagramAccount, LongLivedToken, MIN_RENEWAL_AGE,
     NotRenewable, OwnerScope, Recipient,
 };
 use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
+use crate::group_commit::GroupCommit;
 use crate::{DeadToken, Ports, RefreshAccount, RefreshAccountError, RefreshedAccount};
+
+/// Maximum number of audit entries that are stored together. Ours: so many take milliseconds.
+const MAX_GROUP_ENTRIES: usize = 256;
+
+/// Maximum number of tries to hand out the token of an account that changes between reading and writing down. Ours:
+/// changes of one account are seconds apart.
+const MAX_TRIES: u32 = 5;
 
 /// Hands out tokens.
 pub struct FetchAccessToken {
     /// Store of accounts and tokens.
     accounts: Arc<dyn AccountReader>,
-    /// Log of the tokens that were handed out, with their recipients.
-    audit: Arc<dyn AuditLog>,
+    /// Recorder of the tokens that are handed out, with their recipients.
+    recorder: Arc<HandOutRecorder>,
     /// Use case that renews a token whose remaining lifetime is too short.
     refresh: Arc<RefreshAccount>,
     /// Business time.
     clock: Arc<dyn Clock>,
     /// Source of the ids of audit entries.
     ids: Arc<dyn Ids>,
+    /// Tracks what is stored for several callers.
+    tracker: TaskTracker,
+}
+
+/// Records tokens that are about to be handed out. Entries that wait at the same time are stored together.
+pub struct HandOutRecorder {
+    audit: Arc<dyn AuditLog>,
+    group: GroupCommit<AuditEntry, Result<bool, StoreError>>,
+}
+
+impl HandOutRecorder {
+    /// Records in `audit`.
+    #[must_use]
+    pub fn new(audit: Arc<dyn AuditLog>) -> Self {
+        Self { audit, group: GroupCommit::new(MAX_GROUP_ENTRIES) }
+    }
+
+    /// Records one token. `false` where its account has changed since it was read: the token must stay. Where the
+    /// future is dropped, others that wait for it fail, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::record`].
+    pub async fn record(&self, entry: AuditEntry) -> Result<bool, StoreError> {
+        let recorded = self.group.commit(entry, 1, |entries| self.record_group(entries)).await;
+        let given_up = || StoreError::Unavailable(Cause::new("the write was given up"));
+        recorded.unwrap_or_else(|| Err(given_up()))
+    }
+
+    async fn record_group(&self, entries: Vec<AuditEntry>) -> Vec<Result<bool, StoreError>> {
+        let recorded = self.audit.record(&entries).await;
+        let is_recorded = |entry: &AuditEntry| match &recorded {
+            Ok(recorded) => Ok(recorded.contains(&entry.id)),
+            Err(error) => Err(error.clone()),
+        };
+        entries.iter().map(is_recorded).collect()
+    }
 }
 
 /// Arguments of [`FetchAccessToken::execute`].
@@ -93,16 +140,25 @@ pub enum NotRenewed {
 /// An account with a living token, and that token.
 type Living = (InstagramAccount, LongLivedToken);
 
+/// What comes of a token that lives.
+enum HandOut {
+    /// It was handed out.
+    Done(FetchedAccessToken),
+    /// It lives shorter than asked. The account, as it is now.
+    TooShort(InstagramAccount),
+}
+
 impl FetchAccessToken {
-    /// Hands out tokens over `ports`, and renews them by `refresh`.
+    /// Hands out tokens over `ports`, and renews them by `refresh`. `tracker` waits for what is under way.
     #[must_use]
-    pub fn new(ports: &Ports, refresh: Arc<RefreshAccount>) -> Self {
+    pub fn new(ports: &Ports, refresh: Arc<RefreshAccount>, tracker: TaskTracker) -> Self {
         Self {
             accounts: ports.store.accounts.clone(),
-            audit: ports.store.audit.clone(),
+            recorder: Arc::new(HandOutRecorder::new(ports.store.audit.clone())),
             refresh,
             clock: ports.clock.clone(),
             ids: ports.ids.clone(),
+            tracker,
         }
     }
 
@@ -121,33 +177,72 @@ impl FetchAccessToken {
         place: impl Send + 'static,
     ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
         let renewal = self.refresh.execute(command.account, &command.owners, place);
-        self.execute_with(&command, renewal).await
+        let record = |entry| {
+            let recorder = Arc::clone(&self.recorder);
+            // One of those who wait stores the entries of all: it must not go with its caller.
+            let recording = async move { recorder.record(entry).await };
+            let recording = self.tracker.spawn(recording.in_current_span());
+            async {
+                let outcome = recording.await;
+                outcome.unwrap_or_else(|error| Err(StoreError::Internal(Cause::new(error))))
+            }
+        };
+        self.execute_with(&command, renewal, record).await
     }
 
-    /// [`execute`](Self::execute) with `renewal`, which is polled only where the token does not live long enough.
+    /// [`execute`](Self::execute) with `renewal`, which is polled only where the token does not live long enough, and
+    /// `record`, which records an entry as [`HandOutRecorder::record`] does.
     ///
     /// # Errors
     ///
     /// Any [`FetchAccessTokenError`].
-    pub async fn execute_with(
+    pub async fn execute_with<R>(
         &self,
         command: &FetchAccessTokenCommand,
         renewal: impl Future<Output = Result<RefreshedAccount, RefreshAccountError>>,
-    ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
-        let living = self.living(command).await?;
-        if self.lasts(&living, command.min_ttl) {
-            return self.hand_out(living, &command.recipient).await;
-        }
-        if let Some(too_young) = self.too_young(&living.0) {
+        record: impl Fn(AuditEntry) -> R,
+    ) -> Result<FetchedAccessToken, FetchAccessTokenError>
+    where
+        R: Future<Output = Result<bool, StoreError>>,
+    {
+        let account = match self.hand_out(command, &record).await? {
+            HandOut::Done(fetched) => return Ok(fetched),
+            HandOut::TooShort(account) => account,
+        };
+        if let Some(too_young) = self.too_young(&account) {
             return Err(too_young);
         }
         let refreshed = renewal.await;
         // Whatever came of it, what is stored now decides: somebody may have linked anew meanwhile.
-        let living = self.living(command).await.map_err(|error| found_out(error, &refreshed))?;
-        if self.lasts(&living, command.min_ttl) {
-            return self.hand_out(living, &command.recipient).await;
+        match self.hand_out(command, &record).await.map_err(|error| found_out(error, &refreshed))? {
+            HandOut::Done(fetched) => Ok(fetched),
+            HandOut::TooShort(account) => Err(self.unmet(&account, refreshed)),
         }
-        Err(self.unmet(&living.0, refreshed))
+    }
+
+    /// Hands out the token that is stored, where it lives long enough. It stays where its account has changed since it
+    /// was read: it may be destroyed, and another owner's.
+    async fn hand_out<R>(
+        &self,
+        command: &FetchAccessTokenCommand,
+        record: impl Fn(AuditEntry) -> R,
+    ) -> Result<HandOut, FetchAccessTokenError>
+    where
+        R: Future<Output = Result<bool, StoreError>>,
+    {
+        for _ in 0..MAX_TRIES {
+            let (account, token) = self.living(command).await?;
+            let now = self.clock.now();
+            if account.remaining_lifetime(now) < command.min_ttl {
+                return Ok(HandOut::TooShort(account));
+            }
+            let (id, recipient) = (self.ids.audit_id(now), command.recipient.clone());
+            if record(AuditEntry::of(id, recipient, &account, now)).await? {
+                return Ok(HandOut::Done(FetchedAccessToken { token, account }));
+            }
+        }
+        let cause = "the account changed each time between reading and writing down";
+        Err(StoreError::Unavailable(Cause::new(cause)).into())
     }
 
     async fn living(
@@ -166,21 +261,6 @@ impl FetchAccessToken {
                 Err(FetchAccessTokenError::ReauthorizationRequired(Box::new(dead)))
             }
         }
-    }
-
-    fn lasts(&self, (account, _): &Living, min_ttl: Duration) -> bool {
-        account.remaining_lifetime(self.clock.now()) >= min_ttl
-    }
-
-    async fn hand_out(
-        &self,
-        (account, token): Living,
-        recipient: &Recipient,
-    ) -> Result<FetchedAccessToken, FetchAccessTokenError> {
-        let now = self.clock.now();
-        let entry = AuditEntry::of(self.ids.audit_id(now), recipient.clone(), &account, now);
-        self.audit.record(&entry).await?;
-        Ok(FetchedAccessToken { token, account })
     }
 
     fn too_young(&self, account: &InstagramAccount) -> Option<FetchAccessTokenError> {

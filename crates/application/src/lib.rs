@@ -48,7 +48,7 @@ pub use deauthorize::{Deauthorize, RemovalError};
 pub use delete_user_data::{DeleteUserData, EraseRemoved, FindDeletion};
 pub use fetch_access_token::{
     FetchAccessToken, FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken,
-    NotRenewed,
+    HandOutRecorder, NotRenewed,
 };
 pub use get_account::{GetAccount, GetAccountError};
 pub use get_accounts::{FoundAccounts, GetAccounts};

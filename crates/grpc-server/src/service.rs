@@ -68,7 +68,7 @@ impl UseCases {
             get: GetAccount { accounts: accounts.clone(), clock: clock.clone() },
             batch_get: GetAccounts { accounts: accounts.clone(), clock: clock.clone() },
             list: ListAccounts { accounts: accounts.clone(), clock: clock.clone() },
-            fetch_access_token: FetchAccessToken::new(ports, refresh.clone()),
+            fetch_access_token: FetchAccessToken::new(ports, refresh.clone(), tracker.clone()),
             refresh,
             unlink: UnlinkAccount::new(ports),
             import: ImportAccount::new(ports, tracker.clone()),

@@ -49,6 +49,8 @@ pub enum Guard {
     SentMark,
     /// Each hand-out has an audit entry of its own, also of a token that was handed out before.
     EachAuditEntry,
+    /// A token is handed out only while its account is as it was read.
+    AuditRevision,
     /// A due account that somebody holds is not claimed.
     ClaimLease,
     /// The result of a visit is stored only if the account is still as it was read.

@@ -1,18 +1,23 @@
 //! Audit: which token was handed to whom, and its purge.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
-use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+use ig_domain::ports::{AuditLog, AuditPage, Cause, StoreError};
 use ig_domain::{AccountId, AppId, AuditEntry, AuditId};
-use sea_orm::sea_query::{Condition, ExprTrait as _};
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait as _, InsertStatement, Query, SelectStatement, ValueTuple,
+};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait as _, Select,
+    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, Iterable as _,
+    ModelTrait as _, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, Select,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::columns::{expire_time, expiry_micros, instant, micros, parse, past_micros, past_time};
 use super::database::bounded;
+use super::entity::instagram_account::{self, Column as AccountColumn};
 use super::entity::token_audit::{Column, Entity, Model};
 use super::error::translate;
 use super::paging::{behind, unindexed};
@@ -21,15 +26,26 @@ use super::sweep::locked_keys;
 use super::unreadable::{Table, UnreadableRow, readable_page};
 use super::{Database, SeaOrmStore};
 
+/// Maximum number of entries of one statement.
+const MAX_INSERTED: usize = 256;
+
 #[async_trait]
 impl AuditLog for SeaOrmStore {
-    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
         self.call(Operation::RecordAudit, async {
             let write = self.database.begin_write().await?;
-            let row = to_row(&self.app, entry).into_active_model().reset_all();
-            let inserted = Entity::insert(row).exec_without_returning(write.on()).await;
-            inserted.map_err(|error| translate(&error))?;
-            write.commit().await
+            let mut recorded = HashSet::with_capacity(entries.len());
+            for entries in entries.chunks(MAX_INSERTED) {
+                let inserted = write.on().execute(&self.inserted(entries)?).await;
+                let inserted = inserted.map_err(|error| translate(&error))?.rows_affected();
+                if inserted == entries.len() as u64 {
+                    recorded.extend(entries.iter().map(|entry| entry.id));
+                } else {
+                    recorded.extend(recorded_of(write.on(), entries).await?);
+                }
+            }
+            write.commit().await?;
+            Ok(recorded)
         })
         .await
     }
@@ -48,6 +64,38 @@ impl AuditLog for SeaOrmStore {
 }
 
 impl SeaOrmStore {
+    /// Inserts the entries of accounts that have their revision.
+    fn inserted(&self, entries: &[AuditEntry]) -> Result<InsertStatement, StoreError> {
+        let mut insert = Query::insert().into_table(Entity).columns(Column::iter()).take();
+        let inserted = insert.select_from(self.current(entries));
+        inserted.map_err(|error| StoreError::Internal(Cause::new(error)))?;
+        Ok(insert)
+    }
+
+    /// The rows of the entries whose accounts have their revision.
+    fn current(&self, entries: &[AuditEntry]) -> SelectStatement {
+        let rows = entries.iter().map(|entry| to_row(&self.app, entry));
+        // Each length is a statement of its own, which the database prepares and the connection remembers. What is
+        // filled up with has no account.
+        let of_nobody = rows.clone().map(|row| Model { account_id: Uuid::nil(), ..row });
+        let rows = rows.chain(of_nobody.cycle()).take(entries.len().next_power_of_two());
+        let (given, account) = (Alias::new("given"), instagram_account::Entity);
+        // Both databases call the columns of given rows so.
+        let given_of = |column: Column| {
+            let name = Alias::new(format!("column{}", column as usize + 1));
+            Expr::col((given.clone(), name))
+        };
+        let is_current = Condition::all()
+            .add(Expr::col((account, AccountColumn::AppId)).eq(given_of(Column::AppId)))
+            .add(Expr::col((account, AccountColumn::Id)).eq(given_of(Column::AccountId)))
+            .add(Expr::col((account, AccountColumn::Revision)).eq(given_of(Column::Revision)));
+        Query::select()
+            .exprs(Column::iter().map(given_of))
+            .from_values(rows.map(|row| values(&row)), given.clone())
+            .inner_join(account, is_current)
+            .take()
+    }
+
     /// The ids of the entries of tokens that were handed out before `time`, the oldest first.
     fn entries_before(&self, time: OffsetDateTime) -> Select<Entity> {
         Entity::find()
@@ -136,6 +184,22 @@ fn to_row(app: &AppId, entry: &AuditEntry) -> Model {
         token_expire_time: expiry_micros(*token_expire_time),
         revision: *revision,
     }
+}
+
+/// The ids of those of the entries that are stored.
+async fn recorded_of(
+    on: &DatabaseTransaction,
+    entries: &[AuditEntry],
+) -> Result<Vec<AuditId>, StoreError> {
+    let ids = entries.iter().map(|entry| *entry.id.as_uuid());
+    let stored = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(ids));
+    let stored: Vec<Uuid> = stored.into_tuple().all(on).await.map_err(|error| translate(&error))?;
+    Ok(stored.into_iter().map(AuditId::from_uuid).collect())
+}
+
+/// The values of a row, as its columns are in order.
+fn values(row: &Model) -> ValueTuple {
+    ValueTuple::Many(Column::iter().map(|column| row.get(column)).collect())
 }
 
 fn to_domain(row: Model) -> Result<AuditEntry, StoreError> {

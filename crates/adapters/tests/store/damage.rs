@@ -250,9 +250,10 @@ async fn a_damaged_audit_entry_is_left_out_of_its_page(#[case] damage: &str, #[c
     for on in on {
         let store = on.migrated().await;
         let ports = store.ports();
+        fill(&ports).await;
         let account = builders::account(1, "", START);
         for number in 1..=5 {
-            ports.audit.record(&builders::audit_entry(&account, number)).await.unwrap();
+            ports.audit.record(&[builders::audit_entry(&account, number)]).await.unwrap();
         }
         let page = |limit| AuditPage { limit, ..AuditPage::default() };
         let whole = ports.audit_reader.entries(&page(9)).await.unwrap();

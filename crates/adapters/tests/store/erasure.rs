@@ -20,7 +20,7 @@ fn code(number: u32) -> ConfirmationCode {
 async fn delete(ports: &Ports, number: u32) {
     link(ports, number).await;
     let account = account(number, "", START);
-    ports.audit.record(&audit_entry(&account, u64::from(number))).await.unwrap();
+    ports.audit.record(&[audit_entry(&account, u64::from(number))]).await.unwrap();
     let user = account.app_scoped_user_id.unwrap();
     let request = SignedRequest { user, issue_time: START };
     ports.user_deletions.delete(&request, &code(number), START).await.unwrap();

@@ -41,7 +41,8 @@ async fn the_grants_of_the_page_are_enough_to_link_and_to_remove() {
     let renamed = InstagramAccount { username: parsed("renamed"), ..stored.clone() };
     let renamed = renamed.succeeding(&stored, START);
     ports.account_writer.update(&renamed, &stored, Some(long_lived("renewed"))).await.unwrap();
-    ports.audit.record(&audit_entry(&stored, 1)).await.unwrap();
+    let entry = audit_entry(&renamed, 1);
+    assert_eq!(ports.audit.record(std::slice::from_ref(&entry)).await.unwrap(), [entry.id].into());
     let hour = Duration::from_hours(1);
     assert_eq!(ports.audit.purge_before(START + hour, 9).await.unwrap(), 1);
     let stored_updates = ports.webhooks.store(&[received(&stored, 1, 9)]).await.unwrap();

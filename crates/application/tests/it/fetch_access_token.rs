@@ -1,6 +1,8 @@
 //! Tests of handing out a token: its conditions, its renewal before, and its audit entry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,10 +14,11 @@ use ig_domain::ports::{
     AuditLog, Cause, Ids as _, InstagramErrorKind, MockInstagram, RenewalLeases as _, StoreError,
 };
 use ig_domain::{
-    AccountStatus, AuditEntry, InstagramAccount, OwnerScope, ReauthorizationReason, Recipient,
+    AccountStatus, AuditEntry, AuditId, InstagramAccount, OwnerScope, ReauthorizationReason,
+    Recipient,
 };
-use ig_test_support::builders::{START, account, parsed, profile};
-use ig_test_support::{MemoryStore, SequentialIds};
+use ig_test_support::builders::{START, account, long_lived, parsed, profile};
+use ig_test_support::{Guard, MemoryStore, SequentialIds};
 use rstest::rstest;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
@@ -35,7 +38,7 @@ fn use_case(store: &MemoryStore, instagram: MockInstagram, age: Duration) -> Fet
 
 fn use_case_over(ports: &Ports) -> FetchAccessToken {
     let refresh = RefreshAccount::new(ports, TaskTracker::new());
-    FetchAccessToken::new(ports, Arc::new(refresh))
+    FetchAccessToken::new(ports, Arc::new(refresh), TaskTracker::new())
 }
 
 fn asks_for(min_ttl: Duration) -> FetchAccessTokenCommand {
@@ -221,7 +224,7 @@ struct Full;
 
 #[async_trait]
 impl AuditLog for Full {
-    async fn record(&self, _entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn record(&self, _entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
         Err(StoreError::Unavailable(Cause::new("the disk is full")))
     }
 
@@ -239,6 +242,80 @@ async fn no_token_leaves_that_is_not_written_down() {
     let refused = use_case.execute(asks_for(Duration::ZERO), ()).await;
     let Err(FetchAccessTokenError::Store(error)) = refused else { panic!("{refused:?}") };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}
+
+/// An audit log before which the account changes so many times.
+struct Changing {
+    store: MemoryStore,
+    changes: AtomicU32,
+    change: fn(&MemoryStore, u32),
+}
+
+#[async_trait]
+impl AuditLog for Changing {
+    async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
+        let left = self
+            .changes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if let Ok(left) = left {
+            (self.change)(&self.store, left);
+        }
+        tokio::task::yield_now().await;
+        self.store.record(entries).await
+    }
+
+    async fn purge_before(&self, _time: OffsetDateTime, _limit: u64) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+fn renew(store: &MemoryStore, number: u32) {
+    let account = InstagramAccount { revision: 7 + i64::from(number), ..linked() };
+    store.put_account(account, long_lived("renewed"));
+}
+
+/// Asks for a token that is renewed between reading and writing down so many times.
+async fn fetch_while_renewed(
+    times: u32,
+    store: MemoryStore,
+) -> Result<FetchedAccessToken, FetchAccessTokenError> {
+    let ports = ports(&store, MockInstagram::new(), DAY);
+    let audit = Arc::new(Changing { store, changes: times.into(), change: renew });
+    let changing = StorePorts { audit, ..ports.store.clone() };
+    let use_case = use_case_over(&Ports { store: changing, ..ports });
+    use_case.execute(asks_for(Duration::ZERO), ()).await
+}
+
+#[tokio::test]
+async fn a_token_that_changes_between_reading_and_writing_down_stays() {
+    let store = store_with(&linked()).await;
+    let blind = store.without(Guard::AuditRevision);
+    let fetched = fetch_while_renewed(1, blind).await.unwrap();
+    assert_ne!(text(&fetched), "renewed", "without the guard the old one leaves");
+    let store = store_with(&linked()).await;
+    let fetched = fetch_while_renewed(1, store).await.unwrap();
+    assert_eq!(text(&fetched), "renewed");
+    let ended = fetch_while_renewed(9, store_with(&linked()).await).await;
+    let Err(FetchAccessTokenError::Store(StoreError::Unavailable(_))) = ended else {
+        panic!("{ended:?}");
+    };
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_are_written_down_together() {
+    let store = store_with(&linked()).await;
+    let counted =
+        Arc::new(Changing { store: store.clone(), changes: u32::MAX.into(), change: |_, _| {} });
+    let ports = ports(&store, MockInstagram::new(), DAY);
+    let counting = StorePorts { audit: counted.clone(), ..ports.store.clone() };
+    let use_case = use_case_over(&Ports { store: counting, ..ports });
+    let calls = (0..64).map(|_| use_case.execute(asks_for(Duration::ZERO), ()));
+    for fetched in futures_util::future::join_all(calls).await {
+        fetched.unwrap();
+    }
+    assert_eq!(store.audit().len(), 64);
+    let writes = u32::MAX - counted.changes.load(Ordering::Relaxed);
+    assert_eq!(writes, 2, "the first, and those that waited for it");
 }
 
 #[rstest]

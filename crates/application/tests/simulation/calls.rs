@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use ig_application::{
     BeginLink, BeginLinkCommand, BeginLinkError, BegunLink, FetchAccessToken,
-    FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken, GetAccounts, HostedConsent,
-    LinkAccountError, LinkReturn, LinkSettings, LinkWork, LinkedAccount, ListAccounts,
-    ListAccountsQuery, Ports, RefreshAccount, RefreshAccountError, RefreshWork, RefreshedAccount,
-    Sweep, UnlinkAccount,
+    FetchAccessTokenCommand, FetchAccessTokenError, FetchedAccessToken, GetAccounts,
+    HandOutRecorder, HostedConsent, LinkAccountError, LinkReturn, LinkSettings, LinkWork,
+    LinkedAccount, ListAccounts, ListAccountsQuery, Ports, RefreshAccount, RefreshAccountError,
+    RefreshWork, RefreshedAccount, Sweep, UnlinkAccount,
 };
 use ig_domain::ports::{BatchKey, StoreError};
 use ig_domain::{
@@ -107,7 +107,8 @@ pub(crate) fn refresh(ports: &Ports, id: AccountId) -> Work {
 /// The `number`th call for a token.
 pub(crate) fn fetch(ports: &Ports, id: AccountId, min_ttl: Duration, number: u32) -> Work {
     let refresh = Arc::new(RefreshAccount::new(ports, TaskTracker::new()));
-    let fetch = FetchAccessToken::new(ports, refresh);
+    let fetch = FetchAccessToken::new(ports, refresh, TaskTracker::new());
+    let recorder = HandOutRecorder::new(ports.store.audit.clone());
     let request_id: RequestId = parsed(&format!("req-{number}"));
     let recipient = Recipient {
         caller: parsed("publisher"),
@@ -120,7 +121,8 @@ pub(crate) fn fetch(ports: &Ports, id: AccountId, min_ttl: Duration, number: u32
     // The work itself, without the task of its own that needs a runtime.
     let renewal = RefreshWork::new(ports);
     Box::pin(async move {
-        let fetched = fetch.execute_with(&command, renewal.run(id)).await;
+        let record = |entry| recorder.record(entry);
+        let fetched = fetch.execute_with(&command, renewal.run(id), record).await;
         Answer::Fetched(call, fetched)
     })
 }

@@ -1,5 +1,6 @@
 //! The ports as the replicas see them: each call is two points with a fate between.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -340,10 +341,13 @@ impl AppBreaker for Replica {
 
 #[async_trait]
 impl AuditLog for Replica {
-    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
         let record = async {
-            self.world.note_entry(entry);
-            self.world.store.record(entry).await
+            let recorded = self.world.store.record(entries).await?;
+            for entry in entries.iter().filter(|entry| recorded.contains(&entry.id)) {
+                self.world.note_entry(entry);
+            }
+            Ok(recorded)
         };
         self.store(CrashPoint::RecordAuditEntry, record).await
     }

@@ -1,5 +1,7 @@
 //! The audit of tokens that were handed out.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
@@ -26,13 +28,14 @@ pub struct AuditPage {
 /// Log of the tokens that were handed out. Entries outlive their accounts.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Stores an entry until it is purged. The token may leave only after this has returned.
+    /// Stores the entries whose account still has the entry's revision, until they are purged; returns their ids. A
+    /// token may leave only after this has returned its entry's.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] when there is one with this id; [`StoreError::Unavailable`], and then the entry may
-    /// have been stored all the same.
-    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// [`StoreError::Conflict`] when there is one with the id of one of them, and then none is stored;
+    /// [`StoreError::Unavailable`], and then they may have been stored all the same.
+    async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError>;
 
     /// Deletes at most `limit` entries of tokens that were handed out before `time`, the oldest first. Returns how many;
     /// 0 also while another process deletes them.

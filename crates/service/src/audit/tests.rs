@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use clap::Parser;
 use ig_adapters::persistence::{DatabaseSettings, SeaOrmStore, StoreMeter};
-use ig_domain::ports::{AuditLog as _, MockTokenCipher};
-use ig_domain::{AppId, AuditEntry};
+use ig_adapters::sealing::KeyRing;
+use ig_domain::ports::{AuditLog as _, CompletedLink, LinkAttempts as _, PendingLinks as _};
+use ig_domain::{AppId, AuditEntry, InstagramAccount, LeaseHolder, LinkAttempt};
 use ig_metrics::Registry;
 use ig_test_support::builders::{self, START};
 use rstest::rstest;
@@ -19,6 +20,8 @@ struct CommandLine {
     #[command(flatten)]
     args: AuditArgs,
 }
+
+const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 const APPS: [&str; 2] = ["990602627938098", "1"];
 
@@ -35,11 +38,13 @@ impl Audit {
         let database = Arc::new(Database::open(&DatabaseSettings::of(&url)).unwrap());
         database.migrate().await.unwrap();
         for (entry, app) in entries.iter().zip(APPS.iter().cycle()) {
-            let cipher = Arc::new(MockTokenCipher::new());
+            let cipher = Arc::new(KEY.parse::<KeyRing>().unwrap());
             let app: AppId = app.parse().unwrap();
             let meter = StoreMeter::register(&mut Registry::new("test", "1"));
             let store = SeaOrmStore::new(database.clone(), app, cipher, meter);
-            store.record(entry).await.unwrap();
+            link(&store, entry).await;
+            let recorded = store.record(std::slice::from_ref(entry)).await.unwrap();
+            assert_eq!(recorded, [entry.id].into());
         }
         Self { url, _folder: folder }
     }
@@ -53,6 +58,31 @@ impl Audit {
         assert_eq!(run(&config, args, &mut out).await.unwrap(), ExitCode::SUCCESS);
         String::from_utf8(out).unwrap()
     }
+}
+
+/// Links the account of an entry.
+async fn link(store: &SeaOrmStore, entry: &AuditEntry) {
+    let (state, owner) = (entry.id.to_string(), entry.owner.as_str());
+    let pending = builders::pending_link(&state, owner, START);
+    store.insert(&pending).await.unwrap();
+    let presentation = builders::presentation(&state, &state, owner);
+    let attempt = LinkAttempt::begin(pending, &presentation, START);
+    let holder = LeaseHolder::from_uuid(*entry.id.as_uuid());
+    store.create(&attempt, holder).await.unwrap();
+    let account = InstagramAccount {
+        id: entry.account,
+        professional_account_id: entry.professional_account_id.clone(),
+        ..builders::account(1, owner, START)
+    };
+    let link = CompletedLink {
+        displaced: None,
+        account,
+        former_revision: None,
+        token: Some(builders::long_lived("IGAA-7")),
+        missing_scopes: Vec::new(),
+        end_time: START,
+    };
+    store.complete(&attempt.code, holder, &link).await.unwrap();
 }
 
 /// Entry `number`, so many microseconds after the start.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use ig_domain::ports::AuditPage;
-use ig_domain::{AuditEntry, AuditId};
+use ig_domain::{AuditEntry, AuditId, InstagramAccount};
 use uuid::Uuid;
 
 use super::samples::{full_account, id};
 use super::{Ports, StoreUnderTest};
 use crate::builders::{self, START, parsed};
 
-/// Entry `number`, recorded so many microseconds after the start.
+/// Entry `number` of account `number`, recorded so many microseconds after the start.
 fn entry(number: u32, after: u64, owner: &str, caller: &str) -> AuditEntry {
     AuditEntry {
         id: AuditId::from_uuid(Uuid::from_u64_pair(0x0199_0000_0000_7000, u64::from(number))),
@@ -20,10 +20,21 @@ fn entry(number: u32, after: u64, owner: &str, caller: &str) -> AuditEntry {
     }
 }
 
+/// Records entries of accounts, which are linked where they are not.
 async fn record(ports: &Ports, entries: &[AuditEntry]) {
-    for entry in entries {
-        ports.audit.record(entry).await.unwrap();
+    for (number, entry) in (1..).zip(entries) {
+        if ports.stored(entry.account).await.is_none() {
+            let account = InstagramAccount {
+                id: entry.account,
+                professional_account_id: entry.professional_account_id.clone(),
+                revision: entry.revision,
+                ..builders::account(number.into(), entry.owner.as_str(), START)
+            };
+            ports.link(number, &account, "token").await;
+        }
     }
+    let ids = entries.iter().map(|entry| entry.id).collect();
+    assert_eq!(ports.audit.record(entries).await.unwrap(), ids);
 }
 
 async fn found(ports: &Ports, page: AuditPage) -> Vec<AuditEntry> {
@@ -124,9 +135,46 @@ pub async fn an_entry_is_recorded_once(store: &dyn StoreUnderTest) {
     let ports = store.ports();
     let first = entry(1, 1, "shop/1", "publisher");
     let second = AuditEntry { caller: parsed("reporter"), ..first.clone() };
+    let other = AuditEntry { id: entry(2, 0, "", "c").id, ..first.clone() };
     record(&ports, std::slice::from_ref(&first)).await;
-    super::samples::assert_conflict(ports.audit.record(&second).await);
+    super::samples::assert_conflict(ports.audit.record(&[other, second]).await);
     assert_eq!(found(&ports, all()).await, [first]);
+}
+
+/// Whoever read it before the change does not hand out its token; others that are recorded with it do.
+pub async fn an_entry_of_a_changed_account_is_not_recorded(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let accounts = [1, 2, 3].map(|number| builders::account(number, "shop/7", START));
+    let [unlinked, changed, same] = &accounts;
+    for (number, account) in (1..).zip(&accounts) {
+        ports.link(number, account, "token").await;
+    }
+    ports.account_writer.remove(unlinked.id, unlinked.revision).await.unwrap();
+    let renamed = InstagramAccount { username: parsed("renamed"), ..changed.clone() };
+    let renamed = renamed.succeeding(changed, START);
+    ports.account_writer.update(&renamed, changed, None).await.unwrap();
+    let read = [(unlinked, 1), (changed, 2), (same, 3), (&renamed, 4), (same, 5)];
+    let entries = read.map(|(account, number)| builders::audit_entry(account, number));
+    let recorded = ports.audit.record(&entries).await.unwrap();
+    let [_, _, third, fourth, fifth] = entries;
+    assert_eq!(recorded, [third.id, fourth.id, fifth.id].into());
+    assert_eq!(found(&ports, all()).await, [fifth, fourth, third]);
+    assert_eq!(ports.audit.record(&[]).await.unwrap(), [].into());
+}
+
+/// More than one statement takes.
+pub async fn a_thousand_entries_are_recorded_together(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    let account = builders::account(1, "shop/7", START);
+    ports.link(1, &account, "token").await;
+    let entries: Vec<_> =
+        (1..=1000).map(|number| builders::audit_entry(&account, number)).collect();
+    let ids = entries.iter().map(|entry| entry.id).collect();
+    assert_eq!(ports.audit.record(&entries).await.unwrap(), ids);
+    let page = AuditPage { limit: 2000, ..all() };
+    let mut kept = found(&ports, page).await;
+    kept.reverse();
+    assert_eq!(kept, entries);
 }
 
 /// The oldest first, at most the limit at once; what was handed out at the moment itself stays.

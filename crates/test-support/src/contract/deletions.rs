@@ -226,15 +226,15 @@ pub async fn what_a_deleted_account_has_left_is_erased(store: &dyn StoreUnderTes
     let mut pending = pending_link(2);
     pending.account = Some(id(1));
     ports.pending_links.insert(&pending).await.unwrap();
-    ports.audit.record(&audit_entry(&renamed, 1)).await.unwrap();
+    ports.audit.record(&[audit_entry(&renamed, 1)]).await.unwrap();
     ports.delete(1, HOUR).await;
     ports.erase_all(START + HOUR).await;
     ports.assert_erased(1).await;
     assert_eq!(ports.pending_links.find(&pending.state).await.unwrap(), None);
     assert!(ports.is_erased(1).await);
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));
-    // One that was under way writes last.
-    ports.audit.record(&audit_entry(&renamed, 2)).await.unwrap();
+    // One that was under way is told so.
+    assert_eq!(ports.audit.record(&[audit_entry(&renamed, 2)]).await.unwrap(), [].into());
     let end = START + HOUR + 30 * SECOND;
     ports.erase_all(end).await;
     ports.assert_erased(1).await;
@@ -297,7 +297,7 @@ pub async fn what_an_unlinked_account_has_left_is_erased_too(store: &dyn StoreUn
     let ports = store.ports();
     let unlinked = account(1);
     ports.link(1, &unlinked, "IGAA-first").await;
-    ports.audit.record(&audit_entry(&unlinked, 1)).await.unwrap();
+    ports.audit.record(&[audit_entry(&unlinked, 1)]).await.unwrap();
     ports.account_writer.remove(unlinked.id, unlinked.revision).await.unwrap();
     assert_eq!(ports.delete(1, HOUR).await, (confirmation(1), done(&[1])));
     assert_eq!(ports.deletion(1).await, Some((DeletionState::Running, None)));

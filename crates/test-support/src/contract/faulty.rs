@@ -77,6 +77,8 @@ pub enum Fault {
     GappyBatches,
     /// Rows are lost: audit entries are not stored.
     LostEntries,
+    /// Entries of accounts that have changed count as stored.
+    StaleEntries,
     /// The audit ignores all conditions of a query.
     LooseAudits,
     /// Each call that stores a check value gets its own value back.
@@ -484,6 +486,9 @@ macro_rules! faults_are_seen {
                 audit::every_field_of_an_entry_survives,
                 audit::an_entry_outlives_its_account,
                 audit::an_entry_is_recorded_once,
+            }
+            stale_entries: StaleEntries breaks {
+                audit::an_entry_of_a_changed_account_is_not_recorded,
             }
             loose_key_checks: LooseKeyChecks breaks {
                 key_checks::a_check_value_is_kept_once,

@@ -102,8 +102,12 @@ pub async fn leases_of_another_app_are_others(store: &dyn StoreUnderTest) {
 /// Audit entries of one app concern no other.
 pub async fn the_audit_of_another_app_is_invisible(store: &dyn StoreUnderTest) {
     let (ports, other) = (store.ports(), another_app(store));
-    let entry = builders::audit_entry(&full_account(1), 1);
-    ports.audit.record(&entry).await.unwrap();
+    let account = full_account(1);
+    ports.link(1, &account, "token").await;
+    let entry = builders::audit_entry(&account, 1);
+    let entries = std::slice::from_ref(&entry);
+    assert_eq!(other.audit.record(entries).await.unwrap(), [].into());
+    assert_eq!(ports.audit.record(entries).await.unwrap(), [entry.id].into());
     let page = AuditPage { limit: 9, ..AuditPage::default() };
     let much_later = START + std::time::Duration::from_hours(24 * 365);
     assert_eq!(other.audit_reader.entries(&page).await.unwrap(), []);

@@ -1,10 +1,11 @@
 //! The audit of tokens that were handed out.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use async_trait::async_trait;
-use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+use ig_domain::{AuditEntry, AuditId};
 use time::OffsetDateTime;
 
 use super::{Guard, MemoryStore};
@@ -12,20 +13,29 @@ use crate::contract::AuditReader;
 
 #[async_trait]
 impl AuditLog for MemoryStore {
-    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        let same_token = |kept: &AuditEntry| {
-            (kept.account, kept.revision) == (entry.account, entry.revision)
-                && self.lacks(Guard::EachAuditEntry)
-        };
+    async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
         self.transact(|rows, _| {
-            if rows.audit.iter().any(same_token) {
-                return Ok(());
-            }
-            if rows.audit.iter().any(|kept| kept.id == entry.id) {
+            let is_known = |entry: &AuditEntry| rows.audit.iter().any(|kept| kept.id == entry.id);
+            if entries.iter().any(is_known) {
                 return Err(StoreError::Conflict);
             }
-            rows.audit.push(entry.clone());
-            Ok(())
+            let mut recorded = HashSet::new();
+            for entry in entries {
+                let account = rows.accounts.get(&entry.account);
+                let is_current =
+                    account.is_some_and(|(account, _)| account.revision == entry.revision);
+                if !is_current && !self.lacks(Guard::AuditRevision) {
+                    continue;
+                }
+                recorded.insert(entry.id);
+                let is_same_token = |kept: &AuditEntry| {
+                    (kept.account, kept.revision) == (entry.account, entry.revision)
+                };
+                if !self.lacks(Guard::EachAuditEntry) || !rows.audit.iter().any(is_same_token) {
+                    rows.audit.push(entry.clone());
+                }
+            }
+            Ok(recorded)
         })
     }
 

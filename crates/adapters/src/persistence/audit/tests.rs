@@ -1,5 +1,6 @@
 //! Every way to look through the audit, and its purge, goes by an index, in the order of the index.
 
+use ig_test_support::builders::{account, audit_entry};
 use rstest::rstest;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::persistence::DatabaseSettings;
-use crate::persistence::plans::{self, TestDatabase};
+use crate::persistence::plans::{self, Common, TestDatabase};
 
 const NOW: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
@@ -93,3 +94,38 @@ const MANY_ENTRIES: &str =
     SELECT gen_random_uuid(), CASE WHEN n % 100 = 0 THEN '1' ELSE '2' END, n::bigint * 100000000000, 'publisher', '', 'r',
         gen_random_uuid(), '7', '', 1, 2, 1
     FROM generate_series(1, 20000) AS n";
+
+/// Entries of as many accounts.
+fn entries(number: u32) -> Vec<AuditEntry> {
+    let accounts = (1..=number).map(|number| account(number, "shop/7", NOW));
+    (1..).zip(accounts).map(|(number, account)| audit_entry(&account, number)).collect()
+}
+
+fn recorded(store: &SeaOrmStore) -> Vec<SelectStatement> {
+    vec![store.current(&entries(3))]
+}
+
+#[tokio::test]
+async fn the_accounts_of_what_is_recorded_are_found_by_their_ids() {
+    let plan = plans::sqlite(recorded).await.concat().join("\n");
+    assert!(plan.contains("sqlite_autoindex_instagram_account_1 (id=?)"), "{plan}");
+    assert!(!plan.contains("SCAN instagram_account"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_accounts_of_what_is_recorded_are_found_by_their_ids_in_postgres_too() {
+    let plan = plans::postgres(Common::Active, recorded).await.concat().join("\n");
+    assert!(plan.contains("instagram_account_pkey"), "{plan}");
+    assert!(!plan.contains("Seq Scan on instagram_account"), "{plan}");
+}
+
+/// So that the database prepares few statements, and the connection remembers them.
+#[tokio::test]
+async fn entries_are_recorded_by_statements_of_the_lengths_of_powers_of_two() {
+    let (_folder, database) = plans::sqlite_database().await;
+    let store = plans::store(&database);
+    let statement =
+        |number| DbBackend::Sqlite.build(&store.inserted(&entries(number)).unwrap()).sql;
+    assert_eq!(statement(5), statement(8));
+    assert_ne!(statement(4), statement(5));
+}

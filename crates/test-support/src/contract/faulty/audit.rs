@@ -1,10 +1,11 @@
 //! The audit, with faults.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ig_domain::AuditEntry;
 use ig_domain::ports::{AuditLog, AuditPage, StoreError};
+use ig_domain::{AuditEntry, AuditId};
 use time::OffsetDateTime;
 
 use super::{Fault, FaultyPorts};
@@ -12,11 +13,16 @@ use crate::contract::AuditReader;
 
 #[async_trait]
 impl AuditLog for FaultyPorts {
-    async fn record(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        if self.has(Fault::LostEntries) {
-            return Ok(());
+    async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
+        let all = entries.iter().map(|entry| entry.id).collect();
+        match self.fault {
+            Fault::LostEntries => Ok(all),
+            Fault::StaleEntries => self.ports.audit.record(entries).await.map(|_| all),
+            _ => match self.ports.audit.record(entries).await {
+                Err(error) => self.told(Err(error)).map(|()| all),
+                recorded => recorded,
+            },
         }
-        self.told(self.ports.audit.record(entry).await)
     }
 
     async fn purge_before(&self, time: OffsetDateTime, limit: u64) -> Result<u64, StoreError> {
