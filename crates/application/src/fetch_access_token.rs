@@ -60,9 +60,7 @@ impl HandOutRecorder {
     ///
     /// As [`AuditLog::record`].
     pub async fn record(&self, entry: AuditEntry) -> Result<bool, StoreError> {
-        let recorded = self.group.commit(entry, 1, |entries| self.record_group(entries)).await;
-        let given_up = || StoreError::Unavailable(Cause::new("the write was given up"));
-        recorded.unwrap_or_else(|| Err(given_up()))
+        self.group.store(entry, 1, |entries| self.record_group(entries)).await
     }
 
     async fn record_group(&self, entries: Vec<AuditEntry>) -> Vec<Result<bool, StoreError>> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ig_domain::ports::{Cause, StoreError};
 use tokio::sync::oneshot;
 
 /// Items that wait to be written, and the turn to write them.
@@ -47,12 +48,7 @@ impl<T, R> GroupCommit<T, R> {
 
     /// Writes `item` together with those that wait meanwhile, in the order in which they came. `write` returns a result
     /// for each item that it is given. `None` where the one that wrote it was stopped meanwhile.
-    pub(crate) async fn commit<W>(
-        &self,
-        item: T,
-        weight: usize,
-        write: impl Fn(Vec<T>) -> W,
-    ) -> Option<R>
+    async fn commit<W>(&self, item: T, weight: usize, write: impl Fn(Vec<T>) -> W) -> Option<R>
     where
         W: Future<Output = Vec<R>>,
     {
@@ -108,6 +104,27 @@ impl<T, R> GroupCommit<T, R> {
             group.push(next);
         }
         group
+    }
+}
+
+impl<T, R> GroupCommit<T, Result<R, StoreError>> {
+    /// Stores `item` together with those that wait meanwhile, in the order in which they came. `write` returns a result
+    /// for each item that it is given.
+    ///
+    /// # Errors
+    ///
+    /// As `write`; [`StoreError::Unavailable`] also where the one that wrote it was stopped meanwhile.
+    pub(crate) async fn store<W>(
+        &self,
+        item: T,
+        weight: usize,
+        write: impl Fn(Vec<T>) -> W,
+    ) -> Result<R, StoreError>
+    where
+        W: Future<Output = Vec<Result<R, StoreError>>>,
+    {
+        let given_up = || StoreError::Unavailable(Cause::new("the write was given up"));
+        self.commit(item, weight, write).await.unwrap_or_else(|| Err(given_up()))
     }
 }
 

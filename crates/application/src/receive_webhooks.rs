@@ -113,9 +113,7 @@ impl ReceiveWork {
         while rest.peek().is_some() {
             let some: Vec<_> = rest.by_ref().take(MAX_GROUP_UPDATES).collect();
             let weight = some.iter().map(self::weight).sum();
-            let stored = self.group.commit(some, weight, |group| self.store_group(group)).await;
-            let given_up = || StoreError::Unavailable(Cause::new("the write was given up"));
-            stored.unwrap_or_else(|| Err(given_up()))?;
+            self.group.store(some, weight, |group| self.store_group(group)).await?;
         }
         Ok(())
     }

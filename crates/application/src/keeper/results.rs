@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ig_domain::LeaseHolder;
-use ig_domain::ports::{Cause, StoreError, VisitResult};
+use ig_domain::ports::{StoreError, VisitResult};
 
 use crate::Ports;
 use crate::group_commit::GroupCommit;
@@ -34,9 +34,7 @@ impl Results {
         holder: LeaseHolder,
         result: VisitResult,
     ) -> Result<bool, StoreError> {
-        let stored = self.0.commit((holder, result), 1, |results| store(ports, results)).await;
-        let given_up = || StoreError::Unavailable(Cause::new("the write was given up"));
-        stored.unwrap_or_else(|| Err(given_up()))
+        self.0.store((holder, result), 1, |results| store(ports, results)).await
     }
 }
 
