@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use ig_domain::AccountId;
 use ig_domain::ports::{AccountKey, AccountReader as _};
-use sea_orm::sqlx;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::{self, Sqlite};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -22,25 +23,27 @@ async fn the_probe_waits_for_no_writer_of_ours() {
     bounded(database.check()).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_probe_needs_none_of_the_connections_that_calls_use() {
-    let (_folder, database) = sqlite_database().await;
+/// All connections that read.
+async fn all_readers(database: &Database) -> Vec<PoolConnection<Sqlite>> {
     let pool = database.reading().get_sqlite_connection_pool();
     let mut taken = Vec::new();
     for _ in 0..sqlite::MAX_CONNECTIONS {
         taken.push(pool.acquire().await.unwrap());
     }
+    taken
+}
+
+#[tokio::test]
+async fn the_probe_needs_none_of_the_connections_that_calls_use() {
+    let (_folder, database) = sqlite_database().await;
+    let _taken = all_readers(&database).await;
     bounded(database.check()).await.unwrap();
 }
 
 #[tokio::test]
 async fn writes_wait_for_no_reader() {
     let (_folder, database) = sqlite_database().await;
-    let pool = database.reading().get_sqlite_connection_pool();
-    let mut taken = Vec::new();
-    for _ in 0..sqlite::MAX_CONNECTIONS {
-        taken.push(pool.acquire().await.unwrap());
-    }
+    let _taken = all_readers(&database).await;
     bounded(database.begin_write()).await.unwrap();
 }
 
@@ -161,11 +164,7 @@ async fn after_its_wait<T>(call: impl Future<Output = T>) -> T {
 #[tokio::test]
 async fn a_database_all_of_whose_connections_are_in_use_is_not_away() {
     let (_folder, database) = sqlite_database().await;
-    let pool = database.reading().get_sqlite_connection_pool();
-    let mut taken = Vec::new();
-    for _ in 0..sqlite::MAX_CONNECTIONS {
-        taken.push(pool.acquire().await.unwrap());
-    }
+    let _taken = all_readers(&database).await;
     let read = after_its_wait(store(&database).find(&unknown())).await;
     assert!(matches!(read, Err(StoreError::Overloaded(_))), "{read:?}");
 }
