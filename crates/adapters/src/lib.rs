@@ -2,6 +2,7 @@
 
 pub mod callers;
 pub mod instagram;
+pub mod main_runtime;
 pub mod metrics;
 pub mod persistence;
 pub mod sealing;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use ig_adapters::instagram::GraphApi;
+use ig_adapters::main_runtime::MainRuntimeReader;
 use ig_adapters::persistence::SeaOrmStore;
 use ig_adapters::system::{RandomIds, SandboxClock, SystemClock, TokioTimer};
 use ig_application::{Ports, StorePorts};
@@ -20,15 +21,16 @@ pub(crate) async fn clock(sandbox_url: Option<&str>) -> anyhow::Result<Arc<dyn C
     Ok(Arc::new(clock.context("SANDBOX_CLOCK_URL gives no time")?))
 }
 
-/// The ports of one process, counted by `metrics`.
+/// The ports of one process, counted by `metrics`. Accounts are read on the current runtime, whoever asks.
 pub(crate) fn ports(
     store: Arc<SeaOrmStore>,
     instagram: GraphApi,
     clock: Arc<dyn Clock>,
     metrics: Arc<dyn Metrics>,
 ) -> Ports {
+    let accounts = Arc::new(MainRuntimeReader::new(store.clone()));
     Ports {
-        store: StorePorts::of(store),
+        store: StorePorts { accounts, ..StorePorts::of(store) },
         instagram: Arc::new(instagram),
         clock,
         timer: Arc::new(TokioTimer),

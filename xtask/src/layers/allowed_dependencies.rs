@@ -129,7 +129,10 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ),
     ("tokio-rustls", &["ig-grpc-server", "ig-service", "ig-test-support"]),
     ("tokio-stream", &["ig-grpc-server"]),
-    ("tokio-util", &["ig-application", "ig-grpc-server", "ig-service", "ig-test-support"]),
+    (
+        "tokio-util",
+        &["ig-adapters", "ig-application", "ig-grpc-server", "ig-service", "ig-test-support"],
+    ),
     ("toml", &["ig-adapters"]),
     ("tonic", &["ig-grpc-server", "ig-proto", "ig-service", "instagram-accounts-client"]),
     ("tonic-health", &["ig-grpc-server", "ig-service"]),
