@@ -57,6 +57,11 @@ where
     }
 }
 
+/// `handler`, to run in another task as a part of this task's stream.
+pub(crate) fn part_of_stream<F: Future>(handler: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(AnswerTimeout::current().unwrap_or_default(), handler)
+}
+
 /// Starts [`ANSWER_TIMEOUT`] for this task's stream: its answer is there, and whole, for its client to take.
 pub(crate) fn answered() {
     if let Some(timeout) = AnswerTimeout::current() {

@@ -29,6 +29,8 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use ig_domain::ports::Callers;
 use ig_metrics::{MeteredCall, NamedCounts};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::body::Body;
 use tower::Service;
 use tracing::Instrument as _;
@@ -41,7 +43,7 @@ pub(crate) use self::outcome::Ended;
 pub(crate) use self::refusals::{Kind, Refusals};
 pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
-use crate::answer_timeout::answered;
+use crate::answer_timeout::{answered, part_of_stream};
 use crate::meters::ServerMeters;
 use crate::status::internal;
 
@@ -49,6 +51,8 @@ use crate::status::internal;
 #[derive(Clone)]
 pub(crate) struct Calls<S> {
     inner: S,
+    /// Runtime of the handlers that do not run with their connection.
+    runtime: Handle,
     admission: Admission,
     request_ids: RequestIds,
     meters: ServerMeters,
@@ -62,7 +66,8 @@ pub(crate) struct Panicked;
 
 impl<S> Calls<S> {
     /// The layer around `inner` for the callers that `callers` know, counted by `meters`. Calls without a request id
-    /// get one from `request_ids`. Repeated refusals are summed up by `refusals`.
+    /// get one from `request_ids`. Repeated refusals are summed up by `refusals`. Handlers that do not run with their
+    /// connection run on the current runtime.
     pub(crate) fn new(
         inner: S,
         callers: Arc<dyn Callers>,
@@ -71,7 +76,7 @@ impl<S> Calls<S> {
         refusals: Refusals,
     ) -> Self {
         let admission = Admission::new(callers, meters.watch_streams.clone());
-        Self { inner, admission, request_ids, meters, refusals }
+        Self { inner, runtime: Handle::current(), admission, request_ids, meters, refusals }
     }
 }
 
@@ -133,12 +138,19 @@ where
                 return Box::pin(ready(Ok(response)));
             }
         }
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let (answer, runtime) = (self.inner.call(request), self.runtime.clone());
+        let answer = async move {
+            if rpc.runs_with_connection() {
+                return AssertUnwindSafe(answer).catch_unwind().await.map_err(|_| Panicked);
+            }
+            let handler = runtime.spawn(part_of_stream(answer).in_current_span());
+            AbortOnDropHandle::new(handler).await.map_err(|_| Panicked)
+        };
         let answering = async move {
             // A stream has its head at once, so only the way to it has a deadline.
             let response = tokio::select! {
                 biased;
-                answer = answer => answer.unwrap_or_else(|_| Ok(internal(Panicked).into_http()))?,
+                answer = answer => answer.unwrap_or_else(|panicked| Ok(internal(panicked).into_http()))?,
                 () = passed => deadline::exceeded(limit).into_http(),
             };
             if !is_stream {

@@ -24,7 +24,7 @@ pub use calls::RequestIds;
 pub use meters::ServerMeters;
 pub use peer_names::PeerNames;
 pub use readiness::Readiness;
-pub use server::{ServeError, ServerSettings, serve};
+pub use server::{ConnectionRuntimes, ServeError, ServerSettings, serve};
 pub use service::UseCases;
 pub use status::ImportRefusal;
 pub use tls::{CurrentTls, InvalidTls, Tls, TlsPart, TlsPem, TlsProblem};

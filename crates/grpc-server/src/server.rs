@@ -1,6 +1,7 @@
 //! Serves the RPCs, health and reflection until told to stop.
 
 mod connection_lifetime;
+mod connection_runtimes;
 mod connections;
 mod handshake;
 mod http2;
@@ -20,6 +21,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 
 pub(crate) use self::connection_lifetime::CertificateEnd;
+pub use self::connection_runtimes::ConnectionRuntimes;
 use self::connections::Connections;
 use crate::calls::{Calls, Refusals, RequestIds};
 use crate::health::{EndingHealth, HealthMonitor};
@@ -42,7 +44,6 @@ const SERVED_FILES: [&[u8]; 5] = [
 ];
 
 /// Settings of the server.
-#[derive(Clone)]
 pub struct ServerSettings {
     /// Whether reflection is served.
     pub reflection: bool,
@@ -54,6 +55,8 @@ pub struct ServerSettings {
     pub request_ids: RequestIds,
     /// Follows the health service.
     pub readiness: Readiness,
+    /// Runtimes that connections are served on.
+    pub connection_runtimes: ConnectionRuntimes,
     /// TLS of the connections; `None` for plain ones.
     pub tls: Option<CurrentTls>,
     /// Metrics of the server.
@@ -70,6 +73,10 @@ pub enum ServeError {
 
 /// Serves on `listener` until `shutdown` is ready.
 ///
+/// Connections are served on runtimes of their own, where there are any, together with `Get`, `BatchGet`, health and
+/// reflection, whose ports must not have to wait there for long, or to compute. All other RPCs run on the current
+/// runtime.
+///
 /// Then health turns to not serving, its streams and reflection's end, no connection is taken any more, and
 /// calls under way go on for at most `settings.drain_timeout`; what is left then is cut. Work that outlives its
 /// callers is not waited for here.
@@ -84,8 +91,16 @@ pub async fn serve(
     probe: Arc<dyn StoreProbe>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let ServerSettings { reflection, callers, drain_timeout, request_ids, readiness, tls, meters } =
-        settings;
+    let ServerSettings {
+        reflection,
+        callers,
+        drain_timeout,
+        request_ids,
+        readiness,
+        connection_runtimes,
+        tls,
+        meters,
+    } = settings;
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
     let monitor = HealthMonitor::new(probe, readiness).await;
@@ -97,7 +112,7 @@ pub async fn serve(
     let open = meters.connections.clone();
     let refusals = Refusals::default();
     let calls = Calls::new(routes, callers, request_ids, meters, refusals.clone());
-    let connections = Connections::new(calls, tls, open, refusals.clone());
+    let connections = Connections::new(calls, connection_runtimes, tls, open, refusals.clone());
     let accepting = async {
         connections.accept(listener, shutdown).await;
         stopping.cancel();

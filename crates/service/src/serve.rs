@@ -18,7 +18,7 @@ use ig_application::{
 };
 use ig_callbacks::{AppSecrets, Callbacks};
 use ig_domain::ports::{Clock, StoreProbe};
-use ig_grpc_server::{ServeError, ServerSettings, UseCases};
+use ig_grpc_server::{ConnectionRuntimes, ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -105,6 +105,8 @@ pub(crate) async fn run(
             drain_timeout,
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness: meters.readiness,
+            connection_runtimes: ConnectionRuntimes::start()
+                .context("the threads of connections cannot be started")?,
             meters: meters.server,
             tls: tls.as_ref().map(FollowedTls::current),
         },

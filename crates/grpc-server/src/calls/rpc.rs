@@ -72,6 +72,12 @@ impl Rpc {
         named.copied().unwrap_or(Self::Other)
     }
 
+    /// Whether its handler may run with its connection, and thus on a core's only thread: it waits for nothing there but
+    /// its ports, and computes little.
+    pub(crate) fn runs_with_connection(self) -> bool {
+        matches!(self, Self::Get | Self::BatchGet | Self::Other)
+    }
+
     /// The name in the log.
     pub(crate) fn name(self) -> &'static str {
         self.value()

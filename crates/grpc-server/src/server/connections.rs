@@ -4,7 +4,7 @@
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use tonic::service::Routes;
 use tower::util::MapRequest;
 
 use super::connection_lifetime::{CertificateEnd, ConnectionLifetime, EVICTION_TIMEOUT};
+use super::connection_runtimes::ConnectionRuntimes;
 use super::handshake::handshake;
 use super::http2;
 use super::pacing::{Paced, Turn};
@@ -45,7 +46,8 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A connection that was accepted.
 struct Accepted {
-    stream: TcpStream,
+    /// Of no runtime yet.
+    stream: net::TcpStream,
     peer: SocketAddr,
     tls: Option<Tls>,
     refusals: Refusals,
@@ -59,6 +61,7 @@ pub(super) struct Connections {
     places: Arc<Semaphore>,
     activities: Activities,
     refusals: Refusals,
+    runtimes: ConnectionRuntimes,
     tasks: TaskTracker,
     open: Gauge,
     /// Lets connections finish their calls and close.
@@ -68,14 +71,15 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Connections whose calls `service` answers, at most [`MAX_CONNECTIONS`] at once; `open` counts them.
+    /// Connections whose calls `service` answers on `runtimes`, at most [`MAX_CONNECTIONS`] at once; `open` counts them.
     pub(super) fn new(
         service: Calls<Routes>,
+        runtimes: ConnectionRuntimes,
         tls: Option<CurrentTls>,
         open: Gauge,
         refusals: Refusals,
     ) -> Self {
-        Self { refusals, ..Self::at_most(MAX_CONNECTIONS, service, tls, open) }
+        Self { refusals, runtimes, ..Self::at_most(MAX_CONNECTIONS, service, tls, open) }
     }
 
     fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
@@ -86,6 +90,7 @@ impl Connections {
             places: Arc::new(Semaphore::new(limit)),
             activities: Activities::default(),
             refusals: Refusals::default(),
+            runtimes: ConnectionRuntimes::default(),
             tasks: TaskTracker::new(),
             open,
             closing: CancellationToken::new(),
@@ -97,7 +102,8 @@ impl Connections {
     pub(super) async fn accept(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let accepting = async {
             loop {
-                match listener.accept().await {
+                let accepted = listener.accept().await;
+                match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
                     Ok((stream, peer)) => self.open(stream, peer, self.place().await),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -128,7 +134,7 @@ impl Connections {
                 Err(error) => return Err(error),
             };
             stream.set_nonblocking(true)?;
-            self.open(TcpStream::from_std(stream)?, peer, Some(place));
+            self.open(stream, peer, Some(place));
         }
         Ok(())
     }
@@ -148,7 +154,7 @@ impl Connections {
         }
     }
 
-    /// Lets calls under way finish within `limit`, then cuts what is left.
+    /// Lets calls under way finish within `limit`, then cuts what is left, and ends the runtimes.
     pub(super) async fn drain(self, limit: Duration) {
         self.closing.cancel();
         self.tasks.close();
@@ -157,16 +163,17 @@ impl Connections {
             self.cut.cancel();
             self.tasks.wait().await;
         }
+        self.runtimes.end().await;
     }
 
-    fn open(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+    fn open(&self, stream: net::TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let (service, http) = (self.service.clone(), self.http.clone());
         let lifetime =
             ConnectionLifetime { closing: self.closing.clone(), activity: self.activities.enter() };
         let tls = self.tls.as_ref().map(|current| current());
         let accepted = Accepted { stream, peer, tls, refusals: self.refusals.clone() };
         let (held, cut) = (self.open.hold(), self.cut.clone());
-        self.tasks.spawn(async move {
+        self.runtimes.spawn(&self.tasks, async move {
             cut.run_until_cancelled(connection(accepted, service, http, lifetime)).await;
             drop((place, held));
         });
@@ -230,6 +237,8 @@ async fn after_handshake(
     lifetime: &ConnectionLifetime,
 ) -> Option<(impl AsyncRead + AsyncWrite + Unpin + use<>, Option<PeerNames>)> {
     let Accepted { stream, peer, tls, refusals } = accepted;
+    let stream = TcpStream::from_std(stream);
+    let stream = stream.inspect_err(|error| tracing::warn!(%error, "a connection is lost")).ok()?;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets of a connection will be late");
     }

@@ -82,10 +82,11 @@ async fn a_request_id_is_made_where_there_is_no_sound_one(#[case] given: Option<
     assert_eq!(listed.metadata().get("x-request-id").unwrap(), "made-1");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_panic_ends_its_own_call_only() {
+async fn a_panic_ends_its_own_call_only(#[values(false, true)] connection_runtimes: bool) {
     let stuck = Stuck::default();
-    let world = World { accounts: Arc::new(stuck.clone()), ..World::new() };
+    let world = World { accounts: Arc::new(stuck.clone()), connection_runtimes, ..World::new() };
     let mut client = world.client().await;
     let mut other = client.clone();
     let waiting = tokio::spawn(async move { other.get(get_request()).await });

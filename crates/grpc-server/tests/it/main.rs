@@ -16,6 +16,7 @@ mod metrics;
 mod owners;
 mod protocol;
 mod reflection;
+mod runtimes;
 mod stop;
 mod success;
 mod tls;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ig_proto::v1;
 use ig_proto::v1::get_request::Key;
+use rstest::rstest;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt as _;
@@ -26,10 +27,13 @@ fn get_request() -> v1::GetRequest {
     v1::GetRequest { key: Some(Key::Username("account_1".to_owned())), owner: None }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stop_turns_health_away_and_lets_calls_finish() {
+async fn a_stop_turns_health_away_and_lets_calls_finish(
+    #[values(false, true)] connection_runtimes: bool,
+) {
     let stuck = Stuck::default();
-    let world = World { accounts: Arc::new(stuck.clone()), ..World::new() };
+    let world = World { accounts: Arc::new(stuck.clone()), connection_runtimes, ..World::new() };
     let server = world.serve().await;
     let mut statuses = watch(&server, "").await;
     assert!(comes(&mut statuses, ServingStatus::Serving).await);
@@ -47,9 +51,12 @@ async fn a_stop_turns_health_away_and_lets_calls_finish() {
     server.task.await.unwrap().unwrap();
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_connection_that_was_made_before_the_stop_is_served() {
-    let server = World::new().serve().await;
+async fn a_connection_that_was_made_before_the_stop_is_served(
+    #[values(false, true)] connection_runtimes: bool,
+) {
+    let server = World { connection_runtimes, ..World::new() }.serve().await;
     // Without a chance for the server to take it before it is told to stop.
     let mut made = std::net::TcpStream::connect(server.address).unwrap();
     made.write_all(PREFACE).unwrap();
@@ -63,12 +70,14 @@ async fn a_connection_that_was_made_before_the_stop_is_served() {
     server.task.await.unwrap().unwrap();
 }
 
+#[rstest]
 #[tokio::test]
-async fn calls_that_outlast_the_limit_are_cut() {
+async fn calls_that_outlast_the_limit_are_cut(#[values(false, true)] connection_runtimes: bool) {
     let stuck = Stuck::default();
     let world = World {
         accounts: Arc::new(stuck.clone()),
         drain_timeout: Duration::from_millis(50),
+        connection_runtimes,
         ..World::new()
     };
     let server = world.serve().await;
@@ -80,9 +89,12 @@ async fn calls_that_outlast_the_limit_are_cut() {
     waiting.await.unwrap().unwrap_err();
 }
 
+#[rstest]
 #[tokio::test]
-async fn idle_and_silent_connections_do_not_hold_up_a_stop() {
-    let server = World::new().serve().await;
+async fn idle_and_silent_connections_do_not_hold_up_a_stop(
+    #[values(false, true)] connection_runtimes: bool,
+) {
+    let server = World { connection_runtimes, ..World::new() }.serve().await;
     let mut client = server.client().await;
     client.list(v1::ListRequest::default()).await.unwrap();
     let _silent = TcpStream::connect(server.address).await.unwrap();
@@ -90,11 +102,12 @@ async fn idle_and_silent_connections_do_not_hold_up_a_stop() {
     server.task.await.unwrap().unwrap();
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stop_ends_open_reflection_streams() {
+async fn a_stop_ends_open_reflection_streams(#[values(false, true)] connection_runtimes: bool) {
     use reflection::server_reflection_client::ServerReflectionClient;
     use reflection_alpha::server_reflection_client::ServerReflectionClient as AlphaClient;
-    let server = World::new().serve().await;
+    let server = World { connection_runtimes, ..World::new() }.serve().await;
     let channel = server.channel().await;
     let mut client = ServerReflectionClient::new(channel.clone());
     let asked = reflection::ServerReflectionRequest {

@@ -22,7 +22,8 @@ use ig_domain::{
     ShortLivedToken, TokenLifetime,
 };
 use ig_grpc_server::{
-    CurrentTls, Readiness, ServeError, ServerMeters, ServerSettings, UseCases, serve,
+    ConnectionRuntimes, CurrentTls, Readiness, ServeError, ServerMeters, ServerSettings, UseCases,
+    serve,
 };
 use ig_metrics::Registry;
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
@@ -75,6 +76,8 @@ pub(crate) struct World {
     pub(crate) reflection: bool,
     pub(crate) drain_timeout: Duration,
     pub(crate) readiness: Readiness,
+    /// Whether connections have runtimes of their own.
+    pub(crate) connection_runtimes: bool,
     pub(crate) tls: Option<CurrentTls>,
     pub(crate) registry: Mutex<Registry>,
 }
@@ -108,6 +111,7 @@ impl World {
             reflection: true,
             drain_timeout: Duration::from_secs(30),
             readiness: Readiness::register(&mut registry),
+            connection_runtimes: false,
             tls: None,
             registry: Mutex::new(registry),
         }
@@ -173,6 +177,11 @@ impl World {
                 format!("made-{}", count.fetch_add(1, Ordering::Relaxed) + 1)
             }),
             readiness: self.readiness.clone(),
+            connection_runtimes: if self.connection_runtimes {
+                ConnectionRuntimes::start().unwrap()
+            } else {
+                ConnectionRuntimes::default()
+            },
             tls: self.tls.clone(),
             meters: ServerMeters::register(&mut self.registry.lock().unwrap()),
         };
