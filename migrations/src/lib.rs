@@ -21,6 +21,7 @@ mod m20261129_000001_log_events;
 mod m20261129_000002_receive_callbacks;
 mod m20261129_000003_bound_callbacks;
 mod m20261130_000001_index_audit_and_keys;
+mod m20261130_000002_slim_event_indexes;
 
 /// Brings a database up to date.
 ///
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000002_receive_callbacks::Migration),
             Box::new(m20261129_000003_bound_callbacks::Migration),
             Box::new(m20261130_000001_index_audit_and_keys::Migration),
+            Box::new(m20261130_000002_slim_event_indexes::Migration),
         ]
     }
 

@@ -323,6 +323,7 @@ macro_rules! store_contract {
             webhooks::{
                 every_part_of_an_update_survives,
                 an_update_is_stored_once,
+                an_account_that_is_linked_anew_is_told_an_update_again,
                 of_many_same_batches_at_once_one_is_stored,
                 updates_belong_to_the_account_that_they_name,
                 updates_of_nobody_are_only_counted,

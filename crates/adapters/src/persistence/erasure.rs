@@ -12,7 +12,7 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult,
-    Order, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
+    Order, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select,
 };
 use time::OffsetDateTime;
 use tracing::{info, warn};
@@ -43,9 +43,10 @@ const MAX_ROUND_BYTES: usize = 8 * 1024 * 1024;
 const LONG_RUNNING: Duration = Duration::from_mins(10);
 
 /// Columns of an event that say more than that it happened. Those of webhooks are no part of the entity's.
-const EVENT_BODY: [&str; 8] = [
+const EVENT_BODY: [&str; 9] = [
     "changed_fields",
     "cause",
+    "webhook_id",
     "webhook_field",
     "webhook_direction",
     "webhook_peer_id",
@@ -162,7 +163,8 @@ impl SeaOrmStore {
         let linked = link_attempt::Column::LinkedAccountId;
         let event = self.left_in(account_event::Entity, account_event::Column::AccountId);
         Condition::any()
-            .add(Expr::exists(event.clone().cond_where(has_body()).take()))
+            .add(Expr::exists(event.clone().cond_where(says_more()).take()))
+            .add(Expr::exists(event.clone().cond_where(is_update()).take()))
             .add(Expr::exists(self.left_in(token_audit::Entity, token_audit::Column::AccountId)))
             .add(Expr::exists(self.left_in(link_attempt::Entity, linked)))
             .add(Expr::exists(self.left_in(link_attempt::Entity, link_attempt::Column::AccountId)))
@@ -235,16 +237,17 @@ impl SeaOrmStore {
         Ok(events + audit + linked + meant + pending + lease)
     }
 
-    /// Events of an account that say more than that they happened.
-    fn with_body(&self, id: Uuid) -> Select<account_event::Entity> {
+    /// Events of an account that say more than that they happened: changes, and updates that came by webhook.
+    fn with_body(&self, id: Uuid) -> [Select<account_event::Entity>; 2] {
         use account_event::Column::{AccountId, AppId, Id};
-        account_event::Entity::find()
-            .select_only()
-            .column(Id)
-            .filter(AppId.eq(self.app.as_str()))
-            .filter(AccountId.eq(id))
-            .filter(has_body())
-            .order_by_asc(Id)
+        [says_more(), is_update()].map(|has_body| {
+            account_event::Entity::find()
+                .select_only()
+                .column(Id)
+                .filter(AppId.eq(self.app.as_str()))
+                .filter(AccountId.eq(id))
+                .filter(has_body)
+        })
     }
 
     async fn erase_event_bodies(
@@ -253,23 +256,11 @@ impl SeaOrmStore {
         id: Uuid,
         limit: u64,
     ) -> Result<u64, StoreError> {
-        // The purge and the numbering lock rows in orders of their own.
-        let some = |limit| {
-            let some = self.with_body(id).limit(limit);
-            some.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        };
-        let size = account_event::Column::PayloadSize;
-        let sizes = some(limit).column(size).into_tuple::<(i64, Option<i64>)>().all(on).await;
-        let sizes = sizes.map_err(|error| translate(&error))?.into_iter();
-        let limit = number_within_bytes(sizes.map(|(_, size)| size.unwrap_or_default()));
-        let mut erase = Query::update();
-        erase.table(account_event::Entity);
-        for column in EVENT_BODY {
-            erase.value(column, Expr::cust("NULL"));
+        let mut erased = 0;
+        for events in self.with_body(id) {
+            erased += erase_bodies(on, &events, limit).await?;
         }
-        erase.and_where(account_event::Column::Id.in_subquery(some(limit).into_query()));
-        let erased = on.execute(&erase).await.map_err(|error| translate(&error))?;
-        Ok(erased.rows_affected())
+        Ok(erased)
     }
 
     async fn has_event_bodies(
@@ -277,8 +268,13 @@ impl SeaOrmStore {
         on: &DatabaseTransaction,
         id: Uuid,
     ) -> Result<bool, StoreError> {
-        let left = self.with_body(id).limit(1).into_tuple::<i64>().one(on).await;
-        Ok(left.map_err(|error| translate(&error))?.is_some())
+        for events in self.with_body(id) {
+            let left = events.limit(1).into_tuple::<i64>().one(on).await;
+            if left.map_err(|error| translate(&error))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Takes the account out of the audit: caller, purpose and moments stay.
@@ -350,12 +346,42 @@ fn same_code() -> Condition {
         .add(Expr::col((removal, Removal::Code)).equals((former, RemovalCode)))
 }
 
+/// Erases what some of these events say, at most `limit`.
+async fn erase_bodies(
+    on: &DatabaseTransaction,
+    events: &Select<account_event::Entity>,
+    limit: u64,
+) -> Result<u64, StoreError> {
+    // The purge and the numbering lock rows in orders of their own.
+    let some = |limit| {
+        let some = events.clone().limit(limit);
+        some.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+    };
+    let size = account_event::Column::PayloadSize;
+    let sizes = some(limit).column(size).into_tuple::<(i64, Option<i64>)>().all(on).await;
+    let sizes = sizes.map_err(|error| translate(&error))?.into_iter();
+    let limit = number_within_bytes(sizes.map(|(_, size)| size.unwrap_or_default()));
+    let mut erase = Query::update();
+    erase.table(account_event::Entity);
+    for column in EVENT_BODY {
+        erase.value(column, Expr::cust("NULL"));
+    }
+    erase.and_where(account_event::Column::Id.in_subquery(some(limit).into_query()));
+    let erased = on.execute(&erase).await.map_err(|error| translate(&error))?;
+    Ok(erased.rows_affected())
+}
+
 /// Whether an event says more than that it happened. The index `event_body` has those, by the same words.
-fn has_body() -> Condition {
-    let said = ["changed_fields", "cause", "webhook_field"];
+fn says_more() -> Condition {
+    let said = ["changed_fields", "cause"];
     said.map(|column| Expr::col(column).is_not_null())
         .into_iter()
         .fold(Condition::any(), Condition::add)
+}
+
+/// Whether an event is an update that came by webhook. The index `event_webhook` has those.
+fn is_update() -> Condition {
+    Condition::all().add(Expr::col("webhook_id").is_not_null())
 }
 
 fn is_late_write_over(request_time: i64, now: OffsetDateTime) -> bool {

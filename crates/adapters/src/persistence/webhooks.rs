@@ -215,7 +215,7 @@ impl SeaOrmStore {
         on: &DatabaseTransaction,
         mut updates: &[Addressed<'_>],
     ) -> Result<u64, StoreError> {
-        let known = OnConflict::columns([Column::AppId, Column::WebhookId])
+        let known = OnConflict::columns([Column::AppId, Column::AccountId, Column::WebhookId])
             .target_and_where(Column::WebhookId.is_not_null())
             .do_nothing()
             .to_owned();

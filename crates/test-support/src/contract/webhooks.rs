@@ -132,6 +132,21 @@ pub async fn an_update_is_stored_once(store: &dyn StoreUnderTest) {
     assert_eq!(updates.into_iter().next().unwrap().1, first.payload);
 }
 
+/// A new link of the same Instagram account is another account, which was told nothing yet.
+pub async fn an_account_that_is_linked_anew_is_told_an_update_again(store: &dyn StoreUnderTest) {
+    let ports = store.ports();
+    ports.link_accounts(1..=1).await;
+    assert_eq!(ports.receive(&[received(1, 1)]).await, stored(1));
+    ports.account_writer.remove(account(1).id, 1).await.unwrap();
+    let anew = InstagramAccount { id: account(2).id, ..account(1) };
+    ports.link(2, &anew, "IGAA-second").await;
+    assert_eq!(ports.receive(&[received(1, 1)]).await, stored(1));
+    let expected = StoredUpdates { duplicates: 1, ..StoredUpdates::default() };
+    assert_eq!(ports.receive(&[received(1, 1)]).await, expected);
+    let told = ports.updates().await.into_iter().map(|(event, _)| event.account_id);
+    assert_eq!(told.collect::<Vec<_>>(), [account(1).id, anew.id]);
+}
+
 /// The update of this id among changes.
 fn told_update(changes: &[EventChange], id: WebhookId) -> WebhookUpdate {
     let mut updates = changes.iter().filter_map(|change| match change {

@@ -14,7 +14,7 @@ use ig_domain::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::webhooks::{Payloads, webhook_id};
+use super::webhooks::{Payloads, update_key};
 use super::{Guard, MemoryStore, Rows};
 use crate::builders::START;
 
@@ -73,7 +73,7 @@ impl EventRows {
         let said = numbered.iter_mut().chain(waiting).filter(of_account).take(limit);
         let mut erased = 0;
         for logged in said {
-            if let Some(update) = webhook_id(logged) {
+            if let Some(update) = update_key(logged) {
                 payloads.insert(update, None);
             }
             logged.event = logged.event.take().and_then(|event| {
@@ -92,8 +92,8 @@ impl EventRows {
     fn purge(&mut self, event: &LoggedEvent) {
         self.log.purged = self.position(event);
         self.purged_time = self.purged_time.max(Some(event.time));
-        if let Some(id) = webhook_id(event) {
-            self.payloads.remove(&id);
+        if let Some(update) = update_key(event) {
+            self.payloads.remove(&update);
         }
     }
 }

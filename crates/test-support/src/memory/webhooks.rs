@@ -6,15 +6,15 @@ use std::collections::hash_map::Entry;
 use async_trait::async_trait;
 use ig_domain::ports::{StoreError, StoredUpdates, Webhooks};
 use ig_domain::{
-    AccountEvent, EventChange, InstagramAccount, LoggedEvent, ReceivedUpdate, WebhookId,
+    AccountEvent, AccountId, EventChange, InstagramAccount, LoggedEvent, ReceivedUpdate, WebhookId,
     WebhookPayload, WebhookUpdate,
 };
 
 use super::user_removals::ids;
 use super::{DeletionRow, Guard, MemoryStore};
 
-/// Payloads of the updates in the log, by their ids.
-pub(super) type Payloads = HashMap<WebhookId, Option<WebhookPayload>>;
+/// Payloads of the updates in the log, by their accounts and ids.
+pub(super) type Payloads = HashMap<(AccountId, WebhookId), Option<WebhookPayload>>;
 
 #[async_trait]
 impl Webhooks for MemoryStore {
@@ -27,15 +27,16 @@ impl Webhooks for MemoryStore {
                 let account = accounts.find(|known| {
                     known.professional_account_id == *account || self.lacks(Guard::WebhookAccount)
                 });
-                match (account, rows.events.payloads.entry(update.id)) {
-                    (None, _) => counts.unknown += 1,
-                    (Some(account), _) if is_deleted(&rows.deletions, account, update) => {
-                        counts.erased += 1;
-                    }
-                    (Some(_), Entry::Occupied(_)) if !self.lacks(Guard::WebhookOnce) => {
+                let Some(account) = account else {
+                    counts.unknown += 1;
+                    continue;
+                };
+                match rows.events.payloads.entry((account.id, update.id)) {
+                    _ if is_deleted(&rows.deletions, account, update) => counts.erased += 1,
+                    Entry::Occupied(_) if !self.lacks(Guard::WebhookOnce) => {
                         counts.duplicates += 1;
                     }
-                    (Some(account), place) => {
+                    place => {
                         place.insert_entry(payload.clone());
                         events.push(AccountEvent::webhook(account, update.clone()));
                         counts.stored += 1;
@@ -56,7 +57,7 @@ impl Webhooks for MemoryStore {
             let payloads = &rows.events.payloads;
             Ok(asked
                 .filter_map(|event| {
-                    Some((event.number, payloads.get(&webhook_id(event)?)?.clone()))
+                    Some((event.number, payloads.get(&update_key(event)?)?.clone()))
                 })
                 .collect())
         })
@@ -76,10 +77,11 @@ fn is_deleted(
     })
 }
 
-/// Id of the update that an event tells; `None` where it tells something else.
-pub(super) fn webhook_id(event: &LoggedEvent) -> Option<WebhookId> {
-    match &event.event.as_ref()?.change {
-        EventChange::Webhook(update) => Some(update.id),
+/// Account and id of the update that an event tells; `None` where it tells something else.
+pub(super) fn update_key(event: &LoggedEvent) -> Option<(AccountId, WebhookId)> {
+    let event = event.event.as_ref()?;
+    match &event.change {
+        EventChange::Webhook(update) => Some((event.account_id, update.id)),
         _ => None,
     }
 }

@@ -6,8 +6,10 @@ use crate::persistence::plans::{self, Common};
 fn statements(store: &SeaOrmStore) -> Vec<SelectStatement> {
     use link_attempt::Column::{AccountId, CreateTime, LinkedAccountId, UserId};
     let persons = UserId.is_in(["7", "8"]).and(CreateTime.lt(7));
+    let [changes, updates] = store.with_body(Uuid::nil()).map(|events| events.into_query());
     vec![
-        store.with_body(Uuid::nil()).into_query(),
+        changes,
+        updates,
         store.attempts_to_erase(LinkedAccountId.eq(Uuid::nil())).into_query(),
         store.attempts_to_erase(AccountId.eq(Uuid::nil())).into_query(),
         store.attempts_to_erase(persons).into_query(),
@@ -19,6 +21,7 @@ fn statements(store: &SeaOrmStore) -> Vec<SelectStatement> {
 async fn what_is_left_is_found_by_indexes() {
     let indexes = [
         vec!["event_body (app_id=? AND account_id=?)"],
+        vec!["event_webhook (app_id=? AND account_id=?"],
         vec!["attempt_linked_account (app_id=? AND linked_account_id=?)"],
         vec!["attempt_account (app_id=? AND account_id=?)"],
         vec!["attempt_user (app_id=? AND user_id=?)"],
@@ -26,6 +29,7 @@ async fn what_is_left_is_found_by_indexes() {
             "former_account_removal (app_id=?)",
             "removal_code (app_id=? AND code=?)",
             "event_body (app_id=? AND account_id=?)",
+            "event_webhook (app_id=? AND account_id=?",
             "attempt_linked_account (app_id=? AND linked_account_id=?)",
             "attempt_account (app_id=? AND account_id=?)",
             "pending_link_account (app_id=? AND account_id=?)",
@@ -42,9 +46,13 @@ async fn what_is_left_is_found_by_indexes() {
 
 #[tokio::test]
 async fn events_that_say_something_are_found_by_their_index_in_postgres_too() {
-    let events = |store: &SeaOrmStore| vec![store.with_body(Uuid::nil()).into_query()];
-    let plan = plans::postgres(Common::Active, events).await.concat().join("\n");
-    assert!(plan.contains("event_body"), "{plan}");
+    let events =
+        |store: &SeaOrmStore| store.with_body(Uuid::nil()).map(|events| events.into_query()).into();
+    let plans = plans::postgres(Common::Active, events).await;
+    for (plan, index) in plans.iter().zip(["event_body", "event_webhook"]) {
+        let plan = plan.join("\n");
+        assert!(plan.contains(index), "{plan}");
+    }
 }
 
 #[test]
