@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use ig_domain::ports::{CountedEvent, InstagramErrorKind, Metrics, StoredUpdates, VisitOutcome};
+use ig_domain::ports::{
+    CountedEvent, InstagramErrorKind, Metrics, ReadSource, StoredUpdates, VisitOutcome,
+};
 use ig_domain::{CodeHash, LinkOutcome, LinkRefusal, ReauthorizationReason};
 use ig_metrics::{Counts, Durations, Registry};
 
@@ -183,7 +185,28 @@ ig_metrics::label!(Update, "outcome", {
     Unreadable => "unreadable",
 });
 
-/// Links, renewals, refused accounts, visits and updates by webhook, each counted by one label.
+/// Where an account was looked for at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Memory,
+    Store,
+}
+
+ig_metrics::label!(Source, "source", {
+    Memory => "memory",
+    Store => "store",
+});
+
+impl From<ReadSource> for Source {
+    fn from(source: ReadSource) -> Self {
+        match source {
+            ReadSource::Memory => Self::Memory,
+            ReadSource::Store => Self::Store,
+        }
+    }
+}
+
+/// Links, renewals, refused accounts, visits, updates by webhook and accounts read, each counted by one label.
 pub struct PrometheusMetrics {
     links: Counts<LinkOutcomeLabel>,
     renewals: Counts<RenewalOutcomeLabel>,
@@ -191,6 +214,7 @@ pub struct PrometheusMetrics {
     visits: Counts<Visit>,
     visit_durations: Durations<Visit>,
     updates: Counts<Update>,
+    accounts_read: Counts<Source>,
     postponed: Mutex<VecDeque<CodeHash>>,
 }
 
@@ -213,6 +237,11 @@ impl PrometheusMetrics {
                 registry,
                 "webhook_updates",
                 "Updates that came by webhook, by what became of them",
+            ),
+            accounts_read: Counts::register(
+                registry,
+                "accounts_read",
+                "Accounts that Get and BatchGet looked for, by where",
             ),
             postponed: Mutex::default(),
         }
@@ -259,6 +288,9 @@ impl Metrics for PrometheusMetrics {
             CountedEvent::UpdatesReceived(updates) => self.count_updates(updates),
             CountedEvent::UpdatesUnreadable(number) => {
                 self.updates.add(Update::Unreadable, number);
+            }
+            CountedEvent::AccountsRead { source, number } => {
+                self.accounts_read.add(source.into(), number);
             }
         }
     }

@@ -1,14 +1,16 @@
-//! Answers the stored data of one account: the hot path, one read and nothing else.
+//! Answers the stored data of one account: the hot path, one read, mostly from memory, and nothing else.
 
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountKey, AccountReader, Clock, StoreError};
+use ig_domain::ports::{AccountKey, Clock, StoreError};
 use ig_domain::{AccountView, OwnerScope};
+
+use crate::CachedAccounts;
 
 /// Reads accounts.
 pub struct GetAccount {
-    /// Store of accounts.
-    pub accounts: Arc<dyn AccountReader>,
+    /// Accounts, in memory and in the store.
+    pub accounts: CachedAccounts,
     /// Business time, by which the status is judged.
     pub clock: Arc<dyn Clock>,
 }
@@ -37,6 +39,7 @@ impl GetAccount {
     ) -> Result<AccountView, GetAccountError> {
         let found = self.accounts.find(key).await?;
         let found = found.filter(|account| owners.contains(&account.owner));
-        Ok(found.ok_or(GetAccountError::NotFound)?.view(self.clock.now()))
+        let account = Arc::unwrap_or_clone(found.ok_or(GetAccountError::NotFound)?);
+        Ok(account.view(self.clock.now()))
     }
 }

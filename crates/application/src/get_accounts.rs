@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ig_domain::ports::{AccountReader, BatchKey, Clock, StoreError};
+use ig_domain::ports::{BatchKey, Clock, StoreError};
 use ig_domain::{AccountView, OwnerScope};
+
+use crate::CachedAccounts;
 
 /// Reads many accounts.
 pub struct GetAccounts {
-    /// Store of accounts.
-    pub accounts: Arc<dyn AccountReader>,
+    /// Accounts, in memory and in the store.
+    pub accounts: CachedAccounts,
     /// Business time, by which the status is judged.
     pub clock: Arc<dyn Clock>,
 }
@@ -39,7 +41,9 @@ impl GetAccounts {
         let (mut accounts, mut not_found) = (BTreeMap::new(), Vec::new());
         for (key, account) in keys.into_iter().zip(found) {
             match account.filter(|account| owners.contains(&account.owner)) {
-                Some(account) => drop(accounts.insert(account.id, account.view(now))),
+                Some(account) => {
+                    accounts.insert(account.id, Arc::unwrap_or_clone(account).view(now));
+                }
                 None => not_found.push(key),
             }
         }

@@ -7,7 +7,7 @@ use ig_domain::ports::{
     Instagram, LinkAttempts, Metrics, PendingLinks, RenewalLeases, Timer,
 };
 
-use crate::AppHealth;
+use crate::{AppHealth, CachedAccounts};
 
 /// All ports of the use cases. Each use case keeps those that it needs.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub struct Ports {
 pub struct StorePorts {
     /// Accounts and tokens, to read.
     pub accounts: Arc<dyn AccountReader>,
+    /// Accounts as callers read them, of which some may be in memory.
+    pub cached_accounts: CachedAccounts,
     /// Accounts and tokens, to change.
     pub account_writer: Arc<dyn AccountWriter>,
     /// States of links that have begun.
@@ -69,6 +71,7 @@ impl StorePorts {
     {
         Self {
             accounts: store.clone(),
+            cached_accounts: CachedAccounts::of_store(store.clone()),
             account_writer: store.clone(),
             pending_links: store.clone(),
             link_attempts: store.clone(),
@@ -78,5 +81,11 @@ impl StorePorts {
             breaker: store.clone(),
             audit: store,
         }
+    }
+
+    /// The same ports, but that accounts are read from `accounts`.
+    #[must_use]
+    pub fn reading(self, accounts: Arc<dyn AccountReader>) -> Self {
+        Self { cached_accounts: CachedAccounts::of_store(accounts.clone()), accounts, ..self }
     }
 }

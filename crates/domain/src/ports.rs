@@ -32,7 +32,7 @@ pub use keeper::{
     AppBreaker, Breaker, ClaimedAccount, DueAccounts, OpenBreaker, VisitChange, VisitResult,
 };
 pub use key_checks::KeyChecks;
-pub use metrics::{CountedEvent, Metrics, VisitOutcome};
+pub use metrics::{CountedEvent, Metrics, ReadSource, VisitOutcome};
 pub use sealed_secrets::{PayloadKey, SealedKind, SealedPlace, SealedSecret, SealedSecrets};
 pub use sealing::{SealContext, SealError, TokenCipher, reseal};
 pub use store::{

@@ -54,6 +54,7 @@ impl UseCases {
     #[must_use]
     pub fn new(ports: &Ports, watch: &Watch, links: LinkSettings, tracker: &TaskTracker) -> Self {
         let (accounts, clock) = (&ports.store.accounts, &ports.clock);
+        let cached = &ports.store.cached_accounts;
         let refresh = Arc::new(RefreshAccount::new(ports, tracker.clone()));
         Self {
             begin_link: BeginLink {
@@ -65,8 +66,8 @@ impl UseCases {
                 settings: links,
             },
             link: LinkAccount::new(ports, tracker.clone()),
-            get: GetAccount { accounts: accounts.clone(), clock: clock.clone() },
-            batch_get: GetAccounts { accounts: accounts.clone(), clock: clock.clone() },
+            get: GetAccount { accounts: cached.clone(), clock: clock.clone() },
+            batch_get: GetAccounts { accounts: cached.clone(), clock: clock.clone() },
             list: ListAccounts { accounts: accounts.clone(), clock: clock.clone() },
             fetch_access_token: FetchAccessToken::new(ports, refresh.clone(), tracker.clone()),
             refresh,

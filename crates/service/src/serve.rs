@@ -13,11 +13,11 @@ use ig_adapters::persistence::{Database, SeaOrmStore};
 use ig_adapters::system::RandomIds;
 use ig_application::{
     Deauthorize, DeleteUserData, EraseRemoved, EventPoller, FindDeletion, FinishHostedLink, Keeper,
-    KeeperSettings, Ports, PurgeAudit, PurgeEvents, ReceiveWebhooks, SurveyAccounts, Sweep, Watch,
-    WatchPorts,
+    KeeperSettings, Ports, PurgeAudit, PurgeEvents, ReadCache, ReceiveWebhooks, SurveyAccounts,
+    Sweep, Watch, WatchPorts,
 };
 use ig_callbacks::{AppSecrets, Callbacks};
-use ig_domain::ports::{Clock, StoreProbe};
+use ig_domain::ports::{Clock, StoreProbe, UserDeletions, UserRemovals};
 use ig_grpc_server::{ConnectionRuntimes, ServeError, ServerSettings, UseCases};
 use ig_metrics::Counter;
 use tokio::net::TcpListener;
@@ -75,7 +75,7 @@ pub(crate) async fn run(
     };
 
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let Wired { preparation, ports, watch, callbacks, erasure, probe, surveying } =
+    let Wired { preparation, ports, cache, watch, callbacks, erasure, probe, surveying } =
         wire(&mut config, &database, clock, &meters, (&stop, &tracker))?;
     let rest = preparation.begin().await?;
     let tasks = Tasks {
@@ -83,6 +83,7 @@ pub(crate) async fn run(
         keeper: keeper(&config, &ports, &tracker, &stop),
         sweep: Sweep::new(&ports),
         audit: PurgeAudit::new(&ports, config.audit_window),
+        poller: EventPoller::new(&watch, cache),
         watch: watch.clone(),
         surveying,
         missing_keys: MissingKeys {
@@ -159,6 +160,7 @@ fn with_place_for_keys(
 struct Wired {
     preparation: Preparation,
     ports: Ports,
+    cache: Option<Arc<ReadCache>>,
     watch: Watch,
     callbacks: Callbacks,
     erasure: EraseRemoved,
@@ -194,7 +196,17 @@ fn wire(
         event_window: config.event_window,
         gauges: meters.survey.clone(),
     };
-    let ports = wiring::ports(store.clone(), instagram, clock, meters.use_cases.clone());
+    let mut ports = wiring::ports(store.clone(), instagram, clock, meters.use_cases.clone());
+    let (mut removals, mut deletions): (Arc<dyn UserRemovals>, Arc<dyn UserDeletions>) =
+        (store.clone(), store.clone());
+    let cache = (config.read_cache > 0).then(|| {
+        let (timer, metrics) = (Arc::clone(&ports.timer), Arc::clone(&ports.metrics));
+        Arc::new(ReadCache::new(config.read_cache, timer, metrics))
+    });
+    if let Some(cache) = &cache {
+        ports.store = ports.store.cached_by(cache);
+        (removals, deletions) = (cache.removals(removals), cache.deletions(deletions));
+    }
     let watch_ports = WatchPorts {
         log: store.clone(),
         consumers: store.clone(),
@@ -208,9 +220,9 @@ fn wire(
     let callbacks = Callbacks {
         secrets: AppSecrets::new(mem::take(&mut config.app_secrets)),
         hosted_link: FinishHostedLink::new(&ports, tracker.clone()),
-        deauthorize: Deauthorize { removals: store.clone(), clock: Arc::clone(&ports.clock) },
+        deauthorize: Deauthorize { removals, clock: Arc::clone(&ports.clock) },
         delete_user_data: DeleteUserData {
-            deletions: store.clone(),
+            deletions,
             clock: Arc::clone(&ports.clock),
             ids: Arc::clone(&ports.ids),
             tracker: tracker.clone(),
@@ -222,7 +234,7 @@ fn wire(
         meters: meters.callbacks.clone(),
     };
     let erasure = EraseRemoved { deletions: store.clone(), clock: Arc::clone(&ports.clock) };
-    Ok(Wired { preparation, ports, watch, callbacks, erasure, probe: store, surveying })
+    Ok(Wired { preparation, ports, cache, watch, callbacks, erasure, probe: store, surveying })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -277,6 +289,7 @@ struct Tasks {
     sweep: Sweep,
     audit: PurgeAudit,
     erasure: EraseRemoved,
+    poller: EventPoller,
     watch: Watch,
     surveying: Surveying,
     missing_keys: MissingKeys,
@@ -298,7 +311,7 @@ async fn background(
         // It ends by the stop, not with this future: a claim that is under way is to be given back.
         tracker.spawn(async move { keeper.run().await });
     }
-    let (poller, holds) = (EventPoller::new(&tasks.watch), Arc::clone(&tasks.watch.holds));
+    let (poller, holds) = (tasks.poller, Arc::clone(&tasks.watch.holds));
     tracker.spawn(async move { poller.run().await });
     // They end by the stop, too: consumers that are held are to be given back.
     let stop = tasks.watch.stop.clone();

@@ -30,7 +30,7 @@ pub(crate) fn ports(
 ) -> Ports {
     let accounts = Arc::new(MainRuntimeReader::new(store.clone()));
     Ports {
-        store: StorePorts { accounts, ..StorePorts::of(store) },
+        store: StorePorts::of(store).reading(accounts),
         instagram: Arc::new(instagram),
         clock,
         timer: Arc::new(TokioTimer),

@@ -167,7 +167,7 @@ async fn watch_all(ports: Ports, draws: Draws) -> HashMap<AccountId, i64> {
         ids: Arc::new(RandomIds),
     };
     let watch = Watch::new(ports, Duration::from_hours(1), CancellationToken::new());
-    let poller = EventPoller::new(&watch);
+    let poller = EventPoller::new(&watch, None);
     tokio::select! {
         () = poller.run() => unreachable!(),
         revisions = follow_streams(OpenWatch { watch }, draws) => revisions,

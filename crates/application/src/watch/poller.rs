@@ -1,21 +1,23 @@
 //! Poller: gives numbers to events, and brings them into the feed.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ig_domain::ports::{MAX_NUMBERED_EVENTS, StoreError};
-use ig_domain::{AccountId, LineLimit, LoggedEvent};
+use ig_domain::{AccountId, EventPosition, LineLimit, LoggedEvent};
 use tokio_util::sync::CancellationToken;
 
 use super::feed::{EventFeed, Look, MAX_ACCOUNT_AGE, ReadAccount};
 use super::message::{account_ids, read_accounts};
 use super::{Watch, WatchPorts, is_worth_a_line};
+use crate::ReadCache;
 
-/// Interval between the beginnings of two looks while there are streams. It stays below
+/// Interval between the beginnings of two looks while there are streams, or accounts are read from memory. It stays below
 /// [`MAX_CAUGHT_UP_AGE`](super::feed::MAX_CAUGHT_UP_AGE).
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Interval between two looks while there is no stream: nobody waits.
+/// Interval between two looks while there is no stream and nobody reads: nobody waits.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Minimum interval between two looks, for writes that come one after the other.
@@ -27,19 +29,21 @@ const INCOMPLETE_POLL_INTERVAL: Duration = Duration::from_millis(15);
 /// Maximum number of events that one look brings.
 const MAX_POLLED_EVENTS: u64 = 1000;
 
-/// Fills the feed of one process.
+/// Fills the feed of one process, and tells what changed to its accounts in memory.
 pub struct EventPoller {
     ports: WatchPorts,
     feed: Arc<EventFeed>,
+    /// `None` where no accounts are kept in memory.
+    cache: Option<Arc<ReadCache>>,
     stop: CancellationToken,
 }
 
 impl EventPoller {
-    /// The poller for the streams of `watch`. There must be one.
+    /// The poller for the streams of `watch` and for `cache`, where there is one. There must be one poller.
     #[must_use]
-    pub fn new(watch: &Watch) -> Self {
+    pub fn new(watch: &Watch, cache: Option<Arc<ReadCache>>) -> Self {
         let Watch { ports, feed, stop, .. } = watch.clone();
-        Self { ports, feed, stop }
+        Self { ports, feed, cache, stop }
     }
 
     /// Looks again and again, until it is stopped.
@@ -77,11 +81,22 @@ impl EventPoller {
                 () = timer.sleep(POLL_INTERVAL.saturating_sub(elapsed)) => {}
                 () = self.ports.log.written() => {}
             }
-        } else {
-            tokio::select! {
-                () = timer.sleep(IDLE_POLL_INTERVAL) => {}
-                () = self.feed.opened() => {}
-            }
+            return;
+        }
+        let was_read = self.cache.as_ref().is_some_and(|cache| cache.was_read());
+        let interval = if was_read { POLL_INTERVAL } else { IDLE_POLL_INTERVAL };
+        tokio::select! {
+            () = timer.sleep(interval) => {}
+            () = self.feed.opened() => {}
+            () = self.read(), if !was_read => {}
+        }
+    }
+
+    /// Returns once somebody reads accounts while they are kept in memory.
+    async fn read(&self) {
+        match &self.cache {
+            Some(cache) => cache.read().await,
+            None => pending().await,
         }
     }
 
@@ -96,7 +111,7 @@ impl EventPoller {
         let head = self.feed.head();
         let state = self.ports.log.look(head.as_ref()).await?;
         let Some(head) = head.filter(|head| state.holds && head.log == state.head.log) else {
-            self.feed.begin_anew(state.head, time);
+            self.begin_anew(state.head, time);
             return Ok(false);
         };
         // A full batch or page may leave some; zero also means that another process numbers them.
@@ -106,8 +121,11 @@ impl EventPoller {
             let events = self.ports.log.page(head.number, MAX_POLLED_EVENTS).await?;
             if events.first().is_some_and(|first| first.number != head.number + 1) {
                 // Purged since the look.
-                self.feed.begin_anew(state.head, time);
+                self.begin_anew(state.head, time);
                 return Ok(false);
+            }
+            if let Some(cache) = &self.cache {
+                cache.hear(&events);
             }
             is_complete &= (events.len() as u64) < MAX_POLLED_EVENTS;
             let accounts = self.read_accounts(&events).await?;
@@ -115,7 +133,18 @@ impl EventPoller {
         }
         let oldest = self.ports.timer.now().checked_sub(MAX_ACCOUNT_AGE);
         self.feed.publish(Look { time, is_complete }, oldest);
+        if let Some(cache) = self.cache.as_ref().filter(|_| is_complete) {
+            cache.note_complete_look(time);
+        }
         Ok(is_complete)
+    }
+
+    /// Begins anew behind `head`: what happened before is not known.
+    fn begin_anew(&self, head: EventPosition, time: Instant) {
+        if let Some(cache) = &self.cache {
+            cache.forget_all();
+        }
+        self.feed.begin_anew(head, time);
     }
 
     /// The accounts that `events` are about, for the streams; none where there is no stream.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::GetAccounts;
+use ig_application::{CachedAccounts, GetAccounts};
 use ig_domain::ports::BatchKey;
 use ig_domain::{AccountStatus, OwnerScope};
 use ig_test_support::FakeClock;
@@ -24,7 +24,8 @@ async fn each_account_is_answered_once_and_what_is_outside_is_not_found() {
     let keys = vec![unknown.clone(), id, instagram(professional), BatchKey::Id(theirs.id)];
     let clock = FakeClock::at(START);
     clock.advance(Duration::from_hours(24 * 61));
-    let get = GetAccounts { accounts: Arc::new(store), clock: Arc::new(clock) };
+    let get =
+        GetAccounts { accounts: CachedAccounts::of_store(Arc::new(store)), clock: Arc::new(clock) };
 
     let found = get.execute(keys.clone(), &OwnerScope::only(parsed("shop/7"))).await.unwrap();
     let [view] = found.accounts.as_slice() else { panic!("{found:?}") };

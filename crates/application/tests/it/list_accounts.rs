@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ig_application::{GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount};
+use ig_application::{
+    CachedAccounts, GetAccount, GetAccountError, ListAccounts, ListAccountsQuery, UnlinkAccount,
+};
 use ig_domain::ports::{AccountKey, AccountWriter as _, MockInstagram, StatusFilter};
 use ig_domain::{AccountId, AccountStatus, ListingPosition, OwnerScope, ReauthorizationReason};
 use ig_test_support::builders::{START, account, parsed};
@@ -64,7 +66,10 @@ async fn the_status_is_judged_when_read() {
     let before = account(1, "shop/7", START);
     let store = store_with(&before).await;
     let clock = FakeClock::at(START);
-    let use_case = GetAccount { accounts: Arc::new(store), clock: Arc::new(clock.clone()) };
+    let use_case = GetAccount {
+        accounts: CachedAccounts::of_store(Arc::new(store)),
+        clock: Arc::new(clock.clone()),
+    };
     let key = AccountKey::Id(before.id);
     assert_eq!(
         use_case.execute(&key, &OwnerScope::everyone()).await.unwrap().status,
@@ -82,7 +87,7 @@ async fn an_owner_is_a_fence_for_reading_and_forgetting() {
     let before = account(1, "shop/7", START);
     let store = store_with(&before).await;
     let clock = Arc::new(FakeClock::at(START));
-    let get = GetAccount { accounts: Arc::new(store.clone()), clock };
+    let get = GetAccount { accounts: CachedAccounts::of_store(Arc::new(store.clone())), clock };
     let key = AccountKey::Id(before.id);
     let hidden = get.execute(&key, &OwnerScope::only(parsed("shop/8"))).await;
     assert!(matches!(hidden, Err(GetAccountError::NotFound)), "{hidden:?}");

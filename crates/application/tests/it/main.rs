@@ -13,6 +13,7 @@ mod keeper;
 mod link_account;
 mod list_accounts;
 mod metrics;
+mod read_cache;
 mod receive_webhooks;
 mod refresh_account;
 mod refresh_outages;

@@ -96,7 +96,7 @@ impl Scene {
         let watch = Watch::new(ports, WINDOW, CancellationToken::new());
         let (store, timer) = (store.clone(), timer.clone());
         let rights = Rights(Arc::new(Mutex::new(Ok(scope(OwnerScope::everyone())))));
-        Self { store, timer, rights, poller: EventPoller::new(&watch), watch }
+        Self { store, timer, rights, poller: EventPoller::new(&watch, None), watch }
     }
 
     /// Looks until all events are in the feed.

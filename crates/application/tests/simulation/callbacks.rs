@@ -59,8 +59,8 @@ pub(crate) fn receive(
 }
 
 fn deauthorize(process: &Process, request: SignedRequest) -> Work {
-    let ports = process.callbacks.clone();
-    let deauthorize = Deauthorize { removals: ports.clone(), clock: ports };
+    let (removals, clock) = (process.removals.clone(), process.callbacks.clone());
+    let deauthorize = Deauthorize { removals, clock };
     Box::pin(async move {
         Answer::Other(format!("deauthorised: {:?}", deauthorize.execute(&request).await))
     })
@@ -69,7 +69,7 @@ fn deauthorize(process: &Process, request: SignedRequest) -> Work {
 fn delete_data(process: &Process, request: SignedRequest) -> Work {
     let ports = process.callbacks.clone();
     let delete = DeleteUserData {
-        deletions: ports.clone(),
+        deletions: process.deletions.clone(),
         clock: ports.clone(),
         ids: ports,
         tracker: TaskTracker::new(),
@@ -79,8 +79,8 @@ fn delete_data(process: &Process, request: SignedRequest) -> Work {
 }
 
 pub(crate) fn erase(process: &Process) -> Work {
-    let ports = process.callbacks.clone();
-    let erase = EraseRemoved { deletions: ports.clone(), clock: ports };
+    let (deletions, clock) = (process.deletions.clone(), process.callbacks.clone());
+    let erase = EraseRemoved { deletions, clock };
     Box::pin(async move { Answer::Other(format!("erased: {:?}", erase.execute_round().await)) })
 }
 

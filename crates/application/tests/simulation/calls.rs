@@ -137,7 +137,7 @@ pub(crate) fn unlink(ports: &Ports, id: AccountId) -> Work {
 
 /// A call that reads what is stored of many accounts.
 pub(crate) fn get(ports: &Ports, id: AccountId) -> Work {
-    let (accounts, clock) = (ports.store.accounts.clone(), ports.clock.clone());
+    let (accounts, clock) = (ports.store.cached_accounts.clone(), ports.clock.clone());
     let get = GetAccounts { accounts, clock };
     Box::pin(async move {
         let found = get.execute(vec![BatchKey::Id(id)], &OwnerScope::everyone()).await;

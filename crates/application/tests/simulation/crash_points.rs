@@ -38,6 +38,24 @@ crash_points! {
     Sleep,
 }
 
+impl CrashPoint {
+    /// Whether it may change an account as callers see it.
+    pub(crate) fn changes_accounts(self) -> bool {
+        matches!(
+            self,
+            Self::UpdateAccount
+                | Self::ImportAccount
+                | Self::MarkRefused
+                | Self::RemoveAccount
+                | Self::MarkExpired
+                | Self::CompleteAttempt
+                | Self::FinishVisits
+                | Self::Deauthorize
+                | Self::DeleteData
+        )
+    }
+}
+
 /// Side of a call on which a replica stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {

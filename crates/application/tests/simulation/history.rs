@@ -47,6 +47,8 @@ pub(crate) struct History {
     pub(crate) watchers: Tasks,
     /// Tasks of the replicas for what Instagram called back for.
     pub(crate) callbacks: Tasks,
+    /// Reads of accounts.
+    pub(crate) reads: Tasks,
     pub(crate) sent: Sent,
     pub(crate) visits: Visits,
     pub(crate) presentations: Vec<Presentation>,
@@ -79,6 +81,7 @@ impl History {
             tasks: Tasks::new(plan.schedule),
             watchers: Tasks::new(Schedule::Uniform),
             callbacks: Tasks::new(Schedule::Uniform),
+            reads: Tasks::new(Schedule::Uniform),
             sent: Sent::default(),
             visits: Visits::default(),
             presentations: Vec::new(),
@@ -163,6 +166,9 @@ impl History {
             Action::ConsentHosted => self.consent_hosted(),
             Action::ComeWithTicket => self.come_with_ticket(),
             Action::Import => self.import(),
+            Action::Read => self.read(),
+            Action::PollReads => self.poll_reads(),
+            Action::PassMoment => self.pass_moment(),
         }
     }
 
@@ -182,7 +188,7 @@ impl History {
     }
 
     /// Any account; `None` where there is none.
-    fn account(&self) -> Option<AccountId> {
+    pub(crate) fn account(&self) -> Option<AccountId> {
         let accounts = self.world.store.accounts();
         let index = self.world.roll(accounts.len().max(1));
         accounts.get(index).map(|(account, _)| account.id)
@@ -304,6 +310,7 @@ impl History {
         self.tasks.crash(replica);
         self.watchers.crash(replica);
         self.callbacks.crash(replica);
+        self.reads.crash(replica);
         self.world.state().told.end_streams(|(_, of)| of == replica);
         self.processes[replica] = Process::new(&self.world, replica);
     }
@@ -403,6 +410,7 @@ impl History {
         self.tasks.clear();
         self.watchers.clear();
         self.callbacks.clear();
+        self.reads.clear();
         self.world.state().told.end_streams(|_| true);
     }
 

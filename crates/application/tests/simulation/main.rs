@@ -3,7 +3,7 @@
 //! Each port call is a point at which the replica may stop, the request or its answer may be lost, another
 //! replica may run, or a lease may end. Callers come, keepers look for due accounts, days pass, and Instagram
 //! refuses all or one, or calls back with updates, deauthorisations and deletions; tokens of older systems are
-//! imported. After every step the invariants are checked. A failing history names its seed, and is shrunk before its trace is shown: steps, faults and switches
+//! imported, and accounts are read through the memory of each replica. After every step the invariants are checked. A failing history names its seed, and is shrunk before its trace is shown: steps, faults and switches
 //! between tasks are left out while it still fails. `SIMULATION_SEED=<seed> cargo test --workspace --test simulation`
 //! replays one. `cargo xtask simulate` plays other seeds for as long as one likes, by `SIMULATION_SEEDS=<from>..<to>`.
 
@@ -26,6 +26,7 @@ mod instagram;
 mod invariants;
 mod plan;
 mod ports;
+mod reads;
 mod removals;
 mod replica;
 mod rules;
@@ -354,6 +355,8 @@ fn histories_reach_what_matters() {
         "imported: Err(UserRemoved)",
         "imported: Err(Instagram",
         "imported: Err(Store",
+        "source: Memory",
+        "read: Err",
     ];
     for seed in SEARCHED_SEEDS {
         let trace = play_seed(seed).trace;

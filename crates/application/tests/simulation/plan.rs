@@ -22,6 +22,12 @@ const IMPORT_STEPS: usize = 40;
 /// Makes another seed of that of a history, for imports.
 const IMPORT_SEED: u64 = 1 << 38;
 
+/// Once in so many steps, on average, something happens about reads from memory before it.
+const READ_STEPS: usize = 4;
+
+/// Makes another seed of that of a history, for reads from memory.
+const READ_SEED: u64 = 1 << 41;
+
 /// Number of stops, of a replica each, after which each has stopped.
 const STOPS: u64 = 16;
 
@@ -63,6 +69,14 @@ const CALLBACK_ACTIONS: [(Action, usize); 7] = [
 
 /// What happens in a step of an import.
 const IMPORT_ACTIONS: [(Action, usize); 1] = [(Action::Import, 1_000)];
+
+/// What happens about reads from memory in a step, and how often in 1,000 such steps.
+const READ_ACTIONS: [(Action, usize); 4] = [
+    (Action::PollReads, 550),
+    (Action::Read, 250),
+    (Action::PollEvents, 100),
+    (Action::PassMoment, 100),
+];
 
 /// What happens in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +131,12 @@ pub(crate) enum Action {
     ComeWithTicket,
     /// A token of an older system is imported.
     Import,
+    /// An account is read, from memory or from the store.
+    Read,
+    /// A reader goes on to its next call to a port.
+    PollReads,
+    /// A fraction of a second of real time passes.
+    PassMoment,
 }
 
 impl Action {
@@ -128,6 +148,11 @@ impl Action {
     /// Whether it is about what Instagram calls back for.
     pub(crate) fn is_about_callbacks(self) -> bool {
         CALLBACK_ACTIONS.iter().any(|(action, _)| *action == self)
+    }
+
+    /// Whether it is about reads from memory, or for them.
+    pub(crate) fn is_about_reads(self) -> bool {
+        READ_ACTIONS.iter().any(|(action, _)| *action == self)
     }
 
     /// Whether it is an import.
@@ -194,14 +219,15 @@ impl Plan {
     /// The plan that `seed` decides.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed);
-        // What happens about events, about callbacks and imports, leaves the dice of all else as they are.
+        // What happens about events, about callbacks, imports and reads, leaves the dice of all else as they are.
         let mut about_events = Rare::new(seed ^ EVENT_SEED, EVENT_STEPS, &EVENT_ACTIONS);
         let mut about_callbacks =
             Rare::new(seed ^ CALLBACK_SEED, CALLBACK_STEPS, &CALLBACK_ACTIONS);
         let mut imports = Rare::new(seed ^ IMPORT_SEED, IMPORT_STEPS, &IMPORT_ACTIONS);
+        let mut reads = Rare::new(seed ^ READ_SEED, READ_STEPS, &READ_ACTIONS);
         let mut steps = |dice: &mut fastrand::Rng| {
             let before = about_events.step().into_iter().chain(about_callbacks.step());
-            let before = before.chain(imports.step());
+            let before = before.chain(imports.step()).chain(reads.step());
             before.chain([Step::roll(dice, &ACTIONS)])
         };
         Self {

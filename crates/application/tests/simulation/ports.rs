@@ -19,6 +19,7 @@ use ig_test_support::builders::START;
 use time::OffsetDateTime;
 
 use crate::crash_points::{CrashPoint, Side};
+use crate::reads::Made;
 use crate::replica::Replica;
 use crate::world::Fate;
 
@@ -43,7 +44,10 @@ impl Replica {
             Fate::AnswerLost => operation.await.and_then(|_| Err(unavailable())),
             Fate::Well => operation.await,
         };
+        let made =
+            if point.changes_accounts() { self.world.record_versions() } else { Made::new() };
         self.world.pass(point, Side::After).await;
+        self.note_made(made);
         answer
     }
 

@@ -6,17 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ig_application::{
-    AppHealth, EventPoller, KeeperSettings, KeeperWork, Ports, ReceiveWork, StorePorts, Watch,
-    WatchPorts,
+    AppHealth, EventPoller, KeeperSettings, KeeperWork, Ports, ReadCache, ReceiveWork, StorePorts,
+    Watch, WatchPorts,
 };
-use ig_domain::ports::{InstagramError, ThrottleScope};
+use ig_domain::ports::{InstagramError, ThrottleScope, UserDeletions, UserRemovals};
 use ig_domain::{AccountId, KeepingPlan};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_ports::RealTime;
+use crate::reads::Made;
 use crate::rules::Tick;
 use crate::world::World;
+
+/// Bytes of accounts in memory: more than there are.
+const READ_CACHE: u64 = 1 << 20;
 
 /// Maximum number of visits of one round.
 const IN_FLIGHT: usize = 3;
@@ -34,31 +38,47 @@ pub(crate) struct Process {
     pub(crate) intake: Arc<ReceiveWork>,
     /// The ports by which it does what Instagram calls back for.
     pub(crate) callbacks: Arc<Replica>,
+    /// The same for removals and deletions, of which its memory hears.
+    pub(crate) removals: Arc<dyn UserRemovals>,
+    pub(crate) deletions: Arc<dyn UserDeletions>,
+    /// The versions of accounts that it has made.
+    pub(crate) made: Arc<Mutex<Made>>,
     pub(crate) stop: CancellationToken,
 }
 
 impl Process {
     /// The process of this replica, which forgets all that the one before it remembered.
     pub(crate) fn new(world: &Arc<World>, replica: usize) -> Self {
-        let (pauses, health, stop) = (Arc::default(), Arc::default(), CancellationToken::new());
-        let part = |serves| Replica::new(world, replica, &pauses, serves);
+        let (pauses, made) = (Arc::default(), Arc::default());
+        let (health, stop) = (Arc::default(), CancellationToken::new());
+        let part = |serves| Replica::new(world, replica, (&pauses, &made), serves);
+        let metrics = part(Serves::Callers);
+        let timer = Arc::new(RealTime(Arc::clone(world)));
+        let cache = Arc::new(ReadCache::new(READ_CACHE, timer, metrics));
+        let ports = |serves| {
+            let ports = part(serves).ports(&health);
+            Ports { store: ports.store.cached_by(&cache), ..ports }
+        };
         let settings = KeeperSettings {
             in_flight: IN_FLIGHT,
             plan: KeepingPlan::default(),
             look_interval: Duration::from_secs(1),
         };
-        let keeper = KeeperWork::new(&part(Serves::Keeper).ports(&health), settings, stop.clone());
+        let keeper = KeeperWork::new(&ports(Serves::Keeper), settings, stop.clone());
         let watch = Watch::new(part(Serves::Streams).watch_ports(), EVENT_WINDOW, stop.clone());
-        let poller = Arc::new(EventPoller::new(&watch));
+        let poller = Arc::new(EventPoller::new(&watch, Some(Arc::clone(&cache))));
         let callbacks = part(Serves::Callbacks);
         let intake = Arc::new(ReceiveWork::new(callbacks.clone(), callbacks.clone()));
         Self {
-            ports: part(Serves::Callers).ports(&health),
+            ports: ports(Serves::Callers),
             keeper: Arc::new(keeper),
             watch,
             poller,
             intake,
+            removals: cache.removals(callbacks.clone()),
+            deletions: cache.deletions(callbacks.clone()),
             callbacks,
+            made,
             stop,
         }
     }
@@ -122,6 +142,7 @@ pub(crate) struct Replica {
     pub(crate) world: Arc<World>,
     pub(crate) number: usize,
     pauses: Arc<Mutex<Pauses>>,
+    made: Arc<Mutex<Made>>,
     pub(crate) serves: Serves,
     /// When the breaker was read last.
     look: AtomicU64,
@@ -131,11 +152,11 @@ impl Replica {
     fn new(
         world: &Arc<World>,
         number: usize,
-        pauses: &Arc<Mutex<Pauses>>,
+        (pauses, made): (&Arc<Mutex<Pauses>>, &Arc<Mutex<Made>>),
         serves: Serves,
     ) -> Arc<Self> {
-        let (world, pauses) = (Arc::clone(world), Arc::clone(pauses));
-        Arc::new(Self { world, number, pauses, serves, look: AtomicU64::new(0) })
+        let (world, pauses, made) = (Arc::clone(world), Arc::clone(pauses), Arc::clone(made));
+        Arc::new(Self { world, number, pauses, made, serves, look: AtomicU64::new(0) })
     }
 
     fn ports(self: &Arc<Self>, health: &Arc<AppHealth>) -> Ports {
@@ -166,6 +187,15 @@ impl Replica {
 
     pub(crate) fn pauses(&self) -> MutexGuard<'_, Pauses> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes versions of accounts that the process has made, once it hears that it has.
+    pub(crate) fn note_made(&self, versions: Made) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, version) in versions {
+            let last = made.entry(id).or_default();
+            *last = version.max(*last);
+        }
     }
 
     pub(crate) fn note_look(&self) {

@@ -5,12 +5,13 @@ use crate::plan::{Action, Plan, Step};
 /// Maximum number of histories that are played in order to shrink one.
 const MAX_PLAYS: usize = 4_000;
 
-/// Shrinks `plan` while `fails` says that it still fails: leaves out events, callbacks, imports, steps, then faults, then switches between tasks.
+/// Shrinks `plan` while `fails` says that it still fails: leaves out events, callbacks, imports, reads, steps, then faults, then switches between tasks.
 pub(crate) fn shrink(plan: Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut shrinking = Shrinking { plan, plays: 0, fails: &mut fails };
     shrinking.leave_out(Action::is_about_events);
     shrinking.leave_out(Action::is_about_callbacks);
     shrinking.leave_out(Action::is_import);
+    shrinking.leave_out(Action::is_about_reads);
     while shrinking.leaves_out_steps() {}
     shrinking.change_steps(|step| step.faults, |step| step.faults = false);
     shrinking

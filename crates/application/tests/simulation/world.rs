@@ -10,6 +10,7 @@ use ig_test_support::{FakeClock, Guard, MemoryStore, SequentialIds};
 use crate::crash_points::{CrashPoint, Crashes, Side, Waits};
 use crate::imports::Imports;
 use crate::instagram::InstagramModel;
+use crate::reads::Versions;
 use crate::removals::Removals;
 use crate::rules::Rules;
 use crate::told::Told;
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(crate) updates: Updates,
     pub(crate) removals: Removals,
     pub(crate) imports: Imports,
+    pub(crate) versions: Versions,
     /// Real time since the beginning of the history.
     pub(crate) real_time: Duration,
     /// Whether requests and answers may be lost.

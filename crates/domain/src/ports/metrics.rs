@@ -30,6 +30,22 @@ pub enum CountedEvent {
     UpdatesReceived(StoredUpdates),
     /// So many items of a webhook told no update.
     UpdatesUnreadable(u64),
+    /// Accounts that may be kept in memory were read for a caller.
+    AccountsRead {
+        /// Where they were looked for at last.
+        source: ReadSource,
+        /// Number of accounts, also of those that are not there.
+        number: u64,
+    },
+}
+
+/// Where an account was looked for at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadSource {
+    /// In memory, and found.
+    Memory,
+    /// In the store.
+    Store,
 }
 
 /// Outcome of a visit of the keeper.

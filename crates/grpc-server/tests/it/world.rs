@@ -127,7 +127,7 @@ impl World {
     fn use_cases(&self, stop: &CancellationToken) -> UseCases {
         let store = StorePorts::of(Arc::new(self.store.clone()));
         let ports = Ports {
-            store: StorePorts { accounts: self.accounts.clone(), ..store },
+            store: store.reading(self.accounts.clone()),
             instagram: self.instagram.clone(),
             clock: Arc::new(self.clock.clone()),
             timer: Arc::new(FakeTimer::new()),
@@ -157,7 +157,7 @@ impl World {
             ids: ports.ids.clone(),
         };
         let watch = Watch::new(watch_ports, EVENT_WINDOW, stop.clone());
-        let (poller, holds) = (EventPoller::new(&watch), watch.holds.clone());
+        let (poller, holds) = (EventPoller::new(&watch, None), watch.holds.clone());
         tokio::spawn(async move { poller.run().await });
         let stop = stop.clone();
         tokio::spawn(async move { holds.run(&stop).await });

@@ -118,6 +118,30 @@ pub(super) fn keeper_in_flight(raw: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("is not a number of 1 to {MAX_KEEPER_IN_FLIGHT}"))
 }
 
+/// Units of sizes, and the powers of two that they are.
+const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+
+/// Maximum size of the accounts in memory: more than all that anybody has. Ours.
+const MAX_READ_CACHE: u64 = 64 << 30;
+
+/// A number of bytes.
+pub(super) fn read_cache(raw: &str) -> Result<u64, &'static str> {
+    if raw == "0" {
+        return Ok(0);
+    }
+    let size = UNITS.iter().find_map(|(unit, power)| {
+        let number = raw.strip_suffix(unit)?;
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+        number
+            .parse()
+            .ok()
+            .filter(|_| is_plain)
+            .and_then(|number: u64| number.checked_mul(1 << power))
+    });
+    size.filter(|size| *size <= MAX_READ_CACHE)
+        .ok_or("is neither 0 nor a size such as 64MiB, up to 64GiB")
+}
+
 pub(super) fn boolean(raw: &str) -> Result<bool, &'static str> {
     raw.parse().map_err(|_| "is neither true nor false")
 }

@@ -48,6 +48,8 @@ pub(crate) struct ServeConfig {
     pub(crate) shutdown_timeout: Duration,
     /// Whether reflection is served.
     pub(crate) reflection: bool,
+    /// Memory for accounts that are read often, in bytes; 0 for none.
+    pub(crate) read_cache: u64,
     /// Whether accounts are visited when they are due.
     pub(crate) keeper: bool,
     /// Maximum number of visits at the same time.
@@ -87,6 +89,7 @@ impl Config for ServeConfig {
         let audit_window =
             reader.value(&setting::AUDIT_WINDOW, |raw| parse::span(raw, &setting::AUDIT_WINDOW));
         let reflection = reader.value(&setting::REFLECTION, parse::boolean);
+        let read_cache = reader.value(&setting::READ_CACHE, parse::read_cache);
         let (instagram, app_secrets) = instagram?;
         let config = Self {
             instagram,
@@ -103,6 +106,7 @@ impl Config for ServeConfig {
             links: links?,
             shutdown_timeout: shutdown_timeout?,
             reflection: reflection?,
+            read_cache: read_cache?,
             keeper: keeper?,
             keeper_in_flight: keeper_in_flight?,
             plan: plan?,

@@ -172,6 +172,13 @@ settings! {
             "true",
         );
 
+        READ_CACHE = Setting::defaulting(
+            "READ_CACHE",
+            "SIZE",
+            "Memory for accounts that are read often, such as 512KiB, 64MiB or 1GiB; 0 is none",
+            "64MiB",
+        );
+
         SHUTDOWN_TIMEOUT = Setting::defaulting(
             "SHUTDOWN_TIMEOUT",
             "DURATION",

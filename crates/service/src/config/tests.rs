@@ -128,6 +128,26 @@ fn only_the_app_must_be_given_and_the_rest_has_defaults() {
 #[case::state_ttl_unit("STATE_TTL", "15", "is not a span of 1s to 365d")]
 #[case::shutdown_timeout("SHUTDOWN_TIMEOUT", "2h", "is not a span of 1s to 1h")]
 #[case::keeper("KEEPER", "1", "is neither true nor false")]
+#[case::read_cache_without_unit(
+    "READ_CACHE",
+    "64",
+    "is neither 0 nor a size such as 64MiB, up to 64GiB"
+)]
+#[case::read_cache_signed(
+    "READ_CACHE",
+    "+1MiB",
+    "is neither 0 nor a size such as 64MiB, up to 64GiB"
+)]
+#[case::read_cache_huge(
+    "READ_CACHE",
+    "65GiB",
+    "is neither 0 nor a size such as 64MiB, up to 64GiB"
+)]
+#[case::read_cache_beyond_numbers(
+    "READ_CACHE",
+    "18446744073709551615GiB",
+    "is neither 0 nor a size such as 64MiB, up to 64GiB"
+)]
 #[case::keeper_in_flight_none("KEEPER_IN_FLIGHT", "0", "is not a number of 1 to 256")]
 #[case::keeper_in_flight_many("KEEPER_IN_FLIGHT", "257", "is not a number of 1 to 256")]
 #[case::profile_every_often("PROFILE_EVERY", "9m", "is not a span of 10m to 365d")]
@@ -204,6 +224,15 @@ fn lists_and_spans_are_read() {
     let fields: Vec<_> = config.plan.webhook_fields.iter().collect();
     assert_eq!(fields, ["comments", "messages"]);
     assert!(config.token_keys.is_some());
+}
+
+#[rstest]
+#[case("0", 0)]
+#[case("512KiB", 512 << 10)]
+#[case("64MiB", 64 << 20)]
+#[case("64GiB", 64 << 30)]
+fn a_size_is_read(#[case] text: &str, #[case] bytes: u64) {
+    assert_eq!(serve(&[("READ_CACHE", text)]).unwrap().read_cache, bytes);
 }
 
 #[rstest]

@@ -30,7 +30,7 @@ async fn timed(scene: &Scene, stream: &mut WatchStream) -> (WatchMessage, Durati
 #[tokio::test]
 async fn the_poller_looks_at_once_after_a_write_of_its_process() {
     let scene = Scene::new();
-    let poller = EventPoller::new(&scene.watch);
+    let poller = EventPoller::new(&scene.watch, None);
     let polling = tokio::spawn(async move { poller.run().await });
     let mut account = scene.link(1, "").await;
     for _ in 0..500 {
@@ -103,7 +103,7 @@ async fn looks_that_take_long_begin_as_often_as_others() {
         looks: Arc::clone(&looks),
     };
     watch.ports.log = Arc::new(log);
-    let poller = EventPoller::new(&watch);
+    let poller = EventPoller::new(&watch, None);
     let polling = tokio::spawn(async move { poller.run().await });
     let _stream = scene.open(WatchFrom::Now).await;
     while looks.lock().unwrap().len() < 6 {

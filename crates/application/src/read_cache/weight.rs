@@ -1,0 +1,72 @@
+//! What an entry weighs: the bytes that it takes, as far as they can be told.
+
+use ig_domain::{AccountId, AppScopedUserId, InstagramAccount, InstagramId, Scope};
+use quick_cache::Weighter;
+
+use super::memory::Remembered;
+
+/// Bytes that the cache takes for an entry beside its key and value: its place in a list and in a table that is not full,
+/// and what is remembered of an entry that has left.
+const ENTRY: usize = 64;
+
+/// Bytes that an allocation takes beside what is asked for, and those of its counts where it is shared.
+const ALLOCATION: usize = 16;
+
+/// Bytes of a small set of texts, without the texts: a leaf of its tree.
+const SET: usize = 12 * size_of::<String>();
+
+/// What a usual account weighs, by which the cache is divided.
+pub(super) const TYPICAL_ACCOUNT: u64 = 1536;
+
+/// What an entry of the index weighs.
+pub(super) const TYPICAL_INDEX_ENTRY: u64 = 192;
+
+/// Weighs accounts.
+#[derive(Clone)]
+pub(super) struct AccountWeight;
+
+/// Weighs entries of the index.
+#[derive(Clone)]
+pub(super) struct IndexWeight;
+
+impl Weighter<AccountId, Remembered> for AccountWeight {
+    fn weight(&self, _: &AccountId, remembered: &Remembered) -> u64 {
+        let entry = ENTRY + size_of::<(AccountId, Remembered)>();
+        let account = 2 * ALLOCATION + size_of::<InstagramAccount>();
+        (entry + account + texts(&remembered.account)) as u64
+    }
+}
+
+impl Weighter<InstagramId, AccountId> for IndexWeight {
+    fn weight(&self, id: &InstagramId, _: &AccountId) -> u64 {
+        (ENTRY + size_of::<(InstagramId, AccountId)>() + allocated(id.as_str())) as u64
+    }
+}
+
+/// Bytes of the texts of an account.
+fn texts(account: &InstagramAccount) -> usize {
+    let InstagramAccount {
+        professional_account_id,
+        app_scoped_user_id,
+        exchange_user_id,
+        owner,
+        username,
+        name,
+        profile_picture_url,
+        granted_scopes,
+        ..
+    } = account;
+    let scoped_ids = [app_scoped_user_id, exchange_user_id].into_iter().flatten();
+    let given = [name, profile_picture_url].into_iter().flatten();
+    let texts = [professional_account_id.as_str(), owner.as_str(), username.as_str()]
+        .into_iter()
+        .chain(scoped_ids.map(AppScopedUserId::as_str))
+        .chain(given.map(String::as_str))
+        .chain(granted_scopes.iter().map(Scope::as_str));
+    SET + texts.map(allocated).sum::<usize>()
+}
+
+/// Bytes of a text's allocation, in steps of 16, as allocators give them.
+fn allocated(text: &str) -> usize {
+    if text.is_empty() { 0 } else { ALLOCATION + text.len().next_multiple_of(16) }
+}
