@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ig_domain::ports::{
-    AccountReader, AuditLog, Cause, Clock, GraphFacts, Ids, InstagramError, StoreError,
+    AccountReader, AuditLog, Cause, Clock, GraphFacts, Ids, InstagramError, MAX_RECORDED_ENTRIES,
+    StoreError,
 };
 use ig_domain::{
     AccountId, AccountStatus, AuditEntry, InstagramAccount, LongLivedToken, MIN_RENEWAL_AGE,
@@ -16,9 +17,6 @@ use tracing::Instrument as _;
 
 use crate::group_commit::GroupCommit;
 use crate::{DeadToken, Ports, RefreshAccount, RefreshAccountError, RefreshedAccount};
-
-/// Maximum number of audit entries that are stored together. Ours: so many take milliseconds.
-const MAX_GROUP_ENTRIES: usize = 256;
 
 /// Maximum number of tries to hand out the token of an account that changes between reading and writing down. Ours:
 /// changes of one account are seconds apart.
@@ -50,7 +48,7 @@ impl HandOutRecorder {
     /// Records in `audit`.
     #[must_use]
     pub fn new(audit: Arc<dyn AuditLog>) -> Self {
-        Self { audit, group: GroupCommit::new(MAX_GROUP_ENTRIES) }
+        Self { audit, group: GroupCommit::new(MAX_RECORDED_ENTRIES) }
     }
 
     /// Records one token. `false` where its account has changed since it was read: the token must stay. Where the

@@ -18,7 +18,7 @@ mod system;
 mod user_removals;
 mod webhooks;
 
-pub use audit::{AuditLog, AuditPage};
+pub use audit::{AuditLog, AuditPage, MAX_RECORDED_ENTRIES};
 pub use callers::{Authorization, Callers, Credentials, NotAuthenticated};
 pub use events::{
     CONSUMER_LEASE, ConsumerKey, ConsumerState, Consumers, EventLog, EventSurvey, HeldConsumer,

@@ -9,8 +9,8 @@ use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait as _, InsertStatement, Query, SelectStatement, ValueTuple,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, Iterable as _,
-    ModelTrait as _, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, Select,
+    ColumnTrait, EntityTrait, IdenStatic as _, Iterable as _, ModelTrait as _, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait as _, Select,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -26,26 +26,18 @@ use super::sweep::locked_keys;
 use super::unreadable::{Table, UnreadableRow, readable_page};
 use super::{Database, SeaOrmStore};
 
-/// Maximum number of entries of one statement.
-const MAX_INSERTED: usize = 256;
-
 #[async_trait]
 impl AuditLog for SeaOrmStore {
     async fn record(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
+        if entries.is_empty() {
+            return Ok(HashSet::new());
+        }
         self.call(Operation::RecordAudit, async {
-            let write = self.database.begin_write().await?;
-            let mut recorded = HashSet::with_capacity(entries.len());
-            for entries in entries.chunks(MAX_INSERTED) {
-                let inserted = write.on().execute(&self.inserted(entries)?).await;
-                let inserted = inserted.map_err(|error| translate(&error))?.rows_affected();
-                if inserted == entries.len() as u64 {
-                    recorded.extend(entries.iter().map(|entry| entry.id));
-                } else {
-                    recorded.extend(recorded_of(write.on(), entries).await?);
-                }
+            let inserted = self.database.write_alone(&self.inserted(entries)?).await?;
+            if inserted == entries.len() as u64 {
+                return Ok(entries.iter().map(|entry| entry.id).collect());
             }
-            write.commit().await?;
-            Ok(recorded)
+            self.recorded_of(entries).await
         })
         .await
     }
@@ -94,6 +86,16 @@ impl SeaOrmStore {
             .from_values(rows.map(|row| values(&row)), given.clone())
             .inner_join(account, is_current)
             .take()
+    }
+
+    /// The ids of those of the entries that are stored.
+    async fn recorded_of(&self, entries: &[AuditEntry]) -> Result<HashSet<AuditId>, StoreError> {
+        let ids = entries.iter().map(|entry| *entry.id.as_uuid());
+        let stored = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(ids));
+        let stored = self.database.read(&stored.into_query()).await?;
+        let ids = stored.iter().map(|row| row.try_get("", Column::Id.as_str()));
+        let ids = ids.collect::<Result<Vec<Uuid>, _>>().map_err(|error| translate(&error))?;
+        Ok(ids.into_iter().map(AuditId::from_uuid).collect())
     }
 
     /// The ids of the entries of tokens that were handed out before `time`, the oldest first.
@@ -184,17 +186,6 @@ fn to_row(app: &AppId, entry: &AuditEntry) -> Model {
         token_expire_time: expiry_micros(*token_expire_time),
         revision: *revision,
     }
-}
-
-/// The ids of those of the entries that are stored.
-async fn recorded_of(
-    on: &DatabaseTransaction,
-    entries: &[AuditEntry],
-) -> Result<Vec<AuditId>, StoreError> {
-    let ids = entries.iter().map(|entry| *entry.id.as_uuid());
-    let stored = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(ids));
-    let stored: Vec<Uuid> = stored.into_tuple().all(on).await.map_err(|error| translate(&error))?;
-    Ok(stored.into_iter().map(AuditId::from_uuid).collect())
 }
 
 /// The values of a row, as its columns are in order.

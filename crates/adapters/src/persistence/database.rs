@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ig_domain::ports::{STORE_CALL_TIMEOUT, StoreError, StoreProbe};
-use sea_orm::sea_query::SelectStatement;
+use sea_orm::sea_query::{InsertStatement, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, TransactionTrait,
@@ -261,6 +261,21 @@ impl Database {
         let transaction = self.begin_write_on(connections).await?;
         let events_written = self.events_written.load(Ordering::Relaxed);
         Ok(Write { transaction, database: self, events_written, _turn: turn })
+    }
+
+    /// Writes by one statement, in a transaction of its own; returns the number of rows.
+    pub(super) async fn write_alone(&self, statement: &InsertStatement) -> Result<u64, StoreError> {
+        let Engine::Sqlite { turn, writer, .. } = &self.engine else {
+            let write = self.begin_write().await?;
+            let written = write.on().execute(statement).await.map_err(|error| translate(&error))?;
+            write.commit().await?;
+            return Ok(written.rows_affected());
+        };
+        // A statement outside of a transaction is one: it saves two ways to SQLite's thread and back.
+        let _turn = write_turn(turn).await?;
+        let written = writer.execute(statement).await.map_err(|error| translate(&error))?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(written.rows_affected())
     }
 
     /// Whether the database can serve, asked on a connection that no call has.

@@ -25,11 +25,14 @@ pub struct AuditPage {
     pub limit: u64,
 }
 
+/// Maximum number of entries that are stored together. Ours: so many take milliseconds.
+pub const MAX_RECORDED_ENTRIES: usize = 256;
+
 /// Log of the tokens that were handed out. Entries outlive their accounts.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
     /// Stores the entries whose account still has the entry's revision, until they are purged; returns their ids. A
-    /// token may leave only after this has returned its entry's.
+    /// token may leave only after this has returned its entry's. There are [`MAX_RECORDED_ENTRIES`] at most.
     ///
     /// # Errors
     ///
