@@ -31,6 +31,7 @@ mod event_purge;
 mod events;
 mod examination;
 mod former_accounts;
+mod gathered_reads;
 mod hosted_codes;
 mod key_checks;
 mod lease;
@@ -64,6 +65,7 @@ mod visit_changes;
 mod webhooks;
 mod write_obstacle;
 
+use self::gathered_reads::GatheredReads;
 use self::user_key::UserKey;
 
 pub use database::Database;
@@ -81,6 +83,7 @@ pub struct SeaOrmStore {
     meter: StoreMeter,
     plan: Arc<KeepingPlan>,
     user_key: Arc<OnceCell<UserKey>>,
+    gathered_reads: Arc<GatheredReads>,
 }
 
 impl SeaOrmStore {
@@ -92,7 +95,8 @@ impl SeaOrmStore {
         cipher: Arc<dyn TokenCipher>,
         meter: StoreMeter,
     ) -> Self {
-        Self { database, app, cipher, meter, plan: Arc::default(), user_key: Arc::default() }
+        let (plan, user_key, gathered_reads) = Default::default();
+        Self { database, app, cipher, meter, plan, user_key, gathered_reads }
     }
 
     /// The same rows, scheduled by `plan`.

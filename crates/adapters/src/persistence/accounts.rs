@@ -38,12 +38,14 @@ pub(super) type EventOf = fn(&InstagramAccount, &InstagramAccount) -> Option<Acc
 #[async_trait]
 impl AccountReader for SeaOrmStore {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
-        self.call(Operation::FindAccount, async {
-            let lookup = first_found(self.lookups(key));
-            let found: Option<Model> = self.database.read_one(&lookup).await?;
-            found.map(to_domain).transpose()
-        })
-        .await
+        let key = match key {
+            AccountKey::Id(id) => BatchKey::Id(*id),
+            AccountKey::Instagram(id) => BatchKey::Instagram(id.clone()),
+            AccountKey::Username(_) => {
+                return self.call(Operation::FindAccount, self.find_alone(key)).await;
+            }
+        };
+        self.call(Operation::FindAccount, self.find_gathered(key)).await
     }
 
     async fn find_many(
@@ -146,6 +148,16 @@ impl AccountWriter for SeaOrmStore {
 }
 
 impl SeaOrmStore {
+    /// The account with this key, by a statement of its own.
+    pub(super) async fn find_alone(
+        &self,
+        key: &AccountKey,
+    ) -> Result<Option<InstagramAccount>, StoreError> {
+        let lookup = first_found(self.lookups(key));
+        let found: Option<Model> = self.database.read_one(&lookup).await?;
+        found.map(to_domain).transpose()
+    }
+
     /// The accounts of this app.
     pub(super) fn accounts(&self) -> Select<Entity> {
         Entity::find().filter(Column::AppId.eq(self.app.as_str()))
@@ -166,18 +178,15 @@ impl SeaOrmStore {
         self.accounts().filter(Column::Id.eq(*id.as_uuid()))
     }
 
-    /// The queries that find an account, the one that decides first. Each goes by an index of its own: a condition with
-    /// alternatives may be planned as a walk through all accounts.
+    /// The queries that find an account, the one that decides first, and of several accounts of one the newest. Each goes
+    /// by an index of its own: a condition with alternatives may be planned as a walk through all accounts.
     fn lookups(&self, key: &AccountKey) -> Vec<Select<Entity>> {
         match key {
             AccountKey::Id(id) => vec![self.identified(*id)],
             AccountKey::Instagram(id) => {
                 use Column::{AppScopedUserId, ExchangeUserId, ProfessionalAccountId};
-                let newest = |column: Column| {
-                    self.accounts().filter(column.eq(id.as_str())).order_by_desc(Column::Id)
-                };
-                let columns = [ProfessionalAccountId, AppScopedUserId, ExchangeUserId];
-                columns.map(|column| newest(column).limit(1)).into()
+                let known_as = |column: Column| self.accounts().filter(column.eq(id.as_str()));
+                [ProfessionalAccountId, AppScopedUserId, ExchangeUserId].map(known_as).into()
             }
             AccountKey::Username(username) => vec![
                 self.accounts()
@@ -329,7 +338,9 @@ fn value<T: TryGetable>(row: &QueryResult, column: Column) -> Result<T, StoreErr
     row.try_get("", column.as_str()).map_err(|error| translate(&error))
 }
 
-/// One statement, and so one round trip, for what the first of `lookups` finds, else the next.
+/// One statement, and so one round trip, whose first row is what the first of `lookups` finds, else the next.
+///
+/// The few accounts that several lookups find are all read: SQLite prepares a statement anew whenever a limit is bound.
 fn first_found(lookups: Vec<Select<Entity>>) -> SelectStatement {
     let ranked = (0_i32..).zip(lookups).map(|(rank, lookup)| {
         Query::select()
@@ -340,8 +351,11 @@ fn first_found(lookups: Vec<Select<Entity>>) -> SelectStatement {
     });
     let mut ranked = ranked.collect::<Vec<_>>().into_iter();
     let mut first = ranked.next().unwrap_or_default();
-    first.unions(ranked.map(|lookup| (UnionType::All, lookup)));
-    first.order_by("rank", Order::Asc).limit(1).take()
+    if ranked.len() > 0 {
+        first.unions(ranked.map(|lookup| (UnionType::All, lookup)));
+        first.order_by("rank", Order::Asc).order_by(Column::Id, Order::Desc);
+    }
+    first
 }
 
 #[cfg(test)]

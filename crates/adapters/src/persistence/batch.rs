@@ -21,6 +21,21 @@ impl SeaOrmStore {
         &self,
         keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
+        let (rows, unreadable) = self.rows_of(keys).await?;
+        let mut unreadable: Vec<_> = unreadable.into_iter().map(Err).collect();
+        let accounts = rows
+            .into_iter()
+            .map(|row| readable(row?).map_err(|row| unreadable.push(Err(row))).ok());
+        let accounts = accounts.collect();
+        self.meter.unreadable.leave_out::<()>(unreadable);
+        Ok(accounts)
+    }
+
+    /// For each of `keys` the row that a lookup of it alone would find, and the rows that cannot be read.
+    pub(super) async fn rows_of(
+        &self,
+        keys: &[BatchKey],
+    ) -> Result<(Vec<Option<Model>>, Vec<UnreadableRow>), StoreError> {
         let mut unreadable = Vec::new();
         let mut rows: Vec<Option<Model>> = vec![None; keys.len()];
         for column in COLUMNS {
@@ -31,19 +46,14 @@ impl SeaOrmStore {
             for row in self.database.read_rows(Table::Account, &query.into_query(), Ok).await? {
                 match row {
                     Ok(row) => found.push((Model::get(&row, column), row)),
-                    Err(row) => unreadable.push(Err(row)),
+                    Err(row) => unreadable.push(row),
                 }
             }
             for (key, row) in keys.iter().zip(&mut rows).filter(|(_, row)| row.is_none()) {
                 *row = value(key, column).and_then(|value| preferred(&found, &value).cloned());
             }
         }
-        let accounts = rows
-            .into_iter()
-            .map(|row| readable(row?).map_err(|row| unreadable.push(Err(row))).ok());
-        let accounts = accounts.collect();
-        self.meter.unreadable.leave_out::<()>(unreadable);
-        Ok(accounts)
+        Ok((rows, unreadable))
     }
 
     /// The accounts with one of `values` in `column`; `None` where there are no values.

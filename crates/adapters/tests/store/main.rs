@@ -10,6 +10,7 @@ mod event_order;
 mod examination;
 mod fixture;
 mod flooding;
+mod gathered_reads;
 mod grants;
 mod keeper;
 mod keys;

@@ -1,7 +1,7 @@
 //! Every lookup goes by an index, however many accounts there are.
 
 use rstest::rstest;
-use sea_orm::sea_query::SelectStatement;
+use sea_orm::sea_query::{SelectStatement, SqliteQueryBuilder};
 use uuid::Uuid;
 
 use super::*;
@@ -31,6 +31,24 @@ async fn a_lookup_goes_by_an_index(#[case] key: AccountKey, #[case] indexes: &[&
     }
     assert_eq!(plan.matches("SEARCH").count(), indexes.len(), "{plan}");
     assert!(!plan.contains("SCAN instagram_account"), "{plan}");
+}
+
+/// For each value that is bound to a limit SQLite would prepare the statement anew.
+#[tokio::test]
+async fn a_lookup_by_an_id_has_no_limit() {
+    let keys = [
+        AccountKey::Id(AccountId::from_uuid(Uuid::nil())),
+        AccountKey::Instagram("1".parse().unwrap()),
+    ];
+    let lookups = |store: &SeaOrmStore| {
+        let lookups: Vec<_> = keys.iter().flat_map(|key| lookup(store, key)).collect();
+        for lookup in &lookups {
+            let text = lookup.to_string(SqliteQueryBuilder);
+            assert!(text.contains("WHERE") && !text.contains("LIMIT"), "{text}");
+        }
+        lookups
+    };
+    assert_eq!(plans::sqlite(lookups).await.len(), keys.len());
 }
 
 /// SQLite, which knows no numbers of rows, guesses that an app has few accounts.

@@ -1,0 +1,56 @@
+use super::*;
+
+fn key(number: u64) -> BatchKey {
+    BatchKey::Instagram(number.to_string().parse().unwrap())
+}
+
+fn keys(group: Option<Vec<Waiting>>) -> Vec<BatchKey> {
+    group.unwrap_or_default().into_iter().map(|waiting| waiting.key).collect()
+}
+
+#[test]
+fn who_comes_while_the_queries_run_goes_with_the_next_one() {
+    let reads = Arc::new(GatheredReads::default());
+    let (_first, place) = reads.queue_up(key(1)).unwrap();
+    let mut place = place.expect("it begins at once");
+    assert_eq!(keys(place.next_group()), [key(1)]);
+    let (_second, other) = reads.queue_up(key(2)).unwrap();
+    assert_eq!(keys(other.expect("the second query").next_group()), [key(2)]);
+    let _other = reads.queue_up(key(3)).unwrap();
+    let waiting: Vec<_> = (4..100).map(|number| reads.queue_up(key(number)).unwrap()).collect();
+    assert!(waiting.iter().all(|(_, place)| place.is_none()));
+    let expected: Vec<_> = (3..100).map(key).collect();
+    assert_eq!(keys(place.next_group()), expected[..MAX_GATHERED]);
+    assert_eq!(keys(place.next_group()), expected[MAX_GATHERED..]);
+    assert!(place.next_group().is_none());
+    assert!(reads.queue_up(key(1)).unwrap().1.is_some(), "the place is free");
+}
+
+#[test]
+fn whose_caller_has_left_is_not_read() {
+    let reads = Arc::new(GatheredReads::default());
+    let (gone, place) = reads.queue_up(key(1)).unwrap();
+    let _other = reads.queue_up(key(2)).unwrap();
+    drop(gone);
+    assert_eq!(keys(place.unwrap().next_group()), [key(2)]);
+}
+
+/// As where its task panicked.
+#[test]
+fn a_place_that_is_dropped_is_free() {
+    let reads = Arc::new(GatheredReads::default());
+    for _ in 0..3 * MAX_QUERIES {
+        let (_, place) = reads.queue_up(key(1)).unwrap();
+        drop(place.expect("a place is free"));
+    }
+    assert_eq!(reads.lock().queries, 0);
+}
+
+#[test]
+fn reads_that_wait_are_bounded() {
+    let reads = Arc::new(GatheredReads::default());
+    let waiting: Vec<_> =
+        (0..MAX_WAITING as u64).map(|number| reads.queue_up(key(number)).unwrap()).collect();
+    assert!(matches!(reads.queue_up(key(1)), Err(StoreError::Overloaded(_))));
+    drop(waiting);
+}
