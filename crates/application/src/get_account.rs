@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Clock, StoreError};
-use ig_domain::{AccountView, OwnerScope};
+use ig_domain::{AccountView, InstagramAccount, OwnerScope};
 
 use crate::CachedAccounts;
 
@@ -36,10 +36,10 @@ impl GetAccount {
         &self,
         key: &AccountKey,
         owners: &OwnerScope,
-    ) -> Result<AccountView, GetAccountError> {
+    ) -> Result<AccountView<Arc<InstagramAccount>>, GetAccountError> {
         let found = self.accounts.find(key).await?;
         let found = found.filter(|account| owners.contains(&account.owner));
-        let account = Arc::unwrap_or_clone(found.ok_or(GetAccountError::NotFound)?);
-        Ok(account.view(self.clock.now()))
+        let account = found.ok_or(GetAccountError::NotFound)?;
+        Ok(AccountView { status: account.status(self.clock.now()), account })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ig_domain::ports::{BatchKey, Clock, StoreError};
-use ig_domain::{AccountView, OwnerScope};
+use ig_domain::{AccountView, InstagramAccount, OwnerScope};
 
 use crate::CachedAccounts;
 
@@ -20,7 +20,7 @@ pub struct GetAccounts {
 #[derive(Clone, Debug)]
 pub struct FoundAccounts {
     /// The accounts, each once, by ascending id.
-    pub accounts: Vec<AccountView>,
+    pub accounts: Vec<AccountView<Arc<InstagramAccount>>>,
     /// The keys without an account, in the order in which they came.
     pub not_found: Vec<BatchKey>,
 }
@@ -42,7 +42,8 @@ impl GetAccounts {
         for (key, account) in keys.into_iter().zip(found) {
             match account.filter(|account| owners.contains(&account.owner)) {
                 Some(account) => {
-                    accounts.insert(account.id, Arc::unwrap_or_clone(account).view(now));
+                    let status = account.status(now);
+                    accounts.insert(account.id, AccountView { account, status });
                 }
                 None => not_found.push(key),
             }

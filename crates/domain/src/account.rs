@@ -130,11 +130,11 @@ pub struct InstagramAccount {
     pub revision: i64,
 }
 
-/// An account together with its status at the moment of reading.
+/// An account, or a pointer to one, together with its status at the moment of reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountView {
+pub struct AccountView<A = InstagramAccount> {
     /// The account.
-    pub account: InstagramAccount,
+    pub account: A,
     /// Status of the account at the moment of reading.
     pub status: AccountStatus,
 }

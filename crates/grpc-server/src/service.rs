@@ -109,7 +109,7 @@ impl InstagramAccountService for UseCases {
             .await
             .map_err(|error| error.to_status())?;
         context.is_about(Some(linked.view.account.id));
-        Ok(Response::new(convert::linked_account(linked)))
+        Ok(Response::new(convert::linked_account(&linked)))
     }
 
     async fn get(
@@ -121,7 +121,7 @@ impl InstagramAccountService for UseCases {
         let owners = context.owners(owner)?;
         let view = self.get.execute(&key, &owners).await;
         let view = view.map_err(|error| error.to_status())?;
-        Ok(Response::new(v1::GetResponse { account: Some(convert::account(view)) }))
+        Ok(Response::new(v1::GetResponse { account: Some(convert::account(&view)) }))
     }
 
     async fn batch_get(
@@ -167,7 +167,7 @@ impl InstagramAccountService for UseCases {
         context.is_about(Some(id));
         let refreshed = self.refresh.execute(id, &owners, context.place()).await;
         let refreshed = refreshed.map_err(|error| error.to_status())?;
-        Ok(Response::new(convert::refreshed_account(refreshed)))
+        Ok(Response::new(convert::refreshed_account(&refreshed)))
     }
 
     async fn fetch_access_token(

@@ -108,7 +108,7 @@ fn read(world: &Arc<World>, process: &Process, key: AccountKey, of_many: bool) -
         let begin = world.state().real_time;
         let made = made.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let owners = OwnerScope::everyone();
-        let found: Result<Option<AccountView>, StoreError> = match key {
+        let found: Result<Option<AccountView<_>>, StoreError> = match key {
             AccountKey::Id(id) if of_many => {
                 let get = GetAccounts { accounts, clock };
                 let found = get.execute(vec![BatchKey::Id(id)], &owners).await;

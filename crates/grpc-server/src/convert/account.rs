@@ -1,5 +1,7 @@
 //! Accounts on the wire.
 
+use std::borrow::Borrow;
+
 use ig_domain::{
     AccountStatus, AccountType, AccountView, InstagramAccount, ReauthorizationReason,
     RefreshTrouble, WebhookSubscription,
@@ -9,8 +11,8 @@ use prost_types::Timestamp;
 use time::OffsetDateTime;
 
 /// An account as callers see it. It is taken apart, so that a forgotten field does not compile.
-pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
-    let AccountView { account, status } = view;
+pub(crate) fn account(view: &AccountView<impl Borrow<InstagramAccount>>) -> v1::InstagramAccount {
+    let (account, status) = (view.account.borrow(), view.status);
     let dead = status != AccountStatus::Active;
     let next_refresh_time = account.next_refresh_time().filter(|_| !dead);
     let (status, reason) = account_status(status);
@@ -39,28 +41,29 @@ pub(crate) fn account(view: AccountView) -> v1::InstagramAccount {
         update_time,
         revision,
     } = account;
+    let scoped_id = app_scoped_user_id.as_ref().map(|id| id.as_str().to_owned());
     v1::InstagramAccount {
         account_id: id.to_string(),
-        professional_account_id: professional_account_id.to_string(),
-        app_scoped_user_id: app_scoped_user_id.map(|id| id.to_string()).unwrap_or_default(),
-        owner: owner.to_string(),
-        username: username.to_string(),
-        name,
-        profile_picture_url,
-        account_type: account_type(kind).into(),
-        followers_count,
-        follows_count,
-        media_count,
-        granted_scopes: granted_scopes.iter().map(ToString::to_string).collect(),
+        professional_account_id: professional_account_id.as_str().to_owned(),
+        app_scoped_user_id: scoped_id.unwrap_or_default(),
+        owner: owner.as_str().to_owned(),
+        username: username.as_str().to_owned(),
+        name: name.clone(),
+        profile_picture_url: profile_picture_url.clone(),
+        account_type: account_type(*kind).into(),
+        followers_count: *followers_count,
+        follows_count: *follows_count,
+        media_count: *media_count,
+        granted_scopes: granted_scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
         granted_scopes_known: granted_scopes.are_known(),
         status: status.into(),
         reauthorization_reason: reason.into(),
         token_issue_time: token_issue_time.map(timestamp),
         token_expire_time: token_expire_time.map(timestamp),
-        link_time: Some(timestamp(link_time)),
-        profile_time: Some(timestamp(profile_time)),
-        update_time: Some(timestamp(update_time)),
-        revision,
+        link_time: Some(timestamp(*link_time)),
+        profile_time: Some(timestamp(*profile_time)),
+        update_time: Some(timestamp(*update_time)),
+        revision: *revision,
         next_refresh_time: next_refresh_time.map(timestamp),
         refresh_trouble: failures.trouble.filter(|_| !dead).map(refresh_trouble),
         webhook_subscription: subscription.map(webhook_subscription),
@@ -139,7 +142,7 @@ mod tests {
                 subscription: Some(subscription),
                 ..ig_test_support::builders::account(1, "shop/7", check_time)
             };
-            account(view.view(check_time)).webhook_subscription.unwrap()
+            account(&view.view(check_time)).webhook_subscription.unwrap()
         };
         let well = shown(None);
         assert_eq!((well.active, well.last_error.as_str()), (true, ""));

@@ -91,7 +91,7 @@ pub(crate) fn found_accounts(
 ) -> v1::BatchGetResponse {
     let FoundAccounts { accounts, not_found } = found;
     v1::BatchGetResponse {
-        accounts: accounts.into_iter().map(account).collect(),
+        accounts: accounts.iter().map(account).collect(),
         not_found: not_found.iter().flat_map(|key| requested.as_sent(key)).collect(),
     }
 }

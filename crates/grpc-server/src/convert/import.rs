@@ -51,7 +51,7 @@ fn moment(
 /// An imported account, on the wire.
 pub(crate) fn imported_account(imported: ImportedAccount) -> v1::ImportResponse {
     let ImportedAccount { view, outcome } = imported;
-    v1::ImportResponse { account: Some(account(view)), created: outcome == ImportOutcome::Created }
+    v1::ImportResponse { account: Some(account(&view)), created: outcome == ImportOutcome::Created }
 }
 
 #[cfg(test)]

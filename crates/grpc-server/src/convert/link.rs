@@ -67,9 +67,9 @@ fn response(
 }
 
 /// A finished link, on the wire.
-pub(crate) fn linked_account(linked: LinkedAccount) -> v1::LinkResponse {
+pub(crate) fn linked_account(linked: &LinkedAccount) -> v1::LinkResponse {
     v1::LinkResponse {
-        account: Some(account(linked.view)),
+        account: Some(account(&linked.view)),
         created: linked.created,
         missing_scopes: linked.missing_scopes.iter().map(ToString::to_string).collect(),
     }

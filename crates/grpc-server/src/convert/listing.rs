@@ -94,7 +94,7 @@ pub(crate) fn listed_accounts(
     let mut views = views.into_iter().peekable();
     while let Some(view) = views.next() {
         let position = ListingPosition::of(&view.account);
-        let account = account(view);
+        let account = account(&view);
         size += account.encoded_len();
         accounts.push(account);
         if size >= FULL_PAGE_BYTES && views.peek().is_some() {

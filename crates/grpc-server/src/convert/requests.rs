@@ -145,12 +145,12 @@ fn account_of_owner(
 }
 
 /// A refreshed account, on the wire.
-pub(crate) fn refreshed_account(refreshed: RefreshedAccount) -> v1::RefreshResponse {
+pub(crate) fn refreshed_account(refreshed: &RefreshedAccount) -> v1::RefreshResponse {
     let outcome = match refreshed.token_outcome {
         TokenOutcome::Renewed => v1::TokenOutcome::Renewed,
         TokenOutcome::TooYoung => v1::TokenOutcome::TooYoung,
     };
-    v1::RefreshResponse { account: Some(account(refreshed.view)), token_outcome: outcome.into() }
+    v1::RefreshResponse { account: Some(account(&refreshed.view)), token_outcome: outcome.into() }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const MIN_MESSAGE_BYTES: usize = 300;
 /// The messages that tell this one, in order: as many as its size needs, and one where there are no events.
 pub(crate) fn watch_responses(message: WatchMessage) -> Vec<v1::WatchResponse> {
     let WatchMessage { events, accounts, mut payloads, cursor: end, caught_up } = message;
-    let accounts = accounts.into_iter().map(|view| (view.account.id, account(view)));
+    let accounts = accounts.into_iter().map(|view| (view.account.id, account(&view)));
     let mut packing = Packing { accounts: accounts.collect(), ..Packing::default() };
     for logged in &events {
         // There are events only behind a position; one of a newer version is passed over.

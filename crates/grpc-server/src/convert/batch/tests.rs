@@ -1,6 +1,8 @@
 //! Number of keys, bad keys, and sizes that fit a message.
 
-use ig_domain::InstagramAccount;
+use std::sync::Arc;
+
+use ig_domain::{AccountView, InstagramAccount};
 use ig_test_support::builders;
 use ig_test_support::builders::START;
 use prost::Message as _;
@@ -97,7 +99,7 @@ fn a_hundred_of_the_largest_accounts_fit_a_message() {
             profile_picture_url: Some("x".repeat(4096)),
             ..builders::account(number, &"\u{10ffff}".repeat(128), START)
         };
-        account.view(START)
+        AccountView { status: account.status(START), account: Arc::new(account) }
     };
     let requested = batch_get(&request(&["1"], &[])).unwrap();
     let found = FoundAccounts { accounts: (0..100).map(largest).collect(), not_found: Vec::new() };
