@@ -16,6 +16,7 @@ mod keeper;
 mod keys;
 mod migrations;
 mod outage;
+mod read_cache;
 mod removals;
 mod restore;
 mod rotation;

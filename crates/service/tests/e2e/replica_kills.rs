@@ -259,7 +259,8 @@ impl Lane {
     /// Everybody was told of the token that is stored. Returns whether Instagram was asked for it twice, which
     /// it may be where nobody heard of the first one.
     async fn judge_refreshes(&mut self, refreshes: Told<RefreshResponse>, survivor: usize) -> bool {
-        let key = Key::AccountId(self.kept.account_id.clone());
+        // By the handle it is read from the store: what the killed replica did last shows elsewhere within a second only.
+        let key = Key::Username(self.kept.username.clone());
         let former = self.kept.clone();
         self.kept = self.replicas[survivor].get(key.clone()).await.unwrap();
         assert_eq!(self.replicas[1 - survivor].get(key).await.unwrap(), self.kept);

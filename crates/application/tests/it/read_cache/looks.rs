@@ -49,12 +49,13 @@ async fn nothing_comes_from_memory_once_the_last_look_is_too_old() {
     assert!(scene.is_remembered(&id(1)).await);
 }
 
-/// A log of which each look takes a while, and that is looked at before.
+/// A log of which each look takes a while, at whose beginning the log is as it is told, and whose events may be damaged.
 struct SlowLog {
     store: MemoryStore,
     timer: ManualTimer,
     span: Duration,
     looks: AtomicUsize,
+    is_damaged: AtomicBool,
 }
 
 #[async_trait]
@@ -71,7 +72,13 @@ impl EventLog for SlowLog {
     }
 
     async fn page(&self, after: i64, limit: u64) -> Result<Vec<LoggedEvent>, StoreError> {
-        self.store.page(after, limit).await
+        let mut page = self.store.page(after, limit).await?;
+        if self.is_damaged.load(Ordering::Relaxed) {
+            for logged in &mut page {
+                logged.event = None;
+            }
+        }
+        Ok(page)
     }
 
     async fn since(
@@ -95,7 +102,8 @@ impl Scene {
     /// A log whose looks take so long, and a poller that goes by it.
     fn slow(&self, span: Duration) -> (Arc<SlowLog>, EventPoller) {
         let (store, timer) = (self.store.clone(), self.timer.clone());
-        let log = Arc::new(SlowLog { store, timer, span, looks: AtomicUsize::new(0) });
+        let (looks, is_damaged) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let log = Arc::new(SlowLog { store, timer, span, looks, is_damaged });
         let mut watch = self.watch.clone();
         watch.ports.log = log.clone();
         (log, EventPoller::new(&watch, Some(Arc::clone(&self.cache))))
@@ -127,6 +135,18 @@ async fn a_look_that_leaves_events_behind_makes_nothing_younger() {
     assert!(!scene.poller.poll().await.unwrap(), "a look brings a thousand events");
     scene.timer.advance(MOMENT);
     assert_eq!(scene.get(&id(2)).await, Some(changed));
+}
+
+/// Whose change it tells of is not known.
+#[tokio::test]
+async fn an_event_that_cannot_be_read_makes_all_forgotten() {
+    let scene = Scene::new().await;
+    scene.get(&id(1)).await;
+    let changed = scene.rename(1).await;
+    let (log, poller) = scene.slow(Duration::ZERO);
+    log.is_damaged.store(true, Ordering::Relaxed);
+    assert!(poller.poll().await.unwrap());
+    assert_eq!(scene.get(&id(1)).await, Some(changed));
 }
 
 /// Its events tell nothing of what is in memory.

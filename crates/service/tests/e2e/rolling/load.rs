@@ -2,6 +2,7 @@
 //! UNAVAILABLE is made once more, at once, and no other is.
 
 use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use ig_proto::v1::get_request::Key;
@@ -18,6 +19,9 @@ use crate::support::{REDIRECT_URI, Sandbox, arrival};
 
 /// Number of times that a caller reads what it linked: reads are what callers do most.
 const READS: usize = 20;
+
+/// Time within which a change shows on replicas that did not make it.
+const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Results of the calls of all callers.
 #[derive(Debug, Default)]
@@ -60,18 +64,25 @@ impl Caller<'_> {
     /// Links, reads and renews. `None` after a failed call.
     async fn round(&mut self, tally: &Tally) -> Option<()> {
         let account = self.link(tally).await?;
+        let linked = Instant::now();
         for _ in 0..READS {
-            self.read(&account, tally).await?;
+            self.read(&account, linked, tally).await?;
         }
         self.renew(account, tally).await
     }
 
-    async fn read(&self, account: &InstagramAccount, tally: &Tally) -> Option<()> {
+    /// Reads the account as it is since `linked`, by whichever replica.
+    async fn read(&self, account: &InstagramAccount, linked: Instant, tally: &Tally) -> Option<()> {
         let (key, owner) = (Key::AccountId(account.account_id.clone()), self.owner.clone());
         let request = GetRequest { key: Some(key), owner: Some(owner.clone()) };
-        let found =
-            tally.call(async || self.client.clone().get(request.clone()).await).await?.account;
-        assert_eq!(found.as_ref(), Some(account));
+        loop {
+            let may_be_as_before = linked.elapsed() < SHOWN_WITHIN;
+            let found = tally.call(async || self.client.clone().get(request.clone()).await).await?;
+            if found.account.as_ref() == Some(account) {
+                break;
+            }
+            assert!(may_be_as_before, "{found:?} is not {account:?}");
+        }
         let request = ListRequest { owner: Some(owner), ..Default::default() };
         let listed = tally.call(async || self.client.clone().list(request.clone()).await).await?;
         assert!(listed.accounts.contains(account), "{listed:?}");
