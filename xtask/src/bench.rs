@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: what a `Get` costs on each store, beside a plain server that answers from memory.
+//! `cargo xtask bench`: measurements of the service as it ships.
 
 mod claims;
+mod get;
 mod listing;
 mod load;
 mod resources;
@@ -9,19 +10,16 @@ mod tokens;
 mod watch;
 mod webhooks;
 
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use self::load::{Load, Sample};
-use self::resources::Resources;
-use crate::console::{self, Step};
+use crate::console;
 use crate::grpc::Client;
 use crate::postgres::Postgres;
-use crate::process::{self, Group, free_address};
+use crate::process::{self, free_address};
 use crate::tools::Tools;
 use crate::up::demo::{self, Demo};
 use crate::up::stack::{Settings, Stack, Store};
@@ -69,7 +67,7 @@ pub(crate) struct Arguments {
     accounts: u32,
 }
 
-/// Builds, starts all servers, measures them in turn, and prints a table.
+/// Builds, and measures what is asked for; what a `Get` costs where nothing else is.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let tools = Tools::of(workspace);
     let (h2load, grpcurl) = (Tools::h2load()?, tools.grpcurl()?);
@@ -110,28 +108,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         return listing::run(workspace, tools, "PostgreSQL", on_server, arguments.accounts);
     }
 
-    let sqlite = Measured::start(workspace, &grpcurl, "SQLite", Store::Sqlite)?;
-    let postgres = Measured::start(workspace, &grpcurl, "PostgreSQL", on_server)?;
-    let memory = Bare::start(workspace, [&postgres, &sqlite])?;
-    let servers = [memory.target(&sqlite.request), sqlite.target(), postgres.target()];
-    for load in Load::ALL {
-        let measured = measure(&h2load, load, arguments, &servers)?;
-        console::say(format_args!(
-            "\n{load}, {} calls, median of {}",
-            arguments.calls, arguments.rounds
-        ));
-        console::say(table(&servers, &measured));
-    }
-    console::say("\nserver        start-up   memory (RSS) after the load");
-    for server in [&sqlite, &postgres] {
-        let (start_up, memory) = (server.start_up()?, Resources::of(server.target().process)?);
-        let milliseconds = start_up.as_secs_f64() * 1e3;
-        console::say(format_args!(
-            "{:<11} {milliseconds:>7.0} ms   {:>5.1} MiB",
-            server.name, memory.rss_mib
-        ));
-    }
-    Ok(())
+    get::run(workspace, &postgres, arguments)
 }
 
 /// One server as the load generator sees it.
@@ -144,45 +121,11 @@ struct Target<'a> {
     process: u32,
 }
 
-/// Each server's median at one load. They take turns, so that a slow minute of the machine hits all.
-fn measure(
-    h2load: &Path,
-    load: Load,
-    arguments: &Arguments,
-    servers: &[Target],
-) -> Result<Vec<Sample>> {
-    let step = Step::begin(load.to_string());
-    let mut samples: Vec<Vec<Sample>> = servers.iter().map(|_| Vec::new()).collect();
-    for _ in 0..arguments.rounds {
-        for (server, samples) in servers.iter().zip(&mut samples) {
-            samples.push(load.run(h2load, server, arguments.calls)?);
-        }
-    }
-    step.done();
-    samples.into_iter().map(Sample::median).collect()
-}
-
-fn table(servers: &[Target], measured: &[Sample]) -> String {
-    let mut lines =
-        vec!["server        calls/s  of memory   p50       p99    CPU per call".to_owned()];
-    let floor = measured.first().map_or(f64::NAN, |sample| sample.per_second);
-    lines.extend(servers.iter().zip(measured).map(|(server, sample)| {
-        let Sample { per_second, p50, p99, cpu } = sample;
-        let ratio = per_second / floor;
-        format!(
-            "{:<11} {per_second:>9.0} {ratio:>10.2} {p50:>6.0} us {p99:>6.0} us {cpu:>9.0} us",
-            server.name
-        )
-    }));
-    lines.join("\n")
-}
-
 /// The service on one store, with an account to get.
 struct Measured {
     name: &'static str,
     settings: Settings,
     account_id: String,
-    request: PathBuf,
     stack: Stack,
 }
 
@@ -199,35 +142,13 @@ impl Measured {
         let demo = Demo::link(&client, &settings.sandbox_url())?;
         let account_id = demo.account.get("accountId").and_then(|id| id.as_str());
         let account_id = account_id.context("the account has no id")?.to_owned();
-        let request = settings.folder.join("get.request");
-        Ok(Self { name, settings, account_id, request, stack })
+        Ok(Self { name, settings, account_id, stack })
     }
 
-    fn target(&self) -> Target<'_> {
+    /// The service, asked by the call in a file.
+    fn target<'a>(&self, method: &'static str, request: &'a Path) -> Target<'a> {
         let url = format!("http://{}", self.settings.grpc);
-        Target {
-            name: self.name,
-            url,
-            method: "Get",
-            request: &self.request,
-            process: self.stack.service_process(),
-        }
-    }
-
-    /// From the start of one more process on the same store until it is ready.
-    fn start_up(&self) -> Result<Duration> {
-        let settings =
-            Settings { grpc: free_address()?, metrics: free_address()?, ..self.settings.clone() };
-        let ready = settings.readyz();
-        let started = Instant::now();
-        let mut command = settings.service("serve");
-        let mut group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
-        while demo::get(&ready).is_err() {
-            ensure!(group.ended()?.is_none(), "a second service on {} ended", self.name);
-            ensure!(started.elapsed() < START_TIMEOUT, "{} never became ready", self.name);
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(started.elapsed())
+        Target { name: self.name, url, method, request, process: self.stack.service_process() }
     }
 }
 
@@ -268,39 +189,4 @@ fn caller(settings: &Settings, name: &str, role: &str, owners: &[String]) -> Res
     ensure!(output.status.success(), "cannot make a caller:\n{trouble}");
     let token = String::from_utf8(output.stdout).context("a token is text")?;
     Ok(token.trim_end().to_owned())
-}
-
-/// The floor: a server that only answers from memory.
-struct Bare {
-    address: SocketAddr,
-    group: Group,
-}
-
-impl Bare {
-    /// Starts it with what `services` answer; it goes on to answer as the last of them.
-    fn start(workspace: &Workspace, services: [&Measured; 2]) -> Result<Self> {
-        let address = free_address()?;
-        let program = workspace.target().join(PROFILE).join("examples").join("bare_server");
-        let mut command = Command::new(program);
-        command.arg(address.to_string());
-        for service in services {
-            command.arg(service.target().url).arg(&service.account_id).arg(&service.request);
-        }
-        let mut group = Group::start(&mut command)?;
-        let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            ensure!(group.ended()?.is_none(), "the server that answers from memory ended");
-            ensure!(
-                started.elapsed() < START_TIMEOUT,
-                "the server that answers from memory does not listen"
-            );
-            process::pause();
-        }
-        Ok(Self { address, group })
-    }
-
-    fn target<'a>(&self, request: &'a Path) -> Target<'a> {
-        let url = format!("http://{}", self.address);
-        Target { name: "memory", url, method: "Get", request, process: self.group.id() }
-    }
 }

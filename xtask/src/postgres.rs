@@ -105,6 +105,14 @@ impl Postgres {
         &self.url
     }
 
+    /// The process that has started the server's, where that is ours and in no container.
+    pub(crate) fn process(&self) -> Option<u32> {
+        match &self.throwaway {
+            Some(Throwaway::Server(server)) => Some(server.process()),
+            Some(Throwaway::Container(_)) | None => None,
+        }
+    }
+
     /// Whether the server was there before, and stays.
     pub(crate) fn is_given(&self) -> bool {
         self.throwaway.is_none()

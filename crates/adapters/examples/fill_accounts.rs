@@ -1,6 +1,6 @@
 //! Fills a migrated database with accounts, for measurements: `fill_accounts DATABASE_URL APP_ID NUMBER`.
 //!
-//! A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand needs re-authorisation. Account `n`
+//! Each has all that a profile tells. A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand needs re-authorisation. Account `n`
 //! has the professional account id `n`. No visit is scheduled.
 
 use std::error::Error;
@@ -38,9 +38,13 @@ fn statements(backend: DbBackend, app: u64, number: u64) -> Vec<String> {
     };
     let fill = format!(
         "INSERT INTO instagram_account (id, app_id, professional_account_id, owner, username, account_type,
+            app_scoped_user_id, name, profile_picture_url, followers_count, follows_count, media_count, granted_scopes,
             refused, consent_time, token_issue_time, token_expire_time, link_time, profile_time, update_time,
             revision, event_revision, scheduled_revision)
         SELECT {id}, '{app}', CAST(n AS text), 'shop/' || (n % 100), 'user.' || n, 'business',
+            CAST(26000000000000000 + n AS text), 'Shop number ' || n,
+            'https://scontent.example/v/t51.2885-15/' || n || '_n.jpg?_nc_cat=1&ccb=1-7&oh=00_AfD0example&oe=69A00000',
+            1200 + n, 300, 77, 'instagram_business_basic',
             CASE WHEN n % 10000 = 7 THEN 'checkpoint' END, n, n, 9000000000000000, n, n, n, 1, 1, 1
         FROM {numbers}"
     );

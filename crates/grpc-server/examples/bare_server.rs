@@ -1,46 +1,128 @@
-//! The floor of `cargo xtask bench`: a plain tonic server that answers `Get` from memory.
+//! The floors of `cargo xtask bench`: plain tonic servers that answer every call with the same account.
 //!
-//! `bare_server LISTEN (UPSTREAM ACCOUNT_ID REQUEST_FILE)...` asks the service at each `UPSTREAM` for the account
-//! once, writes the request to `REQUEST_FILE` as a load generator sends it, and from then on answers every call
-//! with what it was told last.
+//! `bare_server WAY LISTEN UPSTREAM TOKEN` asks the service at `UPSTREAM` once, as the caller with that token, for the
+//! account whose professional account id is 1. `WAY` is `default`, as tonic serves by itself, or `tuned`, as this
+//! service does: on a single-threaded runtime for each core, over streams without vectored writes.
 #![expect(clippy::unwrap_used, reason = "whoever starts a benchmark reads its panics")]
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::io;
+use std::net::{self, SocketAddr};
+use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread;
 
 use http::{Request, Response};
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::instagram_account_service_client::InstagramAccountServiceClient;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 use ig_proto::v1::{GetRequest, GetResponse};
-use prost::Message as _;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-#[tokio::main]
-async fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let listen = arguments.next().unwrap().parse().unwrap();
-    let mut answer = GetResponse::default();
-    while let Some(upstream) = arguments.next() {
-        let account_id = Key::AccountId(arguments.next().unwrap());
-        let request = GetRequest { key: Some(account_id), owner: None };
-        std::fs::write(arguments.next().unwrap(), framed(&request)).unwrap();
-        let mut client = InstagramAccountServiceClient::connect(upstream).await.unwrap();
-        answer = client.get(request).await.unwrap().into_inner();
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [way, listen, upstream, token] = arguments.as_slice() else { panic!("not four arguments") };
+    let listen = listen.parse().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let service = FromMemory(runtime.block_on(ask(upstream.clone(), token)));
+    match way.as_str() {
+        "default" => {
+            let serving = Server::builder().add_service(service).serve(listen);
+            runtime.block_on(serving).unwrap();
+        }
+        "tuned" => serve_tuned(listen, &service),
+        _ => panic!("{way} is no way to serve"),
     }
-    Server::builder().add_service(FromMemory(answer)).serve(listen).await.unwrap();
 }
 
-/// The message behind its header: not compressed, and its length.
-fn framed(request: &GetRequest) -> Vec<u8> {
-    let length = u32::try_from(request.encoded_len()).unwrap();
-    [[0].as_slice(), &length.to_be_bytes(), &request.encode_to_vec()].concat()
+/// The answer of the service for the account.
+async fn ask(upstream: String, token: &str) -> GetResponse {
+    let mut client = InstagramAccountServiceClient::connect(upstream).await.unwrap();
+    let key = Some(Key::InstagramId("1".to_owned()));
+    let mut request = tonic::Request::new(GetRequest { key, owner: None });
+    let authorization = format!("Bearer {token}").parse().unwrap();
+    request.metadata_mut().insert("authorization", authorization);
+    client.get(request).await.unwrap().into_inner()
+}
+
+/// Hands the connections round to a runtime for each core.
+fn serve_tuned(listen: SocketAddr, service: &FromMemory) {
+    let cores = thread::available_parallelism().unwrap().get();
+    let cores: Vec<_> = (0..cores).map(|_| serve_on_a_core(service.clone())).collect();
+    let listener = net::TcpListener::bind(listen).unwrap();
+    for core in cores.iter().cycle() {
+        core.send(listener.accept().unwrap().0).unwrap();
+    }
+}
+
+/// Serves connections that are sent to it, on a thread of its own.
+fn serve_on_a_core(service: FromMemory) -> mpsc::UnboundedSender<net::TcpStream> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let accepted = UnboundedReceiverStream::new(receiver).map(Gathering::new);
+        runtime.block_on(Server::builder().add_service(service).serve_with_incoming(accepted))
+    });
+    sender
+}
+
+/// A stream without vectored writes.
+struct Gathering(TcpStream);
+
+impl Gathering {
+    fn new(stream: net::TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream).map(Self)
+    }
+}
+
+impl Connected for Gathering {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Gathering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Gathering {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // By `writev`, which the system counts for each process, unlike `send`.
+        Pin::new(&mut self.0).poll_write_vectored(context, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
 }
 
 /// Method as generated code would make it; it clones its answer.

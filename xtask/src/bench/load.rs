@@ -17,9 +17,9 @@ const WARM_UP: u32 = 2_000;
 /// Concurrency of the calls.
 #[derive(Clone, Copy)]
 pub(super) struct Load {
-    connections: u32,
+    pub(super) connections: u32,
     /// Calls under way on each.
-    streams: u32,
+    pub(super) streams: u32,
 }
 
 /// Result of one measurement. Times are in microseconds.
@@ -46,9 +46,6 @@ impl Load {
 
     /// Many callers at once.
     pub(super) const SIXTY_FOUR: Self = Self { connections: 8, streams: 8 };
-
-    /// One caller that waits for each answer, and many at once.
-    pub(super) const ALL: [Self; 2] = [Self::ONE_BY_ONE, Self { connections: 8, streams: 16 }];
 
     /// Makes `calls` calls and looks at every answer's size.
     pub(super) fn run(self, h2load: &Path, server: &Target, calls: u32) -> Result<Sample> {

@@ -1,5 +1,6 @@
 //! Resources that a process has used, as Linux tells them.
 
+use std::collections::HashMap;
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -16,26 +17,59 @@ pub(super) struct Resources {
     pub(super) rss_mib: f64,
     /// Time that processors worked for it, in seconds.
     pub(super) cpu_seconds: f64,
+    /// Number of its calls of `write` and `writev`. Those of `send` are others.
+    pub(super) writes: f64,
 }
 
 impl Resources {
     /// Resources of a running process.
     pub(super) fn of(process: u32) -> Result<Self> {
         let read = |file| fs::read_to_string(format!("/proc/{process}/{file}"));
-        let (status, stat) = (read("status").ok(), read("stat").ok());
-        let told = status.zip(stat).and_then(|(status, stat)| Self::parse(&status, &stat));
+        let files = (read("status"), read("stat"), read("io"));
+        let told = match &files {
+            (Ok(status), Ok(stat), Ok(io)) => Self::parse(status, stat, io),
+            _ => None,
+        };
         told.context("/proc does not tell what a server uses: this needs Linux")
     }
 
-    fn parse(status: &str, stat: &str) -> Option<Self> {
+    fn parse(status: &str, stat: &str, io: &str) -> Option<Self> {
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let rss_kib: f64 = rss.trim().strip_suffix(" kB")?.parse().ok()?;
-        // The name, in parentheses, may hold anything; fields 14 and 15 come 12 behind it.
-        let (_, fields) = stat.rsplit_once(") ")?;
-        let mut fields = fields.split(' ').skip(11).map(str::parse::<f64>);
-        let ticks = fields.next()?.ok()? + fields.next()?.ok()?;
-        Some(Self { rss_mib: rss_kib / 1024.0, cpu_seconds: ticks / TICKS_PER_SECOND })
+        let writes = io.lines().find_map(|line| line.strip_prefix("syscw: "))?.parse().ok()?;
+        let (_, cpu_seconds) = parse_stat(stat)?;
+        Some(Self { rss_mib: rss_kib / 1024.0, cpu_seconds, writes })
     }
+}
+
+/// Processor time of a process and of all below it that run, in seconds.
+pub(super) fn cpu_seconds_of_all(root: u32) -> Result<f64> {
+    let mut processes = HashMap::new();
+    for entry in fs::read_dir("/proc").context("there is no /proc")? {
+        let name = entry?.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // One may end in between.
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        processes.extend(parse_stat(&stat).map(|stat| (process, stat)));
+    }
+    let is_below_root = |process: u32| {
+        let parent = |process: &u32| processes.get(process).map(|(parent, _)| *parent);
+        std::iter::successors(Some(process), parent).any(|process| process == root)
+    };
+    let all = processes.iter().filter(|(process, _)| is_below_root(**process));
+    Ok(all.map(|(_, (_, cpu_seconds))| cpu_seconds).sum())
+}
+
+/// The parent of a process, and its own processor time in seconds.
+fn parse_stat(stat: &str) -> Option<(u32, f64)> {
+    // The name, in parentheses, may hold anything; behind it come field 3 and those that follow.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    let mut ticks = fields.skip(9).map(str::parse::<f64>);
+    Some((parent, (ticks.next()?.ok()? + ticks.next()?.ok()?) / TICKS_PER_SECOND))
 }
 
 #[cfg(test)]
@@ -43,12 +77,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_both_times_are_read() {
+    fn memory_both_times_and_writes_are_read() {
         let status = "Name:\tx\nVmHWM:\t  9999 kB\nVmRSS:\t  2048 kB\nThreads:\t3\n";
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 1 2 3";
-        let expected = Resources { rss_mib: 2.0, cpu_seconds: 2.0 };
-        assert_eq!(Resources::parse(status, stat), Some(expected));
-        assert_eq!(Resources::parse("", stat), None);
+        let io = "wchar: 0\nsyscr: 10\nsyscw: 7\n";
+        let expected = Resources { rss_mib: 2.0, cpu_seconds: 2.0, writes: 7.0 };
+        assert_eq!(Resources::parse(status, stat, io), Some(expected));
+        assert_eq!(Resources::parse("", stat, io), None);
+        assert_eq!(parse_stat(stat), Some((1, 2.0)));
+    }
+
+    #[test]
+    fn all_below_a_process_count() {
+        let all = cpu_seconds_of_all(1).unwrap();
+        assert!(all >= Resources::of(std::process::id()).unwrap().cpu_seconds, "{all}");
+        assert!(cpu_seconds_of_all(u32::MAX).unwrap() < 1e-9);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use super::Measured;
 use super::load::{self, Load, Sample};
-use super::{Measured, Target};
 use crate::console::{self, Step};
 use crate::up::stack::Store;
 use crate::workspace::Workspace;
@@ -30,7 +30,7 @@ pub(super) fn run(
         // They take turns, so that a slow minute of the machine hits all.
         for ((load, calls), samples) in LOADS.into_iter().zip(&mut samples) {
             let method = "FetchAccessToken";
-            let target = Target { method, request: &request, ..measured.target() };
+            let target = measured.target(method, &request);
             samples.push(load.run(h2load, &target, calls)?);
         }
     }

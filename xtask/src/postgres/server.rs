@@ -84,6 +84,11 @@ impl Server {
         self.port
     }
 
+    /// The supervisor's process.
+    pub(super) fn process(&self) -> u32 {
+        self.supervisor.id()
+    }
+
     /// Has the supervisor carry an order out.
     pub(super) fn obey(&mut self, order: Order) -> Result<()> {
         let orders = self.supervisor.stdin.as_mut().context("PostgreSQL's supervisor is gone")?;

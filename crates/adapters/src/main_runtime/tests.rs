@@ -2,10 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use ig_domain::ports::MockAccountReader;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::*;
 
@@ -16,7 +18,7 @@ fn key() -> AccountKey {
 
 /// A runtime that runs on the thread which waits on it.
 fn single_threaded() -> Runtime {
-    Builder::new_current_thread().build().unwrap()
+    Builder::new_current_thread().enable_time().build().unwrap()
 }
 
 /// The main runtime, which has one thread, and its id.
@@ -100,6 +102,7 @@ fn a_read_ends_with_the_wait_for_it() {
             begun = receiver.recv() => begun.unwrap(),
         }
         drop(reader);
-        assert_eq!(receiver.recv().await, None);
+        let ended = timeout(Duration::from_secs(10), receiver.recv()).await;
+        assert_eq!(ended.expect("the read ends"), None);
     });
 }

@@ -1,0 +1,330 @@
+//! What a `Get` costs on each store, beside two bare servers that answer it from memory.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::load::Load;
+use super::resources::{self, Resources};
+use super::{Arguments, PROFILE, START_TIMEOUT, caller, settings};
+use crate::console::{self, Step};
+use crate::postgres::Postgres;
+use crate::process::{self, Group, free_address};
+use crate::up::demo;
+use crate::up::stack::{APP_ID, Settings, Stack, Store};
+use crate::workspace::Workspace;
+
+/// Number of accounts in each store.
+const ACCOUNTS: u32 = 20_000;
+
+/// Loads that are measured.
+const LOADS: [Load; 2] = [Load::ONE_BY_ONE, Load::SIXTY_FOUR];
+
+/// Calls of one kind: the key that they ask by, and the number of accounts that they ask for in turn.
+#[derive(Clone, Copy)]
+struct Asked {
+    key: &'static str,
+    accounts: u32,
+}
+
+/// What a bare server is asked.
+const OF_BARE: [Asked; 1] = [Asked { key: "constant", accounts: 1 }];
+
+/// What the service is asked.
+const OF_SERVICE: [Asked; 4] = [
+    Asked { key: "account_id", accounts: 1 },
+    Asked { key: "account_id", accounts: ACCOUNTS },
+    Asked { key: "instagram_id", accounts: 1 },
+    Asked { key: "instagram_id", accounts: ACCOUNTS },
+];
+
+/// What the service without accounts in memory is asked: each account costs a read.
+const WITHOUT_CACHE: [Asked; 2] =
+    [Asked { key: "account_id", accounts: 1_000 }, Asked { key: "instagram_id", accounts: 1_000 }];
+
+/// Starts all servers, measures them in turn, and prints tables.
+pub(super) fn run(workspace: &Workspace, postgres: &Postgres, arguments: &Arguments) -> Result<()> {
+    let on_server = Store::Postgres(postgres.url().to_owned());
+    let sqlite = Service::start(workspace, "SQLite", Store::Sqlite, None)?;
+    let postgres = Service::start(workspace, "PostgreSQL", on_server, postgres.process())?;
+    let bare = Started::bare(workspace, "default", "default bare", &sqlite)?;
+    let tuned = Started::bare(workspace, "tuned", "tuned bare", &sqlite)?;
+    let without_cache = sqlite.without_cache("SQLite, READ_CACHE=0")?;
+    let postgres_without_cache = postgres.without_cache("PostgreSQL, READ_CACHE=0")?;
+    let servers = [
+        &bare.server,
+        &tuned.server,
+        &sqlite.server(),
+        &without_cache.server,
+        &postgres.server(),
+        &postgres_without_cache.server,
+    ];
+    for load in LOADS {
+        let step = Step::begin(load.to_string());
+        let mut rows: Vec<Row> = servers.into_iter().flat_map(Row::of).collect();
+        for _ in 0..arguments.rounds {
+            // They take turns, so that a slow minute of the machine hits all.
+            for row in &mut rows {
+                row.measure(workspace, load, arguments.calls)?;
+            }
+        }
+        step.done();
+        let (calls, rounds) = (arguments.calls, arguments.rounds);
+        console::say(format_args!("\n{load}; {calls} calls, median of {rounds}\n"));
+        console::say(table(&rows));
+    }
+    say_memory(&[&sqlite, &postgres])
+}
+
+/// Prints how soon services start, and what memory they take.
+fn say_memory(services: &[&Service]) -> Result<()> {
+    console::say("\n| store | start to ready | RSS idle | RSS after the load |");
+    console::say("|---|---|---|---|");
+    for service in services {
+        let start_up = service.start_up()?.as_secs_f64() * 1e3;
+        let (idle, loaded) = (service.idle_rss_mib, Resources::of(service.process())?.rss_mib);
+        let name = service.name;
+        console::say(format_args!(
+            "| {name} | {start_up:.0} ms | {idle:.1} MiB | {loaded:.1} MiB |"
+        ));
+    }
+    Ok(())
+}
+
+/// A server as the load sees it.
+#[derive(Clone)]
+struct Server {
+    name: &'static str,
+    address: SocketAddr,
+    process: u32,
+    /// Process that has started the database's.
+    database: Option<u32>,
+    token: String,
+    asked: &'static [Asked],
+}
+
+/// The service on one store that is full of accounts.
+struct Service {
+    name: &'static str,
+    settings: Settings,
+    token: String,
+    database: Option<u32>,
+    idle_rss_mib: f64,
+    stack: Stack,
+}
+
+impl Service {
+    fn start(
+        workspace: &Workspace,
+        name: &'static str,
+        store: Store,
+        database: Option<u32>,
+    ) -> Result<Self> {
+        let mut settings = settings(workspace, &format!("{name}-get"), store)?;
+        settings.callers = Some(settings.folder.join("callers.toml"));
+        let token = caller(&settings, "reader", "read", &["*".to_owned()])?;
+        let stack = Stack::start(&settings)?;
+        let idle_rss_mib = Resources::of(stack.service_process())?.rss_mib;
+        let step = Step::begin(format!("filling {name} with {ACCOUNTS} accounts"));
+        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
+        fill.args([&settings.database_url(), APP_ID, &ACCOUNTS.to_string()]);
+        process::run(&mut fill)?;
+        step.done();
+        Ok(Self { name, settings, token, database, idle_rss_mib, stack })
+    }
+
+    fn process(&self) -> u32 {
+        self.stack.service_process()
+    }
+
+    fn server(&self) -> Server {
+        Server {
+            name: self.name,
+            address: self.settings.grpc,
+            process: self.process(),
+            database: self.database,
+            token: self.token.clone(),
+            asked: &OF_SERVICE,
+        }
+    }
+
+    /// One more process on the same store, which keeps no accounts in memory.
+    fn without_cache(&self, name: &'static str) -> Result<Started> {
+        let mut settings = self.settings.clone();
+        settings.variables.push(("READ_CACHE", "0".to_owned()));
+        (settings.grpc, settings.metrics) = (free_address()?, free_address()?);
+        let group = self.start_another(&settings)?;
+        let (address, process) = (settings.grpc, group.id());
+        let server = Server { name, address, process, asked: &WITHOUT_CACHE, ..self.server() };
+        Ok(Started { server, _group: group })
+    }
+
+    /// From the start of one more process on the same store until it is ready.
+    fn start_up(&self) -> Result<Duration> {
+        let settings =
+            Settings { grpc: free_address()?, metrics: free_address()?, ..self.settings.clone() };
+        let started = Instant::now();
+        let _ready = self.start_another(&settings)?;
+        Ok(started.elapsed())
+    }
+
+    /// One more process on the same store, once it is ready.
+    fn start_another(&self, settings: &Settings) -> Result<Group> {
+        let ready = settings.readyz();
+        let started = Instant::now();
+        let mut command = settings.service("serve");
+        let mut group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
+        while demo::get(&ready).is_err() {
+            ensure!(group.ended()?.is_none(), "a second service on {} ended", self.name);
+            ensure!(started.elapsed() < START_TIMEOUT, "{} never became ready", self.name);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(group)
+    }
+}
+
+/// A server that ends when this is dropped.
+struct Started {
+    server: Server,
+    _group: Group,
+}
+
+impl Started {
+    /// Starts a bare server that serves this way, and answers what `service` does.
+    fn bare(
+        workspace: &Workspace,
+        way: &str,
+        name: &'static str,
+        service: &Service,
+    ) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(example(workspace, "bare_server"));
+        command.args([way, &address.to_string(), &format!("http://{}", service.settings.grpc)]);
+        let mut group = Group::start(command.arg(&service.token))?;
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(group.ended()?.is_none(), "the {way} bare server ended");
+            ensure!(started.elapsed() < START_TIMEOUT, "the {way} bare server does not listen");
+            process::pause();
+        }
+        let server = Server {
+            name,
+            address,
+            process: group.id(),
+            database: None,
+            token: service.token.clone(),
+            asked: &OF_BARE,
+        };
+        Ok(Self { server, _group: group })
+    }
+}
+
+fn example(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target().join(PROFILE).join("examples").join(name)
+}
+
+/// One server, asked in one way.
+struct Row {
+    server: Server,
+    asked: Asked,
+    samples: Vec<Sample>,
+}
+
+/// Figures of one measurement. Times are in microseconds, and processor times those of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sample {
+    per_second: f64,
+    p50: f64,
+    p99: f64,
+    server: f64,
+    database: f64,
+    load: f64,
+    /// Write calls of the server for each call.
+    writes: f64,
+}
+
+impl Row {
+    fn of(server: &Server) -> impl Iterator<Item = Self> {
+        let rows = server.asked.iter();
+        rows.map(|asked| Self { server: server.clone(), asked: *asked, samples: Vec::new() })
+    }
+
+    /// Makes `calls` calls, each of whose answers is compared.
+    fn measure(&mut self, workspace: &Workspace, load: Load, calls: u32) -> Result<()> {
+        let Self { server, asked, samples } = self;
+        let numbers = [asked.accounts, load.connections, load.streams, calls];
+        let mut command = Command::new(example(workspace, "get_load"));
+        command.args([&server.address.to_string(), asked.key]);
+        command.args(numbers.map(|number| number.to_string())).arg(&server.token);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut generator = command.spawn().context("cannot start the load")?;
+        let stdin = generator.stdin.as_mut().zip(generator.stdout.as_mut());
+        let (stdin, stdout) = stdin.context("the load has no voice")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let mut next = || lines.next().transpose()?.context("the load broke off");
+        next()?;
+        let before = server.used()?;
+        writeln!(stdin).context("the load does not listen")?;
+        let line = next()?;
+        let after = server.used()?;
+        ensure!(generator.wait()?.success(), "the load failed");
+        let numbers: Result<Vec<f64>, _> = line.split(' ').map(str::parse).collect();
+        let Ok([per_second, p50, p99, load]) = numbers.as_deref() else {
+            anyhow::bail!("the load says {line:?}");
+        };
+        let each = |before: f64, after: f64| (after - before) / f64::from(calls);
+        samples.push(Sample {
+            per_second: *per_second,
+            p50: *p50,
+            p99: *p99,
+            server: each(before.0.cpu_seconds, after.0.cpu_seconds) * 1e6,
+            database: each(before.1, after.1) * 1e6,
+            load: *load,
+            writes: each(before.0.writes, after.0.writes),
+        });
+        Ok(())
+    }
+
+    /// The median of a figure.
+    fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
+        let mut figures: Vec<f64> = self.samples.iter().map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
+impl Server {
+    /// What the server has used so far, and the processor time of its database.
+    fn used(&self) -> Result<(Resources, f64)> {
+        let database = self.database.map_or(Ok(0.0), resources::cpu_seconds_of_all)?;
+        Ok((Resources::of(self.process)?, database))
+    }
+}
+
+/// All rows; the first two are the bare servers.
+fn table(rows: &[Row]) -> String {
+    let mut lines = vec![
+        "| server | key | accounts | calls/s | ÷ default | ÷ tuned | p50 µs | p99 µs | CPU µs: server | database | load | writes a call |".to_owned(),
+        "|---|---|---|---|---|---|---|---|---|---|---|---|".to_owned(),
+    ];
+    let rate = |row: &Row| row.median(|sample| sample.per_second);
+    let bare = |index: usize| rows.get(index).map_or(f64::NAN, rate);
+    let (default, tuned) = (bare(0), bare(1));
+    for row in rows {
+        let Asked { key, accounts } = row.asked;
+        let (name, rate) = (row.server.name, rate(row));
+        let (of_default, of_tuned) = (rate / default, rate / tuned);
+        let [p50, p99] = [row.median(|sample| sample.p50), row.median(|sample| sample.p99)];
+        let server = row.median(|sample| sample.server);
+        let (database, load) = (row.median(|one| one.database), row.median(|one| one.load));
+        let writes = row.median(|sample| sample.writes);
+        lines.push(format!(
+            "| {name} | {key} | {accounts} | {rate:.0} | {of_default:.2} | {of_tuned:.2} | {p50:.0} | {p99:.0} | {server:.1} | {database:.1} | {load:.1} | {writes:.2} |"
+        ));
+    }
+    lines.join("\n")
+}
