@@ -38,10 +38,9 @@ pub(super) struct Memory {
 #[derive(Default)]
 struct Changes {
     number: u64,
-    /// The accounts of the last ones, oldest first.
+    /// The accounts of the last ones, oldest first. A change that may have been of any account is not among them, and
+    /// none that came before it.
     accounts: VecDeque<AccountId>,
-    /// Number of changes up to the last one that may have been of any account.
-    of_all: u64,
 }
 
 /// A reading from the store that has begun.
@@ -137,13 +136,11 @@ impl Changes {
     fn note_all(&mut self) {
         self.accounts.clear();
         self.number += 1;
-        self.of_all = self.number;
     }
 
     fn may_have_changed(&self, account: AccountId, reading: &Reading) -> bool {
         let since = usize::try_from(self.number - reading.changes).unwrap_or(usize::MAX);
-        reading.changes < self.of_all
-            || since > self.accounts.len()
+        since > self.accounts.len()
             || self.accounts.iter().rev().take(since).any(|changed| *changed == account)
     }
 }
