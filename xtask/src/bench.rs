@@ -2,6 +2,7 @@
 
 mod claims;
 mod get;
+mod links;
 mod listing;
 mod load;
 mod resources;
@@ -62,6 +63,9 @@ pub(crate) struct Arguments {
     /// Measure how many tokens are handed out, by one caller that waits for each and by many at once, instead
     #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks"])]
     tokens: bool,
+    /// Measure how long a link takes beyond its two round trips to Instagram, one by one and many at once, instead
+    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks", "tokens"])]
+    links: bool,
     /// How many accounts `--list` and `--claims` are measured among
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
@@ -101,6 +105,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             on_server,
             arguments.rounds,
         );
+    }
+    if arguments.links {
+        links::run(workspace, &grpcurl, "SQLite", Store::Sqlite, arguments.rounds)?;
+        return links::run(workspace, &grpcurl, "PostgreSQL", on_server, arguments.rounds);
     }
     if arguments.list {
         let tools = (h2load.as_path(), grpcurl.as_path());

@@ -47,13 +47,22 @@ impl Demo {
 
 /// `BeginLink`, the consent of a person of the sandbox, `Link`; answers the account.
 pub(crate) fn link(client: &Client, sandbox: &str, owner: &str, username: &str) -> Result<Value> {
-    let redirect_uri = format!("{sandbox}/redirect");
-    let begin_link = json!({ "owner": owner, "scopes": SCOPES, "redirect_uri": redirect_uri });
-    let authorization_url = begin(client, &begin_link)?;
-    let consent = consent(&authorization_url, username)?;
+    let consent = consent_of(client, sandbox, owner, username)?;
     let request = json!({ "authorization_response": consent, "owner": owner });
     let mut linked = client.call("Link", &request)?;
     Ok(linked.get_mut("account").context("Link answered no account")?.take())
+}
+
+/// `BeginLink`, and the consent of a person of the sandbox; answers what `Link` takes.
+pub(crate) fn consent_of(
+    client: &Client,
+    sandbox: &str,
+    owner: &str,
+    username: &str,
+) -> Result<String> {
+    let redirect_uri = format!("{sandbox}/redirect");
+    let begin_link = json!({ "owner": owner, "scopes": SCOPES, "redirect_uri": redirect_uri });
+    consent(&begin(client, &begin_link)?, username)
 }
 
 /// `BeginLink` for hosted consent: URL at which a person consents, and ends on a page of the service.

@@ -1,0 +1,89 @@
+//! How long a `Link` takes beyond its two round trips to Instagram: one by one, and many at once.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::settings;
+use crate::console::{self, Step};
+use crate::grpc::Client;
+use crate::process;
+use crate::up::demo::{self, OWNER};
+use crate::up::stack::{Stack, Store};
+use crate::workspace::Workspace;
+
+/// Time that each of the sandbox's answers takes longer: as long as one of Instagram's.
+const DELAY_MS: u32 = 200;
+
+/// Number of accounts that a measurement links.
+const LINKS: u32 = 160;
+
+/// Calls under way at once.
+const LOADS: [u32; 2] = [1, 16];
+
+/// Links accounts in one store and measures.
+pub(super) fn run(
+    workspace: &Workspace,
+    grpcurl: &Path,
+    name: &str,
+    store: Store,
+    rounds: u32,
+) -> Result<()> {
+    let settings = settings(workspace, &format!("{name}-links"), store)?;
+    let _stack = Stack::start(&settings)?;
+    let client = Client::new(grpcurl.to_owned(), settings.grpc);
+    let sandbox = settings.sandbox_url();
+    let mut samples = LOADS.map(|_| Vec::new());
+    for round in 0..rounds {
+        for (at_once, samples) in LOADS.into_iter().zip(&mut samples) {
+            let step = Step::begin(format!("{name}: consents of {LINKS} persons"));
+            let consents = settings.folder.join("consents");
+            let responses = consents_of_new(&client, &sandbox, round, at_once)?;
+            std::fs::write(&consents, responses).context("cannot write the consents")?;
+            step.done();
+            let step = Step::begin(format!("{name}: {LINKS} links, {at_once} at once"));
+            let delay = json!({ "endpoint": "all", "delay_ms": DELAY_MS });
+            demo::post(&format!("{sandbox}/sandbox/faults"), &delay)?;
+            let mut load = Command::new(settings.programs.join("examples").join("link_load"));
+            load.arg(format!("http://{}", settings.grpc)).arg(at_once.to_string()).arg(&consents);
+            samples.push(beyond(&process::output(&mut load)?)?);
+            demo::delete(&format!("{sandbox}/sandbox/faults"))?;
+            step.done();
+        }
+    }
+    console::say(format_args!("\n{name}, {LINKS} links, medians of {rounds}"));
+    console::say(format_args!("at once  beyond two round trips of {DELAY_MS} ms: p50       p99"));
+    for (at_once, mut samples) in LOADS.into_iter().zip(samples) {
+        let middle = samples.len() / 2;
+        let (_, [p50, p99], _) =
+            samples.select_nth_unstable_by(middle, |one, other| one[0].total_cmp(&other[0]));
+        console::say(format_args!("{at_once:>7} {p50:>36.1} ms {p99:>6.1} ms"));
+    }
+    Ok(())
+}
+
+/// Authorization responses of persons who have not linked before, one on each line.
+fn consents_of_new(client: &Client, sandbox: &str, round: u32, at_once: u32) -> Result<String> {
+    let names: Vec<_> = (0..LINKS).map(|number| format!("p_{round}_{at_once}_{number}")).collect();
+    let persons: Vec<_> = names.iter().map(|name| json!({ "username": name })).collect();
+    demo::post(&format!("{sandbox}/sandbox/accounts"), &persons.into())?;
+    let mut responses = String::new();
+    for name in names {
+        let response = demo::consent_of(client, sandbox, OWNER, &name)?;
+        writeln!(responses, "{response}")?;
+    }
+    Ok(responses)
+}
+
+/// Milliseconds of the load's median and 99th percentile beyond two delays.
+fn beyond(report: &str) -> Result<[f64; 2]> {
+    let delays = 2.0 * f64::from(DELAY_MS);
+    let numbers = report.split_whitespace().map(str::parse::<f64>);
+    let numbers = numbers.map(|micros| micros.map(|micros| micros / 1e3 - delays));
+    let numbers = numbers.collect::<Result<Vec<_>, _>>().context("the load says no numbers")?;
+    let numbers = <[f64; 2]>::try_from(numbers).ok();
+    numbers.with_context(|| format!("the load says nothing that we know: {report}"))
+}
