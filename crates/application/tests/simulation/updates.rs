@@ -1,4 +1,5 @@
-//! Rules about updates: each that was answered well is in the log once, under its own account, and is told as it came.
+//! Rules about updates: each that was answered well is in the log once, under its own account, and is told as it came. Where
+//! that was linked anew, it is once more if it comes again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +18,10 @@ pub(crate) struct Updates {
     sent: BTreeMap<WebhookId, ReceivedUpdate>,
     /// When the store was last asked to store each, and did what it should.
     judged: BTreeMap<WebhookId, Tick>,
-    /// The event and the account of each that was stored.
-    stored: BTreeMap<WebhookId, (EventId, AccountId)>,
+    /// The event of each that was stored, by its account.
+    stored: BTreeMap<(WebhookId, AccountId), EventId>,
     /// Those that were stored, and erased.
-    erased: BTreeSet<WebhookId>,
+    erased: BTreeSet<(WebhookId, AccountId)>,
     /// Batches that were not answered well, by their numbers.
     pub(crate) unanswered: BTreeMap<u64, Vec<ReceivedUpdate>>,
     /// Number of batches.
@@ -33,6 +34,11 @@ pub(crate) fn update_of(logged: &LoggedEvent) -> Option<WebhookId> {
         EventChange::Webhook(update) => Some(update.id),
         _ => None,
     }
+}
+
+/// The account that an event is about; `None` where that was erased.
+fn account_of(logged: &LoggedEvent) -> Option<AccountId> {
+    logged.event.as_ref().map(|event| event.account_id)
 }
 
 impl Updates {
@@ -76,11 +82,11 @@ impl State {
     ) {
         let Some(event) = &logged.event else { return };
         let id = received.update.id;
-        let place = (logged.id, event.account_id);
+        let place = (id, event.account_id);
         if account.is_some() {
-            self.updates.stored.insert(id, place);
+            self.updates.stored.insert(place, logged.id);
         }
-        let is_known = self.updates.stored.get(&id) == Some(&place);
+        let is_known = self.updates.stored.get(&place) == Some(&logged.id);
         let is_its_own = event.professional_account_id == received.account
             && account.is_none_or(|account| account == event.account_id);
         if !is_known || !is_its_own {
@@ -103,22 +109,27 @@ impl World {
             let id = received.update.id;
             let mut linked = accounts.values();
             let account = linked.find(|linked| linked.professional_account_id == received.account);
-            let was_there = before.iter().any(|event| update_of(event) == Some(id));
             let found: Vec<_> = after.iter().filter(|event| update_of(event) == Some(id)).collect();
             let mut state = self.state();
             let state = &mut *state;
             let is_late = state.removals.is_deleted(&received.account, received.update.time);
             let tick = state.rules.tick();
             state.updates.judged.insert(id, tick);
-            match (&found[..], account.filter(|_| !is_late)) {
-                ([], None) => {}
-                ([], Some(_)) if state.updates.erased.contains(&id) => {}
-                ([], Some(_)) => state.violate(format!("update {id} is lost")),
-                ([event], account) => {
-                    let account = account.filter(|_| !was_there).map(|account| account.id);
-                    state.judge_stored(received, event, account);
-                }
-                _ => state.violate(format!("update {id} is in the log {} times", found.len())),
+            let account = account.filter(|_| !is_late).map(|account| account.id);
+            for event in &found {
+                let is_new = before.iter().all(|known| known.id != event.id);
+                state.judge_stored(received, event, account.filter(|_| is_new));
+            }
+            let mut under: Vec<_> = found.iter().filter_map(|event| account_of(event)).collect();
+            under.sort_unstable();
+            if under.windows(2).any(|two| two[0] == two[1]) {
+                state.violate(format!("update {id} is in the log {} times", found.len()));
+            }
+            let is_lost = |account| {
+                !under.contains(&account) && !state.updates.erased.contains(&(id, account))
+            };
+            if account.is_some_and(is_lost) {
+                state.violate(format!("update {id} is lost"));
             }
         }
     }
@@ -137,8 +148,9 @@ impl World {
     pub(crate) fn check_all_told(&self) {
         let mut state = self.state();
         let State { updates, told, .. } = &*state;
-        let mut stored = updates.stored.iter().filter(|(id, _)| !updates.erased.contains(*id));
-        let lost = stored.find(|(_, (event, _))| !told.is_numbered(*event)).map(|(id, _)| *id);
+        let mut stored =
+            updates.stored.iter().filter(|(place, _)| !updates.erased.contains(*place));
+        let lost = stored.find(|(_, event)| !told.is_numbered(**event)).map(|(place, _)| place.0);
         if let Some(id) = lost {
             state.violate(format!("update {id} is lost: it was stored, and never got a number"));
         }
@@ -152,7 +164,7 @@ impl World {
         let tick = state.rules.tick();
         for logged in events.iter().filter(|logged| logged.event.is_none()) {
             let mut stored = state.updates.stored.iter();
-            let update = stored.find(|(_, (event, _))| *event == logged.id).map(|(id, _)| *id);
+            let update = stored.find(|(_, event)| **event == logged.id).map(|(place, _)| *place);
             state.updates.erased.extend(update);
             state.told.erase(logged.number, tick);
         }

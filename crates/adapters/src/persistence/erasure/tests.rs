@@ -1,12 +1,14 @@
 //! What deleted accounts have left is found along indexes, however much of it was erased before.
 
+use sea_orm::QueryTrait;
+
 use super::*;
 use crate::persistence::plans::{self, Common};
 
 fn statements(store: &SeaOrmStore) -> Vec<SelectStatement> {
     use link_attempt::Column::{AccountId, CreateTime, LinkedAccountId, UserId};
     let persons = UserId.is_in(["7", "8"]).and(CreateTime.lt(7));
-    let [changes, updates] = store.with_body(Uuid::nil()).map(|events| events.into_query());
+    let [changes, updates] = store.with_body(Uuid::nil()).map(QueryTrait::into_query);
     vec![
         changes,
         updates,
@@ -47,7 +49,7 @@ async fn what_is_left_is_found_by_indexes() {
 #[tokio::test]
 async fn events_that_say_something_are_found_by_their_index_in_postgres_too() {
     let events =
-        |store: &SeaOrmStore| store.with_body(Uuid::nil()).map(|events| events.into_query()).into();
+        |store: &SeaOrmStore| store.with_body(Uuid::nil()).map(QueryTrait::into_query).into();
     let plans = plans::postgres(Common::Active, events).await;
     for (plan, index) in plans.iter().zip(["event_body", "event_webhook"]) {
         let plan = plan.join("\n");
