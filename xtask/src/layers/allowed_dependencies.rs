@@ -102,6 +102,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "instagram-accounts-client",
         ],
     ),
+    ("tikv-jemallocator", &["ig-service"]),
     (
         "time",
         &[
