@@ -22,9 +22,12 @@ const CONNECTIONS: usize = 100;
 
 static BODY: [u8; MAX_BODY] = [b'x'; MAX_BODY];
 
-/// Memory by which it may grow, in bytes: that of the bodies that are held, whose buffers double. Nothing is kept of the
-/// others.
-const MAX_GROWTH: usize = 2 * SHARED_MEMORY;
+/// Memory that a connection takes for itself, in bytes: it reads ahead into a buffer of its own.
+const CONNECTION: usize = 128 << 10;
+
+/// Memory by which it may grow, in bytes: that of the bodies that are held, whose buffers double, and that of the
+/// connections. Nothing is kept of the other bodies.
+const MAX_GROWTH: usize = 2 * SHARED_MEMORY + CONNECTIONS * CONNECTION;
 
 /// They wait for their last byte until all have come. Those for which there is no memory are refused meanwhile.
 #[tokio::test]
