@@ -22,8 +22,9 @@ const CONNECTIONS: usize = 100;
 
 static BODY: [u8; MAX_BODY] = [b'x'; MAX_BODY];
 
-/// Memory that a connection takes for itself, in bytes: it reads ahead into a buffer of its own.
-const CONNECTION: usize = 128 << 10;
+/// Maximum memory that a connection takes for itself, in bytes: it reads into a buffer of its own.
+/// Source: hyper's default `max_buf_size`.
+const CONNECTION: usize = 408 << 10;
 
 /// Memory by which it may grow, in bytes: that of the bodies that are held, whose buffers double, and that of the
 /// connections. Nothing is kept of the other bodies.
