@@ -16,6 +16,9 @@ use tracing::Instrument as _;
 /// connection to the database is driven by the runtime that opened it, and must not wait for that of a gRPC connection,
 /// which may have ended.
 ///
+/// Reads of single accounts by an id are not passed on: the store gathers them, on its own runtime, and a task for each
+/// would cost more than the read.
+///
 /// A read ends when its caller stops to wait for it, and its panic is the caller's, as if it ran there.
 pub struct MainRuntimeReader {
     reader: Arc<dyn AccountReader>,
@@ -60,6 +63,7 @@ impl MainRuntimeReader {
 #[async_trait]
 impl AccountReader for MainRuntimeReader {
     async fn find(&self, key: &AccountKey) -> Result<Option<InstagramAccount>, StoreError> {
+        let AccountKey::Username(_) = key else { return self.reader.find(key).await };
         let key = key.clone();
         self.run(|reader| async move { reader.find(&key).await }).await
     }
@@ -89,6 +93,6 @@ impl AccountReader for MainRuntimeReader {
         &self,
         id: AccountId,
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
-        self.run(|reader| async move { reader.find_with_token(id).await }).await
+        self.reader.find_with_token(id).await
     }
 }

@@ -1,14 +1,14 @@
 //! The store over SeaORM: rows of one Meta app behind the domain's ports, in SQLite or PostgreSQL.
 //!
-//! Reads are single statements, in PostgreSQL each within a transaction whose length the server bounds. Writes are
+//! Reads are single statements, in PostgreSQL within transactions whose length the server bounds. Writes are
 //! transactions of guarded statements: each changes only rows that are still as its guard says, and locks what it
 //! changes until the commit. (SQLite locks the whole database.) Leases are timed by the database's own clock,
 //! everything else by the instants that callers hand in.
 
 use std::sync::Arc;
 
-use ig_domain::ports::TokenCipher;
-use ig_domain::{AppId, KeepingPlan};
+use ig_domain::ports::{BatchKey, TokenCipher};
+use ig_domain::{AccountId, AppId, KeepingPlan};
 use tokio::sync::OnceCell;
 
 mod account_row;
@@ -32,6 +32,7 @@ mod events;
 mod examination;
 mod former_accounts;
 mod gathered_reads;
+mod held_connection;
 mod hosted_codes;
 mod key_checks;
 mod lease;
@@ -83,7 +84,8 @@ pub struct SeaOrmStore {
     meter: StoreMeter,
     plan: Arc<KeepingPlan>,
     user_key: Arc<OnceCell<UserKey>>,
-    gathered_reads: Arc<GatheredReads>,
+    gathered_reads: Arc<GatheredReads<BatchKey>>,
+    gathered_tokens: Arc<GatheredReads<AccountId>>,
 }
 
 impl SeaOrmStore {
@@ -95,8 +97,8 @@ impl SeaOrmStore {
         cipher: Arc<dyn TokenCipher>,
         meter: StoreMeter,
     ) -> Self {
-        let (plan, user_key, gathered_reads) = Default::default();
-        Self { database, app, cipher, meter, plan, user_key, gathered_reads }
+        let (plan, user_key, gathered_reads, gathered_tokens) = Default::default();
+        Self { database, app, cipher, meter, plan, user_key, gathered_reads, gathered_tokens }
     }
 
     /// The same rows, scheduled by `plan`.

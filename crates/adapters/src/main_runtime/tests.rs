@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// A key, whichever.
+/// A key whose reads are not gathered.
 fn key() -> AccountKey {
-    AccountKey::Id("0198f7a1-0000-7000-8000-000000000001".parse().unwrap())
+    AccountKey::Username("bakery".parse().unwrap())
 }
 
 /// A runtime that runs on the thread which waits on it.

@@ -1,5 +1,7 @@
 //! Linked accounts, and their tokens apart from them.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use ig_domain::ports::{
     AccountKey, AccountPage, AccountReader, AccountWriter, BatchKey, CompletedImport, ImportEnded,
@@ -27,6 +29,8 @@ use super::entity::account_token;
 use super::entity::instagram_account::{Column, Entity, Model};
 use super::error::translate;
 use super::events::NewEvent;
+use super::gathered_reads::{Answer, WithToken};
+use super::held_connection::HeldConnection;
 use super::store_meter::Operation;
 use super::tokens::{open_long_lived, seal_long_lived};
 use super::unreadable::{Table, readable_page};
@@ -42,7 +46,11 @@ impl AccountReader for SeaOrmStore {
             AccountKey::Id(id) => BatchKey::Id(*id),
             AccountKey::Instagram(id) => BatchKey::Instagram(id.clone()),
             AccountKey::Username(_) => {
-                return self.call(Operation::FindAccount, self.find_alone(key)).await;
+                let find = async {
+                    let mut connection = self.database.hold_connection().await?;
+                    self.find_alone(&mut connection, key).await?
+                };
+                return self.call(Operation::FindAccount, find).await;
             }
         };
         self.call(Operation::FindAccount, self.find_gathered(key)).await
@@ -78,12 +86,7 @@ impl AccountReader for SeaOrmStore {
         &self,
         id: AccountId,
     ) -> Result<Option<(InstagramAccount, Option<LongLivedToken>)>, StoreError> {
-        self.call(Operation::FindToken, async {
-            let joined = self.identified(id).find_also_related(account_token::Entity);
-            let found = self.database.read(&joined.into_query()).await?;
-            found.first().map(|row| self.with_token(row)).transpose()
-        })
-        .await
+        self.call(Operation::FindToken, self.find_gathered(id)).await
     }
 }
 
@@ -148,14 +151,33 @@ impl AccountWriter for SeaOrmStore {
 }
 
 impl SeaOrmStore {
-    /// The account with this key, by a statement of its own.
-    pub(super) async fn find_alone(
+    /// The statement that finds the account with this key.
+    pub(super) fn lookup(&self, key: &AccountKey) -> SelectStatement {
+        first_found(self.lookups(key))
+    }
+
+    /// For each of `ids` the account and its token.
+    pub(super) async fn find_with_tokens(
         &self,
-        key: &AccountKey,
-    ) -> Result<Option<InstagramAccount>, StoreError> {
-        let lookup = first_found(self.lookups(key));
-        let found: Option<Model> = self.database.read_one(&lookup).await?;
-        found.map(to_domain).transpose()
+        connection: &mut HeldConnection,
+        ids: &[AccountId],
+    ) -> Result<Vec<Answer<WithToken>>, StoreError> {
+        let values = ids.iter().map(|id| (*id.as_uuid()).into()).collect();
+        let Some(query) = self.any_of(Column::Id, values) else { return Ok(Vec::new()) };
+        let joined = query.find_also_related(account_token::Entity);
+        let rows = connection.read(&joined.into_query()).await?;
+        let mut found = HashMap::new();
+        for row in &rows {
+            let id = row.try_get::<Uuid>(SelectA.as_str(), Column::Id.as_str());
+            let id = id.map_err(|error| translate(&error))?;
+            found.insert(AccountId::from_uuid(id), row);
+        }
+        ids.iter()
+            .map(|id| match found.get(id).map(|row| self.with_token(row)).transpose() {
+                Err(error) if !matches!(error, StoreError::Corrupt(_)) => Err(error),
+                answer => Ok(answer),
+            })
+            .collect()
     }
 
     /// The accounts of this app.

@@ -1,7 +1,7 @@
 //! Many accounts at once: one query for each column that a key may be in.
 
 use ig_domain::InstagramAccount;
-use ig_domain::ports::{BatchKey, StoreError};
+use ig_domain::ports::{AccountKey, BatchKey, StoreError};
 use sea_orm::{
     ColumnTrait, EntityTrait, ModelTrait as _, QueryFilter, QueryTrait as _, Select, Value,
 };
@@ -9,6 +9,8 @@ use sea_orm::{
 use super::SeaOrmStore;
 use super::account_row::to_domain;
 use super::entity::instagram_account::{Column, Entity, Model};
+use super::gathered_reads::Answer;
+use super::held_connection::HeldConnection;
 use super::unreadable::{Row, Table, UnreadableRow};
 
 /// Columns in which keys are looked for; a key that is found in one is not looked for in those behind it.
@@ -21,7 +23,8 @@ impl SeaOrmStore {
         &self,
         keys: &[BatchKey],
     ) -> Result<Vec<Option<InstagramAccount>>, StoreError> {
-        let (rows, unreadable) = self.rows_of(keys).await?;
+        let mut connection = self.database.hold_connection().await?;
+        let (rows, unreadable) = self.rows_of(&mut connection, keys).await?;
         let mut unreadable: Vec<_> = unreadable.into_iter().map(Err).collect();
         let accounts = rows
             .into_iter()
@@ -31,9 +34,45 @@ impl SeaOrmStore {
         Ok(accounts)
     }
 
-    /// For each of `keys` the row that a lookup of it alone would find, and the rows that cannot be read.
-    pub(super) async fn rows_of(
+    /// The answer to each of `keys`, as if it were looked up alone.
+    pub(super) async fn find_together(
         &self,
+        connection: &mut HeldConnection,
+        keys: &[BatchKey],
+    ) -> Result<Vec<Answer<InstagramAccount>>, StoreError> {
+        if let [key] = keys {
+            return Ok(vec![self.find_alone(connection, &key.clone().into()).await?]);
+        }
+        let (rows, unreadable) = self.rows_of(connection, keys).await?;
+        let mut answers = Vec::new();
+        for (key, row) in keys.iter().zip(rows) {
+            answers.push(match row {
+                Some(row) => to_domain(row).map(Some),
+                None if unreadable.is_empty() => Ok(None),
+                // It may be the one that cannot be read.
+                None => self.find_alone(connection, &key.clone().into()).await?,
+            });
+        }
+        Ok(answers)
+    }
+
+    /// The account with this key, by a statement of its own. An error where it says nothing of the account.
+    pub(super) async fn find_alone(
+        &self,
+        connection: &mut HeldConnection,
+        key: &AccountKey,
+    ) -> Result<Answer<InstagramAccount>, StoreError> {
+        match connection.read_one::<Model>(&self.lookup(key)).await {
+            Ok(found) => Ok(found.map(to_domain).transpose()),
+            Err(error @ StoreError::Corrupt(_)) => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// For each of `keys` the row that a lookup of it alone would find, and the rows that cannot be read.
+    async fn rows_of(
+        &self,
+        connection: &mut HeldConnection,
         keys: &[BatchKey],
     ) -> Result<(Vec<Option<Model>>, Vec<UnreadableRow>), StoreError> {
         let mut unreadable = Vec::new();
@@ -43,7 +82,7 @@ impl SeaOrmStore {
             let values = missing.filter_map(|(key, _)| value(key, column)).collect();
             let Some(query) = self.any_of(column, values) else { continue };
             let mut found = Vec::new();
-            for row in self.database.read_rows(Table::Account, &query.into_query(), Ok).await? {
+            for row in connection.read_rows(Table::Account, &query.into_query(), Ok).await? {
                 match row {
                     Ok(row) => found.push((Model::get(&row, column), row)),
                     Err(row) => unreadable.push(row),

@@ -16,6 +16,7 @@ use sea_orm::{
     EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, TransactionTrait,
 };
 use secrecy::ExposeSecret as _;
+use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::entity::{account_token, link_attempt, user_key};
@@ -39,6 +40,8 @@ pub struct Database {
     pub(super) engine: Engine,
     pub(super) sessions: Sessions,
     connections: DatabaseConnection,
+    /// The runtime that drives the connections.
+    pub(super) runtime: Handle,
     /// The probe's own, so that it waits behind no call.
     probe_connection: DatabaseConnection,
     /// Turns of reads that may take long: fewer than connections, so that other calls always have some.
@@ -137,6 +140,7 @@ impl Database {
             engine,
             sessions,
             connections,
+            runtime: Handle::current(),
             probe_connection,
             bulk_reads,
             commits: AtomicU64::new(0),
@@ -207,8 +211,7 @@ impl Database {
         self.connections.get_database_backend()
     }
 
-    /// Connections for the statements of tests.
-    #[cfg(test)]
+    /// Connections for statements that only read.
     pub(super) fn reading(&self) -> &DatabaseConnection {
         &self.connections
     }
@@ -218,11 +221,7 @@ impl Database {
         &self,
         query: &SelectStatement,
     ) -> Result<Vec<QueryResult>, StoreError> {
-        let rows = match self.engine {
-            Engine::Sqlite { .. } => self.connections.query_all(query).await,
-            Engine::Postgres(_) => postgres::read(&self.connections, query).await,
-        };
-        rows.map_err(|error| translate(&error))
+        self.hold_connection().await?.read(query).await
     }
 
     /// The first row that one statement reads.
@@ -230,9 +229,7 @@ impl Database {
         &self,
         query: &SelectStatement,
     ) -> Result<Option<M>, StoreError> {
-        let rows = self.read(query).await?;
-        let row = rows.first().map(|row| M::from_query_result(row, "")).transpose();
-        row.map_err(|error| translate(&error))
+        self.hold_connection().await?.read_one(query).await
     }
 
     /// Begins several reads.
@@ -265,17 +262,19 @@ impl Database {
 
     /// Writes by one statement, in a transaction of its own; returns the number of rows.
     pub(super) async fn write_alone(&self, statement: &InsertStatement) -> Result<u64, StoreError> {
-        let Engine::Sqlite { turn, writer, .. } = &self.engine else {
-            let write = self.begin_write().await?;
-            let written = write.on().execute(statement).await.map_err(|error| translate(&error))?;
-            write.commit().await?;
-            return Ok(written.rows_affected());
+        let written = match &self.engine {
+            Engine::Sqlite { turn, writer, .. } => {
+                // A statement outside of a transaction is one: it saves two ways to SQLite's thread and back.
+                let _turn = write_turn(turn).await?;
+                let written = writer.execute(statement).await.map_err(|error| translate(&error))?;
+                written.rows_affected()
+            }
+            Engine::Postgres(server) => {
+                Box::pin(server.write_alone(&self.connections, statement)).await?
+            }
         };
-        // A statement outside of a transaction is one: it saves two ways to SQLite's thread and back.
-        let _turn = write_turn(turn).await?;
-        let written = writer.execute(statement).await.map_err(|error| translate(&error))?;
         self.commits.fetch_add(1, Ordering::Relaxed);
-        Ok(written.rows_affected())
+        Ok(written)
     }
 
     /// Whether the database can serve, asked on a connection that no call has.

@@ -1,6 +1,7 @@
 //! Translates failures of the database into errors for the caller.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use ig_domain::ports::{Cause, SealError, StoreError};
 use sea_orm::sqlx::postgres::PgDatabaseError;
@@ -25,6 +26,11 @@ pub(super) fn translate(error: &DbErr) -> StoreError {
         DbErr::Type(_) | DbErr::TryIntoErr { .. } => StoreError::Corrupt(cause),
         _ => StoreError::Internal(cause),
     }
+}
+
+/// Translates a failed statement of the driver's own.
+pub(super) fn failed(error: SqlxError) -> StoreError {
+    translate(&DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
 }
 
 fn translate_sqlx(error: &SqlxError, cause: Cause) -> StoreError {

@@ -2,18 +2,22 @@
 //!
 //! Nobody is held back for others to come: a read begins at once while fewer than [`MAX_QUERIES`] queries run, and whoever
 //! comes meanwhile goes with the next one. So a query tells nobody what was so before it was asked.
+//!
+//! The queries run on the runtime of the database, on which no waiting read has a task. The answers of a query go to each
+//! runtime on which somebody waits in one task, since each task from outside wakes it by a system call.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ig_domain::InstagramAccount;
-use ig_domain::ports::{AccountKey, BatchKey, Cause, StoreError};
+use ig_domain::ports::{BatchKey, Cause, StoreError};
+use ig_domain::{AccountId, InstagramAccount, LongLivedToken};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::SeaOrmStore;
-use super::account_row::to_domain;
 use super::database::bounded;
 use super::error::overloaded;
+use super::held_connection::HeldConnection;
 
 /// Maximum number of queries at the same time: while one is being answered another is under way. Ours.
 const MAX_QUERIES: usize = 2;
@@ -25,38 +29,103 @@ const MAX_GATHERED: usize = 64;
 const MAX_WAITING: usize = 16_384;
 
 /// Answer to one read.
-type Answer = Result<Option<InstagramAccount>, StoreError>;
+pub(super) type Answer<T> = Result<Option<T>, StoreError>;
+
+/// An account, and its token where it has one.
+pub(super) type WithToken = (InstagramAccount, Option<LongLivedToken>);
+
+/// A key whose reads are gathered.
+pub(super) trait GatheredKey: Sized + Send + Sync + 'static {
+    /// What is read by it.
+    type Found: Send + 'static;
+
+    /// Those that wait.
+    fn reads(store: &SeaOrmStore) -> &Arc<GatheredReads<Self>>;
+
+    /// The answer to each of `keys`, as if it were looked up alone.
+    ///
+    /// # Errors
+    ///
+    /// Where none can be told.
+    fn find_group(
+        store: &SeaOrmStore,
+        connection: &mut HeldConnection,
+        keys: &[Self],
+    ) -> impl Future<Output = Result<Vec<Answer<Self::Found>>, StoreError>> + Send;
+}
+
+impl GatheredKey for BatchKey {
+    type Found = InstagramAccount;
+
+    fn reads(store: &SeaOrmStore) -> &Arc<GatheredReads<Self>> {
+        &store.gathered_reads
+    }
+
+    async fn find_group(
+        store: &SeaOrmStore,
+        connection: &mut HeldConnection,
+        keys: &[Self],
+    ) -> Result<Vec<Answer<InstagramAccount>>, StoreError> {
+        store.find_together(connection, keys).await
+    }
+}
+
+impl GatheredKey for AccountId {
+    type Found = WithToken;
+
+    fn reads(store: &SeaOrmStore) -> &Arc<GatheredReads<Self>> {
+        &store.gathered_tokens
+    }
+
+    async fn find_group(
+        store: &SeaOrmStore,
+        connection: &mut HeldConnection,
+        keys: &[Self],
+    ) -> Result<Vec<Answer<WithToken>>, StoreError> {
+        store.find_with_tokens(connection, keys).await
+    }
+}
 
 /// A read that waits, and the way back to its caller.
-struct Waiting {
-    key: BatchKey,
-    caller: oneshot::Sender<Answer>,
+struct Waiting<K: GatheredKey> {
+    key: K,
+    caller: Caller<K::Found>,
+}
+
+struct Caller<T> {
+    answer: oneshot::Sender<Answer<T>>,
+    runtime: Handle,
 }
 
 /// Reads that wait for a query.
-#[derive(Default)]
-pub(super) struct GatheredReads(Mutex<State>);
+pub(super) struct GatheredReads<K: GatheredKey>(Mutex<State<K>>);
 
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
+struct State<K: GatheredKey> {
+    waiting: VecDeque<Waiting<K>>,
     /// Number of queries that run.
     queries: usize,
 }
 
 /// The place of one query among those that run, one after the other, until nobody waits.
-struct Place {
-    reads: Arc<GatheredReads>,
+struct Place<K: GatheredKey> {
+    reads: Arc<GatheredReads<K>>,
     is_given_back: bool,
 }
 
-impl GatheredReads {
+/// The way to an answer, and the place for a query where one is free.
+type Queued<K> = (oneshot::Receiver<Answer<<K as GatheredKey>::Found>>, Option<Place<K>>);
+
+impl<K: GatheredKey> Default for GatheredReads<K> {
+    fn default() -> Self {
+        Self(Mutex::new(State { waiting: VecDeque::new(), queries: 0 }))
+    }
+}
+
+impl<K: GatheredKey> GatheredReads<K> {
     /// Lets a read wait. Returns the way to its answer, and a place for a query where one is free.
-    fn queue_up(
-        self: &Arc<Self>,
-        key: BatchKey,
-    ) -> Result<(oneshot::Receiver<Answer>, Option<Place>), StoreError> {
-        let (caller, answer) = oneshot::channel();
+    fn queue_up(self: &Arc<Self>, key: K) -> Result<Queued<K>, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        let caller = Caller { answer: sender, runtime: Handle::current() };
         let mut state = self.lock();
         if state.waiting.len() >= MAX_WAITING {
             return Err(overloaded("too many reads wait"));
@@ -69,20 +138,20 @@ impl GatheredReads {
         Ok((answer, Some(Place { reads: Arc::clone(self), is_given_back: false })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
+impl<K: GatheredKey> Place<K> {
     /// The reads that have waited longest, without those whose caller has left. Where there is none the place is given
     /// back.
-    fn next_group(&mut self) -> Option<Vec<Waiting>> {
+    fn next_group(&mut self) -> Option<Vec<Waiting<K>>> {
         let mut state = self.reads.lock();
         let mut group = Vec::new();
         while group.len() < MAX_GATHERED {
             let Some(next) = state.waiting.pop_front() else { break };
-            if !next.caller.is_closed() {
+            if !next.caller.answer.is_closed() {
                 group.push(next);
             }
         }
@@ -95,7 +164,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl<K: GatheredKey> Drop for Place<K> {
     fn drop(&mut self) {
         if !self.is_given_back {
             self.reads.lock().queries -= 1;
@@ -104,48 +173,68 @@ impl Drop for Place {
 }
 
 impl SeaOrmStore {
-    /// Reads an account together with others that are read at the same time.
-    pub(super) async fn find_gathered(&self, key: BatchKey) -> Answer {
-        let (answer, place) = self.gathered_reads.queue_up(key)?;
+    /// Reads by a key together with others that are read at the same time.
+    pub(super) async fn find_gathered<K: GatheredKey>(&self, key: K) -> Answer<K::Found> {
+        let (answer, place) = K::reads(self).queue_up(key)?;
         if let Some(place) = place {
             // In a task of its own: whoever waits may leave, and others wait too.
-            tokio::spawn(self.clone().answer_groups(place));
+            self.database.runtime.spawn(self.clone().answer_groups(place));
         }
         let given_up = |error| Err(StoreError::Unavailable(Cause::new(error)));
         answer.await.unwrap_or_else(given_up)
     }
 
-    async fn answer_groups(self, mut place: Place) {
+    async fn answer_groups<K: GatheredKey>(self, mut place: Place<K>) {
+        let mut connection = None;
         while let Some(group) = place.next_group() {
             let (keys, callers): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.key, waiting.caller)).unzip();
-            let answers = self.find_group(&keys).await;
-            for (caller, answer) in callers.into_iter().zip(answers) {
-                // One that has left meanwhile hears nothing.
-                let _ = caller.send(answer);
-            }
+            let held = connection.take().filter(HeldConnection::may_go_on);
+            let answers = match bounded(self.find_on(held, &keys)).await {
+                Ok((answers, held)) => {
+                    connection = Some(held);
+                    answers
+                }
+                Err(error) => {
+                    let failed: Result<(), _> = self.database.explained(Err(error)).await;
+                    keys.iter().map(|_| failed.clone().map(|()| None)).collect()
+                }
+            };
+            tell(callers, answers);
         }
     }
 
-    /// The answer to each of `keys`, as if it were looked up alone.
-    async fn find_group(&self, keys: &[BatchKey]) -> Vec<Answer> {
-        if let [key] = keys {
-            return vec![bounded(self.find_alone(&key.clone().into())).await];
-        }
-        let (rows, unreadable) = match bounded(self.rows_of(keys)).await {
-            Ok(found) => found,
-            Err(error) => return vec![Err(error); keys.len()],
+    /// The answer to each of `keys`, and the connection on which the next ones may be read.
+    async fn find_on<K: GatheredKey>(
+        &self,
+        held: Option<HeldConnection>,
+        keys: &[K],
+    ) -> Result<(Vec<Answer<K::Found>>, HeldConnection), StoreError> {
+        let mut connection = match held {
+            Some(held) => held,
+            None => self.database.hold_connection().await?,
         };
-        let mut answers = Vec::new();
-        for (key, row) in keys.iter().zip(rows) {
-            answers.push(match row {
-                Some(row) => to_domain(row).map(Some),
-                None if unreadable.is_empty() => Ok(None),
-                // It may be the one that cannot be read.
-                None => bounded(self.find_alone(&AccountKey::from(key.clone()))).await,
-            });
+        let answers = K::find_group(self, &mut connection, keys).await?;
+        Ok((answers, connection))
+    }
+}
+
+/// Tells each caller its answer. One that has left meanwhile hears nothing.
+fn tell<T: Send + 'static>(callers: Vec<Caller<T>>, answers: Vec<Answer<T>>) {
+    let mut told: Vec<(Handle, Vec<_>)> = Vec::new();
+    for (Caller { answer: caller, runtime }, answer) in callers.into_iter().zip(answers) {
+        match told.iter_mut().find(|(other, _)| other.id() == runtime.id()) {
+            Some((_, told)) => told.push((caller, answer)),
+            None => told.push((runtime, vec![(caller, answer)])),
         }
-        answers
+    }
+    for (runtime, told) in told {
+        let tell = move || told.into_iter().for_each(|(caller, answer)| drop(caller.send(answer)));
+        if runtime.id() == Handle::current().id() {
+            tell();
+        } else {
+            runtime.spawn(async move { tell() });
+        }
     }
 }
 

@@ -4,16 +4,17 @@
 //! session, and somebody else's in this one.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ig_domain::ports::StoreError;
-use sea_orm::sea_query::{PostgresQueryBuilder, SelectStatement};
+use sea_orm::sea_query::{InsertStatement, PostgresQueryBuilder};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use sea_orm::sqlx::{
+    self, AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _, Transaction,
+};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr,
-    SqlxPostgresConnector, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqlxPostgresConnector,
+    Statement, TransactionTrait,
 };
 use sea_query_sqlx::SqlxBinder as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use url::Url;
 
 use super::InvalidDatabaseUrl;
-use super::error::{no_connection, translate, unavailable};
+use super::error::{failed, no_connection, translate, unavailable};
 use super::sessions::{Sessions, Settings};
 
 /// Maximum size of the pool; ours. Replicas share the server's limit, which is 100 unless set otherwise.
@@ -51,6 +52,11 @@ const READ: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; \
 /// Settings of a transaction, with the timeouts of a call to the store. They bound what it may do to others when its
 /// process hangs or is cut off: without these its locks would stay until the operating system gives the connection up.
 const WRITE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL statement_timeout = '4s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '4s'";
+
+/// Begin of a write that is one statement, with the same settings.
+const WRITE_ALONE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = '4s'; \
     SET LOCAL idle_in_transaction_session_timeout = '4s'";
 
@@ -183,10 +189,34 @@ impl Server {
         connections: &DatabaseConnection,
         settings: &str,
     ) -> Result<DatabaseTransaction, StoreError> {
-        if !self.sessions.may_write() && !self.may_write_again().await? {
-            return Err(unavailable("the server only lets read"));
-        }
+        self.check_may_write().await?;
         begin_with(connections, settings).await.map_err(|error| translate(&error))
+    }
+
+    /// Writes by one statement, in three round trips; returns the number of rows.
+    pub(super) async fn write_alone(
+        &self,
+        connections: &DatabaseConnection,
+        statement: &InsertStatement,
+    ) -> Result<u64, StoreError> {
+        self.check_may_write().await?;
+        let (sql, values) = statement.build_sqlx(PostgresQueryBuilder);
+        let written = async {
+            let pool = connections.get_postgres_connection_pool();
+            let mut transaction = pool.begin_with(WRITE_ALONE).await?;
+            let write = sqlx::query_with(AssertSqlSafe(sql), values);
+            let written = write.execute(&mut *transaction).await?.rows_affected();
+            transaction.commit().await?;
+            Ok(written)
+        };
+        written.await.map_err(failed)
+    }
+
+    async fn check_may_write(&self) -> Result<(), StoreError> {
+        if self.sessions.may_write() || self.may_write_again().await? {
+            return Ok(());
+        }
+        Err(unavailable("the server only lets read"))
     }
 
     /// Whether new sessions may write again, by opening one: those in the pools stay as they are, and serve reads.
@@ -301,21 +331,12 @@ async fn is_reusable(connection: &mut PgConnection) -> bool {
     }
 }
 
-/// Reads rows within a limit that the server keeps. Takes two round trips; the transaction is ended once the pool has
-/// the connection back, so that nobody waits for that.
-pub(super) async fn read(
+/// Begins reads of which the server ends each that takes too long. That takes one round trip, and each read another one;
+/// the transaction is ended once the pool has the connection back, so that nobody waits for that.
+pub(super) async fn begin_reads(
     connections: &DatabaseConnection,
-    query: &SelectStatement,
-) -> Result<Vec<QueryResult>, DbErr> {
-    let (sql, values) = query.build_sqlx(PostgresQueryBuilder);
-    let rows = async {
-        let mut transaction = connections.get_postgres_connection_pool().begin_with(READ).await?;
-        sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut *transaction).await
-    };
-    match rows.await {
-        Ok(rows) => Ok(rows.into_iter().map(QueryResult::from).collect()),
-        Err(error) => Err(DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))),
-    }
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    connections.get_postgres_connection_pool().begin_with(READ).await
 }
 
 /// Begins several reads, in whichever session.
@@ -355,6 +376,7 @@ mod tests {
     #[rstest]
     #[case::read(READ)]
     #[case::write(WRITE)]
+    #[case::write_alone(WRITE_ALONE)]
     fn the_server_ends_what_a_call_has_given_up(#[case] settings: &str) {
         let seconds = STORE_CALL_TIMEOUT.as_secs();
         for timeout in ["statement_timeout", "idle_in_transaction_session_timeout"] {

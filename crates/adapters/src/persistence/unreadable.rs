@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Database;
 use super::error::{corrupt, translate};
+use super::held_connection::HeldConnection;
 
 /// Maximum number of rows that are remembered as named.
 const MAX_NAMED: usize = 1000;
@@ -70,6 +71,21 @@ impl Table {
         };
         id.unwrap_or_else(|_| "unknown".to_owned())
     }
+
+    /// What was read of a row. An error where that says nothing of the row.
+    pub(super) fn readable<T>(
+        self,
+        row: &QueryResult,
+        read: Result<T, StoreError>,
+    ) -> Result<Row<T>, StoreError> {
+        match read {
+            Ok(read) => Ok(Ok(read)),
+            Err(error @ StoreError::Corrupt(_)) => {
+                Ok(Err(UnreadableRow { table: self, id: self.id_of(row), error }))
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl UnreadableRow {
@@ -125,16 +141,22 @@ impl Database {
         query: &SelectStatement,
         to_domain: impl Fn(M) -> Result<T, StoreError>,
     ) -> Result<Vec<Row<T>>, StoreError> {
+        self.hold_connection().await?.read_rows(table, query, to_domain).await
+    }
+}
+
+impl HeldConnection {
+    /// As [`Database::read_rows`].
+    pub(super) async fn read_rows<M: FromQueryResult, T>(
+        &mut self,
+        table: Table,
+        query: &SelectStatement,
+        to_domain: impl Fn(M) -> Result<T, StoreError>,
+    ) -> Result<Vec<Row<T>>, StoreError> {
         let rows = self.read(query).await?;
         let rows = rows.iter().map(|row| {
             let columns = M::from_query_result(row, "").map_err(|error| translate(&error));
-            match columns.and_then(&to_domain) {
-                Ok(read) => Ok(Ok(read)),
-                Err(error @ StoreError::Corrupt(_)) => {
-                    Ok(Err(UnreadableRow { table, id: table.id_of(row), error }))
-                }
-                Err(error) => Err(error),
-            }
+            table.readable(row, columns.and_then(&to_domain))
         });
         rows.collect()
     }

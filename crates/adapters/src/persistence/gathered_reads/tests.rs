@@ -4,13 +4,13 @@ fn key(number: u64) -> BatchKey {
     BatchKey::Instagram(number.to_string().parse().unwrap())
 }
 
-fn keys(group: Option<Vec<Waiting>>) -> Vec<BatchKey> {
+fn keys(group: Option<Vec<Waiting<BatchKey>>>) -> Vec<BatchKey> {
     group.unwrap_or_default().into_iter().map(|waiting| waiting.key).collect()
 }
 
-#[test]
-fn who_comes_while_the_queries_run_goes_with_the_next_one() {
-    let reads = Arc::new(GatheredReads::default());
+#[tokio::test]
+async fn who_comes_while_the_queries_run_goes_with_the_next_one() {
+    let reads = Arc::new(GatheredReads::<BatchKey>::default());
     let (_first, place) = reads.queue_up(key(1)).unwrap();
     let mut place = place.expect("it begins at once");
     assert_eq!(keys(place.next_group()), [key(1)]);
@@ -26,9 +26,9 @@ fn who_comes_while_the_queries_run_goes_with_the_next_one() {
     assert!(reads.queue_up(key(1)).unwrap().1.is_some(), "the place is free");
 }
 
-#[test]
-fn whose_caller_has_left_is_not_read() {
-    let reads = Arc::new(GatheredReads::default());
+#[tokio::test]
+async fn whose_caller_has_left_is_not_read() {
+    let reads = Arc::new(GatheredReads::<BatchKey>::default());
     let (gone, place) = reads.queue_up(key(1)).unwrap();
     let _other = reads.queue_up(key(2)).unwrap();
     drop(gone);
@@ -36,9 +36,9 @@ fn whose_caller_has_left_is_not_read() {
 }
 
 /// As where its task panicked.
-#[test]
-fn a_place_that_is_dropped_is_free() {
-    let reads = Arc::new(GatheredReads::default());
+#[tokio::test]
+async fn a_place_that_is_dropped_is_free() {
+    let reads = Arc::new(GatheredReads::<BatchKey>::default());
     for _ in 0..3 * MAX_QUERIES {
         let (_, place) = reads.queue_up(key(1)).unwrap();
         drop(place.expect("a place is free"));
@@ -46,9 +46,9 @@ fn a_place_that_is_dropped_is_free() {
     assert_eq!(reads.lock().queries, 0);
 }
 
-#[test]
-fn reads_that_wait_are_bounded() {
-    let reads = Arc::new(GatheredReads::default());
+#[tokio::test]
+async fn reads_that_wait_are_bounded() {
+    let reads = Arc::new(GatheredReads::<BatchKey>::default());
     let waiting: Vec<_> =
         (0..MAX_WAITING as u64).map(|number| reads.queue_up(key(number)).unwrap()).collect();
     assert!(matches!(reads.queue_up(key(1)), Err(StoreError::Overloaded(_))));

@@ -1,7 +1,7 @@
 //! Readings during which something changes.
 
 use futures_util::FutureExt as _;
-use ig_domain::ports::Restoration as _;
+use ig_domain::ports::{EventLog as _, Restoration as _};
 use rstest::rstest;
 
 use super::*;
@@ -31,6 +31,8 @@ impl Meanwhile {
             }
             Self::Restored => {
                 scene.rename(1).await;
+                // Its event has its number, and is gone with the log before.
+                scene.store.number_waiting().await.unwrap();
                 scene.store.begin_new_log().await.unwrap();
                 scene.look().await;
             }
