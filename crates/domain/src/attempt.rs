@@ -162,7 +162,8 @@ pub enum LinkRefusal {
 }
 
 impl LinkAttempt {
-    /// The attempt of `presented`, which comes at `now`, under the state it spends.
+    /// The attempt of `presented`, which comes at `now`, under the state it spends. It is marked as sent: whoever stores
+    /// it sends the code next.
     #[must_use]
     pub fn begin(pending: PendingLink, presented: &Presentation, now: OffsetDateTime) -> Self {
         Self {
@@ -175,7 +176,7 @@ impl LinkAttempt {
             scopes: pending.scopes,
             account: pending.account,
             create_time: presented.by.code_time(now),
-            phase: Phase::Unsent,
+            phase: Phase::Sent,
         }
     }
 

@@ -43,7 +43,9 @@ pub struct LinkWork {
 
 /// Result of taking up an attempt.
 enum TakenUp {
-    /// This run holds it and carries it on.
+    /// This run has begun it, and is the one that may send its code: it is marked as sent already.
+    Begun(Box<LinkAttempt>),
+    /// This run holds what another one has left, and carries it on.
     Held(Box<LinkAttempt>),
     /// Another holder carries it on.
     Busy,
@@ -101,17 +103,24 @@ impl LinkWork {
             // A lost lease is taken anew as somebody else: a late write of the former holder finds none.
             let holder = self.ids.lease_holder();
             let taken_up = self.take_up(presented, holder).await;
-            let attempt = match taken_up.map_err(|error| explained(error, was_there))? {
+            let (attempt, carried) = match taken_up.map_err(|error| explained(error, was_there))? {
                 TakenUp::Ended(outcome) => return self.answer(outcome).await,
-                TakenUp::Held(attempt) => Some(attempt),
-                TakenUp::Busy => None,
+                TakenUp::Busy => {
+                    was_there = true;
+                    wait.pause().await?;
+                    continue;
+                }
+                TakenUp::Begun(attempt) => {
+                    let carried = Box::pin(self.send_code(&attempt, holder, presented)).await;
+                    (attempt, carried)
+                }
+                TakenUp::Held(attempt) => {
+                    let carried = Box::pin(self.carry_on(&attempt, holder, presented)).await;
+                    (attempt, carried)
+                }
             };
             was_there = true;
-            let Some(attempt) = attempt else {
-                wait.pause().await?;
-                continue;
-            };
-            match self.carry_on(&attempt, holder, presented).await {
+            match carried {
                 Ok(outcome) => return self.answer(outcome).await,
                 Err(LinkSetback::LeaseLost) => wait.pause().await?,
                 Err(LinkSetback::Failed { phase, error }) => {
@@ -150,9 +159,13 @@ impl LinkWork {
         }
         let attempt = LinkAttempt::begin(pending, presented, now);
         match self.attempts.create(&attempt, holder).await {
-            Ok(()) => Ok(TakenUp::Held(Box::new(attempt))),
+            Ok(()) => Ok(TakenUp::Begun(Box::new(attempt))),
             Err(StoreError::Conflict) => Ok(TakenUp::Busy),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // It may be stored, as sent.
+                self.give_back(&attempt, holder, &Phase::Unsent).await?;
+                Err(error.into())
+            }
         }
     }
 
@@ -172,52 +185,40 @@ impl LinkWork {
         if reopened { Ok(unspent) } else { Err(StateRejection::Used.into()) }
     }
 
+    /// Carries on what another run has left.
     async fn carry_on(
         &self,
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         presented: &Presentation,
     ) -> Result<LinkOutcome, LinkSetback> {
-        let grant = match &attempt.phase {
-            Phase::Unsent => match self.exchange_code(attempt, holder, presented).await? {
-                Ok(grant) => grant,
-                Err(refusal) => return self.refuse(attempt, holder, refusal).await,
-            },
-            Phase::Exchanged(grant) if !grant.is_stale(self.clock.now()) => grant.clone(),
+        match &attempt.phase {
+            Phase::Unsent => {
+                let marked = self.attempts.advance(&attempt.code, holder, &Phase::Sent).await;
+                marked.map_err(|error| LinkSetback::from_store(error, Phase::Unsent))?;
+                self.send_code(attempt, holder, presented).await
+            }
+            Phase::Exchanged(grant) if !grant.is_stale(self.clock.now()) => {
+                self.use_grant(attempt, holder, grant.clone(), async { Ok(()) }).await
+            }
             Phase::Sent | Phase::Exchanged(_) => {
-                return self.refuse(attempt, holder, LinkRefusal::Interrupted).await;
+                self.refuse(attempt, holder, LinkRefusal::Interrupted).await
             }
-            Phase::Ended { outcome, .. } => return Ok(outcome.clone()),
-        };
-        let granted = &grant.consent.granted_scopes;
-        if granted.lack(&Scope::basic()) {
-            let missing = attempt.scopes.missing_from(granted);
-            return self.refuse(attempt, holder, LinkRefusal::ScopeMissing { missing }).await;
-        }
-        let phase = Phase::Exchanged(grant.clone());
-        let calls = self.extend_and_read(&grant);
-        match self.keeping_lease(attempt, holder, &phase, calls).await {
-            Ok((token, reading)) => self.commit(attempt, holder, grant, &token, reading).await,
-            Err(error) if refuses_new_token(&error) => {
-                self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
-            }
-            Err(error) => Err(LinkSetback::from_instagram(error, Phase::Exchanged(grant))),
+            Phase::Ended { outcome, .. } => Ok(outcome.clone()),
         }
     }
 
-    /// Sends the code. The attempt is marked as sent before; the answer is stored afterwards.
-    async fn exchange_code(
+    /// Sends the code of an attempt that is marked as sent, and uses the grant that it brings.
+    async fn send_code(
         &self,
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         presented: &Presentation,
-    ) -> Result<Result<ShortLivedGrant, LinkRefusal>, LinkSetback> {
-        let marked = self.attempts.advance(&attempt.code, holder, &Phase::Sent).await;
-        marked.map_err(|error| LinkSetback::from_store(error, Phase::Unsent))?;
+    ) -> Result<LinkOutcome, LinkSetback> {
         let call = self.instagram.exchange_code(&presented.code, &attempt.redirect_uri);
         let exchange = match self.keeping_lease(attempt, holder, &Phase::Sent, call).await {
             Ok(exchange) => exchange,
-            Err(error) => return not_exchanged(error).map(Err),
+            Err(error) => return self.refuse(attempt, holder, not_exchanged(error)?).await,
         };
         let grant = ShortLivedGrant {
             token: exchange.token,
@@ -228,9 +229,39 @@ impl LinkWork {
             },
         };
         let phase = Phase::Exchanged(grant.clone());
-        let stored = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
-        stored.await.map_err(|error| LinkSetback::from_store(error, phase.clone()))?;
-        Ok(Ok(grant))
+        let store = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
+        self.use_grant(attempt, holder, grant, store).await
+    }
+
+    /// Turns a grant into an account, while `store` stores the grant: Instagram's answers to it may be asked for again.
+    async fn use_grant(
+        &self,
+        attempt: &LinkAttempt,
+        holder: LeaseHolder,
+        grant: ShortLivedGrant,
+        store: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<LinkOutcome, LinkSetback> {
+        let granted = &grant.consent.granted_scopes;
+        if granted.lack(&Scope::basic()) {
+            let missing = attempt.scopes.missing_from(granted);
+            return self.refuse(attempt, holder, LinkRefusal::ScopeMissing { missing }).await;
+        }
+        let phase = Phase::Exchanged(grant.clone());
+        let calls = self.extend_and_read(&grant);
+        let calls = self.keeping_lease(attempt, holder, &phase, calls);
+        let (stored, answers) = futures_util::join!(store, calls);
+        stored.map_err(|error| LinkSetback::from_store(error, phase))?;
+        match answers {
+            // The store has come too late: what was answered is as old as the grant.
+            Ok(_) if grant.is_stale(self.clock.now()) => {
+                self.refuse(attempt, holder, LinkRefusal::Interrupted).await
+            }
+            Ok((token, reading)) => self.commit(attempt, holder, grant, &token, reading).await,
+            Err(error) if refuses_new_token(&error) => {
+                self.refuse(attempt, holder, LinkRefusal::CodeRejected(error.facts)).await
+            }
+            Err(error) => Err(LinkSetback::from_instagram(error, Phase::Exchanged(grant))),
+        }
     }
 
     /// Waits for Instagram, and keeps the lease on the attempt in its `phase` meanwhile.

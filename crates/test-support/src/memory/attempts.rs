@@ -86,7 +86,10 @@ impl LinkAttempts for MemoryStore {
             }
             pending.spent_by = Some(attempt.code);
             let lease = Some(Lease { holder, end: now + ATTEMPT_LEASE });
-            rows.attempts.insert(attempt.code, AttemptRow { attempt: attempt.clone(), lease });
+            let begun = LinkAttempt { phase: Phase::Unsent, ..attempt.clone() };
+            let mut row = AttemptRow { attempt: begun, lease };
+            self.move_to(&mut row, &attempt.phase);
+            rows.attempts.insert(attempt.code, row);
             Ok(())
         })
     }
