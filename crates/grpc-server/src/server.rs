@@ -8,6 +8,7 @@ mod http2;
 mod lingering;
 mod pacing;
 mod request_body;
+mod services;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,9 @@ use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 pub(crate) use self::connection_lifetime::CertificateEnd;
 pub use self::connection_runtimes::ConnectionRuntimes;
 use self::connections::Connections;
+use self::services::Services;
 use crate::calls::{Calls, Refusals, RequestIds};
-use crate::health::{EndingHealth, HealthMonitor};
+use crate::health::HealthMonitor;
 use crate::meters::ServerMeters;
 use crate::readiness::Readiness;
 use crate::reflection::{Alpha, Files, Reflection};
@@ -104,14 +106,18 @@ pub async fn serve(
     let stopping = CancellationToken::new();
     let reported = CancellationToken::new();
     let monitor = HealthMonitor::new(probe, readiness).await;
-    let mut routes = routes(use_cases, monitor.service(reported.clone()));
+    let accounts = InstagramAccountServiceServer::new(use_cases);
+    let accounts = accounts.max_decoding_message_size(MAX_REQUEST_BYTES);
+    let mut others = Routes::builder();
+    let health = HealthServer::new(monitor.service(reported.clone()));
+    others.add_service(health.max_decoding_message_size(MAX_REQUEST_BYTES));
     if reflection {
-        add_reflection(&mut routes, reported.clone())?;
+        add_reflection(&mut others, reported.clone())?;
     }
-    let routes = routes.routes().prepare();
+    let services = Services { accounts, others: others.routes().prepare() };
     let open = meters.connections.clone();
     let refusals = Refusals::default();
-    let calls = Calls::new(routes, callers, request_ids, meters, refusals.clone());
+    let calls = Calls::new(services, callers, request_ids, meters, refusals.clone());
     let connections = Connections::new(calls, connection_runtimes, tls, open, refusals.clone());
     let accepting = async {
         connections.accept(listener, shutdown).await;
@@ -123,14 +129,6 @@ pub async fn serve(
     connections.drain(drain_timeout).await;
     refusals.sum_up();
     Ok(())
-}
-
-fn routes(use_cases: UseCases, health: EndingHealth) -> RoutesBuilder {
-    let accounts = InstagramAccountServiceServer::new(use_cases);
-    let mut routes = Routes::builder();
-    routes.add_service(accounts.max_decoding_message_size(MAX_REQUEST_BYTES));
-    routes.add_service(HealthServer::new(health).max_decoding_message_size(MAX_REQUEST_BYTES));
-    routes
 }
 
 /// Adds reflection in both versions; `stop` ends its streams.

@@ -17,14 +17,19 @@ use crate::status::{ToStatus as _, internal, no_turn};
 /// hangs keeps two of them, and well below what a call without a deadline has.
 const CALLER_TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Caller and request id, and places for the owner and the account that the call turns out to be about.
-/// Shared by layer and handler.
+/// Caller and request id, and what the call turns out to be about. Shared by layer and handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     place: Arc<Place>,
     request_id: RequestIdHeader,
-    account: Arc<OnceLock<AccountId>>,
-    named_owner: Arc<OnceLock<Owner>>,
+    subject: Arc<Subject>,
+}
+
+/// What a call turns out to be about, as far as its handler has come.
+#[derive(Debug, Default)]
+struct Subject {
+    account: OnceLock<AccountId>,
+    named_owner: OnceLock<Owner>,
 }
 
 /// A handler was reached past the layer.
@@ -35,7 +40,7 @@ struct NoContext;
 impl Context {
     /// The context of a call that has this place among those of its caller.
     pub(super) fn of(place: Arc<Place>, request_id: RequestIdHeader) -> Self {
-        Self { place, request_id, account: Arc::default(), named_owner: Arc::default() }
+        Self { place, request_id, subject: Arc::default() }
     }
 
     /// The context that the layer gave this request, and the message.
@@ -69,7 +74,7 @@ impl Context {
     /// `PERMISSION_DENIED` when the request names an owner who is none of its caller's.
     pub(crate) fn owners(&self, named: Option<Owner>) -> Result<OwnerScope, Status> {
         if let Some(owner) = &named {
-            self.named_owner.get_or_init(|| owner.clone());
+            self.subject.named_owner.get_or_init(|| owner.clone());
         }
         self.caller().owners.narrowed(named).map_err(|error| error.to_status())
     }
@@ -77,7 +82,7 @@ impl Context {
     /// Sets the account of the call, if there is one; the first one counts.
     pub(crate) fn is_about(&self, account: Option<AccountId>) {
         if let Some(account) = account {
-            self.account.get_or_init(|| account);
+            self.subject.account.get_or_init(|| account);
         }
     }
 
@@ -115,12 +120,12 @@ impl Context {
 
     /// The owner that the request names, if it does.
     pub(super) fn named_owner(&self) -> Option<&Owner> {
-        self.named_owner.get()
+        self.subject.named_owner.get()
     }
 
     /// The account, if the handler came to one.
     pub(super) fn account(&self) -> Option<AccountId> {
-        self.account.get().copied()
+        self.subject.account.get().copied()
     }
 }
 

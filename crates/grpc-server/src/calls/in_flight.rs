@@ -54,13 +54,12 @@ impl InFlight {
 
     fn place(&self, caller: &Arc<Caller>, limit: u32, is_stream: bool) -> Option<Place> {
         let mut calls = self.calls();
-        let calls = calls.entry(caller.name.clone()).or_insert_with(|| CallerCalls {
-            count: 0,
-            streams: 0,
-            bulk_reads: Arc::new(Semaphore::new(MAX_BULK_READS)),
-        });
-        let bulk_reads = Arc::clone(&calls.bulk_reads);
-        let count = calls.count_of(is_stream);
+        let of_caller = match calls.get_mut(&caller.name) {
+            Some(of_caller) => of_caller,
+            None => calls.entry(caller.name.clone()).or_insert_with(CallerCalls::none),
+        };
+        let bulk_reads = Arc::clone(&of_caller.bulk_reads);
+        let count = of_caller.count_of(is_stream);
         if *count >= limit {
             return None;
         }
@@ -74,6 +73,10 @@ impl InFlight {
 }
 
 impl CallerCalls {
+    fn none() -> Self {
+        Self { count: 0, streams: 0, bulk_reads: Arc::new(Semaphore::new(MAX_BULK_READS)) }
+    }
+
     /// The number of streams under way, or of other calls.
     fn count_of(&mut self, streams: bool) -> &mut u32 {
         if streams { &mut self.streams } else { &mut self.count }

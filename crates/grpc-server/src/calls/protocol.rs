@@ -12,16 +12,17 @@ const MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
 /// The answer to a request that is not gRPC: 405 to another method than `POST`, 415 to another content type. `None`
 /// where it is gRPC.
 pub(super) fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
-    let mut response = Response::new(Body::empty());
-    if request.method() != Method::POST {
-        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return Some(response);
-    }
-    if is_grpc(request.headers()) {
+    let is_post = request.method() == Method::POST;
+    if is_post && is_grpc(request.headers()) {
         return None;
     }
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let mut response = Response::new(Body::empty());
+    if is_post {
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    } else {
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
     Some(response)
 }
 

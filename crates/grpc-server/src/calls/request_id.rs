@@ -45,7 +45,11 @@ impl RequestIdHeader {
 
     /// Puts the id into the metadata of a response.
     pub(super) fn mark(&self, headers: &mut HeaderMap) {
-        headers.insert(X_REQUEST_ID, self.0.clone());
+        let mut id = self.0.clone();
+        // It never comes again, so HTTP/2 should not make room for it among the headers that it remembers. No other mark
+        // says so.
+        id.set_sensitive(true);
+        headers.insert(X_REQUEST_ID, id);
     }
 }
 
@@ -82,6 +86,14 @@ mod tests {
     #[case::a_tab(b"a\tb", "made")]
     fn a_sound_id_is_kept_and_any_other_replaced(#[case] given: &[u8], #[case] expected: &str) {
         assert_eq!(id(given), expected);
+    }
+
+    #[test]
+    fn a_response_carries_the_id_and_no_table_of_headers_keeps_it() {
+        let (id, mut headers) = (RequestIdHeader(HeaderValue::from_static("7")), HeaderMap::new());
+        id.mark(&mut headers);
+        assert_eq!(headers[X_REQUEST_ID], "7");
+        assert!(headers[X_REQUEST_ID].is_sensitive());
     }
 
     proptest! {

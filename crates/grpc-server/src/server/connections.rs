@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioIo;
@@ -20,7 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::service::Routes;
+use tonic::body::Body;
+use tower::Service;
 use tower::util::MapRequest;
 
 use super::connection_lifetime::{CertificateEnd, ConnectionLifetime, EVICTION_TIMEOUT};
@@ -54,8 +56,8 @@ struct Accepted {
 }
 
 /// All connections of a server.
-pub(super) struct Connections {
-    service: Calls<Routes>,
+pub(super) struct Connections<S> {
+    service: Calls<S>,
     tls: Option<CurrentTls>,
     http: Builder<StreamTasks>,
     places: Arc<Semaphore>,
@@ -70,10 +72,16 @@ pub(super) struct Connections {
     cut: CancellationToken,
 }
 
-impl Connections {
+impl<S> Connections<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
     /// Connections whose calls `service` answers on `runtimes`, at most [`MAX_CONNECTIONS`] at once; `open` counts them.
     pub(super) fn new(
-        service: Calls<Routes>,
+        service: Calls<S>,
         runtimes: ConnectionRuntimes,
         tls: Option<CurrentTls>,
         open: Gauge,
@@ -82,7 +90,7 @@ impl Connections {
         Self { refusals, runtimes, ..Self::at_most(MAX_CONNECTIONS, service, tls, open) }
     }
 
-    fn at_most(limit: usize, service: Calls<Routes>, tls: Option<CurrentTls>, open: Gauge) -> Self {
+    fn at_most(limit: usize, service: Calls<S>, tls: Option<CurrentTls>, open: Gauge) -> Self {
         Self {
             service,
             tls,
@@ -181,12 +189,17 @@ impl Connections {
 }
 
 /// Serves one connection until its client leaves, or until its lifetime is over and its last call has ended.
-async fn connection(
+async fn connection<S>(
     accepted: Accepted,
-    service: Calls<Routes>,
+    service: Calls<S>,
     http: Builder<StreamTasks>,
     lifetime: ConnectionLifetime,
-) {
+) where
+    S: Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
     let peer = accepted.peer;
     let Some((stream, names)) = after_handshake(accepted, &lifetime).await else { return };
     let certificate_end = names.as_ref().map(|_| CertificateEnd::of_a_handshake());

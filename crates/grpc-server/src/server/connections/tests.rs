@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::service::Routes;
 use tonic::transport::Endpoint;
 use tower::{Service, ServiceExt as _, service_fn};
 
@@ -25,7 +26,11 @@ use crate::tls::TlsPem;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Connections to `routes`, at most `limit` at once, and their gauge.
-fn connections(limit: usize, routes: Routes, tls: Option<CurrentTls>) -> (Connections, Gauge) {
+fn connections(
+    limit: usize,
+    routes: Routes,
+    tls: Option<CurrentTls>,
+) -> (Connections<Routes>, Gauge) {
     let meters = ServerMeters::register(&mut Registry::new("test", "1"));
     let open = meters.connections.clone();
     let request_ids = Arc::new(String::new);
@@ -40,7 +45,7 @@ fn grpc(uri: &str) -> Request<Body> {
 }
 
 /// Takes connections on a free port.
-async fn accept(connections: Connections) -> SocketAddr {
+async fn accept(connections: Connections<Routes>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { connections.accept(listener, std::future::pending()).await });
