@@ -1,7 +1,8 @@
 //! The load of `cargo xtask bench`: calls `Get` and compares each answer, byte for byte, with that account's first one.
 //!
-//! `get_load ADDRESS KEY ACCOUNTS CONNECTIONS STREAMS CALLS [TOKEN]` first gets the accounts whose professional account
-//! ids are 1 to `ACCOUNTS`, each once. `KEY` says how it asks for them from then on: by `account_id`, by
+//! `get_load ADDRESS KEY ACCOUNTS CONNECTIONS STREAMS CALLS TOKEN [AUTHORITY]` connects by TLS where it is given the
+//! authority of the server's certificate, a file in PEM. It first gets the accounts whose professional account ids are
+//! 1 to `ACCOUNTS`, each once. `KEY` says how it asks for them from then on: by `account_id`, by
 //! `instagram_id`, or for a `constant`, which answers all the same to whatever is asked. It prints a line, waits for
 //! one, makes `CALLS` calls, and prints answers a second, the median and the 99th percentile of their times, and its
 //! own processor time for each, the last three in microseconds.
@@ -25,10 +26,18 @@ use ig_proto::v1::get_request::Key;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
 use ig_proto::v1::{GetRequest, GetResponse};
 use prost::Message as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Number of calls that go unmeasured before.
 const WARM_UP: usize = 2_000;
+
+/// Number of calls under way at once on each connection while the accounts are got for the first time.
+const LEARNING: usize = 8;
 
 /// Bytes of a gRPC message's header.
 const HEADER: usize = 5;
@@ -48,21 +57,25 @@ struct Case {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    // Without one, the spans of HTTP/2 go to another log, even if nobody reads that.
+    tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new()).unwrap();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [address, key, rest @ ..] = arguments.as_slice() else { panic!("too few arguments") };
     let number = |index: usize| rest.get(index).unwrap().parse::<usize>().unwrap();
     let (accounts, connections, streams, calls) = (number(0), number(1), number(2), number(3));
-    let head = Arc::new(head(address, rest.get(4)));
-    let mut senders = Vec::new();
+    let (token, tls) = (&rest[4], rest.get(5).map(|authority| connector(authority)));
+    let head = Arc::new(head(address, token));
+    let mut of_connections = Vec::new();
     for _ in 0..connections {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        senders.extend(std::iter::repeat_n(sender, streams));
+        of_connections.push(connect(address, tls.as_ref()).await);
     }
-    let learning = senders.iter().zip(1..).map(|(sender, first)| {
-        let (mut sender, head, step) = (sender.clone(), &head, senders.len());
+    let senders = |of_each| {
+        let of_each = of_connections.iter().map(move |sender| vec![sender.clone(); of_each]);
+        of_each.collect::<Vec<_>>().concat()
+    };
+    let learners = senders(LEARNING);
+    let learning = learners.iter().zip(1..).map(|(sender, first)| {
+        let (mut sender, head, step) = (sender.clone(), &head, learners.len());
         async move {
             let mut cases = Vec::new();
             for number in (first..=accounts).step_by(step) {
@@ -72,6 +85,7 @@ async fn main() {
         }
     });
     let cases = Arc::new(join_all(learning).await.concat());
+    let senders = senders(streams);
     run(&senders, &head, &cases, WARM_UP).await;
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
@@ -85,15 +99,45 @@ async fn main() {
     println!("{} {} {} {}", 1.0 / each(elapsed), at(50), at(99), each(spent) * 1e6);
 }
 
-/// The head of each request.
-fn head(address: &str, token: Option<&String>) -> Request<()> {
-    let mut head = Request::post(format!("http://{address}/{SERVICE_NAME}/Get"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-    if let Some(token) = token {
-        head = head.header("authorization", format!("Bearer {token}"));
+/// A client that trusts the authority in this file.
+fn connector(authority: &str) -> TlsConnector {
+    let mut trusted = RootCertStore::empty();
+    trusted.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(trusted);
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
+
+/// A connection to `address`, by TLS where there is a client for it.
+async fn connect(address: &str, tls: Option<&TlsConnector>) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    match tls {
+        None => client(stream).await,
+        Some(tls) => {
+            client(tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()).await
+        }
     }
-    head.body(()).unwrap()
+}
+
+async fn client<S>(stream: S) -> SendRequest<Bytes>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// The head of each request.
+fn head(address: &str, token: &str) -> Request<()> {
+    Request::post(format!("http://{address}/{SERVICE_NAME}/Get"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", format!("Bearer {token}"))
+        .body(())
+        .unwrap()
 }
 
 /// Makes so many calls, on all streams at once, and returns the time of each.

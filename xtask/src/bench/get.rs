@@ -51,33 +51,55 @@ pub(super) fn run(workspace: &Workspace, postgres: &Postgres, arguments: &Argume
     let on_server = Store::Postgres(postgres.url().to_owned());
     let sqlite = Service::start(workspace, "SQLite", Store::Sqlite, None)?;
     let postgres = Service::start(workspace, "PostgreSQL", on_server, postgres.process())?;
-    let bare = Started::bare(workspace, "default", "default bare", &sqlite)?;
-    let tuned = Started::bare(workspace, "tuned", "tuned bare", &sqlite)?;
-    let without_cache = sqlite.without_cache("SQLite, READ_CACHE=0")?;
-    let postgres_without_cache = postgres.without_cache("PostgreSQL, READ_CACHE=0")?;
-    let servers = [
-        &bare.server,
-        &tuned.server,
-        &sqlite.server(),
-        &without_cache.server,
-        &postgres.server(),
-        &postgres_without_cache.server,
+    let bare = [
+        Started::bare(workspace, "default", "default bare", &sqlite, None)?,
+        Started::bare(workspace, "tuned", "tuned bare", &sqlite, None)?,
     ];
+    let without_cache = [
+        sqlite.without_cache("SQLite, READ_CACHE=0")?,
+        postgres.without_cache("PostgreSQL, READ_CACHE=0")?,
+    ];
+    let pair = Pair::make(workspace)?;
+    let by_tls = [
+        Started::bare(workspace, "default", "default bare, TLS", &sqlite, Some(&pair))?,
+        Started::bare(workspace, "tuned", "tuned bare, TLS", &sqlite, Some(&pair))?,
+        sqlite.by_tls("SQLite, TLS", &pair)?,
+        postgres.by_tls("PostgreSQL, TLS", &pair)?,
+    ];
+    let plain = bare.iter().map(|started| started.server.clone());
+    let plain = plain.chain([sqlite.server(), postgres.server()]);
+    let plain: Vec<_> = plain.chain(without_cache.iter().map(|one| one.server.clone())).collect();
+    let by_tls: Vec<_> = by_tls.iter().map(|started| started.server.clone()).collect();
     for load in LOADS {
-        let step = Step::begin(load.to_string());
-        let mut rows: Vec<Row> = servers.into_iter().flat_map(Row::of).collect();
-        for _ in 0..arguments.rounds {
-            // They take turns, so that a slow minute of the machine hits all.
-            for row in &mut rows {
-                row.measure(workspace, load, arguments.calls)?;
-            }
+        for servers in [&plain, &by_tls] {
+            measure(workspace, servers, load, arguments)?;
         }
-        step.done();
-        let (calls, rounds) = (arguments.calls, arguments.rounds);
-        console::say(format_args!("\n{load}; {calls} calls, median of {rounds}\n"));
-        console::say(table(&rows));
     }
     say_memory(&[&sqlite, &postgres])
+}
+
+/// Measures all servers in turn, the bare ones first, and prints a table.
+fn measure(
+    workspace: &Workspace,
+    servers: &[Server],
+    load: Load,
+    arguments: &Arguments,
+) -> Result<()> {
+    let step = Step::begin(load.to_string());
+    let mut rows: Vec<Row> = servers.iter().flat_map(Row::of).collect();
+    // One that waits for each answer takes several times as long.
+    let calls = if load.connections == 1 { arguments.calls / 5 } else { arguments.calls };
+    for _ in 0..arguments.rounds {
+        // They take turns, so that a slow minute of the machine hits all.
+        for row in &mut rows {
+            row.measure(workspace, load, calls)?;
+        }
+    }
+    step.done();
+    let rounds = arguments.rounds;
+    console::say(format_args!("\n{load}; {calls} calls, median of {rounds}\n"));
+    console::say(table(&rows));
+    Ok(())
 }
 
 /// Prints how soon services start, and what memory they take.
@@ -104,7 +126,27 @@ struct Server {
     /// Process that has started the database's.
     database: Option<u32>,
     token: String,
+    /// Authority of its certificate, where it serves by TLS.
+    authority: Option<PathBuf>,
     asked: &'static [Asked],
+}
+
+/// A certificate for servers by TLS, and what it takes to use it.
+struct Pair {
+    authority: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Pair {
+    fn make(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.target().join("bench").join("certificate");
+        std::fs::create_dir_all(&folder).context("cannot make a folder for a certificate")?;
+        process::run(Command::new(example(workspace, "make_certificate")).arg(&folder))?;
+        let [authority, certificate, key] =
+            ["authority.crt", "server.crt", "server.key"].map(|name| folder.join(name));
+        Ok(Self { authority, certificate, key })
+    }
 }
 
 /// The service on one store that is full of accounts.
@@ -148,18 +190,37 @@ impl Service {
             process: self.process(),
             database: self.database,
             token: self.token.clone(),
+            authority: None,
             asked: &OF_SERVICE,
         }
     }
 
     /// One more process on the same store, which keeps no accounts in memory.
     fn without_cache(&self, name: &'static str) -> Result<Started> {
+        let mut started = self.another(name, [("READ_CACHE", "0".to_owned())])?;
+        started.server.asked = &WITHOUT_CACHE;
+        Ok(started)
+    }
+
+    /// One more process on the same store, which serves by TLS.
+    fn by_tls(&self, name: &'static str, pair: &Pair) -> Result<Started> {
+        let paths = [("GRPC_TLS_CERT", &pair.certificate), ("GRPC_TLS_KEY", &pair.key)];
+        let mut started =
+            self.another(name, paths.map(|(name, path)| (name, path.display().to_string())))?;
+        started.server.authority = Some(pair.authority.clone());
+        Ok(started)
+    }
+
+    fn another<const N: usize>(
+        &self,
+        name: &'static str,
+        variables: [(&'static str, String); N],
+    ) -> Result<Started> {
         let mut settings = self.settings.clone();
-        settings.variables.push(("READ_CACHE", "0".to_owned()));
+        settings.variables.extend(variables);
         (settings.grpc, settings.metrics) = (free_address()?, free_address()?);
         let group = self.start_another(&settings)?;
-        let (address, process) = (settings.grpc, group.id());
-        let server = Server { name, address, process, asked: &WITHOUT_CACHE, ..self.server() };
+        let server = Server { name, address: settings.grpc, process: group.id(), ..self.server() };
         Ok(Started { server, _group: group })
     }
 
@@ -200,11 +261,15 @@ impl Started {
         way: &str,
         name: &'static str,
         service: &Service,
+        pair: Option<&Pair>,
     ) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(example(workspace, "bare_server"));
         command.args([way, &address.to_string(), &format!("http://{}", service.settings.grpc)]);
-        let mut group = Group::start(command.arg(&service.token))?;
+        command
+            .arg(&service.token)
+            .args(pair.into_iter().flat_map(|pair| [&pair.certificate, &pair.key]));
+        let mut group = Group::start(&mut command)?;
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
             ensure!(group.ended()?.is_none(), "the {way} bare server ended");
@@ -217,6 +282,7 @@ impl Started {
             process: group.id(),
             database: None,
             token: service.token.clone(),
+            authority: pair.map(|pair| pair.authority.clone()),
             asked: &OF_BARE,
         };
         Ok(Self { server, _group: group })
@@ -260,6 +326,7 @@ impl Row {
         let mut command = Command::new(example(workspace, "get_load"));
         command.args([&server.address.to_string(), asked.key]);
         command.args(numbers.map(|number| number.to_string())).arg(&server.token);
+        command.args(&server.authority);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut generator = command.spawn().context("cannot start the load")?;
         let stdin = generator.stdin.as_mut().zip(generator.stdout.as_mut());
