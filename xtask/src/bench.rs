@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements of the service as it ships.
 
+mod beside;
 mod claims;
 mod get;
 mod links;
@@ -66,6 +67,9 @@ pub(crate) struct Arguments {
     /// Measure how long a link takes beyond its two round trips to Instagram, one by one and many at once, instead
     #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks", "tokens"])]
     links: bool,
+    /// Measure another caller's `Get` beside an import, 100 streams and a burst of webhooks, instead
+    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks", "tokens", "links"])]
+    beside: bool,
     /// How many accounts `--list` and `--claims` are measured among
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     accounts: u32,
@@ -109,6 +113,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.links {
         links::run(workspace, &grpcurl, "SQLite", Store::Sqlite, arguments.rounds)?;
         return links::run(workspace, &grpcurl, "PostgreSQL", on_server, arguments.rounds);
+    }
+    if arguments.beside {
+        let wrk = Tools::wrk()?;
+        beside::run(workspace, [&h2load, &wrk], "SQLite", Store::Sqlite, arguments.rounds)?;
+        return beside::run(workspace, [&h2load, &wrk], "PostgreSQL", on_server, arguments.rounds);
     }
     if arguments.list {
         let tools = (h2load.as_path(), grpcurl.as_path());

@@ -184,7 +184,7 @@ impl Crowd {
 }
 
 /// Sum of the values of all samples that begin with `prefix`.
-fn sum(metrics: &str, prefix: &str) -> f64 {
+pub(super) fn sum(metrics: &str, prefix: &str) -> f64 {
     let samples = metrics.lines().filter(|line| line.starts_with(prefix));
     samples.filter_map(|sample| sample.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }

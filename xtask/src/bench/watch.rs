@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 const WRITES: u32 = 5_000;
 
 /// Number of callers with streams. Each has ten.
-const CALLERS: u32 = 10;
+pub(super) const CALLERS: u32 = 10;
 
 /// Who is told meanwhile: the replica with the streams, and whether each is told of its own owner or of all.
 const ROWS: [(&str, Option<(Replica, &str)>); 5] = [

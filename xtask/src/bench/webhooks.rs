@@ -21,10 +21,10 @@ const ACCOUNTS: u32 = 100;
 const BATCH: u32 = 100;
 
 /// Number of requests under way at once.
-const AT_ONCE: u32 = 64;
+pub(super) const AT_ONCE: u32 = 64;
 
 /// How the service tells the number of updates that it has stored.
-const STORED: &str = "instagram_accounts_webhook_updates_total{outcome=\"stored\"}";
+pub(super) const STORED: &str = "instagram_accounts_webhook_updates_total{outcome=\"stored\"}";
 
 /// What the load generator does.
 const SCRIPT: &str = include_str!("webhooks.lua");
@@ -117,17 +117,12 @@ impl Intake {
     /// Sends requests for a while, each of which must be answered with 200, and looks at the number of updates that were
     /// stored.
     fn measure(&mut self, load: Load) -> Result<Sample> {
-        let requests = self.requests(load)?;
-        let script = self.settings.folder.join("webhooks.lua");
-        std::fs::write(&script, SCRIPT)
-            .with_context(|| format!("cannot write {}", script.display()))?;
+        let first = self.next;
+        self.next += u64::from(load.batches * load.updates);
+        let requests = requests(&self.settings, first, load.batches, load.updates)?;
         let service = self.stack.service_process();
         let (before, stored) = (Resources::of(service)?.cpu_seconds, self.stored()?);
-        let mut load_generator = Command::new(&self.wrk);
-        load_generator.args(["--threads=1", "--timeout=30s"]);
-        load_generator.arg(format!("--connections={}", load.at_once));
-        load_generator.arg(format!("--duration={SECONDS}s"));
-        load_generator.arg("--script").arg(&script).arg(&self.url).arg("--").arg(&requests);
+        let mut load_generator = generator(&self.wrk, &requests, &self.url, load.at_once, SECONDS)?;
         let measured = Measured::parse(&process::output(&mut load_generator)?);
         let measured = measured.context("wrk says nothing that we know, or requests failed")?;
         let cpu = Resources::of(service)?.cpu_seconds - before;
@@ -143,19 +138,6 @@ impl Intake {
         let per_second = f64::from(answered) / measured.seconds;
         let cpu = cpu / f64::from(answered) * 1e6;
         Ok(Sample { per_second, p50: measured.p50, p99: measured.p99, cpu })
-    }
-
-    /// A file of requests that were not sent before.
-    fn requests(&mut self, load: Load) -> Result<PathBuf> {
-        let file = self.settings.folder.join("requests");
-        let output = std::fs::File::create(&file)
-            .with_context(|| format!("cannot make {}", file.display()))?;
-        let mut requests = Command::new(self.settings.programs.join("examples/webhook_targets"));
-        requests.args([APP_SECRET, &self.next.to_string()]);
-        requests.args([load.batches.to_string(), load.updates.to_string()]);
-        process::run(requests.stdout(Stdio::from(output)))?;
-        self.next += u64::from(load.batches * load.updates);
-        Ok(file)
     }
 
     /// Number of updates that the service has stored.
@@ -175,6 +157,41 @@ impl Intake {
         let per_second = rate.trim().parse().context("the loop says no number")?;
         Ok(Sample { per_second, p50: f64::NAN, p99: f64::NAN, cpu: f64::NAN })
     }
+}
+
+/// A file of so many requests, each with so many updates, which are numbered from `first` on.
+pub(super) fn requests(
+    settings: &Settings,
+    first: u64,
+    number: u32,
+    updates: u32,
+) -> Result<PathBuf> {
+    let file = settings.folder.join("requests");
+    let output =
+        std::fs::File::create(&file).with_context(|| format!("cannot make {}", file.display()))?;
+    let mut requests = Command::new(settings.programs.join("examples/webhook_targets"));
+    requests.args([APP_SECRET, &first.to_string()]);
+    requests.args([number.to_string(), updates.to_string()]);
+    process::run(requests.stdout(Stdio::from(output)))?;
+    Ok(file)
+}
+
+/// Sends `requests` to `url` for so many seconds, so many at once.
+pub(super) fn generator(
+    wrk: &Path,
+    requests: &Path,
+    url: &str,
+    at_once: u32,
+    seconds: u32,
+) -> Result<Command> {
+    let script = requests.with_extension("lua");
+    std::fs::write(&script, SCRIPT)
+        .with_context(|| format!("cannot write {}", script.display()))?;
+    let mut command = Command::new(wrk);
+    command.args(["--threads=1", "--timeout=30s"]);
+    command.arg(format!("--connections={at_once}")).arg(format!("--duration={seconds}s"));
+    command.arg("--script").arg(&script).arg(url).arg("--").arg(requests);
+    Ok(command)
 }
 
 /// What the script says of a measurement.
