@@ -174,6 +174,7 @@ impl Run {
     /// Begins no more lines for `trouble`. A refusal of the app is the lines' own matter where an account that is stored
     /// is well.
     async fn stop_for(&mut self, trouble: Trouble, message: &str, signals: &mut StopSignals) {
+        let lines = self.troubled_lines;
         let advice = match trouble {
             Trouble::InstagramAway => "run the import again once that is over, and it goes on",
             Trouble::AppRefused => {
@@ -185,15 +186,25 @@ impl Run {
                         return;
                     }
                 };
-                if is_well.unwrap_or_default() {
-                    self.troubled_lines = 0;
-                    return;
+                match is_well {
+                    Ok(true) => {
+                        self.troubled_lines = 0;
+                        return;
+                    }
+                    Ok(false) => {
+                        "mend that, or the lines where they have no tokens of Instagram's, and run the import again: \
+                         it goes on"
+                    }
+                    Err(error) => {
+                        self.stop = Some(anyhow::Error::from(error).context(format!(
+                            "{lines} lines in a row failed: {message}; whether other accounts are well could not be \
+                             read: run the import again once the database is back, and it goes on"
+                        )));
+                        return;
+                    }
                 }
-                "mend that, or the lines where they have no tokens of Instagram's, and run the import again: it \
-                 goes on"
             }
         };
-        let lines = self.troubled_lines;
         self.stop = Some(anyhow!("{lines} lines in a row failed: {message}; {advice}"));
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ig_domain::ports::InstagramErrorKind;
+use ig_domain::ports::{Cause, InstagramErrorKind, MockDueAccounts, StoreError};
 use ig_test_support::builders::{self, START, long_lived, parsed};
 use ig_test_support::{FakeClock, MemoryStore};
 use rstest::rstest;
@@ -40,7 +40,21 @@ async fn run(
     accounts: impl IntoIterator<Item = u32>,
     result: Option<ResultFile>,
 ) -> Ran {
-    let ports = builders::ports(store, Script::default(), FakeClock::at(START));
+    run_on(
+        builders::ports(store, Script::default(), FakeClock::at(START)),
+        instagram,
+        accounts,
+        result,
+    )
+    .await
+}
+
+async fn run_on(
+    ports: Ports,
+    instagram: &Arc<Script>,
+    accounts: impl IntoIterator<Item = u32>,
+    result: Option<ResultFile>,
+) -> Ran {
     let ports = Ports { instagram: instagram.clone(), ..ports };
     let lines = accounts.into_iter().map(|number| format!("IGAA{number},shop/7,,\n"));
     let file = [String::from("header\n")].into_iter().chain(lines).collect::<String>();
@@ -123,4 +137,21 @@ async fn lines_without_tokens_of_instagrams_keep_no_others_back() {
     assert_eq!(ran.error(), "");
     assert!(ran.out.starts_with("lines: 130, imported: 10, bad: 120"), "{}", ran.out);
     assert_eq!(instagram.readings.load(Ordering::Relaxed), 130 + 2, "a witness each fifty lines");
+}
+
+#[tokio::test]
+async fn an_import_whose_database_goes_away_says_so_and_blames_no_app_alone() {
+    let failure = |_| Some(InstagramErrorKind::AppMisconfigured);
+    let instagram = Arc::new(Script { failure, ..Script::default() });
+    let mut ports = builders::ports(&store(), Script::default(), FakeClock::at(START));
+    let mut away = MockDueAccounts::new();
+    away.expect_witnesses()
+        .returning(|_, _, _| Err(StoreError::Unavailable(Cause::new("no route to it"))));
+    ports.store.due_accounts = Arc::new(away);
+    let error = run_on(ports, &instagram, 1..=500, None).await.error();
+    assert!(error.contains("Instagram refuses this app"), "{error}");
+    assert!(
+        error.contains("once the database is back") && error.ends_with("no route to it"),
+        "{error}"
+    );
 }
