@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ig_domain::ports::{AccountKey, Clock, StoreError};
-use ig_domain::{AccountView, InstagramAccount, OwnerScope};
+use ig_domain::{AccountView, OwnerScope};
 
-use crate::CachedAccounts;
+use crate::{CachedAccounts, ReadAccount};
 
 /// Reads accounts.
 pub struct GetAccount {
@@ -36,7 +36,7 @@ impl GetAccount {
         &self,
         key: &AccountKey,
         owners: &OwnerScope,
-    ) -> Result<AccountView<Arc<InstagramAccount>>, GetAccountError> {
+    ) -> Result<AccountView<Arc<ReadAccount>>, GetAccountError> {
         let found = self.accounts.find(key).await?;
         let found = found.filter(|account| owners.contains(&account.owner));
         let account = found.ok_or(GetAccountError::NotFound)?;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ig_domain::ports::{BatchKey, Clock, StoreError};
-use ig_domain::{AccountView, InstagramAccount, OwnerScope};
+use ig_domain::{AccountView, OwnerScope};
 
-use crate::CachedAccounts;
+use crate::{CachedAccounts, ReadAccount};
 
 /// Reads many accounts.
 pub struct GetAccounts {
@@ -20,7 +20,7 @@ pub struct GetAccounts {
 #[derive(Clone, Debug)]
 pub struct FoundAccounts {
     /// The accounts, each once, by ascending id.
-    pub accounts: Vec<AccountView<Arc<InstagramAccount>>>,
+    pub accounts: Vec<AccountView<Arc<ReadAccount>>>,
     /// The keys without an account, in the order in which they came.
     pub not_found: Vec<BatchKey>,
 }

@@ -25,6 +25,7 @@ mod list_accounts;
 mod placement;
 mod ports;
 mod purge_audit;
+mod read_account;
 mod read_cache;
 mod receive_webhooks;
 mod refresh_account;
@@ -64,6 +65,7 @@ pub use link_account::{LinkAccount, LinkAccountError, LinkWork, LinkedAccount, P
 pub use list_accounts::{ListAccounts, ListAccountsQuery, ListedAccounts};
 pub use ports::{Ports, StorePorts};
 pub use purge_audit::PurgeAudit;
+pub use read_account::ReadAccount;
 pub use read_cache::{CachedAccounts, ReadCache};
 pub use receive_webhooks::{ReceiveWebhooks, ReceiveWebhooksError, ReceiveWork};
 pub use refresh_account::{

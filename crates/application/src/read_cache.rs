@@ -15,12 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ig_domain::ports::{AccountKey, CountedEvent, Metrics, ReadSource, Timer};
-use ig_domain::{AccountId, EventKind, InstagramAccount, LoggedEvent};
+use ig_domain::{AccountId, EventKind, LoggedEvent};
 use tokio::sync::Notify;
 
 pub use self::cached_accounts::CachedAccounts;
 use self::memory::{Memory, Reading};
 use self::written::Forgetting;
+use crate::ReadAccount;
 
 /// Time from the beginning of a complete look at the events in which accounts are answered from memory. The contract's
 /// bound: within it a change shows that another process has made.
@@ -61,7 +62,7 @@ impl ReadCache {
     }
 
     /// The account with this key, if it is in memory and may be answered from there.
-    fn find(&self, key: &AccountKey) -> Option<Arc<InstagramAccount>> {
+    fn find(&self, key: &AccountKey) -> Option<Arc<ReadAccount>> {
         self.note_read();
         // The look first and the clock last: whatever happens between is as if it happened before the look ended.
         let look = self.last_look()?;
@@ -78,7 +79,7 @@ impl ReadCache {
     }
 
     /// Keeps an account that was read by `key`, unless it may have changed since the reading began.
-    fn keep(&self, reading: &Reading, key: &AccountKey, account: &Arc<InstagramAccount>) {
+    fn keep(&self, reading: &Reading, key: &AccountKey, account: &Arc<ReadAccount>) {
         self.memory.keep(reading, key, account);
     }
 

@@ -44,6 +44,7 @@ pub(crate) use self::refusals::{Kind, Refusals};
 pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
 use crate::answer_timeout::{answered, part_of_stream};
+use crate::encoded_answer::EncodedAnswer;
 use crate::meters::ServerMeters;
 use crate::status::internal;
 
@@ -156,7 +157,7 @@ where
             if !is_stream {
                 answered();
             }
-            Ok(under_way.end(response))
+            Ok(under_way.end(EncodedAnswer::put_into(response)))
         };
         Box::pin(answering.instrument(span))
     }

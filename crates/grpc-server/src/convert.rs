@@ -14,7 +14,7 @@ mod tokens;
 mod watch;
 mod watched;
 
-pub(crate) use account::{account, reauthorization_reason, timestamp};
+pub(crate) use account::{account, read_account, reauthorization_reason, timestamp};
 pub(crate) use batch::{batch_get, found_accounts};
 pub(crate) use fields::InvalidRequest;
 pub(crate) use import::{import, imported_account};

@@ -9,6 +9,7 @@ mod answer_timeout;
 mod calls;
 mod chain;
 mod convert;
+mod encoded_answer;
 mod health;
 mod meters;
 mod peer_names;

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::calls::Context;
 use crate::convert;
+use crate::encoded_answer::EncodedAnswer;
 use crate::status::ToStatus as _;
 use crate::watch::{WatchResponses, drive};
 
@@ -121,7 +122,7 @@ impl InstagramAccountService for UseCases {
         let owners = context.owners(owner)?;
         let view = self.get.execute(&key, &owners).await;
         let view = view.map_err(|error| error.to_status())?;
-        Ok(Response::new(v1::GetResponse { account: Some(convert::account(&view)) }))
+        Ok(EncodedAnswer::of_get(&view).into_response())
     }
 
     async fn batch_get(

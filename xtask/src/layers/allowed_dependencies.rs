@@ -31,6 +31,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("axum", &["ig-callbacks", "ig-sandbox", "ig-service"]),
     ("backon", &["ig-adapters", "instagram-accounts-client"]),
     ("base64", &["ig-adapters", "ig-callbacks", "ig-grpc-server", "ig-sandbox", "ig-test-support"]),
+    ("bytes", &["ig-application"]),
     ("cargo_metadata", &["xtask"]),
     ("clap", &["ig-sandbox", "ig-service", "xtask"]),
     ("csv", &["ig-service"]),

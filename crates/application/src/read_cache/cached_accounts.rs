@@ -6,6 +6,7 @@ use ig_domain::InstagramAccount;
 use ig_domain::ports::{AccountKey, AccountReader, BatchKey, ReadSource, StoreError};
 
 use super::ReadCache;
+use crate::ReadAccount;
 
 /// The accounts of a store, of which some are in memory. Clones share them.
 #[derive(Clone)]
@@ -34,12 +35,9 @@ impl CachedAccounts {
     /// # Errors
     ///
     /// As [`AccountReader::find`].
-    pub async fn find(
-        &self,
-        key: &AccountKey,
-    ) -> Result<Option<Arc<InstagramAccount>>, StoreError> {
+    pub async fn find(&self, key: &AccountKey) -> Result<Option<Arc<ReadAccount>>, StoreError> {
         let Some(cache) = &self.cache else {
-            return Ok(self.store.find(key).await?.map(Arc::new));
+            return Ok(self.store.find(key).await?.map(shared));
         };
         if let Some(account) = cache.find(key) {
             cache.count(ReadSource::Memory, 1);
@@ -47,7 +45,7 @@ impl CachedAccounts {
         }
         cache.count(ReadSource::Store, 1);
         let reading = cache.begin_reading();
-        let account = self.store.find(key).await?.map(Arc::new);
+        let account = self.store.find(key).await?.map(shared);
         if let Some(account) = &account {
             cache.keep(&reading, key, account);
         }
@@ -63,10 +61,10 @@ impl CachedAccounts {
     pub async fn find_many(
         &self,
         keys: &[BatchKey],
-    ) -> Result<Vec<Option<Arc<InstagramAccount>>>, StoreError> {
+    ) -> Result<Vec<Option<Arc<ReadAccount>>>, StoreError> {
         let Some(cache) = &self.cache else {
             let found = self.store.find_many(keys).await?;
-            return Ok(found.into_iter().map(|account| account.map(Arc::new)).collect());
+            return Ok(found.into_iter().map(|account| account.map(shared)).collect());
         };
         let mut accounts: Vec<_> =
             keys.iter().map(|key| cache.find(&AccountKey::from(key.clone()))).collect();
@@ -81,11 +79,15 @@ impl CachedAccounts {
         let found = self.store.find_many(&missing).await?;
         let places = accounts.iter_mut().filter(|account| account.is_none());
         for ((place, key), account) in places.zip(missing).zip(found) {
-            *place = account.map(Arc::new);
+            *place = account.map(shared);
             if let Some(account) = place {
                 cache.keep(&reading, &key.into(), account);
             }
         }
         Ok(accounts)
     }
+}
+
+fn shared(account: InstagramAccount) -> Arc<ReadAccount> {
+    Arc::new(account.into())
 }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ig_domain::ports::AccountKey;
-use ig_domain::{AccountId, InstagramAccount, InstagramId};
+use ig_domain::{AccountId, InstagramId};
 use quick_cache::sync::Cache;
 
 use super::weight::{AccountWeight, IndexWeight, TYPICAL_ACCOUNT, TYPICAL_INDEX_ENTRY};
+use crate::ReadAccount;
 
 /// Part of the memory that the index takes: one of so many.
 const INDEX_SHARE: u64 = 8;
@@ -20,7 +21,7 @@ const MAX_CHANGES: usize = 4096;
 /// An account, and the moment before its reading.
 #[derive(Clone)]
 pub(super) struct Remembered {
-    pub(super) account: Arc<InstagramAccount>,
+    pub(super) account: Arc<ReadAccount>,
     pub(super) reading_time: Instant,
 }
 
@@ -83,12 +84,7 @@ impl Memory {
     }
 
     /// Keeps an account that was read by `key`, unless it may have changed since, or a later reading is there.
-    pub(super) fn keep(
-        &self,
-        reading: &Reading,
-        key: &AccountKey,
-        account: &Arc<InstagramAccount>,
-    ) {
+    pub(super) fn keep(&self, reading: &Reading, key: &AccountKey, account: &Arc<ReadAccount>) {
         // Held until it is kept: a change that comes meanwhile forgets it afterwards.
         let changes = self.changes();
         if changes.may_have_changed(account.id, reading) {

@@ -4,6 +4,7 @@ use ig_domain::{AccountId, AppScopedUserId, InstagramAccount, InstagramId, Scope
 use quick_cache::Weighter;
 
 use super::memory::Remembered;
+use crate::ReadAccount;
 
 /// Bytes that the cache takes for an entry beside its key and value: its place in a list and in a table that is not full,
 /// and what is remembered of an entry that has left.
@@ -15,8 +16,11 @@ const ALLOCATION: usize = 16;
 /// Bytes of a small set of texts, without the texts: a leaf of its tree.
 const SET: usize = 12 * size_of::<String>();
 
+/// Bytes that an encoded account takes at most beside its texts: numbers, moments and the id.
+const ENCODED: usize = 256;
+
 /// What a usual account weighs, by which the cache is divided.
-pub(super) const TYPICAL_ACCOUNT: u64 = 1536;
+pub(super) const TYPICAL_ACCOUNT: u64 = 2048;
 
 /// What an entry of the index weighs.
 pub(super) const TYPICAL_INDEX_ENTRY: u64 = 192;
@@ -32,8 +36,10 @@ pub(super) struct IndexWeight;
 impl Weighter<AccountId, Remembered> for AccountWeight {
     fn weight(&self, _: &AccountId, remembered: &Remembered) -> u64 {
         let entry = ENTRY + size_of::<(AccountId, Remembered)>();
-        let account = 2 * ALLOCATION + size_of::<InstagramAccount>();
-        (entry + account + texts(&remembered.account)) as u64
+        let account = 2 * ALLOCATION + size_of::<ReadAccount>();
+        let texts = texts(&remembered.account);
+        // Texts once more, encoded: it is not known yet whether anybody will ask for that.
+        (entry + account + SET + texts + ALLOCATION + ENCODED + texts) as u64
     }
 }
 
@@ -63,7 +69,7 @@ fn texts(account: &InstagramAccount) -> usize {
         .chain(scoped_ids.map(AppScopedUserId::as_str))
         .chain(given.map(String::as_str))
         .chain(granted_scopes.iter().map(Scope::as_str));
-    SET + texts.map(allocated).sum::<usize>()
+    texts.map(allocated).sum()
 }
 
 /// Bytes of a text's allocation, in steps of 16, as allocators give them.

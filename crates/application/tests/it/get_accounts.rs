@@ -29,12 +29,12 @@ async fn each_account_is_answered_once_and_what_is_outside_is_not_found() {
 
     let found = get.execute(keys.clone(), &OwnerScope::only(parsed("shop/7"))).await.unwrap();
     let [view] = found.accounts.as_slice() else { panic!("{found:?}") };
-    assert_eq!(*view.account, ours);
+    assert_eq!(**view.account, ours);
     assert_ne!(view.status, AccountStatus::Active, "past its expiry");
     assert_eq!(found.not_found, [unknown.clone(), BatchKey::Id(theirs.id)]);
 
     let found = get.execute(keys, &OwnerScope::everyone()).await.unwrap();
-    let accounts: Vec<_> = found.accounts.iter().map(|view| &*view.account).collect();
+    let accounts: Vec<_> = found.accounts.iter().map(|view| &**view.account).collect();
     assert_eq!(accounts, [&ours, &theirs]);
     assert_eq!(found.not_found, [unknown]);
 }

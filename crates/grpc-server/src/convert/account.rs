@@ -1,7 +1,9 @@
 //! Accounts on the wire.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
+use ig_application::ReadAccount;
 use ig_domain::{
     AccountStatus, AccountType, AccountView, InstagramAccount, ReauthorizationReason,
     RefreshTrouble, WebhookSubscription,
@@ -68,6 +70,11 @@ pub(crate) fn account(view: &AccountView<impl Borrow<InstagramAccount>>) -> v1::
         refresh_trouble: failures.trouble.filter(|_| !dead).map(refresh_trouble),
         webhook_subscription: subscription.map(webhook_subscription),
     }
+}
+
+/// The same of one that is shared.
+pub(crate) fn read_account(view: &AccountView<Arc<ReadAccount>>) -> v1::InstagramAccount {
+    account(&AccountView { account: &**view.account, status: view.status })
 }
 
 fn webhook_subscription(subscription: WebhookSubscription) -> v1::WebhookSubscription {

@@ -5,8 +5,8 @@ use ig_domain::ports::BatchKey;
 use ig_domain::{InstagramId, Owner};
 use ig_proto::v1;
 
-use super::account;
 use super::fields::{Fields, InvalidRequest};
+use super::read_account;
 
 /// Maximum number of keys in a request.
 const MAX_KEYS: usize = 100;
@@ -91,7 +91,7 @@ pub(crate) fn found_accounts(
 ) -> v1::BatchGetResponse {
     let FoundAccounts { accounts, not_found } = found;
     v1::BatchGetResponse {
-        accounts: accounts.iter().map(account).collect(),
+        accounts: accounts.iter().map(read_account).collect(),
         not_found: not_found.iter().flat_map(|key| requested.as_sent(key)).collect(),
     }
 }

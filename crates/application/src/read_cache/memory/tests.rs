@@ -5,7 +5,7 @@ use super::*;
 const CAPACITY: u64 = 1 << 20;
 
 fn remember(memory: &Memory, number: u32) {
-    let account = Arc::new(account(number, "shop/7", START));
+    let account = Arc::new(ReadAccount::from(account(number, "shop/7", START)));
     let key = AccountKey::Instagram(account.professional_account_id.clone().into());
     memory.keep(&memory.begin_reading(Instant::now()), &key, &account);
 }
@@ -39,7 +39,7 @@ fn one_that_has_no_room_is_not_kept() {
 fn the_changes_that_are_remembered_are_bounded() {
     for changes in [MAX_CHANGES, MAX_CHANGES + 1] {
         let memory = Memory::new(CAPACITY);
-        let account = Arc::new(account(1, "shop/7", START));
+        let account = Arc::new(ReadAccount::from(account(1, "shop/7", START)));
         let reading = memory.begin_reading(Instant::now());
         for number in 0..changes {
             let other = u32::try_from(number).unwrap() + 2;

@@ -99,7 +99,7 @@ fn a_hundred_of_the_largest_accounts_fit_a_message() {
             profile_picture_url: Some("x".repeat(4096)),
             ..builders::account(number, &"\u{10ffff}".repeat(128), START)
         };
-        AccountView { status: account.status(START), account: Arc::new(account) }
+        AccountView { status: account.status(START), account: Arc::new(account.into()) }
     };
     let requested = batch_get(&request(&["1"], &[])).unwrap();
     let found = FoundAccounts { accounts: (0..100).map(largest).collect(), not_found: Vec::new() };
