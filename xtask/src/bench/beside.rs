@@ -22,17 +22,14 @@ use crate::up::demo;
 use crate::up::stack::{APP_ID, Settings, Stack, Store};
 use crate::workspace::Workspace;
 
-/// Number of accounts in the store.
-const ACCOUNTS: u32 = 50_000;
-
 /// Number of calls of `Get` that are measured.
-const GETS: u32 = 10_000;
+const GETS: u32 = 5_000;
 
 /// Number of tokens that an import brings: more than are imported while the calls last.
 const IMPORTED: u32 = 10_000;
 
 /// Number of accounts that are unlinked while streams are told: more than are while the calls last.
-const UNLINKED: u32 = 10_000;
+const UNLINKED: u32 = 30_000;
 
 /// Number of accounts that the sandbox makes at once.
 const MADE_AT_ONCE: usize = 1_000;
@@ -54,7 +51,7 @@ const WEBHOOKS_TIMEOUT: u32 = 60;
 
 /// A `GetRequest` for the account whose professional account id this is. Its owner is `shop/99`, whose accounts nobody
 /// unlinks.
-const GET: &[u8] = b"\x12\x0599999";
+const GET: &[u8] = b"\x12\x0299";
 
 /// What a call of `Get` runs beside.
 #[derive(Clone, Copy)]
@@ -78,7 +75,7 @@ pub(super) fn run(
     store: Store,
     rounds: u32,
 ) -> Result<()> {
-    let house = House::start(workspace, [h2load, wrk], name, store)?;
+    let house = House::start(workspace, [h2load, wrk], name, store, rounds * UNLINKED)?;
     let mut rows = Vec::new();
     let busy = |house: &House, _| beside_busy_processors(|| house.gets());
     rows.push(("a loop on each processor", house.measure(rounds, busy)?));
@@ -129,6 +126,7 @@ impl House {
         [h2load, wrk]: [&Path; 2],
         name: &str,
         store: Store,
+        accounts: u32,
     ) -> Result<Self> {
         let mut settings = settings(workspace, &format!("{name}-beside"), store)?;
         settings.callers = Some(settings.folder.join("callers.toml"));
@@ -141,9 +139,9 @@ impl House {
         let watchers = (0..CALLERS).map(watcher).collect::<Result<_>>()?;
         let request = load::message_file(&settings.folder, "get.request", GET)?;
         let stack = Stack::start(&settings)?;
-        let step = Step::begin(format!("filling {name} with {ACCOUNTS} accounts"));
+        let step = Step::begin(format!("filling {name} with {accounts} accounts"));
         let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
-        fill.args([&settings.database_url(), APP_ID, &ACCOUNTS.to_string()]);
+        fill.args([&settings.database_url(), APP_ID, &accounts.to_string()]);
         process::run(&mut fill)?;
         wait_until_ready(&settings.readyz())?;
         step.done();
@@ -208,7 +206,7 @@ impl House {
                 (command, Box::new(move || Ok(self.count(STORED)? > stored)))
             }
         };
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let group = Group::start(&mut command)?;
         process::wait_until("the work beside is under way", UNDER_WAY_TIMEOUT, &mut is_under_way)?;
         Ok(UnderWay(group))
