@@ -13,18 +13,19 @@ mod watch;
 mod webhooks;
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 
-use crate::console;
+use crate::console::{self, Step};
 use crate::grpc::Client;
 use crate::postgres::Postgres;
 use crate::process::{self, free_address};
 use crate::tools::Tools;
 use crate::up::demo::{self, Demo};
-use crate::up::stack::{Settings, Stack, Store};
+use crate::up::stack::{APP_ID, Settings, Stack, Store};
 use crate::workspace::Workspace;
 
 /// The profile that is measured: what ships, with the names that a profiler shows.
@@ -167,6 +168,25 @@ impl Measured {
         let url = format!("http://{}", self.settings.grpc);
         Target { name: self.name, url, method, request, process: self.stack.service_process() }
     }
+}
+
+/// Fills the store of `settings`, which is migrated, with so many accounts.
+fn fill(settings: &Settings, name: &str, accounts: u32) -> Result<()> {
+    let step = Step::begin(format!("filling {name} with {accounts} accounts"));
+    let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
+    fill.args([&settings.database_url(), APP_ID, &accounts.to_string()]);
+    process::run(&mut fill)?;
+    step.done();
+    Ok(())
+}
+
+/// A new long-lived token of the sandbox's account with this username, as if it were that old.
+fn token(sandbox: &str, username: &str, age: Duration) -> Result<String> {
+    let wanted = json!({ "username": username, "age_seconds": age.as_secs() });
+    let made = demo::post(&format!("{sandbox}/sandbox/tokens"), &wanted)?;
+    let made: Value = serde_json::from_slice(made.as_bytes()).context("a token is no JSON")?;
+    let token = made.get("access_token").and_then(Value::as_str);
+    Ok(token.context("the sandbox made no token")?.to_owned())
 }
 
 /// Settings of a stack of what ships, at free addresses, whose service answers callers only. Its folder is new.

@@ -14,12 +14,12 @@ use super::load::{self, Call, Load, Sample};
 use super::sweep::sum;
 use super::watch::CALLERS;
 use super::webhooks::{self, AT_ONCE, STORED};
-use super::{caller, settings, wait_until_ready};
+use super::{caller, fill, settings, token, wait_until_ready};
 use crate::console::{self, Step};
 use crate::grpc::SERVICE;
 use crate::process::{self, Group, free_address};
 use crate::up::demo;
-use crate::up::stack::{APP_ID, Settings, Stack, Store};
+use crate::up::stack::{Settings, Stack, Store};
 use crate::workspace::Workspace;
 
 /// Number of calls of `Get` that are measured.
@@ -139,12 +139,8 @@ impl House {
         let watchers = (0..CALLERS).map(watcher).collect::<Result<_>>()?;
         let request = load::message_file(&settings.folder, "get.request", GET)?;
         let stack = Stack::start(&settings)?;
-        let step = Step::begin(format!("filling {name} with {accounts} accounts"));
-        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
-        fill.args([&settings.database_url(), APP_ID, &accounts.to_string()]);
-        process::run(&mut fill)?;
+        fill(&settings, name, accounts)?;
         wait_until_ready(&settings.readyz())?;
-        step.done();
         Ok(Self {
             settings,
             h2load: h2load.to_owned(),
@@ -223,20 +219,15 @@ impl House {
 
     /// A file of new tokens, one a line.
     fn tokens(&self, round: u32) -> Result<PathBuf> {
-        let sandbox = format!("{}/sandbox", self.settings.sandbox_url());
+        let sandbox = self.settings.sandbox_url();
         let names: Vec<_> =
             (0..IMPORTED).map(|number| format!("import.{round}.{number}")).collect();
         let mut lines = "access_token,owner,issue_time,expire_time\n".to_owned();
         for names in names.chunks(MADE_AT_ONCE) {
             let accounts: Vec<_> = names.iter().map(|name| json!({ "username": name })).collect();
-            demo::post(&format!("{sandbox}/accounts"), &Value::Array(accounts))?;
+            demo::post(&format!("{sandbox}/sandbox/accounts"), &Value::Array(accounts))?;
             for name in names {
-                let wanted = json!({ "username": name, "age_seconds": TOKEN_AGE.as_secs() });
-                let made = demo::post(&format!("{sandbox}/tokens"), &wanted)?;
-                let made: Value =
-                    serde_json::from_slice(made.as_bytes()).context("a token is no JSON")?;
-                let token = made.get("access_token").and_then(Value::as_str);
-                writeln!(lines, "{},shop/1,,", token.context("the sandbox made no token")?)?;
+                writeln!(lines, "{},shop/1,,", token(&sandbox, name, TOKEN_AGE)?)?;
             }
         }
         let file = self.settings.folder.join(format!("tokens-{round}.csv"));

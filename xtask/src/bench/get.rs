@@ -10,12 +10,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::load::Load;
 use super::resources::{self, Resources};
-use super::{Arguments, PROFILE, START_TIMEOUT, caller, settings};
+use super::{Arguments, PROFILE, START_TIMEOUT, caller, fill, settings};
 use crate::console::{self, Step};
 use crate::postgres::Postgres;
 use crate::process::{self, Group, free_address};
 use crate::up::demo;
-use crate::up::stack::{APP_ID, Settings, Stack, Store};
+use crate::up::stack::{Settings, Stack, Store};
 use crate::workspace::Workspace;
 
 /// Number of accounts in each store.
@@ -171,11 +171,7 @@ impl Service {
         let token = caller(&settings, "reader", "read", &["*".to_owned()])?;
         let stack = Stack::start(&settings)?;
         let idle_rss_mib = Resources::of(stack.service_process())?.rss_mib;
-        let step = Step::begin(format!("filling {name} with {ACCOUNTS} accounts"));
-        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
-        fill.args([&settings.database_url(), APP_ID, &ACCOUNTS.to_string()]);
-        process::run(&mut fill)?;
-        step.done();
+        fill(&settings, name, ACCOUNTS)?;
         Ok(Self { name, settings, token, database, idle_rss_mib, stack })
     }
 

@@ -10,12 +10,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::load::{self, Call, Load, Sample};
-use super::{caller, settings, wait_until_ready};
-use crate::console::{self, Step};
+use super::{caller, fill, settings, wait_until_ready};
+use crate::console;
 use crate::grpc::{Client, SERVICE};
-use crate::process::{self, Group};
+use crate::process::Group;
 use crate::up::demo;
-use crate::up::stack::{APP_ID, Settings, Stack, Store};
+use crate::up::stack::{Settings, Stack, Store};
 use crate::workspace::Workspace;
 
 /// Number of listings that are under way at once: as many as one caller may have.
@@ -128,12 +128,8 @@ impl Crowd {
         let listers = listers(&settings)?;
         let getter = caller(&settings, "getter", "read", &["*".to_owned()])?;
         let stack = Stack::start(&settings)?;
-        let step = Step::begin(format!("filling {name} with {accounts} accounts"));
-        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
-        fill.args([&settings.database_url(), APP_ID, &accounts.to_string()]);
-        process::run(&mut fill)?;
+        fill(&settings, name, accounts)?;
         wait_until_ready(&settings.readyz())?;
-        step.done();
         Ok(Self { settings, listers, getter, grpcurl: grpcurl.to_owned(), _stack: stack })
     }
 

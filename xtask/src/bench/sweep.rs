@@ -6,12 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::listing::beside_busy_processors;
 use super::load::{self, Call, Load, Sample};
 use super::resources::Resources;
-use super::{Target, settings, wait_until_ready};
+use super::{Target, settings, token, wait_until_ready};
 use crate::console::{self, Step};
 use crate::grpc::SERVICE;
 use crate::process;
@@ -128,11 +128,7 @@ impl Crowd {
     /// Renewals for each second that the sandbox alone answers.
     fn floor(&self, h2load: &Path) -> Result<f64> {
         let sandbox = self.settings.sandbox_url();
-        let wanted = json!({ "username": USERNAME, "age_seconds": 172_800 });
-        let made = demo::post(&format!("{sandbox}/sandbox/tokens"), &wanted)?;
-        let made: Value = serde_json::from_slice(made.as_bytes()).context("a token is no JSON")?;
-        let token = made.get("access_token").and_then(Value::as_str);
-        let token = token.context("the sandbox made no token")?;
+        let token = token(&sandbox, USERNAME, Duration::from_hours(48))?;
         let url = format!(
             "{sandbox}/refresh_access_token?grant_type=ig_refresh_token&access_token={token}"
         );

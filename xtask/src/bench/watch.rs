@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 
 use super::load::Sample;
 use super::resources::Resources;
-use super::{caller, settings, wait_until_ready};
+use super::{caller, fill, settings, wait_until_ready};
 use crate::console::{self, Step};
 use crate::process::{self, Group, free_address};
-use crate::up::stack::{APP_ID, Settings, Stack, Store};
+use crate::up::stack::{Settings, Stack, Store};
 use crate::workspace::Workspace;
 
 /// Number of accounts that a measurement unlinks.
@@ -84,11 +84,7 @@ impl Crowd {
         let watcher = |number| caller(&settings, &format!("watcher-{number}"), "read", &everybody);
         let watchers = (0..CALLERS).map(watcher).collect::<Result<_>>()?;
         let stack = Stack::start(&settings)?;
-        let step = Step::begin(format!("filling {name} with {accounts} accounts"));
-        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
-        fill.args([&settings.database_url(), APP_ID, &accounts.to_string()]);
-        process::run(&mut fill)?;
-        step.done();
+        fill(&settings, name, accounts)?;
         let other =
             Settings { grpc: free_address()?, metrics: free_address()?, ..settings.clone() };
         let mut serve = other.service("serve");

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::load::Sample;
 use super::resources::Resources;
-use super::{settings, wait_until_ready};
+use super::{fill, settings, wait_until_ready};
 use crate::console::{self, Step};
 use crate::process::{self, free_address};
 use crate::up::demo;
@@ -106,9 +106,7 @@ impl Intake {
         let mut settings = settings(workspace, &format!("{name}-webhooks"), store)?;
         settings.callbacks = Some(callbacks);
         let stack = Stack::start(&settings)?;
-        let mut fill = Command::new(settings.programs.join("examples").join("fill_accounts"));
-        fill.args([&settings.database_url(), APP_ID, &ACCOUNTS.to_string()]);
-        process::run(&mut fill)?;
+        fill(&settings, name, ACCOUNTS)?;
         wait_until_ready(&settings.readyz())?;
         let url = format!("http://{callbacks}/webhooks/instagram");
         Ok(Self { settings, wrk, url, stack, next: 0 })
