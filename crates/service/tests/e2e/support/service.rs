@@ -108,10 +108,17 @@ impl Service {
         Self::run(command).await
     }
 
-    /// Starts this command and waits until it listens.
+    /// Starts this command and waits until it listens, with its migrations done where it began any: a busy machine takes
+    /// longer for them than the start waits.
     pub(crate) async fn run(command: Command) -> Self {
         let process = Process::start(command);
         let address = process.address().await.to_string();
+        if process.printed().contains("still being brought up to date") {
+            eventually("its database is up to date", async || {
+                process.printed().contains("the database is up to date").then_some(())
+            })
+            .await;
+        }
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
         Self { address, process, client: InstagramAccountServiceClient::new(channel) }
