@@ -44,6 +44,7 @@ mod pending_links;
 #[cfg(test)]
 mod plans;
 mod postgres;
+mod probe;
 mod random_id;
 mod renewal_leases;
 mod restoration;

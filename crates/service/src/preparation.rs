@@ -177,7 +177,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ig_adapters::persistence::{DatabaseSettings, StoreMeter};
-    use ig_domain::ports::{Cause, KeyChecks as _, SealContext, SealError, TokenCipher as _};
+    use ig_domain::ports::{
+        Cause, KeyChecks as _, SealContext, SealError, StoreProbe as _, TokenCipher as _,
+    };
     use ig_metrics::Registry;
     use tokio::time::Instant;
 
@@ -217,6 +219,16 @@ mod tests {
         fs::create_dir(&away).unwrap();
         finish(None, || preparation.prepare()).await.unwrap();
         assert!(preparation.keys.seal(&context, "token").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_keys_are_not_verified_cannot_serve_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let preparation = preparation(&folder.path().join("accounts.db"), Some(KEY));
+        preparation.database.migrate().await.unwrap();
+        assert!(matches!(preparation.store.check().await, Err(StoreError::Unavailable(_))));
+        preparation.prepare().await.unwrap();
+        preparation.store.check().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

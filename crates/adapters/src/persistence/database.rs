@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use ig_domain::ports::{STORE_CALL_TIMEOUT, StoreError, StoreProbe};
+use ig_domain::ports::{STORE_CALL_TIMEOUT, StoreError};
 use sea_orm::sea_query::{InsertStatement, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -24,8 +23,7 @@ use super::error::{overloaded, stale_session, translate, unavailable};
 use super::sessions::Sessions;
 use super::sqlite::SqliteFile;
 use super::sqlite_log::Rewriting;
-use super::store_meter::Operation;
-use super::{DatabaseSettings, InvalidDatabaseUrl, SeaOrmStore, postgres, sqlite};
+use super::{DatabaseSettings, InvalidDatabaseUrl, postgres, sqlite};
 
 /// Maximum wait of a write for its turn in this process, in SQLite. Ours: below [`STORE_CALL_TIMEOUT`], so that the
 /// call ends with the true reason.
@@ -278,7 +276,7 @@ impl Database {
     }
 
     /// Whether the database can serve, asked on a connection that no call has.
-    async fn check(&self) -> Result<(), StoreError> {
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
         let commits = self.commits.load(Ordering::Relaxed);
         match self.begin_write_on(&self.probe_connection).await {
             Ok(write) => self.check_on(&write).await,
@@ -375,13 +373,6 @@ pub(super) async fn bounded<T>(
         let seconds = STORE_CALL_TIMEOUT.as_secs();
         Err(unavailable(format_args!("no answer within {seconds} seconds")))
     })
-}
-
-#[async_trait]
-impl StoreProbe for SeaOrmStore {
-    async fn check(&self) -> Result<(), StoreError> {
-        self.call(Operation::Probe, self.database.check()).await
-    }
 }
 
 async fn anything_sealed(connection: &DatabaseTransaction) -> Result<bool, DbErr> {

@@ -461,7 +461,7 @@ pub trait RenewalLeases: Send + Sync {
 /// Tells whether the store can serve.
 #[async_trait]
 pub trait StoreProbe: Send + Sync {
-    /// Checks that the store answers a small query and has all migrations that we know.
+    /// Checks that the store answers a small query, has all migrations that we know, and has keys to seal with.
     ///
     /// # Errors
     ///

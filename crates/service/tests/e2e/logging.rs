@@ -42,6 +42,7 @@ async fn calls_and_the_stop_go_on_though_nobody_reads_the_log() {
     let grpc = address_after("is listening");
     let probes = Probes::at(address_after("probes are answered"));
     // From here on nobody reads.
+    eventually("it serves", async || (probes.readiness().await == 200).then_some(())).await;
 
     let mut client =
         InstagramAccountServiceClient::connect(format!("http://{grpc}")).await.unwrap();

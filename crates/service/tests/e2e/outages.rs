@@ -69,6 +69,7 @@ async fn a_server_that_is_lost_under_load_is_told_and_survived_without_a_wrong_a
     let link = tokio::spawn(link(service.client.clone(), request.clone()));
     sandbox.reached("token", 1).await;
 
+    let logged = service.process.printed().len();
     server.obey(lose);
     watchers.are_told(ServingStatus::NotServing).await;
     eventually("callers are told", async || (seen.unavailable() > CALLERS).then_some(())).await;
@@ -81,7 +82,7 @@ async fn a_server_that_is_lost_under_load_is_told_and_survived_without_a_wrong_a
     seen.over.store(true, Ordering::SeqCst);
     callers.join_all().await;
     judge_link(&service, &sandbox, link.await.unwrap(), request).await;
-    let log = service.process.printed();
+    let log = service.process.printed().split_off(logged);
     assert_eq!(log.matches("the store is away").count(), 1, "{log}");
     assert_eq!(log.matches("the store is back").count(), 1, "{log}");
 }

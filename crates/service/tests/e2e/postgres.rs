@@ -47,7 +47,7 @@ async fn a_database_is_migrated_by_its_command_and_not_by_the_start() {
     assert_eq!((code, missing), (Some(1), steps()));
     let mut serve = place.settings(&sandbox);
     serve.arg("serve");
-    let service = Service::run(serve).await;
+    let service = Service::run_without_store(serve).await;
     let refused = service.get(Key::Username(BAKERY.to_owned())).await;
     assert_eq!(reason(refused), "STORE_UNAVAILABLE");
     assert_eq!(finish(place.settings(&sandbox), &["migrate", "--check"]).0, Some(1));

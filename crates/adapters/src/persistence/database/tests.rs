@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::*;
 use crate::persistence::error::no_connection;
 use crate::persistence::plans::{TestDatabase, sqlite_database, store};
+use crate::persistence::store_meter::Operation;
 
 #[tokio::test]
 async fn the_probe_waits_for_no_writer_of_ours() {

@@ -16,6 +16,9 @@ use ig_proto::v1::{
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::{ErrorInfo, StatusExt as _};
 
 use super::process::Process;
@@ -108,20 +111,31 @@ impl Service {
         Self::run(command).await
     }
 
-    /// Starts this command and waits until it listens, with its migrations done where it began any: a busy machine takes
-    /// longer for them than the start waits.
+    /// Starts this command and waits until it serves: a busy machine may take longer for the migrations than the start
+    /// waits for them.
     pub(crate) async fn run(command: Command) -> Self {
+        let (service, channel) = Self::listen(command).await;
+        let mut health = HealthClient::new(channel);
+        eventually("it serves", async || {
+            let answer = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+            (answer.status() == ServingStatus::Serving).then_some(())
+        })
+        .await;
+        service
+    }
+
+    /// Starts this command and waits until it listens, also where its store is not fit.
+    pub(crate) async fn run_without_store(command: Command) -> Self {
+        Self::listen(command).await.0
+    }
+
+    async fn listen(command: Command) -> (Self, Channel) {
         let process = Process::start(command);
         let address = process.address().await.to_string();
-        if process.printed().contains("still being brought up to date") {
-            eventually("its database is up to date", async || {
-                process.printed().contains("the database is up to date").then_some(())
-            })
-            .await;
-        }
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
-        Self { address, process, client: InstagramAccountServiceClient::new(channel) }
+        let client = InstagramAccountServiceClient::new(channel.clone());
+        (Self { address, process, client }, channel)
     }
 
     pub(crate) fn client_without_deadline(&self) -> ClientWithoutDeadline {
