@@ -183,8 +183,8 @@ impl KeeperWork {
         Self {
             ports: ports.clone(),
             budget: Budget::new(settings.in_flight),
+            places: Places::new(settings.in_flight),
             settings,
-            places: Places::new(),
             results: Results::default(),
             stop,
             seen: Mutex::default(),
@@ -220,7 +220,7 @@ impl KeeperWork {
     #[tracing::instrument(name = "visit", level = "debug", skip_all, fields(account.id = %claim.account.id))]
     async fn visit(&self, claim: Claim) {
         let Claim { account, holder, begin, mut place } = claim;
-        let answered = Box::pin(visit::ask(self, account, holder, begin)).await;
+        let answered = Box::pin(visit::ask(self, account, holder, begin, &mut place)).await;
         self.adapt_budget(&answered);
         place.answered();
         let outcome = answered.store().await;
@@ -250,6 +250,12 @@ impl KeeperWork {
             }
             _ => {}
         }
+    }
+
+    /// Whether no visits may begin: the breaker is open, or the app is throttled.
+    async fn is_halted(&self) -> Result<bool, StoreError> {
+        let is_throttled = self.ports.health.throttle.of_app(self.ports.clock.now()).is_some();
+        Ok(is_throttled || self.breaker().await?.open.is_some())
     }
 
     /// Number of visits that may make their calls now: none while the breaker is open or the app is throttled.

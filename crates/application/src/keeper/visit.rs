@@ -12,6 +12,7 @@ use ig_domain::{
 };
 
 use super::KeeperWork;
+use super::places::Place;
 use crate::guarded_update::{NotStored, Stored, store_on_top};
 use crate::lease_extension::HeldLease;
 use crate::leased_calls::{CallError, LeasedCalls, TokenCheck};
@@ -92,19 +93,22 @@ impl Finding {
     }
 }
 
-/// Asks Instagram for what is due of a claimed account, whose claim was sent at `begin` by the timer.
-pub(super) async fn ask(
-    work: &KeeperWork,
+/// Asks Instagram for what is due of a claimed account, whose claim was sent at `begin` by the timer, when its turn
+/// comes.
+pub(super) async fn ask<'a>(
+    work: &'a KeeperWork,
     ClaimedAccount { id, found }: ClaimedAccount,
     holder: LeaseHolder,
     begin: Instant,
-) -> Answered<'_> {
+    place: &mut Place,
+) -> Answered<'a> {
     match found {
         Ok((account, Some(token))) => {
             let lease = HeldLease::claimed(&work.ports, id, holder, begin);
+            let has_waited = lease.keep(place.begin()).await;
             let calls = LeasedCalls { ports: &work.ports, lease };
             let visit = Visit { work, calls, account, token };
-            match visit.find_out().await {
+            match visit.find_out(has_waited).await {
                 Ok(finding) => Answered::Found(Box::new(visit), Box::new(finding)),
                 Err(error) => {
                     // The lease runs out by itself: so it is not visited again at once.
@@ -153,11 +157,11 @@ impl Answered<'_> {
 }
 
 impl Visit<'_> {
-    async fn find_out(&self) -> Result<Finding, StoreError> {
-        let now = self.work.ports.clock.now();
-        if self.work.is_stopping() {
+    async fn find_out(&self, has_waited: bool) -> Result<Finding, StoreError> {
+        if self.work.is_stopping() || (has_waited && self.work.is_halted().await?) {
             return Ok(Finding::given_back(None));
         }
+        let now = self.work.ports.clock.now();
         match self.account.due_task(now, &self.work.settings.plan) {
             // It was scheduled by another interval: storing it as it is schedules it anew.
             None => Ok(Finding::new(self.account.clone(), VisitOutcome::GivenBack)),
