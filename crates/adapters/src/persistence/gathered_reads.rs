@@ -1,7 +1,8 @@
 //! Reads of single accounts, gathered: those that wait at the same time go to the database in one query.
 //!
-//! Nobody is held back for others to come: a read begins at once while fewer than [`MAX_QUERIES`] queries run, and whoever
-//! comes meanwhile goes with the next one. So a query tells nobody what was so before it was asked.
+//! Nobody is held back for others to come: a read begins at once while no query runs, and whoever comes meanwhile goes
+//! with the next one: after it, or beside it once [`MIN_BESIDE`] wait, since many small queries cost more than a few
+//! large ones. So a query tells nobody what was so before it was asked.
 //!
 //! The queries run on the runtime of the database, on which no waiting read has a task. The answers of a query go to each
 //! runtime on which somebody waits in one task, since each task from outside wakes it by a system call.
@@ -21,6 +22,10 @@ use super::held_connection::HeldConnection;
 
 /// Maximum number of queries at the same time: while one is being answered another is under way. Ours.
 const MAX_QUERIES: usize = 2;
+
+/// Minimum number of reads that wait for a query to run beside another one. Ours: a query for one costs as much as some
+/// ten accounts of it.
+const MIN_BESIDE: usize = 16;
 
 /// Maximum number of accounts of one query. Ours.
 const MAX_GATHERED: usize = 64;
@@ -106,6 +111,13 @@ struct State<K: GatheredKey> {
     queries: usize,
 }
 
+impl<K: GatheredKey> State<K> {
+    /// Whether a query may run beside so many others.
+    fn may_run_beside(&self, others: usize) -> bool {
+        others == 0 || (others < MAX_QUERIES && self.waiting.len() >= MIN_BESIDE)
+    }
+}
+
 /// The place of one query among those that run, one after the other, until nobody waits.
 struct Place<K: GatheredKey> {
     reads: Arc<GatheredReads<K>>,
@@ -131,7 +143,7 @@ impl<K: GatheredKey> GatheredReads<K> {
             return Err(overloaded("too many reads wait"));
         }
         state.waiting.push_back(Waiting { key, caller });
-        if state.queries >= MAX_QUERIES {
+        if !state.may_run_beside(state.queries) {
             return Ok((answer, None));
         }
         state.queries += 1;
@@ -144,12 +156,13 @@ impl<K: GatheredKey> GatheredReads<K> {
 }
 
 impl<K: GatheredKey> Place<K> {
-    /// The reads that have waited longest, without those whose caller has left. Where there is none the place is given
-    /// back.
+    /// The reads that have waited longest, without those whose caller has left. Where there is none, or too few wait for
+    /// another query beside those that run, the place is given back.
     fn next_group(&mut self) -> Option<Vec<Waiting<K>>> {
         let mut state = self.reads.lock();
         let mut group = Vec::new();
-        while group.len() < MAX_GATHERED {
+        let goes_on = state.may_run_beside(state.queries - 1);
+        while goes_on && group.len() < MAX_GATHERED {
             let Some(next) = state.waiting.pop_front() else { break };
             if !next.caller.answer.is_closed() {
                 group.push(next);

@@ -9,19 +9,26 @@ fn keys(group: Option<Vec<Waiting<BatchKey>>>) -> Vec<BatchKey> {
 }
 
 #[tokio::test]
-async fn who_comes_while_the_queries_run_goes_with_the_next_one() {
+async fn who_comes_while_a_query_runs_goes_with_the_next_one() {
     let reads = Arc::new(GatheredReads::<BatchKey>::default());
     let (_first, place) = reads.queue_up(key(1)).unwrap();
     let mut place = place.expect("it begins at once");
     assert_eq!(keys(place.next_group()), [key(1)]);
-    let (_second, other) = reads.queue_up(key(2)).unwrap();
-    assert_eq!(keys(other.expect("the second query").next_group()), [key(2)]);
-    let _other = reads.queue_up(key(3)).unwrap();
-    let waiting: Vec<_> = (4..100).map(|number| reads.queue_up(key(number)).unwrap()).collect();
+    let last = MIN_BESIDE as u64 + 1;
+    let few: Vec<_> = (2..last).map(|number| reads.queue_up(key(number)).unwrap()).collect();
+    assert!(few.iter().all(|(_, place)| place.is_none()));
+    let (_last, beside) = reads.queue_up(key(last)).unwrap();
+    let mut beside = beside.expect("enough wait for another query");
+    let expected: Vec<_> = (2..=last).map(key).collect();
+    assert_eq!(keys(beside.next_group()), expected);
+    let waiting: Vec<_> = (100..200).map(|number| reads.queue_up(key(number)).unwrap()).collect();
     assert!(waiting.iter().all(|(_, place)| place.is_none()));
-    let expected: Vec<_> = (3..100).map(key).collect();
+    let expected: Vec<_> = (100..200).map(key).collect();
     assert_eq!(keys(place.next_group()), expected[..MAX_GATHERED]);
-    assert_eq!(keys(place.next_group()), expected[MAX_GATHERED..]);
+    assert_eq!(keys(beside.next_group()), expected[MAX_GATHERED..]);
+    let (_other, none) = reads.queue_up(key(2)).unwrap();
+    assert!(none.is_none() && beside.next_group().is_none(), "too few for two queries");
+    assert_eq!(keys(place.next_group()), [key(2)]);
     assert!(place.next_group().is_none());
     assert!(reads.queue_up(key(1)).unwrap().1.is_some(), "the place is free");
 }
@@ -39,7 +46,7 @@ async fn whose_caller_has_left_is_not_read() {
 #[tokio::test]
 async fn a_place_that_is_dropped_is_free() {
     let reads = Arc::new(GatheredReads::<BatchKey>::default());
-    for _ in 0..3 * MAX_QUERIES {
+    for _ in 0..3 {
         let (_, place) = reads.queue_up(key(1)).unwrap();
         drop(place.expect("a place is free"));
     }
