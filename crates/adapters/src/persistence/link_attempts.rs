@@ -6,10 +6,12 @@ use ig_domain::ports::{
 };
 use ig_domain::{CodeHash, LeaseHolder, LinkAttempt, LinkOutcome, LinkRefusal, Phase, StateHash};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Condition, Expr, IntoCondition, LockBehavior, LockType};
+use sea_orm::sea_query::{
+    Condition, Expr, InsertStatement, IntoCondition, LockBehavior, LockType, Query,
+};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
-    UpdateMany,
+    ActiveModelTrait as _, ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait,
+    Iterable as _, QueryFilter, QuerySelect, QueryTrait, Select, UpdateMany,
 };
 use time::OffsetDateTime;
 
@@ -41,10 +43,8 @@ impl LinkAttempts for SeaOrmStore {
             let write = self.database.begin_write().await?;
             self.spend(write.on(), attempt).await?;
             let row = to_row(&*self.cipher, &self.app, attempt)?;
-            let inserted = Entity::insert(row).exec_without_returning(write.on()).await;
+            let inserted = write.on().execute(&self.leased_row(row, holder)).await;
             inserted.map_err(|error| translate(&error))?;
-            let claim = self.leased_to(&attempt.code, holder);
-            claim.exec(write.on()).await.map_err(|error| translate(&error))?;
             write.commit().await
         })
         .await
@@ -219,6 +219,16 @@ impl SeaOrmStore {
             .await
             .map_err(|error| translate(&error))?;
         Ok(())
+    }
+
+    /// The insertion of an attempt that `holder` has from now on.
+    fn leased_row(&self, row: ActiveModel, holder: LeaseHolder) -> InsertStatement {
+        let row = ActiveModel { lease_holder: Set(Some(*holder.as_uuid())), ..row };
+        let set = Column::iter().filter_map(|column| Some((column, row.get(column).into_value()?)));
+        let set = set.map(|(column, value)| (column, Expr::value(value)));
+        let lease_end = (Column::LeaseEnd, lease::end(ATTEMPT_LEASE, self.backend()));
+        let (columns, values): (Vec<_>, Vec<_>) = set.chain([lease_end]).unzip();
+        Query::insert().into_table(Entity).columns(columns).values_panic(values).take()
     }
 
     /// Gives `holder` the attempt from now on.

@@ -53,6 +53,9 @@ enum TakenUp {
     Ended(LinkOutcome),
 }
 
+/// End of a link that was carried on: the account as it was stored, or why there is none.
+type End = Result<LinkedAccount, LinkRefusal>;
+
 /// Reason for which a held attempt was not carried to its end.
 enum LinkSetback {
     /// Another holder took it over.
@@ -121,7 +124,7 @@ impl LinkWork {
             };
             was_there = true;
             match carried {
-                Ok(outcome) => return self.answer(outcome).await,
+                Ok(end) => return end.map_err(LinkAccountError::Refused),
                 Err(LinkSetback::LeaseLost) => wait.pause().await?,
                 Err(LinkSetback::Failed { phase, error }) => {
                     self.give_back(&attempt, holder, &phase).await?;
@@ -191,7 +194,7 @@ impl LinkWork {
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         presented: &Presentation,
-    ) -> Result<LinkOutcome, LinkSetback> {
+    ) -> Result<End, LinkSetback> {
         match &attempt.phase {
             Phase::Unsent => {
                 let marked = self.attempts.advance(&attempt.code, holder, &Phase::Sent).await;
@@ -204,7 +207,7 @@ impl LinkWork {
             Phase::Sent | Phase::Exchanged(_) => {
                 self.refuse(attempt, holder, LinkRefusal::Interrupted).await
             }
-            Phase::Ended { outcome, .. } => Ok(outcome.clone()),
+            Phase::Ended { .. } => Err(LinkSetback::LeaseLost),
         }
     }
 
@@ -214,7 +217,7 @@ impl LinkWork {
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         presented: &Presentation,
-    ) -> Result<LinkOutcome, LinkSetback> {
+    ) -> Result<End, LinkSetback> {
         let call = self.instagram.exchange_code(&presented.code, &attempt.redirect_uri);
         let exchange = match self.keeping_lease(attempt, holder, &Phase::Sent, call).await {
             Ok(exchange) => exchange,
@@ -240,7 +243,7 @@ impl LinkWork {
         holder: LeaseHolder,
         grant: ShortLivedGrant,
         store: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<LinkOutcome, LinkSetback> {
+    ) -> Result<End, LinkSetback> {
         let granted = &grant.consent.granted_scopes;
         if granted.lack(&Scope::basic()) {
             let missing = attempt.scopes.missing_from(granted);
@@ -301,13 +304,13 @@ impl LinkWork {
         attempt: &LinkAttempt,
         holder: LeaseHolder,
         refusal: LinkRefusal,
-    ) -> Result<LinkOutcome, LinkSetback> {
-        let outcome = LinkOutcome::Refused(refusal);
+    ) -> Result<End, LinkSetback> {
+        let outcome = LinkOutcome::Refused(refusal.clone());
         let phase = Phase::Ended { outcome: outcome.clone(), end_time: self.clock.now() };
         let ended = retry(&*self.timer, || self.attempts.advance(&attempt.code, holder, &phase));
         ended.await.map_err(|error| LinkSetback::from_store(error, phase.clone()))?;
-        self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
-        Ok(outcome)
+        self.metrics.count(CountedEvent::LinkEnded(outcome));
+        Ok(Err(refusal))
     }
 
     /// Releases a lease after a failure, and counts the link as `phase` leaves it. A code that was not taken must be stored as such before the caller is told
@@ -331,6 +334,7 @@ impl LinkWork {
         Ok(())
     }
 
+    /// Answers a link that had ended before.
     async fn answer(&self, outcome: LinkOutcome) -> Result<LinkedAccount, LinkAccountError> {
         match outcome {
             LinkOutcome::Refused(refusal) => Err(LinkAccountError::Refused(refusal)),

@@ -7,7 +7,8 @@ use ig_domain::{
 };
 use time::OffsetDateTime;
 
-use super::{LinkSetback, LinkWork, code_rejected};
+use super::{End, LinkSetback, LinkWork, code_rejected};
+use crate::link_account::LinkedAccount;
 use crate::placement::{OwnedByAnother, Placement, stored_account};
 use crate::retry::retry;
 
@@ -30,7 +31,7 @@ impl LinkWork {
         grant: ShortLivedGrant,
         token: &TokenGrant,
         (profile, read_time): (Profile, OffsetDateTime),
-    ) -> Result<LinkOutcome, LinkSetback> {
+    ) -> Result<End, LinkSetback> {
         if profile.account_type == AccountType::Personal {
             return self.refuse(attempt, holder, LinkRefusal::PersonalAccount).await;
         }
@@ -50,13 +51,25 @@ impl LinkWork {
                         LinkEnded::UserRemoved => LinkOutcome::Refused(code_rejected()),
                     };
                     self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
-                    return Ok(outcome);
+                    return Ok(match ended {
+                        LinkEnded::Stored => Ok(self.linked(link)),
+                        LinkEnded::UserRemoved => Err(code_rejected()),
+                    });
                 }
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
                     return Err(LinkSetback::from_store(error, Phase::Exchanged(grant)));
                 }
             }
+        }
+    }
+
+    /// The answer to a link that was stored: what a reader finds from now on.
+    fn linked(&self, link: CompletedLink) -> LinkedAccount {
+        LinkedAccount {
+            view: link.account.view(self.clock.now()),
+            created: link.former_revision.is_none(),
+            missing_scopes: link.missing_scopes,
         }
     }
 
