@@ -112,8 +112,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         );
     }
     if arguments.links {
-        links::run(workspace, &grpcurl, "SQLite", Store::Sqlite, arguments.rounds)?;
-        return links::run(workspace, &grpcurl, "PostgreSQL", on_server, arguments.rounds);
+        links::run(workspace, [&h2load, &grpcurl], "SQLite", Store::Sqlite, arguments.rounds)?;
+        return links::run(
+            workspace,
+            [&h2load, &grpcurl],
+            "PostgreSQL",
+            on_server,
+            arguments.rounds,
+        );
     }
     if arguments.beside {
         let wrk = Tools::wrk()?;

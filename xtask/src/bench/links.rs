@@ -1,13 +1,14 @@
-//! How long a `Link` takes beyond its two round trips to Instagram: one by one, and many at once.
+//! How long a `Link` takes beyond two round trips to the sandbox, measured in the same run: one by one, and many at once.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::settings;
+use super::{load, settings, token};
 use crate::console::{self, Step};
 use crate::grpc::Client;
 use crate::process;
@@ -24,10 +25,28 @@ const LINKS: u32 = 160;
 /// Calls under way at once.
 const LOADS: [u32; 2] = [1, 16];
 
+/// One of the sandbox's own accounts, which is read as the floor.
+const USERNAME: &str = "harbour.bakery";
+
+/// One measurement. Times are in milliseconds.
+struct Measured {
+    /// Two round trips to the sandbox alone: twice the median of one.
+    floor: f64,
+    /// Median and 99th percentile of a link.
+    link: [f64; 2],
+}
+
+impl Measured {
+    /// Median and 99th percentile beyond the two round trips.
+    fn beyond(&self) -> [f64; 2] {
+        self.link.map(|link| link - self.floor)
+    }
+}
+
 /// Links accounts in one store and measures.
 pub(super) fn run(
     workspace: &Workspace,
-    grpcurl: &Path,
+    [h2load, grpcurl]: [&Path; 2],
     name: &str,
     store: Store,
     rounds: u32,
@@ -47,22 +66,36 @@ pub(super) fn run(
             let step = Step::begin(format!("{name}: {LINKS} links, {at_once} at once"));
             let delay = json!({ "endpoint": "all", "delay_ms": DELAY_MS });
             demo::post(&format!("{sandbox}/sandbox/faults"), &delay)?;
+            let floor = floor(h2load, &sandbox, at_once)?;
             let mut load = Command::new(settings.programs.join("examples").join("link_load"));
             load.arg(format!("http://{}", settings.grpc)).arg(at_once.to_string()).arg(&consents);
-            samples.push(beyond(&process::output(&mut load)?)?);
+            let link = milliseconds(&process::output(&mut load)?)?;
+            samples.push(Measured { floor, link });
             demo::delete(&format!("{sandbox}/sandbox/faults"))?;
             step.done();
         }
     }
     console::say(format_args!("\n{name}, {LINKS} links, medians of {rounds}"));
-    console::say(format_args!("at once  beyond two round trips of {DELAY_MS} ms: p50       p99"));
+    console::say("at once   two round trips   link p50    p99   beyond p50    p99");
     for (at_once, mut samples) in LOADS.into_iter().zip(samples) {
         let middle = samples.len() / 2;
-        let (_, [p50, p99], _) =
-            samples.select_nth_unstable_by(middle, |one, other| one[0].total_cmp(&other[0]));
-        console::say(format_args!("{at_once:>7} {p50:>36.1} ms {p99:>6.1} ms"));
+        let (_, measured, _) = samples.select_nth_unstable_by(middle, |one, other| {
+            one.beyond()[0].total_cmp(&other.beyond()[0])
+        });
+        let [more_p50, more_p99] = measured.beyond();
+        let Measured { floor, link: [p50, p99] } = measured;
+        console::say(format_args!(
+            "{at_once:>7} {floor:>14.1} ms {p50:>7.1} {p99:>6.1} ms {more_p50:>9.1} {more_p99:>6.1} ms"
+        ));
     }
     Ok(())
+}
+
+/// Milliseconds of two round trips to the sandbox, by one that does nothing between.
+fn floor(h2load: &Path, sandbox: &str, at_once: u32) -> Result<f64> {
+    let token = token(sandbox, USERNAME, Duration::ZERO)?;
+    let url = format!("{sandbox}/me?fields=user_id,username&access_token={token}");
+    Ok(2.0 * load::plain(h2load, &url, at_once, LINKS)?.p50 / 1e3)
 }
 
 /// Authorization responses of persons who have not linked before, one on each line.
@@ -78,11 +111,10 @@ fn consents_of_new(client: &Client, sandbox: &str, round: u32, at_once: u32) -> 
     Ok(responses)
 }
 
-/// Milliseconds of the load's median and 99th percentile beyond two delays.
-fn beyond(report: &str) -> Result<[f64; 2]> {
-    let delays = 2.0 * f64::from(DELAY_MS);
+/// Milliseconds of the load's median and 99th percentile.
+fn milliseconds(report: &str) -> Result<[f64; 2]> {
     let numbers = report.split_whitespace().map(str::parse::<f64>);
-    let numbers = numbers.map(|micros| micros.map(|micros| micros / 1e3 - delays));
+    let numbers = numbers.map(|micros| micros.map(|micros| micros / 1e3));
     let numbers = numbers.collect::<Result<Vec<_>, _>>().context("the load says no numbers")?;
     let numbers = <[f64; 2]>::try_from(numbers).ok();
     numbers.with_context(|| format!("the load says nothing that we know: {report}"))

@@ -80,14 +80,13 @@ impl Load {
     }
 }
 
-/// Answers for each second to `calls` GETs over HTTP/1.1, so many at once, each on a connection of its own. Fails
-/// unless all are well.
-pub(super) fn plain_rate(h2load: &Path, url: &str, at_once: u32, calls: u32) -> Result<f64> {
+/// Makes `calls` GETs over HTTP/1.1, so many at once, each on a connection of its own. Fails unless all are well.
+pub(super) fn plain(h2load: &Path, url: &str, at_once: u32, calls: u32) -> Result<Sample> {
     let mut command = Command::new(h2load);
     command.args(["--h1", "-n", &calls.to_string(), "-c", &at_once.to_string(), url]);
     let report = Report::of(&mut command)?;
     ensure!(report.succeeded == calls, "{} of {calls} calls succeeded", report.succeeded);
-    Ok(report.per_second)
+    Ok(report.sample(f64::NAN))
 }
 
 /// A new file with a message as gRPC frames it.

@@ -132,7 +132,7 @@ impl Crowd {
         let url = format!(
             "{sandbox}/refresh_access_token?grant_type=ig_refresh_token&access_token={token}"
         );
-        load::plain_rate(h2load, &url, IN_FLIGHT, FLOOR_CALLS)
+        Ok(load::plain(h2load, &url, IN_FLIGHT, FLOOR_CALLS)?.per_second)
     }
 
     /// Lets all accounts be due, and waits until all tokens are renewed.
