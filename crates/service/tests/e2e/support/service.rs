@@ -114,14 +114,19 @@ impl Service {
     /// Starts this command and waits until it serves: a busy machine may take longer for the migrations than the start
     /// waits for them.
     pub(crate) async fn run(command: Command) -> Self {
-        let (service, channel) = Self::listen(command).await;
-        let mut health = HealthClient::new(channel);
-        eventually("it serves", async || {
-            let answer = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
-            (answer.status() == ServingStatus::Serving).then_some(())
-        })
-        .await;
-        service
+        // In a box: the futures of tests hold this one, some of them several times.
+        let serving = Box::pin(async {
+            let (service, channel) = Self::listen(command).await;
+            let mut health = HealthClient::new(channel);
+            eventually("it serves", async || {
+                let request = HealthCheckRequest::default();
+                let answer = health.check(request).await.unwrap().into_inner();
+                (answer.status() == ServingStatus::Serving).then_some(())
+            })
+            .await;
+            service
+        });
+        serving.await
     }
 
     /// Starts this command and waits until it listens, also where its store is not fit.
