@@ -87,52 +87,29 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.claims {
         return claims::run(workspace, postgres.url(), arguments.accounts);
     }
+    let programs = [h2load.as_path(), grpcurl.as_path()];
     let on_server = Store::Postgres(postgres.url().to_owned());
-    if arguments.sweep {
-        sweep::run(workspace, &h2load, "SQLite", Store::Sqlite)?;
-        return sweep::run(workspace, &h2load, "PostgreSQL", on_server);
+    for (name, store) in [("SQLite", Store::Sqlite), ("PostgreSQL", on_server)] {
+        if arguments.sweep {
+            sweep::run(workspace, &h2load, name, store)?;
+        } else if arguments.watch {
+            watch::run(workspace, name, store, arguments.rounds)?;
+        } else if arguments.webhooks {
+            webhooks::run(workspace, &Tools::wrk()?, name, store, arguments.rounds)?;
+        } else if arguments.tokens {
+            tokens::run(workspace, programs, name, store, arguments.rounds)?;
+        } else if arguments.links {
+            links::run(workspace, programs, name, store, arguments.rounds)?;
+        } else if arguments.beside {
+            beside::run(workspace, [&h2load, &Tools::wrk()?], name, store, arguments.rounds)?;
+        } else if arguments.list {
+            listing::run(workspace, programs, name, store, arguments.accounts)?;
+        } else {
+            // Both stores in turn, beside bare servers.
+            return get::run(workspace, &postgres, arguments);
+        }
     }
-    if arguments.watch {
-        watch::run(workspace, "SQLite", Store::Sqlite, arguments.rounds)?;
-        return watch::run(workspace, "PostgreSQL", on_server, arguments.rounds);
-    }
-    if arguments.webhooks {
-        let wrk = Tools::wrk()?;
-        webhooks::run(workspace, &wrk, "SQLite", Store::Sqlite, arguments.rounds)?;
-        return webhooks::run(workspace, &wrk, "PostgreSQL", on_server, arguments.rounds);
-    }
-    if arguments.tokens {
-        tokens::run(workspace, [&h2load, &grpcurl], "SQLite", Store::Sqlite, arguments.rounds)?;
-        return tokens::run(
-            workspace,
-            [&h2load, &grpcurl],
-            "PostgreSQL",
-            on_server,
-            arguments.rounds,
-        );
-    }
-    if arguments.links {
-        links::run(workspace, [&h2load, &grpcurl], "SQLite", Store::Sqlite, arguments.rounds)?;
-        return links::run(
-            workspace,
-            [&h2load, &grpcurl],
-            "PostgreSQL",
-            on_server,
-            arguments.rounds,
-        );
-    }
-    if arguments.beside {
-        let wrk = Tools::wrk()?;
-        beside::run(workspace, [&h2load, &wrk], "SQLite", Store::Sqlite, arguments.rounds)?;
-        return beside::run(workspace, [&h2load, &wrk], "PostgreSQL", on_server, arguments.rounds);
-    }
-    if arguments.list {
-        let tools = (h2load.as_path(), grpcurl.as_path());
-        listing::run(workspace, tools, "SQLite", Store::Sqlite, arguments.accounts)?;
-        return listing::run(workspace, tools, "PostgreSQL", on_server, arguments.accounts);
-    }
-
-    get::run(workspace, &postgres, arguments)
+    Ok(())
 }
 
 /// One server as the load generator sees it.

@@ -39,7 +39,7 @@ const GET: &[u8] = &[0x12, 0x01, b'7'];
 /// Fills one store and measures.
 pub(super) fn run(
     workspace: &Workspace,
-    (h2load, grpcurl): (&Path, &Path),
+    [h2load, grpcurl]: [&Path; 2],
     name: &str,
     store: Store,
     accounts: u32,
