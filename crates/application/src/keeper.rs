@@ -254,16 +254,19 @@ impl KeeperWork {
 
     /// Whether no visits may begin: the breaker is open, or the app is throttled.
     async fn is_halted(&self) -> Result<bool, StoreError> {
-        let is_throttled = self.ports.health.throttle.of_app(self.ports.clock.now()).is_some();
-        Ok(is_throttled || self.breaker().await?.open.is_some())
+        Ok(self.is_throttled() || self.breaker().await?.open.is_some())
+    }
+
+    fn is_throttled(&self) -> bool {
+        self.ports.health.throttle.of_app(self.ports.clock.now()).is_some()
     }
 
     /// Number of visits that may make their calls now: none while the breaker is open or the app is throttled.
     async fn limit(&self) -> Result<usize, StoreError> {
-        let now = self.ports.clock.now();
-        if self.ports.health.throttle.of_app(now).is_some() {
+        if self.is_throttled() {
             return Ok(0);
         }
+        let now = self.ports.clock.now();
         let mut breaker = self.breaker().await?;
         let probes = breaker.open.is_some()
             && self.ports.store.breaker.take_probe(now, PROBE_INTERVAL).await?;

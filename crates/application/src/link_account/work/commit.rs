@@ -46,15 +46,14 @@ impl LinkWork {
                 retry(&*self.timer, || self.attempts.complete(&attempt.code, holder, &link));
             match write.await {
                 Ok(ended) => {
-                    let outcome = match ended {
-                        LinkEnded::Stored => LinkOutcome::of(&link),
-                        LinkEnded::UserRemoved => LinkOutcome::Refused(code_rejected()),
+                    let (outcome, end) = match ended {
+                        LinkEnded::Stored => (LinkOutcome::of(&link), Ok(self.linked(link))),
+                        LinkEnded::UserRemoved => {
+                            (LinkOutcome::Refused(code_rejected()), Err(code_rejected()))
+                        }
                     };
-                    self.metrics.count(CountedEvent::LinkEnded(outcome.clone()));
-                    return Ok(match ended {
-                        LinkEnded::Stored => Ok(self.linked(link)),
-                        LinkEnded::UserRemoved => Err(code_rejected()),
-                    });
+                    self.metrics.count(CountedEvent::LinkEnded(outcome));
+                    return Ok(end);
                 }
                 Err(StoreError::Conflict) => {}
                 Err(error) => {
