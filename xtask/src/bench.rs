@@ -36,10 +36,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a measurement to choose on the command line"
-)]
 pub(crate) struct Arguments {
     /// How many calls a measurement makes
     #[arg(long, value_name = "NUMBER", default_value_t = 50_000)]
@@ -47,33 +43,45 @@ pub(crate) struct Arguments {
     /// How often everything is measured; the median is shown
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
+    #[command(flatten)]
+    instead: Instead,
+    /// How many accounts `--list` and `--claims` are measured among
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
+    accounts: u32,
+}
+
+/// What is measured instead of a `Get`: one of these at most.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a measurement to choose on the command line"
+)]
+struct Instead {
     /// Measure what one caller's listings cost another one's `Get`, among many accounts, instead
     #[arg(long)]
     list: bool,
     /// Measure what a claim of due accounts costs among few and among many accounts, instead
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long)]
     claims: bool,
     /// Measure the keeper while 20,000 accounts are due at once, and another caller's `Get` meanwhile, instead
-    #[arg(long, conflicts_with_all = ["list", "claims"])]
+    #[arg(long)]
     sweep: bool,
     /// Measure what 100 streams cost those who write, and how soon they are told, instead
-    #[arg(long, conflicts_with_all = ["list", "claims", "sweep"])]
+    #[arg(long)]
     watch: bool,
     /// Measure the intake of webhooks: single updates by many at once, and batches beside a loop that only inserts, instead
-    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch"])]
+    #[arg(long)]
     webhooks: bool,
     /// Measure how many tokens are handed out, by one caller that waits for each and by many at once, instead
-    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks"])]
+    #[arg(long)]
     tokens: bool,
     /// Measure how long a link takes beyond its two round trips to Instagram, one by one and many at once, instead
-    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks", "tokens"])]
+    #[arg(long)]
     links: bool,
     /// Measure another caller's `Get` beside an import, 100 streams and a burst of webhooks, instead
-    #[arg(long, conflicts_with_all = ["list", "claims", "sweep", "watch", "webhooks", "tokens", "links"])]
+    #[arg(long)]
     beside: bool,
-    /// How many accounts `--list` and `--claims` are measured among
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
-    accounts: u32,
 }
 
 /// Builds, and measures what is asked for; what a `Get` costs where nothing else is.
@@ -84,25 +92,26 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     console::note("building what ships, which takes a while ...");
     let profile = ["build", "--profile", PROFILE, "--workspace", "--bins", "--examples"];
     process::run(&mut workspace.cargo(&profile))?;
-    if arguments.claims {
+    let instead = &arguments.instead;
+    if instead.claims {
         return claims::run(workspace, postgres.url(), arguments.accounts);
     }
     let programs = [h2load.as_path(), grpcurl.as_path()];
     let on_server = Store::Postgres(postgres.url().to_owned());
     for (name, store) in [("SQLite", Store::Sqlite), ("PostgreSQL", on_server)] {
-        if arguments.sweep {
+        if instead.sweep {
             sweep::run(workspace, &h2load, name, store)?;
-        } else if arguments.watch {
+        } else if instead.watch {
             watch::run(workspace, name, store, arguments.rounds)?;
-        } else if arguments.webhooks {
+        } else if instead.webhooks {
             webhooks::run(workspace, &Tools::wrk()?, name, store, arguments.rounds)?;
-        } else if arguments.tokens {
+        } else if instead.tokens {
             tokens::run(workspace, programs, name, store, arguments.rounds)?;
-        } else if arguments.links {
+        } else if instead.links {
             links::run(workspace, programs, name, store, arguments.rounds)?;
-        } else if arguments.beside {
+        } else if instead.beside {
             beside::run(workspace, [&h2load, &Tools::wrk()?], name, store, arguments.rounds)?;
-        } else if arguments.list {
+        } else if instead.list {
             listing::run(workspace, programs, name, store, arguments.accounts)?;
         } else {
             // Both stores in turn, beside bare servers.
