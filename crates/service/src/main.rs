@@ -37,9 +37,10 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use ig_adapters::system::{RandomIds, SystemClock};
+use ig_grpc_server::ConnectionRuntimes;
 use tikv_jemallocator::Jemalloc;
 use tracing::warn;
 
@@ -57,6 +58,11 @@ use self::token_keys::KeysCommand;
 /// intake of webhooks.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// How far the priority of all other threads is below that of connections. Ours: where both want a processor, connections
+/// get three quarters of it, so that a `Get` seldom waits for background work, which goes on all the same.
+/// Source: `sched_prio_to_weight` in Linux's `kernel/sched/core.c`.
+const NICENESS: i32 = 5;
 
 /// Exit code of a process when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
@@ -87,7 +93,15 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
     provider.install_default().map_err(|_| anyhow!("there is a crypto provider already"))?;
     match command {
         Command::Serve(flags) => {
-            execute(&flags, log, async |config: ServeConfig| serve::run(config, log.lost()).await)
+            let connections = ConnectionRuntimes::start()
+                .context("the threads of connections cannot be started")?;
+            // This thread's, and that of all that are started from here on.
+            if let Err(error) = rustix::process::nice(NICENESS) {
+                print(log, "warning", &format!("connections have no priority: {error}"));
+            }
+            execute(&flags, log, async |config: ServeConfig| {
+                serve::run(config, connections, log.lost()).await
+            })
         }
         Command::Migrate { check, flags } => execute(&flags, log, async |config: MigrateConfig| {
             migrate::run(&config.database, check, &mut io::stdout()).await

@@ -57,6 +57,7 @@ const SANDBOX_LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// When the server cannot start, or its store turns out to be unusable for good.
 pub(crate) async fn run(
     mut config: ServeConfig,
+    connection_runtimes: ConnectionRuntimes,
     lost_log_lines: &Counter,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::catch().context("stop signals cannot be caught")?;
@@ -106,8 +107,7 @@ pub(crate) async fn run(
             drain_timeout,
             request_ids: Arc::new(|| RandomIds.request_id()),
             readiness: meters.readiness,
-            connection_runtimes: ConnectionRuntimes::start()
-                .context("the threads of connections cannot be started")?,
+            connection_runtimes,
             meters: meters.server,
             tls: tls.as_ref().map(FollowedTls::current),
         },

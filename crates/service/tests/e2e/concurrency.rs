@@ -102,3 +102,24 @@ fn overlap(one: &Value, other: &Value) -> bool {
 fn moment(request: &Value, name: &str) -> u64 {
     request[name].as_u64().unwrap()
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn connections_have_a_higher_priority_than_the_store_and_background_work() {
+    let stack = Stack::start().await;
+    stack.service.linked(&stack.sandbox, "shop/7", BAKERY).await;
+    let threads = stack.service.process.threads();
+    let niceness = |prefix: &str| -> Vec<i32> {
+        let named = threads.iter().filter(|(name, _)| name.starts_with(prefix));
+        named.map(|(_, niceness)| *niceness).collect()
+    };
+    let connections = niceness("connections-");
+    let (_, main) = threads[0];
+    // The system keeps fifteen bytes of a name.
+    let [workers, store] = ["tokio-rt-worker", "sqlx-sqlite-wor"].map(niceness);
+    for some in [&connections, &workers, &store] {
+        assert!(!some.is_empty(), "{threads:?}");
+    }
+    let lower = |other: &i32| connections.iter().all(|niceness| other > niceness);
+    assert!([vec![main], workers, store].iter().flatten().all(lower), "{threads:?}");
+}

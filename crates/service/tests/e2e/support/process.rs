@@ -82,6 +82,21 @@ impl Process {
         })
     }
 
+    /// Name and niceness of each of its threads, the main one first.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn threads(&self) -> Vec<(String, i32)> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let thread = |folder: std::io::Result<std::fs::DirEntry>| {
+            // One may end meanwhile.
+            let stat = std::fs::read_to_string(folder.unwrap().path().join("stat")).ok()?;
+            let (_, named) = stat.split_once(" (").unwrap();
+            let (name, fields) = named.rsplit_once(") ").unwrap();
+            // The name is the second field, niceness the nineteenth. Source: proc_pid_stat(5).
+            Some((name.to_owned(), fields.split(' ').nth(16).unwrap().parse().unwrap()))
+        };
+        threads.filter_map(thread).collect()
+    }
+
     /// Sends a signal again and again until the program has ended, for a minute at most.
     pub(crate) async fn ended_by(&mut self, signal: Signal) -> ExitStatus {
         eventually("the program ends", async || {
