@@ -96,6 +96,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if instead.claims {
         return claims::run(workspace, postgres.url(), arguments.accounts);
     }
+    if (instead.sweep || instead.beside)
+        && let Some(database) = postgres.process()
+    {
+        // It stands for a server on another machine, whose work costs a `Get` nothing.
+        process::lower_priority(database)?;
+    }
     let programs = [h2load.as_path(), grpcurl.as_path()];
     let on_server = Store::Postgres(postgres.url().to_owned());
     for (name, store) in [("SQLite", Store::Sqlite), ("PostgreSQL", on_server)] {

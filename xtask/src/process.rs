@@ -64,7 +64,7 @@ impl Group {
         self.0.try_wait().context("cannot look at a child process")
     }
 
-    /// The child's process id.
+    /// The child's process id, and that of the group.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
@@ -89,6 +89,11 @@ impl Drop for Group {
         self.signal(Signal::SIGKILL);
         let _ = self.0.wait();
     }
+}
+
+/// Lowers the priority of a process group, and of what it starts from now on, as far as it goes.
+pub(crate) fn lower_priority(group: u32) -> Result<()> {
+    run(Command::new("renice").args(["-n", "19", "-g", &group.to_string()]).stdout(Stdio::null()))
 }
 
 /// Runs a command to its end, with its output shown; fails when it fails or when a stop is asked.

@@ -139,6 +139,7 @@ impl House {
         let watchers = (0..CALLERS).map(watcher).collect::<Result<_>>()?;
         let request = load::message_file(&settings.folder, "get.request", GET)?;
         let stack = Stack::start(&settings)?;
+        process::lower_priority(stack.sandbox_process())?;
         fill(&settings, name, accounts)?;
         wait_until_ready(&settings.readyz())?;
         Ok(Self {
@@ -204,6 +205,8 @@ impl House {
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let group = Group::start(&mut command)?;
+        // It stands for another machine's, as the sandbox and PostgreSQL do: what it takes is not the service's doing.
+        process::lower_priority(group.id())?;
         process::wait_until("the work beside is under way", UNDER_WAY_TIMEOUT, &mut is_under_way)?;
         Ok(UnderWay(group))
     }

@@ -40,11 +40,11 @@ const FLOOR_CALLS: u32 = 100 * IN_FLIGHT;
 /// Maximum time of a sweep.
 const SWEEP_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The account that is got, as `fill_due_accounts` makes it.
+/// An account, as `fill_due_accounts` makes it.
 const USERNAME: &str = "account_7";
 
-/// A `GetRequest` for that username.
-const GET: &[u8] = b"\x1a\x09account_7";
+/// A `GetRequest` for its `instagram_id`.
+const GET: &[u8] = b"\x12\x1117841400000000007";
 
 /// Fills one store, lets all be due, and measures.
 pub(super) fn run(workspace: &Workspace, h2load: &Path, name: &str, store: Store) -> Result<()> {
@@ -107,6 +107,7 @@ impl Crowd {
         ];
         let request = load::message_file(&settings.folder, "get.request", GET)?;
         let stack = Stack::start(&settings)?;
+        process::lower_priority(stack.sandbox_process())?;
         let step = Step::begin(format!("filling {name} with {ACCOUNTS} accounts"));
         let mut fill = Command::new(settings.programs.join("examples").join("fill_due_accounts"));
         fill.args([&settings.database_url(), APP_ID, TOKEN_KEYS, &settings.sandbox_url()]);

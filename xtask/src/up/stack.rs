@@ -200,6 +200,11 @@ impl Stack {
         self.service.group.id()
     }
 
+    /// The sandbox's process id.
+    pub(crate) fn sandbox_process(&self) -> u32 {
+        self.sandbox.group.id()
+    }
+
     /// Waits until a stop is asked or a process ends.
     pub(crate) fn serve(mut self) -> Result<()> {
         while !process::stop_asked() {
