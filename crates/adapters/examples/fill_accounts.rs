@@ -1,7 +1,7 @@
 //! Fills a migrated database with accounts, for measurements: `fill_accounts DATABASE_URL APP_ID NUMBER`.
 //!
-//! Each has all that a profile tells. A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand needs re-authorisation. Account `n`
-//! has the professional account id `n`. No visit is scheduled.
+//! Each has all that a profile tells. A hundred owners `shop/0` to `shop/99` have them; one account in ten thousand
+//! needs re-authorisation. Account `n` has the professional account id `n`. No visit is scheduled.
 
 use std::error::Error;
 
