@@ -120,6 +120,7 @@ async fn connections_have_a_higher_priority_than_the_store_and_background_work()
     for some in [&connections, &workers, &store] {
         assert!(!some.is_empty(), "{threads:?}");
     }
-    let lower = |other: &i32| connections.iter().all(|niceness| other > niceness);
+    // Where the tests have the lowest priority, nothing is lower.
+    let lower = |other: &i32| *other == 19 || connections.iter().all(|niceness| other > niceness);
     assert!([vec![main], workers, store].iter().flatten().all(lower), "{threads:?}");
 }
