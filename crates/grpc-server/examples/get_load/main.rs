@@ -15,14 +15,14 @@
     reason = "whoever starts a benchmark reads its panics and lines"
 )]
 
+mod connection;
+
+use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use h2::client::SendRequest;
-use http::Request;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hyper::body::Bytes;
 use ig_proto::v1::get_request::Key;
 use ig_proto::v1::instagram_account_service_server::SERVICE_NAME;
@@ -31,9 +31,12 @@ use prost::Message as _;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+
+use self::connection::{Connection, Part};
 
 /// Number of calls that go unmeasured before.
 const WARM_UP: usize = 2_000;
@@ -50,51 +53,40 @@ const STEP: usize = 7_919;
 /// Unit of the times in `/proc/self/stat`: a hundredth of a second.
 const TICK: Duration = Duration::from_millis(10);
 
+/// A connection, by TLS or not.
+type Caller = Connection<Either<TcpStream, TlsStream<TcpStream>>>;
+
 /// A call, and the hash of what must be answered.
-#[derive(Clone)]
 struct Case {
     request: Bytes,
     answer: u64,
 }
 
+/// A call under way.
+struct UnderWay<T> {
+    stream: u32,
+    what: T,
+    begin: Instant,
+    is_answered: bool,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    // Without one, the spans of HTTP/2 go to another log, even if nobody reads that.
-    tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new()).unwrap();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [address, key, rest @ ..] = arguments.as_slice() else { panic!("too few arguments") };
     let number = |index: usize| rest.get(index).unwrap().parse::<usize>().unwrap();
     let (accounts, connections, streams, calls) = (number(0), number(1), number(2), number(3));
     let (token, tls) = (&rest[4], rest.get(5).map(|authority| connector(authority)));
-    let head = Arc::new(head(address, token));
-    let mut of_connections = Vec::new();
+    let mut callers = Vec::new();
     for _ in 0..connections {
-        of_connections.push(connect(address, tls.as_ref()).await);
+        callers.push(connect(address, token, tls.as_ref()).await);
     }
-    let senders = |of_each| {
-        let of_each = of_connections.iter().map(move |sender| vec![sender.clone(); of_each]);
-        of_each.collect::<Vec<_>>().concat()
-    };
-    let learners = senders(LEARNING);
-    let learning = learners.iter().zip(1..).map(|(sender, first)| {
-        let (mut sender, head, step) = (sender.clone(), &head, learners.len());
-        async move {
-            let mut cases = Vec::new();
-            for number in (first..=accounts).step_by(step) {
-                cases.push(Case::learn(&mut sender, head, key, number).await);
-            }
-            cases
-        }
-    });
-    let mut cases = join_all(learning).await.concat();
-    move_together(&mut cases);
-    let cases = Arc::new(cases);
-    let senders = senders(streams);
-    run(&senders, &head, &cases, WARM_UP).await;
+    let cases = learn(&mut callers, key, accounts).await;
+    run(&mut callers, streams, &cases, WARM_UP).await;
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let (begin, spent) = (Instant::now(), processor_time());
-    let mut times = run(&senders, &head, &cases, calls).await;
+    let mut times = run(&mut callers, streams, &cases, calls).await;
     let (elapsed, spent) = (begin.elapsed(), processor_time().checked_sub(spent).unwrap());
     times.sort_unstable();
     let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
@@ -113,102 +105,114 @@ fn connector(authority: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// A connection to `address`, by TLS where there is a client for it.
-async fn connect(address: &str, tls: Option<&TlsConnector>) -> SendRequest<Bytes> {
+/// A connection to `address` for the caller with this token, by TLS where there is a client for it.
+async fn connect(address: &str, token: &str, tls: Option<&TlsConnector>) -> Caller {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    match tls {
-        None => client(stream).await,
+    let stream = match tls {
+        None => Either::Left(stream),
         Some(tls) => {
-            client(tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()).await
+            Either::Right(tls.connect("localhost".try_into().unwrap(), stream).await.unwrap())
         }
-    }
+    };
+    let (path, token) = (format!("/{SERVICE_NAME}/Get"), format!("Bearer {token}"));
+    let fields = [
+        (":path", path.as_str()),
+        (":authority", address),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("authorization", &token),
+    ];
+    Connection::open(stream, &fields)
 }
 
-async fn client<S>(stream: S) -> SendRequest<Bytes>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    sender
+/// Gets each account once, and returns the cases of all.
+async fn learn(callers: &mut [Caller], key: &str, accounts: usize) -> Vec<Case> {
+    let (last, cases) = (Cell::new(0), RefCell::new(Vec::new()));
+    let next = || {
+        let number = last.get() + 1;
+        last.set(number);
+        (number <= accounts).then(|| (number, framed(Key::InstagramId(number.to_string()))))
+    };
+    let answered =
+        |number: &usize, answer: &[u8]| cases.borrow_mut().push(Case::of(key, *number, answer));
+    call_all(callers, LEARNING, next, answered).await;
+    let mut cases = cases.into_inner();
+    move_together(&mut cases);
+    cases
 }
 
-/// The head of each request.
-fn head(address: &str, token: &str) -> Request<()> {
-    Request::post(format!("http://{address}/{SERVICE_NAME}/Get"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("authorization", format!("Bearer {token}"))
-        .body(())
-        .unwrap()
-}
-
-/// Makes so many calls, on all streams at once, and returns the time of each.
+/// Makes so many calls, `streams` at once on each connection, and returns the time of each.
 async fn run(
-    senders: &[SendRequest<Bytes>],
-    head: &Arc<Request<()>>,
-    cases: &Arc<Vec<Case>>,
+    callers: &mut [Caller],
+    streams: usize,
+    cases: &[Case],
     calls: usize,
 ) -> Vec<Duration> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let streams = senders.iter().map(|sender| {
-        let (mut sender, head, cases) = (sender.clone(), Arc::clone(head), Arc::clone(cases));
-        let next = Arc::clone(&next);
-        tokio::spawn(async move {
-            let mut times = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= calls {
-                    return times;
-                }
-                let case = &cases[number * STEP % cases.len()];
-                let begin = Instant::now();
-                let answer = call(&mut sender, &head, case.request.clone()).await;
-                times.push(begin.elapsed());
-                assert!(hash(&answer) == case.answer, "another answer than at first: {answer:?}");
-            }
-        })
-    });
-    let times = join_all(streams).await;
-    times.into_iter().flat_map(Result::unwrap).collect()
+    let begun = Cell::new(0);
+    let next = || {
+        let number = begun.replace(begun.get() + 1);
+        let case = &cases[number * STEP % cases.len()];
+        (number < calls).then_some((case, &case.request))
+    };
+    let answered = |case: &&Case, answer: &[u8]| {
+        assert!(hash(answer) == case.answer, "another answer than at first: {answer:?}");
+    };
+    call_all(callers, streams, next, answered).await
 }
 
-/// Makes one call and returns its message, with the header.
-async fn call(sender: &mut SendRequest<Bytes>, head: &Request<()>, request: Bytes) -> Bytes {
-    *sender = sender.clone().ready().await.unwrap();
-    let (response, mut stream) = sender.send_request(head.clone(), false).unwrap();
-    stream.send_data(request, true).unwrap();
-    let mut body = response.await.unwrap().into_body();
-    let mut answer = Bytes::new();
-    while let Some(data) = body.data().await {
-        let data = data.unwrap();
-        body.flow_control().release_capacity(data.len()).unwrap();
-        answer = if answer.is_empty() { data } else { [answer, data].concat().into() };
-    }
-    let trailers = body.trailers().await.unwrap().unwrap();
-    assert_eq!(trailers.get("grpc-status").unwrap(), "0");
-    answer
+/// Makes calls, `streams` at once on each connection, for as long as there is a next one, and returns the time of each.
+async fn call_all<T, R: AsRef<[u8]>>(
+    callers: &mut [Caller],
+    streams: usize,
+    next: impl Fn() -> Option<(T, R)>,
+    answered: impl Fn(&T, &[u8]),
+) -> Vec<Duration> {
+    let (next, answered) = (&next, &answered);
+    let all = callers.iter_mut().map(async |caller| {
+        let (mut under_way, mut times) = (Vec::new(), Vec::new());
+        loop {
+            while under_way.len() < streams
+                && let Some((what, request)) = next()
+            {
+                let begin = Instant::now();
+                let stream = caller.begin(request.as_ref());
+                under_way.push(UnderWay { stream, what, begin, is_answered: false });
+            }
+            if under_way.is_empty() {
+                return times;
+            }
+            let arrived = |stream, part: Part<'_>| {
+                let index = under_way.iter().position(|call| call.stream == stream).unwrap();
+                match part {
+                    Part::Message(message) => {
+                        answered(&under_way[index].what, message);
+                        under_way[index].is_answered = true;
+                    }
+                    Part::End => {
+                        let call = under_way.swap_remove(index);
+                        assert!(call.is_answered, "a call has failed");
+                        times.push(call.begin.elapsed());
+                    }
+                }
+            };
+            caller.turn(arrived).await;
+        }
+    });
+    all.collect::<FuturesUnordered<_>>().concat().await
 }
 
 impl Case {
-    /// The case of the account with this number as its professional account id.
-    async fn learn(
-        sender: &mut SendRequest<Bytes>,
-        head: &Request<()>,
-        key: &str,
-        number: usize,
-    ) -> Self {
-        let by_instagram_id = framed(Key::InstagramId(number.to_string()));
-        let answer = call(sender, head, by_instagram_id.clone()).await;
-        let account = GetResponse::decode(answer.slice(HEADER..)).unwrap().account.unwrap();
+    /// The case of the account with this number as its professional account id, by its first answer.
+    fn of(key: &str, number: usize, answer: &[u8]) -> Self {
+        let account = GetResponse::decode(&answer[HEADER..]).unwrap().account.unwrap();
         let is_asked_for = account.professional_account_id == number.to_string();
         assert!(is_asked_for || key == "constant", "{account:?}");
-        let request = match key {
-            "account_id" => framed(Key::AccountId(account.account_id)),
-            _ => by_instagram_id,
-        };
-        Self { request, answer: hash(&answer) }
+        let request = framed(match key {
+            "account_id" => Key::AccountId(account.account_id),
+            _ => Key::InstagramId(number.to_string()),
+        });
+        Self { request, answer: hash(answer) }
     }
 }
 
