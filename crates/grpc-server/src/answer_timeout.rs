@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::rt::Executor;
 use tokio::sync::SetOnce;
 
 /// Time within which a client must take an answer that is whole.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
-    /// That of this task's stream.
+    /// That of the stream that runs.
     static CURRENT: AnswerTimeout;
 }
 
@@ -20,7 +19,7 @@ tokio::task_local! {
 pub(crate) struct AnswerTimeout(Arc<SetOnce<Duration>>);
 
 impl AnswerTimeout {
-    /// That of this task's stream; `None` outside of such a task, as in a test.
+    /// That of the stream that runs; `None` where none does, as in a test.
     pub(crate) fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
@@ -37,32 +36,24 @@ impl AnswerTimeout {
     }
 }
 
-/// Runs the task of each stream, until its answer is taken or its [`AnswerTimeout`] is over.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StreamTasks;
-
-impl<F> Executor<F> for StreamTasks
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        let timeout = AnswerTimeout::default();
-        tokio::spawn(CURRENT.scope(timeout.clone(), async {
-            tokio::select! {
-                biased;
-                _ = stream => {}
-                () = timeout.over() => tracing::debug!("a client did not take its answer"),
-            }
-        }));
-    }
+/// Runs `stream` until its answer is taken or its [`AnswerTimeout`] is over.
+pub(crate) fn limited(stream: impl Future) -> impl Future<Output = ()> {
+    let timeout = AnswerTimeout::default();
+    CURRENT.scope(timeout.clone(), async {
+        tokio::select! {
+            biased;
+            _ = stream => {}
+            () = timeout.over() => tracing::debug!("a client did not take its answer"),
+        }
+    })
 }
 
-/// `handler`, to run in another task as a part of this task's stream.
+/// `handler`, to run in another task as a part of the stream that runs.
 pub(crate) fn part_of_stream<F: Future>(handler: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(AnswerTimeout::current().unwrap_or_default(), handler)
 }
 
-/// Starts [`ANSWER_TIMEOUT`] for this task's stream: its answer is there, and whole, for its client to take.
+/// Starts [`ANSWER_TIMEOUT`] for the stream that runs: its answer is there, and whole, for its client to take.
 pub(crate) fn answered() {
     if let Some(timeout) = AnswerTimeout::current() {
         timeout.start(ANSWER_TIMEOUT);

@@ -9,6 +9,7 @@ mod lingering;
 mod pacing;
 mod request_body;
 mod services;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use ig_metrics::Gauge;
@@ -31,8 +30,8 @@ use super::handshake::handshake;
 use super::http2;
 use super::pacing::{Paced, Turn};
 use super::request_body::RequestBody;
+use super::streams::Streams;
 use crate::activity::Activities;
-use crate::answer_timeout::StreamTasks;
 use crate::calls::{Calls, Kind, Refusals};
 use crate::peer_names::PeerNames;
 use crate::tls::{CurrentTls, Tls};
@@ -59,7 +58,6 @@ struct Accepted {
 pub(super) struct Connections<S> {
     service: Calls<S>,
     tls: Option<CurrentTls>,
-    http: Builder<StreamTasks>,
     places: Arc<Semaphore>,
     activities: Activities,
     refusals: Refusals,
@@ -94,7 +92,6 @@ where
         Self {
             service,
             tls,
-            http: http2::builder(),
             places: Arc::new(Semaphore::new(limit)),
             activities: Activities::default(),
             refusals: Refusals::default(),
@@ -175,26 +172,22 @@ where
     }
 
     fn open(&self, stream: net::TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
-        let (service, http) = (self.service.clone(), self.http.clone());
+        let service = self.service.clone();
         let lifetime =
             ConnectionLifetime { closing: self.closing.clone(), activity: self.activities.enter() };
         let tls = self.tls.as_ref().map(|current| current());
         let accepted = Accepted { stream, peer, tls, refusals: self.refusals.clone() };
         let (held, cut) = (self.open.hold(), self.cut.clone());
         self.runtimes.spawn(&self.tasks, async move {
-            cut.run_until_cancelled(connection(accepted, service, http, lifetime)).await;
+            cut.run_until_cancelled(connection(accepted, service, lifetime)).await;
             drop((place, held));
         });
     }
 }
 
 /// Serves one connection until its client leaves, or until its lifetime is over and its last call has ended.
-async fn connection<S>(
-    accepted: Accepted,
-    service: Calls<S>,
-    http: Builder<StreamTasks>,
-    lifetime: ConnectionLifetime,
-) where
+async fn connection<S>(accepted: Accepted, service: Calls<S>, lifetime: ConnectionLifetime)
+where
     S: Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: Send>
         + Clone
         + Send
@@ -217,9 +210,9 @@ async fn connection<S>(
         request
     });
     let service = TowerToHyperService::new(service);
-    let turn = Turn::default();
+    let (turn, streams) = (Turn::default(), Streams::default());
     let stream = TokioIo::new(Paced::new(stream, turn.clone()));
-    let mut connection = pin!(http.serve_connection(stream, service));
+    let mut connection = pin!(http2::builder(streams.clone()).serve_connection(stream, service));
     let served = async {
         tokio::select! {
             biased;
@@ -233,7 +226,7 @@ async fn connection<S>(
             }
         }
     };
-    if let Err(error) = turn.each(served).await {
+    if let Err(error) = turn.each(served, || streams.run()).await {
         tracing::debug!(error = %error, "a connection broke");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
 
-use crate::answer_timeout::StreamTasks;
+use super::streams::Streams;
 
 /// Maximum number of concurrent streams per connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
@@ -47,8 +47,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(6);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Builder that serves a connection within the limits.
-pub(super) fn builder() -> Builder<StreamTasks> {
-    let mut builder = Builder::new(StreamTasks);
+pub(super) fn builder(streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)

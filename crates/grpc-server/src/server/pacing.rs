@@ -40,12 +40,14 @@ pub(super) struct Paced<S> {
 }
 
 impl Turn {
-    /// Runs `future`, each poll of which is a turn.
-    pub(super) async fn each<F: Future>(&self, future: F) -> F::Output {
+    /// Runs `future`, each poll of which is a turn, and `after` each turn.
+    pub(super) async fn each<F: Future>(&self, future: F, after: impl Fn()) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|context| {
             self.read.store(0, Ordering::Relaxed);
-            future.as_mut().poll(context)
+            let polled = future.as_mut().poll(context);
+            after();
+            polled
         })
         .await
     }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::server::http2;
+use crate::server::streams::Streams;
 
 /// Polls a read once.
 fn read(paced: &mut (impl AsyncRead + Unpin), context: &mut Context<'_>) -> Poll<usize> {
@@ -38,7 +39,7 @@ async fn no_more_is_read_in_one_turn_and_the_rest_in_the_next() {
         turns.push(sum);
         if turns.len() < 3 { Poll::Pending } else { Poll::Ready(()) }
     });
-    let read = timeout(WRITE_TIMEOUT, turn.each(reading)).await;
+    let read = timeout(WRITE_TIMEOUT, turn.each(reading, || {})).await;
     read.expect("each turn brings about the next");
     assert_eq!(turns, [MAX_READ_PER_TURN; 3]);
 }
@@ -136,8 +137,12 @@ async fn writes_of(answers: usize, bytes: usize) -> Vec<usize> {
         let body = Full::new(Bytes::from(vec![1; bytes])).with_trailers(trailers);
         ready(Ok::<_, Infallible>(Response::new(body)))
     });
-    let paced = TokioIo::new(Paced::new(recorded, Turn::default()));
-    tokio::spawn(http2::builder().serve_connection(paced, answer));
+    let (turn, streams) = (Turn::default(), Streams::default());
+    let paced = TokioIo::new(Paced::new(recorded, turn.clone()));
+    tokio::spawn(async move {
+        let connection = http2::builder(streams.clone()).serve_connection(paced, answer);
+        turn.each(connection, || streams.run()).await
+    });
     let (mut sender, connection) = h2::client::handshake(client).await.unwrap();
     tokio::spawn(connection);
     let mut calls = Vec::new();
