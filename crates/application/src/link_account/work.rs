@@ -164,11 +164,12 @@ impl LinkWork {
         match self.attempts.create(&attempt, holder).await {
             Ok(()) => Ok(TakenUp::Begun(Box::new(attempt))),
             Err(StoreError::Conflict) => Ok(TakenUp::Busy),
-            Err(error) => {
+            Err(error @ StoreError::Unavailable(_)) => {
                 // It may be stored, as sent.
                 self.give_back(&attempt, holder, &Phase::Unsent).await?;
                 Err(error.into())
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -313,8 +314,8 @@ impl LinkWork {
         Ok(Err(refusal))
     }
 
-    /// Releases a lease after a failure, and counts the link as `phase` leaves it. A code that was not taken must be stored as such before the caller is told
-    /// that the same call may be made again.
+    /// Releases a lease after a failure, and counts the link as `phase` leaves it. A code that was not taken must be
+    /// stored as such before the caller is told that the same call may be made again.
     async fn give_back(
         &self,
         attempt: &LinkAttempt,

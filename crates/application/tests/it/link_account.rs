@@ -1,12 +1,13 @@
 //! Tests of finishing a link: the account that it becomes, and the reasons that refuse it for good.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use ig_application::{LinkAccount, LinkAccountError, LinkedAccount};
 use ig_domain::ports::{
-    InstagramErrorKind, LinkAttempts as _, MockInstagram, PendingLinks as _, StoreError,
-    UserDeletions as _, UserRemovals as _,
+    Cause, InstagramErrorKind, LinkAttempts as _, MockInstagram, MockLinkAttempts,
+    PendingLinks as _, StoreError, UserDeletions as _, UserRemovals as _,
 };
 use ig_domain::{
     AccountType, ConfirmationCode, GrantedScopes, InstagramAccount, LeaseHolder, LinkAttempt,
@@ -144,6 +145,28 @@ async fn waiting_for_an_attempt_that_another_holds_for_ever_ends() {
         panic!("{refused:?}");
     };
     assert_eq!(cause.to_string(), "the lease was not given back within 60 seconds");
+}
+
+#[rstest]
+#[case::nothing_was_begun(StoreError::Overloaded(Cause::new("on purpose")), 0)]
+#[case::it_may_be_stored(StoreError::Unavailable(Cause::new("on purpose")), 1)]
+#[tokio::test]
+async fn a_beginning_that_failed_is_given_back_only_where_it_may_be_stored(
+    #[case] error: StoreError,
+    #[case] releases: usize,
+) {
+    let store = empty_store();
+    store.insert(&pending("shop/7")).await.unwrap();
+    let mut attempts = MockLinkAttempts::new();
+    attempts.expect_find().returning(|_| Ok(None));
+    attempts.expect_create().once().return_once(|_, _| Err(error));
+    let unsent = |_: &_, _: &_, phase: &Phase| matches!(phase, Phase::Unsent);
+    attempts.expect_release().withf(unsent).times(releases).returning(|_, _, _| Ok(()));
+    let mut ports = ports(&store, MockInstagram::new(), LATER);
+    ports.store.link_attempts = Arc::new(attempts);
+    let use_case = LinkAccount::new(&ports, TaskTracker::new());
+    let answer = use_case.execute(presentation("code", "state", "shop/7"), ()).await;
+    assert!(matches!(answer, Err(LinkAccountError::Store(_))), "{answer:?}");
 }
 
 #[rstest]
