@@ -178,9 +178,15 @@ impl<K: GatheredKey> Place<K> {
 }
 
 impl<K: GatheredKey> Drop for Place<K> {
+    /// After a panic, where no other query runs, reads that wait fail at once: nobody would read for them.
     fn drop(&mut self) {
-        if !self.is_given_back {
-            self.reads.lock().queries -= 1;
+        if self.is_given_back {
+            return;
+        }
+        let mut state = self.reads.lock();
+        state.queries -= 1;
+        if state.queries == 0 {
+            state.waiting.clear();
         }
     }
 }

@@ -1,3 +1,5 @@
+use tokio::sync::oneshot::error::TryRecvError;
+
 use super::*;
 
 fn key(number: u64) -> BatchKey {
@@ -51,6 +53,24 @@ async fn a_place_that_is_dropped_is_free() {
         drop(place.expect("a place is free"));
     }
     assert_eq!(reads.lock().queries, 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_last_place_that_is_dropped_fails_at_once() {
+    let reads = Arc::new(GatheredReads::<BatchKey>::default());
+    let (_first, place) = reads.queue_up(key(1)).unwrap();
+    let mut place = place.unwrap();
+    assert_eq!(keys(place.next_group()), [key(1)]);
+    let mut others: Vec<_> = (2..=17).map(|number| reads.queue_up(key(number)).unwrap()).collect();
+    let beside = others.last_mut().unwrap().1.take().expect("enough wait for another query");
+    drop(place);
+    assert!(
+        others.iter_mut().all(|(answer, _)| answer.try_recv().err() == Some(TryRecvError::Empty))
+    );
+    drop(beside);
+    assert!(
+        others.iter_mut().all(|(answer, _)| answer.try_recv().err() == Some(TryRecvError::Closed))
+    );
 }
 
 #[tokio::test]
