@@ -52,6 +52,7 @@ impl Weighter<InstagramId, AccountId> for IndexWeight {
 /// Bytes of the texts of an account.
 fn texts(account: &InstagramAccount) -> usize {
     let InstagramAccount {
+        id: _,
         professional_account_id,
         app_scoped_user_id,
         exchange_user_id,
@@ -59,8 +60,21 @@ fn texts(account: &InstagramAccount) -> usize {
         username,
         name,
         profile_picture_url,
+        account_type: _,
+        followers_count: _,
+        follows_count: _,
+        media_count: _,
         granted_scopes,
-        ..
+        refused: _,
+        consent_time: _,
+        token_issue_time: _,
+        token_expire_time: _,
+        link_time: _,
+        profile_time: _,
+        failures: _,
+        subscription: _,
+        update_time: _,
+        revision: _,
     } = account;
     let scoped_ids = [app_scoped_user_id, exchange_user_id].into_iter().flatten();
     let given = [name, profile_picture_url].into_iter().flatten();
@@ -75,4 +89,51 @@ fn texts(account: &InstagramAccount) -> usize {
 /// Bytes of a text's allocation, in steps of 16, as allocators give them.
 fn allocated(text: &str) -> usize {
     if text.is_empty() { 0 } else { ALLOCATION + text.len().next_multiple_of(16) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use ig_domain::GrantedScopes;
+    use ig_test_support::builders::{START, account, parsed};
+
+    use super::*;
+
+    fn weight(account: &InstagramAccount) -> u64 {
+        let account = Arc::new(ReadAccount::from(account.clone()));
+        AccountWeight
+            .weight(&account.id.clone(), &Remembered { account, reading_time: Instant::now() })
+    }
+
+    #[test]
+    fn each_text_of_an_account_weighs() {
+        let base = InstagramAccount {
+            professional_account_id: parsed("1"),
+            app_scoped_user_id: None,
+            exchange_user_id: None,
+            username: parsed("u"),
+            name: None,
+            profile_picture_url: None,
+            granted_scopes: GrantedScopes::Unknown,
+            ..account(1, "o", START)
+        };
+        let of_texts: [fn(&mut InstagramAccount); 8] = [
+            |account| account.professional_account_id = parsed("17841400000000001"),
+            |account| account.app_scoped_user_id = Some(parsed("26000000000000001")),
+            |account| account.exchange_user_id = Some(parsed("26000000000000002")),
+            |account| account.owner = parsed("an owner that has a name of more than 16 bytes"),
+            |account| account.username = parsed("a_name_of_more_than_16_bytes"),
+            |account| account.name = Some("Shop".to_owned()),
+            |account| account.profile_picture_url = Some("https://picture.test/".to_owned()),
+            |account| account.granted_scopes = GrantedScopes::Known([Scope::basic()].into()),
+        ];
+        for (number, give) in of_texts.into_iter().enumerate() {
+            let mut account = base.clone();
+            give(&mut account);
+            assert_ne!(account, base, "{number}");
+            assert!(weight(&account) > weight(&base), "{number}");
+        }
+    }
 }

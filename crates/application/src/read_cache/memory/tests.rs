@@ -51,7 +51,6 @@ fn the_changes_that_are_remembered_are_bounded() {
     }
 }
 
-/// An account of many texts weighs more, and each of its texts counts.
 #[test]
 fn what_is_forgotten_leaves_the_memory() {
     let memory = Memory::new(CAPACITY);
