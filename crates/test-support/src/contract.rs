@@ -203,7 +203,7 @@ macro_rules! store_contract {
                 an_entry_outlives_its_account,
                 an_entry_is_recorded_once,
                 an_entry_of_a_changed_account_is_not_recorded,
-                a_thousand_entries_are_recorded_together,
+                the_most_entries_are_recorded_together,
                 old_entries_go_in_steps,
             }
             key_checks::{
