@@ -16,8 +16,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// Runtimes of a single thread each, one for every core, that connections are served on; none in the default, where
 /// connections are served on the runtime of the server.
 ///
-/// Such a runtime polls a connection once all of its calls that are ready have had their turn, so that their answers leave
-/// in one write; a runtime of several threads polls it after each task of theirs. Nothing may block there, or compute for
+/// Such a runtime polls a connection once all of its calls that have waited and are ready have had their turn, so that
+/// their answers leave in one write; a runtime of several threads polls it after each of them. Nothing may block there, or compute for
 /// long: all that is on the same core would wait.
 #[derive(Default)]
 pub struct ConnectionRuntimes {

@@ -212,7 +212,7 @@ where
     let service = TowerToHyperService::new(service);
     let (turn, streams) = (Turn::default(), Streams::default());
     let stream = TokioIo::new(Paced::new(stream, turn.clone()));
-    let mut connection = pin!(http2::builder(streams.clone()).serve_connection(stream, service));
+    let mut connection = pin!(http2::builder(streams.begun()).serve_connection(stream, service));
     let served = async {
         tokio::select! {
             biased;

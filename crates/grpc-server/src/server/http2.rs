@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
 
-use super::streams::Streams;
+use super::streams::BegunStreams;
 
 /// Maximum number of concurrent streams per connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
@@ -47,7 +47,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(6);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Builder that serves a connection within the limits.
-pub(super) fn builder(streams: Streams) -> Builder<Streams> {
+pub(super) fn builder(streams: BegunStreams) -> Builder<BegunStreams> {
     let mut builder = Builder::new(streams);
     builder
         .timer(TokioTimer::new())

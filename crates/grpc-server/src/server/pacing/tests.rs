@@ -140,7 +140,7 @@ async fn writes_of(answers: usize, bytes: usize) -> Vec<usize> {
     let (turn, streams) = (Turn::default(), Streams::default());
     let paced = TokioIo::new(Paced::new(recorded, turn.clone()));
     tokio::spawn(async move {
-        let connection = http2::builder(streams.clone()).serve_connection(paced, answer);
+        let connection = http2::builder(streams.begun()).serve_connection(paced, answer);
         turn.each(connection, || streams.run()).await
     });
     let (mut sender, connection) = h2::client::handshake(client).await.unwrap();

@@ -19,7 +19,7 @@ async fn a_stream_that_does_not_wait_ends_when_it_is_run_and_not_before() {
     let (streams, ended) = (Streams::default(), Arc::new(AtomicUsize::new(0)));
     for _ in 0..3 {
         let ended = Arc::clone(&ended);
-        streams.execute(async move { ended.fetch_add(1, Ordering::Relaxed) });
+        streams.begun().execute(async move { ended.fetch_add(1, Ordering::Relaxed) });
     }
     assert_eq!(ended.load(Ordering::Relaxed), 0);
     streams.run();
@@ -31,7 +31,7 @@ async fn a_stream_that_waits_goes_on_by_itself() {
     let streams = Streams::default();
     let (go_on, mut told) = oneshot::channel();
     let (end, ended) = oneshot::channel();
-    streams.execute(async move {
+    streams.begun().execute(async move {
         let told = (&mut told).await;
         end.send(told)
     });
@@ -45,10 +45,31 @@ async fn a_stream_that_waits_goes_on_by_itself() {
 async fn a_stream_that_panics_ends_no_other_one() {
     let streams = Streams::default();
     let (end, ended) = oneshot::channel();
-    streams.execute(poll_fn(|_| -> Poll<()> { panic!("a stream panics") }));
-    streams.execute(async move { end.send(()) });
+    streams.begun().execute(poll_fn(|_| -> Poll<()> { panic!("a stream panics") }));
+    streams.begun().execute(async move { end.send(()) });
     streams.run();
     ended.await.unwrap();
     yield_now().await;
     assert_eq!(tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_another_one_begins_is_run_with_it() {
+    let streams = Streams::default();
+    let (end, mut ended) = oneshot::channel();
+    let begun = streams.begun();
+    streams.begun().execute(async move { begun.execute(async move { end.send(()) }) });
+    streams.run();
+    ended.try_recv().unwrap();
+}
+
+/// As after a panic in the connection's turn.
+#[tokio::test]
+async fn streams_that_were_not_run_end_with_their_connection() {
+    let streams = Streams::default();
+    let (held, place) = (streams.begun(), Arc::new(()));
+    let of_stream = Arc::clone(&place);
+    streams.begun().execute(async move { drop((held, of_stream)) });
+    drop(streams);
+    assert_eq!(Arc::strong_count(&place), 1);
 }
