@@ -2,7 +2,7 @@
 //!
 //! `bare_server WAY LISTEN UPSTREAM TOKEN [CERTIFICATE KEY]` asks the service at `UPSTREAM` once, as the caller with that
 //! token, for the account whose professional account id is 1. `WAY` is `default`, as tonic serves by itself, or `tuned`,
-//! as this service does: on a single-threaded runtime for each core, over streams without vectored writes. With a
+//! nearly as this service does: on a single-threaded runtime for each core, over streams without vectored writes. With a
 //! certificate and its key, both in PEM, it serves by TLS.
 #![expect(clippy::unwrap_used, reason = "whoever starts a benchmark reads its panics")]
 

@@ -1,9 +1,9 @@
-//! A connection of HTTP/2, as far as unary calls need it whose messages and heads each fit into a frame.
+//! A connection of HTTP/2, as far as unary calls need it whose messages and field blocks each fit into a frame.
 //!
 //! By hand: a client library took a third of all processor time, which the servers then lacked, so that a fast one looked
-//! like a slow one. Heads of answers are not read, since a call that failed has no message.
+//! like a slow one. Field blocks of answers are not read, since a call that failed has no message.
 //!
-//! Source of all numbers: <https://www.rfc-editor.org/rfc/rfc9113>, and of the heads' encoding
+//! Source of all numbers: <https://www.rfc-editor.org/rfc/rfc9113>, and for field blocks (HPACK)
 //! <https://www.rfc-editor.org/rfc/rfc7541>.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -23,23 +23,23 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Method POST and scheme http, as the static table has them.
-const POST_BY_HTTP: [u8; 2] = [INDEXED | 3, INDEXED | 6];
+/// Fields `:method: POST` and `:scheme: http` of the static table. The scheme is that by TLS too: no server looks at it.
+const STATIC_FIELDS: [u8; 2] = [INDEXED | 3, INDEXED | 6];
 
-/// Marks a field of a head as one of a table.
+/// Begins a field that is an index of a table.
 const INDEXED: u8 = 0x80;
 
-/// Marks a field as written out, and as one to be remembered: before all others in the table of such fields.
-const WRITTEN_OUT: u8 = 0x40;
+/// Begins a literal field with a literal name, which is put before all others in the dynamic table.
+const LITERAL_WITH_INDEXING: u8 = 0x40;
 
-/// Index of the field that was remembered last.
-const LAST_REMEMBERED: u8 = 62;
+/// Index of the first field in the dynamic table.
+const DYNAMIC_TABLE: u8 = 62;
 
 /// Number of bytes that are read at once.
 const READ_SIZE: usize = 16 * 1024;
 
-/// Number of bytes taken after which the server may send as many again: half of what it may send at first.
-const WINDOW_STEP: u32 = 32 * 1024;
+/// Number of received bytes after which the connection's window is enlarged by as many: half of its initial size.
+const WINDOW_UPDATE_STEP: u32 = 32 * 1024;
 
 /// What arrives on a stream.
 pub(crate) enum Part<'a> {
@@ -52,21 +52,22 @@ pub(crate) enum Part<'a> {
 /// A connection to a server.
 pub(crate) struct Connection<S> {
     stream: S,
-    /// Head of the first request, and of each further one.
-    heads: [Vec<u8>; 2],
+    /// Field block of the first request, and of each further one.
+    field_blocks: [Vec<u8>; 2],
     received: Vec<u8>,
     to_send: Vec<u8>,
     next_stream: u32,
-    /// Number of bytes of messages taken since the server was last told.
-    taken: u32,
+    /// Number of bytes received since the last update of the window.
+    unacknowledged: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Opens a connection for requests with these fields beside method and scheme.
     pub(crate) fn open(stream: S, fields: &[(&str, &str)]) -> Self {
-        let heads = [first_head(fields), further_head(fields.len())];
+        let field_blocks = [literal_fields(fields), indexed_fields(fields.len())];
         let (received, to_send) = (Vec::new(), PREFACE.to_vec());
-        let mut opened = Self { stream, heads, received, to_send, next_stream: 1, taken: 0 };
+        let mut opened =
+            Self { stream, field_blocks, received, to_send, next_stream: 1, unacknowledged: 0 };
         push_frame(&mut opened.to_send, SETTINGS, 0, 0, &[]);
         opened
     }
@@ -74,10 +75,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Begins a call with this message, behind its header, and returns its stream. It leaves with the next
     /// [`turn`](Self::turn).
     pub(crate) fn begin(&mut self, message: &[u8]) -> u32 {
-        let (stream, [first, further]) = (self.next_stream, &self.heads);
+        let (stream, [first, further]) = (self.next_stream, &self.field_blocks);
         self.next_stream += 2;
-        let head = if stream == 1 { first } else { further };
-        push_frame(&mut self.to_send, HEADERS, END_HEADERS, stream, head);
+        let fields = if stream == 1 { first } else { further };
+        push_frame(&mut self.to_send, HEADERS, END_HEADERS, stream, fields);
         push_frame(&mut self.to_send, DATA, END_STREAM, stream, message);
         stream
     }
@@ -95,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match kind {
                 DATA if payload.is_empty() => {}
                 DATA => {
-                    self.taken += u32::try_from(payload.len()).unwrap();
+                    self.unacknowledged += u32::try_from(payload.len()).unwrap();
                     arrived(stream, Part::Message(payload));
                 }
                 SETTINGS | PING if flags & ACK == 0 => {
@@ -113,32 +114,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let used = self.received.len() - rest.len();
         self.received.drain(..used);
-        if self.taken >= WINDOW_STEP {
-            let taken = std::mem::take(&mut self.taken).to_be_bytes();
+        if self.unacknowledged >= WINDOW_UPDATE_STEP {
+            let taken = std::mem::take(&mut self.unacknowledged).to_be_bytes();
             push_frame(&mut self.to_send, WINDOW_UPDATE, 0, 0, &taken);
         }
     }
 }
 
-/// The head that writes its fields out, for the server to remember.
-fn first_head(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut head = POST_BY_HTTP.to_vec();
+/// A field block that puts its fields into the server's dynamic table.
+fn literal_fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = STATIC_FIELDS.to_vec();
     for (name, value) in fields {
-        head.push(WRITTEN_OUT);
+        block.push(LITERAL_WITH_INDEXING);
         for text in [name, value] {
             // From 127 on, a length takes more than a byte.
-            head.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
-            head.extend_from_slice(text.as_bytes());
+            block.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
+            block.extend_from_slice(text.as_bytes());
         }
     }
-    head
+    block
 }
 
-/// The head whose fields, so many, the server remembers.
-fn further_head(fields: usize) -> Vec<u8> {
-    let first = LAST_REMEMBERED + u8::try_from(fields).unwrap();
-    let remembered = (LAST_REMEMBERED..first).map(|index| INDEXED | index);
-    POST_BY_HTTP.into_iter().chain(remembered.rev()).collect()
+/// A field block of so many fields that are in the dynamic table, the last one first.
+fn indexed_fields(fields: usize) -> Vec<u8> {
+    let end = DYNAMIC_TABLE + u8::try_from(fields).unwrap();
+    let indexed = (DYNAMIC_TABLE..end).map(|index| INDEXED | index);
+    STATIC_FIELDS.into_iter().chain(indexed.rev()).collect()
 }
 
 fn push_frame(to_send: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

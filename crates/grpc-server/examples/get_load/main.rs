@@ -41,8 +41,8 @@ use self::connection::{Connection, Part};
 /// Number of calls that go unmeasured before.
 const WARM_UP: usize = 2_000;
 
-/// Number of calls under way at once on each connection while the accounts are got for the first time.
-const LEARNING: usize = 8;
+/// Number of streams of each connection while the accounts are got for the first time.
+const LEARNING_STREAMS: usize = 8;
 
 /// Bytes of a gRPC message's header.
 const HEADER: usize = 5;
@@ -136,7 +136,7 @@ async fn learn(callers: &mut [Caller], key: &str, accounts: usize) -> Vec<Case> 
     };
     let answered =
         |number: &usize, answer: &[u8]| cases.borrow_mut().push(Case::of(key, *number, answer));
-    call_all(callers, LEARNING, next, answered).await;
+    call_all(callers, LEARNING_STREAMS, next, answered).await;
     let mut cases = cases.into_inner();
     move_together(&mut cases);
     cases
