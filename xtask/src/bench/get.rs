@@ -75,7 +75,7 @@ pub(super) fn run(workspace: &Workspace, postgres: &Postgres, arguments: &Argume
             measure(workspace, servers, load, arguments)?;
         }
     }
-    say_memory(&[&sqlite, &postgres])
+    say_memory(&[&sqlite, &postgres], arguments.rounds)
 }
 
 /// Measures all servers in turn, the bare ones first, and prints a table.
@@ -102,12 +102,13 @@ fn measure(
     Ok(())
 }
 
-/// Prints how soon services start, and what memory they take.
-fn say_memory(services: &[&Service]) -> Result<()> {
+/// Prints how soon services start, the median of `rounds`, and what memory they take.
+fn say_memory(services: &[&Service], rounds: u32) -> Result<()> {
     console::say("\n| store | start to ready | RSS idle | RSS after the load |");
     console::say("|---|---|---|---|");
     for service in services {
-        let start_up = service.start_up()?.as_secs_f64() * 1e3;
+        let start_ups = (0..rounds).map(|_| Ok(service.start_up()?.as_secs_f64() * 1e3));
+        let start_up = median(start_ups.collect::<Result<_>>()?);
         let (idle, loaded) = (service.idle_rss_mib, Resources::of(service.process())?.rss_mib);
         let name = service.name;
         console::say(format_args!(
@@ -354,10 +355,13 @@ impl Row {
 
     /// The median of a figure.
     fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
-        let mut figures: Vec<f64> = self.samples.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+        median(self.samples.iter().map(figure).collect())
     }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 impl Server {
