@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::load::Load;
+use super::load::{Load, median_by};
 use super::resources::{self, Resources};
 use super::{Arguments, PROFILE, START_TIMEOUT, caller, fill, settings};
 use crate::console::{self, Step};
@@ -359,9 +359,8 @@ impl Row {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+fn median(figures: Vec<f64>) -> f64 {
+    median_by(figures, |figure| *figure).unwrap_or(f64::NAN)
 }
 
 impl Server {

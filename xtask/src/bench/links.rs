@@ -77,11 +77,9 @@ pub(super) fn run(
     }
     console::say(format_args!("\n{name}, {LINKS} links, medians of {rounds}"));
     console::say("at once   two round trips   link p50    p99   beyond p50    p99");
-    for (at_once, mut samples) in LOADS.into_iter().zip(samples) {
-        let middle = samples.len() / 2;
-        let (_, measured, _) = samples.select_nth_unstable_by(middle, |one, other| {
-            one.beyond()[0].total_cmp(&other.beyond()[0])
-        });
+    for (at_once, samples) in LOADS.into_iter().zip(samples) {
+        let measured = load::median_by(samples, |one| one.beyond()[0]);
+        let measured = measured.context("nothing was measured")?;
         let [more_p50, more_p99] = measured.beyond();
         let Measured { floor, link: [p50, p99] } = measured;
         console::say(format_args!(

@@ -153,10 +153,16 @@ impl Report {
 
 impl Sample {
     /// The median of the samples, by speed.
-    pub(super) fn median(mut samples: Vec<Self>) -> Result<Self> {
-        samples.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
-        samples.get(samples.len() / 2).copied().context("nothing was measured")
+    pub(super) fn median(samples: Vec<Self>) -> Result<Self> {
+        median_by(samples, |sample| sample.per_second).context("nothing was measured")
     }
+}
+
+/// The median of the samples by a figure; `None` where there is no sample.
+pub(super) fn median_by<T>(mut samples: Vec<T>, figure: impl Fn(&T) -> f64) -> Option<T> {
+    samples.sort_by(|one, other| figure(one).total_cmp(&figure(other)));
+    let middle = samples.len() / 2;
+    samples.into_iter().nth(middle)
 }
 
 #[cfg(test)]
