@@ -115,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let used = self.received.len() - rest.len();
         self.received.drain(..used);
         if self.unacknowledged >= WINDOW_UPDATE_STEP {
-            let taken = std::mem::take(&mut self.unacknowledged).to_be_bytes();
-            push_frame(&mut self.to_send, WINDOW_UPDATE, 0, 0, &taken);
+            let increment = std::mem::take(&mut self.unacknowledged).to_be_bytes();
+            push_frame(&mut self.to_send, WINDOW_UPDATE, 0, 0, &increment);
         }
     }
 }

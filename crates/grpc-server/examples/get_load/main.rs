@@ -128,15 +128,14 @@ async fn connect(address: &str, token: &str, tls: Option<&TlsConnector>) -> Call
 
 /// Gets each account once, and returns the cases of all.
 async fn learn(callers: &mut [Caller], key: &str, accounts: usize) -> Vec<Case> {
-    let (last, cases) = (Cell::new(0), RefCell::new(Vec::new()));
-    let next = || {
-        let number = last.get() + 1;
-        last.set(number);
+    let cases = RefCell::new(Vec::new());
+    let call = |index: usize| {
+        let number = index + 1;
         (number <= accounts).then(|| (number, framed(Key::InstagramId(number.to_string()))))
     };
     let answered =
         |number: &usize, answer: &[u8]| cases.borrow_mut().push(Case::of(key, *number, answer));
-    call_all(callers, LEARNING_STREAMS, next, answered).await;
+    call_all(callers, LEARNING_STREAMS, call, answered).await;
     let mut cases = cases.into_inner();
     move_together(&mut cases);
     cases
@@ -149,26 +148,27 @@ async fn run(
     cases: &[Case],
     calls: usize,
 ) -> Vec<Duration> {
-    let begun = Cell::new(0);
-    let next = || {
-        let number = begun.replace(begun.get() + 1);
-        let case = &cases[number * STEP % cases.len()];
-        (number < calls).then_some((case, &case.request))
+    let call = |index: usize| {
+        let case = &cases[index * STEP % cases.len()];
+        (index < calls).then_some((case, &case.request))
     };
     let answered = |case: &&Case, answer: &[u8]| {
         assert!(hash(answer) == case.answer, "another answer than at first: {answer:?}");
     };
-    call_all(callers, streams, next, answered).await
+    call_all(callers, streams, call, answered).await
 }
 
-/// Makes calls, `streams` at once on each connection, for as long as there is a next one, and returns the time of each.
+/// Makes the calls that `call` gives, by indexes from 0 until there is none, `streams` at once on each connection, and
+/// returns the time of each.
 async fn call_all<T, R: AsRef<[u8]>>(
     callers: &mut [Caller],
     streams: usize,
-    next: impl Fn() -> Option<(T, R)>,
+    call: impl Fn(usize) -> Option<(T, R)>,
     answered: impl Fn(&T, &[u8]),
 ) -> Vec<Duration> {
-    let (next, answered) = (&next, &answered);
+    let next_index = Cell::new(0);
+    let next = &|| call(next_index.replace(next_index.get() + 1));
+    let answered = &answered;
     let all = callers.iter_mut().map(async |caller| {
         let (mut under_way, mut times) = (Vec::new(), Vec::new());
         loop {
