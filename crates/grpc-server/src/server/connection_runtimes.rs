@@ -17,8 +17,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// connections are served on the runtime of the server.
 ///
 /// Such a runtime polls a connection once all of its calls that have waited and are ready have had their turn, so that
-/// their answers leave in one write; a runtime of several threads polls it after each of them. Nothing may block there, or compute for
-/// long: all that is on the same core would wait.
+/// their answers leave in one write; a runtime of several threads polls it after each of them. Nothing may block there,
+/// or compute for long: all that is on the same core would wait.
 #[derive(Default)]
 pub struct ConnectionRuntimes {
     runtimes: Vec<ConnectionRuntime>,
