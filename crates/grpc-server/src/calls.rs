@@ -52,6 +52,12 @@ use crate::status::internal;
 #[derive(Clone)]
 pub(crate) struct Calls<S> {
     inner: S,
+    /// One for all calls, which clone it.
+    layer: Arc<Layer>,
+}
+
+/// What all calls share.
+struct Layer {
     /// Runtime of the handlers that do not run with their connection.
     runtime: Handle,
     admission: Admission,
@@ -77,11 +83,13 @@ impl<S> Calls<S> {
         refusals: Refusals,
     ) -> Self {
         let admission = Admission::new(callers, meters.watch_streams.clone());
-        Self { inner, runtime: Handle::current(), admission, request_ids, meters, refusals }
+        let runtime = Handle::current();
+        let layer = Layer { runtime, admission, request_ids, meters, refusals };
+        Self { inner, layer: Arc::new(layer) }
     }
 }
 
-impl<S> Calls<S> {
+impl Layer {
     /// Begins to time and count a call.
     fn begin<B>(&self, request: &Request<B>) -> Underway {
         let call = Call::begin(request, &self.request_ids, &self.refusals);
@@ -121,17 +129,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if let Some(response) = self.refuse_if_not_grpc(&request) {
+        if let Some(response) = self.layer.refuse_if_not_grpc(&request) {
             return Box::pin(ready(Ok(response)));
         }
         // The time runs from here on, not from whenever the runtime first polls.
-        let mut under_way = self.begin(&request);
+        let mut under_way = self.layer.begin(&request);
         let rpc = under_way.call.rpc();
         let limit = deadline::limit(request.headers(), rpc);
         let passed = tokio::time::sleep(limit);
         let is_stream = rpc.lasts() || without_caller::is_stream(request.uri().path());
         let span = under_way.call.span();
-        match self.admission.admit(rpc, &mut request) {
+        match self.layer.admission.admit(rpc, &mut request) {
             Ok(held) => under_way.is_admitted(held, &mut request),
             Err(RefusedCall { caller, status }) => {
                 under_way.call.is_refused(caller);
@@ -139,7 +147,7 @@ where
                 return Box::pin(ready(Ok(response)));
             }
         }
-        let (answer, runtime) = (self.inner.call(request), self.runtime.clone());
+        let (answer, runtime) = (self.inner.call(request), self.layer.runtime.clone());
         let answer = async move {
             if rpc.runs_with_connection() {
                 return AssertUnwindSafe(answer).catch_unwind().await.map_err(|_| Panicked);

@@ -40,6 +40,7 @@ impl ConnectionLifetime {
     pub(super) async fn is_over(&self, end: Option<CertificateEnd>) {
         let told = async {
             tokio::select! {
+                biased;
                 () = self.closing.cancelled() => {}
                 () = self.activity.leaving() => {}
             }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use ig_metrics::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::Service;
-use tower::util::MapRequest;
 
 use super::connection_lifetime::{CertificateEnd, ConnectionLifetime, EVICTION_TIMEOUT};
 use super::connection_runtimes::ConnectionRuntimes;
@@ -197,7 +196,7 @@ where
     let Some((stream, names)) = after_handshake(accepted, &lifetime).await else { return };
     let certificate_end = names.as_ref().map(|_| CertificateEnd::of_a_handshake());
     let activity = lifetime.activity.clone();
-    let service = MapRequest::new(service, move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(RequestBody::new);
         request.extensions_mut().insert(activity.clone());
         request.extensions_mut().insert(peer);
@@ -207,9 +206,10 @@ where
         if let Some(end) = certificate_end {
             request.extensions_mut().insert(end);
         }
-        request
+        let mut service = service.clone();
+        // Called when its stream runs: a panic there ends that stream only.
+        async move { service.call(request).await }
     });
-    let service = TowerToHyperService::new(service);
     let (turn, streams) = (Turn::default(), Streams::default());
     let stream = TokioIo::new(Paced::new(stream, turn.clone()));
     let mut connection = pin!(http2::builder(streams.begun()).serve_connection(stream, service));

@@ -36,7 +36,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path().strip_prefix('/');
-        if path.and_then(|path| path.split('/').next()) == Some(SERVICE_NAME) {
+        let method = path.and_then(|path| path.strip_prefix(SERVICE_NAME));
+        if method.is_some_and(|method| method.starts_with('/')) {
             Either::Left(self.accounts.call(request))
         } else {
             Either::Right(self.others.call(request))

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use http::Response;
@@ -18,6 +19,7 @@ use tonic::transport::Endpoint;
 use tower::{Service, ServiceExt as _, service_fn};
 
 use super::*;
+use crate::calls::RequestIds;
 use crate::meters::ServerMeters;
 use crate::peer_names::PeerNames;
 use crate::tls::TlsPem;
@@ -31,11 +33,15 @@ fn connections(
     routes: Routes,
     tls: Option<CurrentTls>,
 ) -> (Connections<Routes>, Gauge) {
+    let (calls, open) = calls(routes, Arc::new(String::new));
+    (Connections::at_most(limit, calls, tls, open.clone()), open)
+}
+
+/// Calls of `routes`, and the gauge of their connections.
+fn calls(routes: Routes, request_ids: RequestIds) -> (Calls<Routes>, Gauge) {
     let meters = ServerMeters::register(&mut Registry::new("test", "1"));
     let open = meters.connections.clone();
-    let request_ids = Arc::new(String::new);
-    let calls = Calls::new(routes, Arc::new(Everybody), request_ids, meters, Refusals::default());
-    (Connections::at_most(limit, calls, tls, open.clone()), open)
+    (Calls::new(routes, Arc::new(Everybody), request_ids, meters, Refusals::default()), open)
 }
 
 /// A call without a message.
@@ -111,6 +117,30 @@ async fn a_connection_with_a_callers_call_stays_whoever_comes() {
         }
     }
     assert!(!call.is_finished());
+}
+
+#[tokio::test]
+async fn a_panic_before_a_handler_ends_no_other_call_of_its_connection() {
+    let hanging = Hanging::default();
+    let mut routes = Routes::builder();
+    routes.add_service(hanging.clone());
+    let begun = AtomicUsize::new(0);
+    let request_ids = Arc::new(move || {
+        assert_ne!(begun.fetch_add(1, Ordering::Relaxed), 1, "the second call panics");
+        String::new()
+    });
+    let (calls, open) = calls(routes.routes(), request_ids);
+    let address = accept(Connections::at_most(2, calls, None, open)).await;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    let call = || channel.clone().oneshot(grpc(&format!("http://{address}/{SERVICE_NAME}/Get")));
+    let first = tokio::spawn(call());
+    hanging.0.notified().await;
+    call().await.unwrap_err();
+    // Without its connection the channel would make another one for this call, and know by then that the first is lost.
+    let _third = tokio::spawn(call());
+    hanging.0.notified().await;
+    assert!(!first.is_finished());
 }
 
 /// Answers with the names that its request carries.
