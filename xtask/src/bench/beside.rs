@@ -57,12 +57,14 @@ const GET: &[u8] = b"\x12\x0299";
 #[derive(Clone, Copy)]
 enum Work {
     Import,
+    Writers,
     Streams,
     Webhooks,
 }
 
-const WORKS: [(Work, &str); 3] = [
+const WORKS: [(Work, &str); 4] = [
     (Work::Import, "an import"),
+    (Work::Writers, "8 writers"),
     (Work::Streams, "100 streams, 8 writers"),
     (Work::Webhooks, "webhooks, 64 in flight"),
 ];
@@ -75,7 +77,7 @@ pub(super) fn run(
     store: Store,
     rounds: u32,
 ) -> Result<()> {
-    let house = House::start(workspace, [h2load, wrk], name, store, rounds * UNLINKED)?;
+    let house = House::start(workspace, [h2load, wrk], name, store, 2 * rounds * UNLINKED)?;
     let mut rows = Vec::new();
     let busy = |house: &House, _| beside_busy_processors(|| house.gets());
     rows.push(("a loop on each processor", house.measure(rounds, busy)?));
@@ -165,11 +167,11 @@ impl House {
             alone.push(self.gets()?);
             besides.push(beside(self, round)?);
         }
-        Ok([Sample::median(alone)?, Sample::median(besides)?])
+        Ok([Sample::median(&alone)?, Sample::median(&besides)?])
     }
 
     fn gets(&self) -> Result<Sample> {
-        let url = format!("http://{}/{SERVICE}/Get", self.settings.grpc);
+        let url = format!("{}/{SERVICE}/Get", self.url());
         let token = self.watchers.first().map(String::as_str);
         let call = Call { url, request: &self.request, token };
         Load::ONE_BY_ONE.latencies(&self.h2load, &call, GETS)
@@ -185,9 +187,13 @@ impl House {
                 let imported = move || Ok(fs::metadata(&results).is_ok_and(|file| file.len() > 0));
                 (command, Box::new(imported))
             }
-            Work::Streams => {
+            Work::Writers | Work::Streams => {
+                let mut command = self.writers();
+                if matches!(work, Work::Streams) {
+                    command.args([&self.url(), "all"]).args(&self.watchers);
+                }
                 let unlinked = self.count(UNLINKS)?;
-                (self.streams(), Box::new(move || Ok(self.count(UNLINKS)? > unlinked)))
+                (command, Box::new(move || Ok(self.count(UNLINKS)? > unlinked)))
             }
             Work::Webhooks => {
                 let first = u64::from(round * REQUESTS);
@@ -211,13 +217,15 @@ impl House {
         Ok(UnderWay(group))
     }
 
-    /// Writers, and streams that are told what they write, ten of each caller.
-    fn streams(&self) -> Command {
-        let url = format!("http://{}", self.settings.grpc);
+    /// Writers. With the address of the service and with callers, each of these has ten streams that are told all.
+    fn writers(&self) -> Command {
         let mut command = Command::new(self.settings.programs.join("examples").join("watch_load"));
-        command.args([url.as_str(), &self.writer, &UNLINKED.to_string(), &url, "all"]);
-        command.args(&self.watchers);
+        command.args([&self.url(), &self.writer, &UNLINKED.to_string()]);
         command
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.settings.grpc)
     }
 
     /// A file of new tokens, one a line.

@@ -152,9 +152,18 @@ impl Report {
 }
 
 impl Sample {
-    /// The median of the samples, by speed.
-    pub(super) fn median(samples: Vec<Self>) -> Result<Self> {
-        median_by(samples, |sample| sample.per_second).context("nothing was measured")
+    /// The median of each figure by itself.
+    pub(super) fn median(samples: &[Self]) -> Result<Self> {
+        let of = |figure: fn(&Self) -> f64| {
+            let figures = samples.iter().map(figure).collect();
+            median_by(figures, |figure| *figure).context("nothing was measured")
+        };
+        Ok(Self {
+            per_second: of(|sample| sample.per_second)?,
+            p50: of(|sample| sample.p50)?,
+            p99: of(|sample| sample.p99)?,
+            cpu: of(|sample| sample.cpu)?,
+        })
     }
 }
 
@@ -191,10 +200,10 @@ traffic: 3.20KB (3280) total, 40B (40) headers (space savings 95.12%), 3.05KB (3
     }
 
     #[test]
-    fn the_median_is_the_middle_one() {
-        let sample = |per_second| Sample { per_second, p50: 0.0, p99: 0.0, cpu: 0.0 };
-        let median = Sample::median(vec![sample(9.0), sample(1.0), sample(5.0)]).unwrap();
-        assert_eq!(median, sample(5.0));
-        assert!(Sample::median(Vec::new()).is_err());
+    fn the_median_of_a_figure_is_the_middle_one() {
+        let sample = |per_second, p99| Sample { per_second, p50: 7.0, p99, cpu: 0.0 };
+        let samples = [sample(9.0, 30.0), sample(1.0, 10.0), sample(5.0, 90.0)];
+        assert_eq!(Sample::median(&samples).unwrap(), sample(5.0, 30.0));
+        assert!(Sample::median(&[]).is_err());
     }
 }

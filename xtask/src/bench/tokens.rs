@@ -39,7 +39,7 @@ pub(super) fn run(
     console::say(
         "                                            tokens/s     ratio       p50       p99  CPU each",
     );
-    let [one, many] = samples.map(Sample::median);
+    let [one, many] = samples.map(|samples| Sample::median(&samples));
     let one = one?;
     for ((load, _), sample) in LOADS.into_iter().zip([one, many?]) {
         let Sample { per_second, p50, p99, cpu } = sample;

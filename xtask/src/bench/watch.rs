@@ -53,7 +53,7 @@ pub(super) fn run(workspace: &Workspace, name: &str, store: Store, rounds: u32) 
     );
     let mut alone = f64::NAN;
     for ((what, streams), samples) in ROWS.iter().zip(samples) {
-        let Sample { per_second, p50, p99, cpu } = Sample::median(samples)?;
+        let Sample { per_second, p50, p99, cpu } = Sample::median(&samples)?;
         alone = if alone.is_nan() { per_second } else { alone };
         let told = format!("{:>15.1} ms {:>5.1} ms", p50 / 1e3, p99 / 1e3);
         let told = streams.map_or(String::new(), |_| told);

@@ -70,9 +70,9 @@ pub(super) fn run(
         inserting.push(intake.insert()?);
     }
     step.done();
-    let [one, many, batches] = samples.map(Sample::median);
+    let [one, many, batches] = samples.map(|samples| Sample::median(&samples));
     let (one, many, batches) = (one?, many?, batches?);
-    let inserting = Sample::median(inserting)?.per_second;
+    let inserting = Sample::median(&inserting)?.per_second;
     console::say(format_args!("\n{name}, median of {rounds}"));
     console::say("                              updates/s     ratio       p50       p99  CPU each");
     for (load, sample, ratio) in [
