@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements of the service as it ships.
 
+mod awake;
 mod beside;
 mod claims;
 mod get;
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     /// How often everything is measured; the median is shown
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
+    /// Keep the processors from sleeping while a `Get` is measured; needs root
+    #[arg(long)]
+    awake: bool,
     #[command(flatten)]
     instead: Instead,
     /// How many accounts `--list` and `--claims` are measured among
@@ -82,6 +86,9 @@ struct Instead {
     /// Measure another caller's `Get` beside an import, 100 streams and a burst of webhooks, instead
     #[arg(long)]
     beside: bool,
+    /// Count the instructions of a `Get` beside those of the bare servers, instead
+    #[arg(long)]
+    instructions: bool,
 }
 
 /// Builds, and measures what is asked for; what a `Get` costs where nothing else is.
@@ -95,6 +102,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let instead = &arguments.instead;
     if instead.claims {
         return claims::run(workspace, postgres.url(), arguments.accounts);
+    }
+    if instead.instructions {
+        return get::instructions::run(workspace, &Tools::valgrind()?);
     }
     if (instead.sweep || instead.beside)
         && let Some(database) = postgres.process()

@@ -69,6 +69,12 @@ impl Group {
         self.0.id()
     }
 
+    /// Asks the child to stop, and waits for its end within `limit`.
+    pub(crate) fn stop(mut self, limit: Duration) -> Result<()> {
+        self.signal(Signal::SIGTERM);
+        wait_until("a process has stopped", limit, || Ok(self.ended()?.is_some()))
+    }
+
     fn signal(&self, signal: Signal) {
         if let Ok(id) = i32::try_from(self.0.id()) {
             // The group may be gone already, which is what we want.

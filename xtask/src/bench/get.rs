@@ -1,14 +1,19 @@
 //! What a `Get` costs on each store, beside two bare servers that answer it from memory.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+mod first;
+pub(super) mod instructions;
+mod rows;
+
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
-use super::load::{Load, median_by};
+use self::rows::{Row, median, print};
+use super::awake::Awake;
+use super::load::Load;
 use super::resources::{self, Resources};
 use super::{Arguments, PROFILE, START_TIMEOUT, caller, fill, settings};
 use crate::console::{self, Step};
@@ -70,11 +75,15 @@ pub(super) fn run(workspace: &Workspace, postgres: &Postgres, arguments: &Argume
     let plain = plain.chain([sqlite.server(), postgres.server()]);
     let plain: Vec<_> = plain.chain(without_cache.iter().map(|one| one.server.clone())).collect();
     let by_tls: Vec<_> = by_tls.iter().map(|started| started.server.clone()).collect();
+    let awake = if arguments.awake { Some(Awake::keep()?) } else { None };
     for load in LOADS {
         for servers in [&plain, &by_tls] {
             measure(workspace, servers, load, arguments)?;
         }
     }
+    let of_bare = bare.map(|started| started.server.clone());
+    first::measure(workspace, &of_bare, [&sqlite, &postgres], arguments.rounds)?;
+    drop(awake);
     say_memory(&[&sqlite, &postgres], arguments.rounds)
 }
 
@@ -96,9 +105,7 @@ fn measure(
         }
     }
     step.done();
-    let rounds = arguments.rounds;
-    console::say(format_args!("\n{load}; {calls} calls, median of {rounds}\n"));
-    console::say(table(&rows));
+    print(load, calls, arguments.rounds, &rows);
     Ok(())
 }
 
@@ -261,12 +268,7 @@ impl Started {
         pair: Option<&Pair>,
     ) -> Result<Self> {
         let address = free_address()?;
-        let mut command = Command::new(example(workspace, "bare_server"));
-        command.args([way, &address.to_string(), &format!("http://{}", service.settings.grpc)]);
-        command
-            .arg(&service.token)
-            .args(pair.into_iter().flat_map(|pair| [&pair.certificate, &pair.key]));
-        let mut group = Group::start(&mut command)?;
+        let mut group = Group::start(&mut bare_command(workspace, way, address, service, pair))?;
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
             ensure!(group.ended()?.is_none(), "the {way} bare server ended");
@@ -286,81 +288,23 @@ impl Started {
     }
 }
 
+/// A command of a bare server that serves this way, and answers what `service` does.
+fn bare_command(
+    workspace: &Workspace,
+    way: &str,
+    address: SocketAddr,
+    service: &Service,
+    pair: Option<&Pair>,
+) -> Command {
+    let mut command = Command::new(example(workspace, "bare_server"));
+    command.args([way, &address.to_string(), &format!("http://{}", service.settings.grpc)]);
+    command.arg(&service.token);
+    command.args(pair.into_iter().flat_map(|pair| [&pair.certificate, &pair.key]));
+    command
+}
+
 fn example(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target().join(PROFILE).join("examples").join(name)
-}
-
-/// One server, asked in one way.
-struct Row {
-    server: Server,
-    asked: Asked,
-    samples: Vec<Sample>,
-}
-
-/// Figures of one measurement. Times are in microseconds, and processor times those of a call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Sample {
-    per_second: f64,
-    p50: f64,
-    p99: f64,
-    server: f64,
-    database: f64,
-    load: f64,
-    /// Write calls of the server for each call.
-    writes: f64,
-}
-
-impl Row {
-    fn of(server: &Server) -> impl Iterator<Item = Self> {
-        let rows = server.asked.iter();
-        rows.map(|asked| Self { server: server.clone(), asked: *asked, samples: Vec::new() })
-    }
-
-    /// Makes `calls` calls, each of whose answers is compared.
-    fn measure(&mut self, workspace: &Workspace, load: Load, calls: u32) -> Result<()> {
-        let Self { server, asked, samples } = self;
-        let numbers = [asked.accounts, load.connections, load.streams, calls];
-        let mut command = Command::new(example(workspace, "get_load"));
-        command.args([&server.address.to_string(), asked.key]);
-        command.args(numbers.map(|number| number.to_string())).arg(&server.token);
-        command.args(&server.authority);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut generator = command.spawn().context("cannot start the load")?;
-        let stdin = generator.stdin.as_mut().zip(generator.stdout.as_mut());
-        let (stdin, stdout) = stdin.context("the load has no voice")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let mut next = || lines.next().transpose()?.context("the load broke off");
-        next()?;
-        let before = server.used()?;
-        writeln!(stdin).context("the load does not listen")?;
-        let line = next()?;
-        let after = server.used()?;
-        ensure!(generator.wait()?.success(), "the load failed");
-        let numbers: Result<Vec<f64>, _> = line.split(' ').map(str::parse).collect();
-        let Ok([per_second, p50, p99, load]) = numbers.as_deref() else {
-            anyhow::bail!("the load says {line:?}");
-        };
-        let each = |before: f64, after: f64| (after - before) / f64::from(calls);
-        samples.push(Sample {
-            per_second: *per_second,
-            p50: *p50,
-            p99: *p99,
-            server: each(before.0.cpu_seconds, after.0.cpu_seconds) * 1e6,
-            database: each(before.1, after.1) * 1e6,
-            load: *load,
-            writes: each(before.0.writes, after.0.writes),
-        });
-        Ok(())
-    }
-
-    /// The median of a figure.
-    fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
-        median(self.samples.iter().map(figure).collect())
-    }
-}
-
-fn median(figures: Vec<f64>) -> f64 {
-    median_by(figures, |figure| *figure).unwrap_or(f64::NAN)
 }
 
 impl Server {
@@ -369,28 +313,4 @@ impl Server {
         let database = self.database.map_or(Ok(0.0), resources::cpu_seconds_of_all)?;
         Ok((Resources::of(self.process)?, database))
     }
-}
-
-/// All rows; the first two are the bare servers.
-fn table(rows: &[Row]) -> String {
-    let mut lines = vec![
-        "| server | key | accounts | calls/s | ÷ default | ÷ tuned | p50 µs | p99 µs | CPU µs: server | database | load | writes a call |".to_owned(),
-        "|---|---|---|---|---|---|---|---|---|---|---|---|".to_owned(),
-    ];
-    let rate = |row: &Row| row.median(|sample| sample.per_second);
-    let bare = |index: usize| rows.get(index).map_or(f64::NAN, rate);
-    let (default, tuned) = (bare(0), bare(1));
-    for row in rows {
-        let Asked { key, accounts } = row.asked;
-        let (name, rate) = (row.server.name, rate(row));
-        let (of_default, of_tuned) = (rate / default, rate / tuned);
-        let [p50, p99] = [row.median(|sample| sample.p50), row.median(|sample| sample.p99)];
-        let server = row.median(|sample| sample.server);
-        let (database, load) = (row.median(|one| one.database), row.median(|one| one.load));
-        let writes = row.median(|sample| sample.writes);
-        lines.push(format!(
-            "| {name} | {key} | {accounts} | {rate:.0} | {of_default:.2} | {of_tuned:.2} | {p50:.0} | {p99:.0} | {server:.1} | {database:.1} | {load:.1} | {writes:.2} |"
-        ));
-    }
-    lines.join("\n")
 }

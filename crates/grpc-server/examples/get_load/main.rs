@@ -6,7 +6,8 @@
 //! 1 to `ACCOUNTS`, each once. `KEY` says how it asks for them from then on: by `account_id`, by
 //! `instagram_id`, or for a `constant`, which answers all the same to whatever is asked. It prints a line, waits for
 //! one, makes `CALLS` calls, and prints answers a second, the median and the 99th percentile of their times, and its
-//! own processor time for each, the last three in microseconds.
+//! own processor time for each, the last three in microseconds. With `first` as `KEY` the calls are those that get each
+//! account once, and none comes before them.
 #![expect(
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
@@ -81,16 +82,24 @@ async fn main() {
     for _ in 0..connections {
         callers.push(connect(address, token, tls.as_ref()).await);
     }
-    let cases = learn(&mut callers, key, accounts).await;
-    run(&mut callers, streams, &cases, WARM_UP).await;
+    let cases = if key == "first" {
+        None
+    } else {
+        let (cases, _) = learn(&mut callers, LEARNING_STREAMS, key, accounts).await;
+        run(&mut callers, streams, &cases, WARM_UP).await;
+        Some(cases)
+    };
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let (begin, spent) = (Instant::now(), processor_time());
-    let mut times = run(&mut callers, streams, &cases, calls).await;
+    let mut times = match &cases {
+        Some(cases) => run(&mut callers, streams, cases, calls).await,
+        None => learn(&mut callers, streams, key, accounts).await.1,
+    };
     let (elapsed, spent) = (begin.elapsed(), processor_time().checked_sub(spent).unwrap());
     times.sort_unstable();
     let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
-    let at = |percent: usize| microseconds(times[(calls * percent / 100).min(calls - 1)]);
+    let at = |percent: usize| microseconds(times[(times.len() - 1) * percent / 100]);
     let each = |time: Duration| time.as_secs_f64() / times.len() as f64;
     println!("{} {} {} {}", 1.0 / each(elapsed), at(50), at(99), each(spent) * 1e6);
 }
@@ -126,8 +135,13 @@ async fn connect(address: &str, token: &str, tls: Option<&TlsConnector>) -> Call
     Connection::open(stream, &fields)
 }
 
-/// Gets each account once, and returns the cases of all.
-async fn learn(callers: &mut [Caller], key: &str, accounts: usize) -> Vec<Case> {
+/// Gets each account once, `streams` at once on each connection, and returns the cases of all, and the time of each call.
+async fn learn(
+    callers: &mut [Caller],
+    streams: usize,
+    key: &str,
+    accounts: usize,
+) -> (Vec<Case>, Vec<Duration>) {
     let cases = RefCell::new(Vec::new());
     let call = |index: usize| {
         let number = index + 1;
@@ -135,10 +149,10 @@ async fn learn(callers: &mut [Caller], key: &str, accounts: usize) -> Vec<Case> 
     };
     let answered =
         |number: &usize, answer: &[u8]| cases.borrow_mut().push(Case::of(key, *number, answer));
-    call_all(callers, LEARNING_STREAMS, call, answered).await;
+    let times = call_all(callers, streams, call, answered).await;
     let mut cases = cases.into_inner();
     move_together(&mut cases);
-    cases
+    (cases, times)
 }
 
 /// Makes so many calls, `streams` at once on each connection, and returns the time of each.
