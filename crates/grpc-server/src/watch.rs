@@ -6,11 +6,13 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use ig_application::{WatchEnd, WatchStream};
 use ig_proto::v1;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::Sender;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::TaskTracker;
@@ -28,7 +30,7 @@ use crate::status::{ToStatus as _, internal};
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The messages of one stream.
-pub(crate) type WatchResponses = ReceiverStream<Result<v1::WatchResponse, Status>>;
+pub(crate) type WatchResponses = BoxStream<'static, Result<v1::WatchResponse, Status>>;
 
 /// The messages of `stream`, which runs in a task of `tracker` for as long as they are wanted. Its end is sent to the
 /// caller of `context`.
@@ -55,7 +57,14 @@ pub(crate) fn drive(
         }
     };
     tracker.spawn(driving.in_current_span());
-    ReceiverStream::new(receiver)
+    ReceiverStream::new(receiver).then(after_what_is_ready).boxed()
+}
+
+/// Returns `message` once all else that is ready on this thread has had its turn. Many streams are told of the same
+/// change, one after the other: so the messages of a connection leave in one write, behind the answers to calls.
+async fn after_what_is_ready<T>(message: T) -> T {
+    yield_now().await;
+    message
 }
 
 /// Forwards messages until the stream ends; `None` where its client has gone.
@@ -109,5 +118,27 @@ fn log_end(status: &Status, context: &Context) {
         tracing::warn!(rpc = "Watch", caller, reason, request_id, "stream ended");
     } else {
         tracing::debug!(rpc = "Watch", caller, reason, request_id, "stream ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_leaves_behind_all_that_is_ready() {
+        let left = Arc::new(Mutex::new(Vec::new()));
+        let of_messages = Arc::clone(&left);
+        let message = tokio::spawn(async move {
+            let message = after_what_is_ready("message").await;
+            of_messages.lock().unwrap().push(message);
+        });
+        let of_answers = Arc::clone(&left);
+        let answer = tokio::spawn(async move { of_answers.lock().unwrap().push("answer") });
+        message.await.unwrap();
+        answer.await.unwrap();
+        assert_eq!(*left.lock().unwrap(), ["answer", "message"]);
     }
 }
