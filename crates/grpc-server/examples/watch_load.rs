@@ -1,10 +1,10 @@
 //! The load of `cargo xtask bench --watch`: writers, and streams that are told what they write.
 //!
-//! `watch_load WRITE_URL TOKEN ACCOUNTS [WATCH_URL (own|all) TOKEN...]` unlinks so many accounts at `WRITE_URL`, as
-//! fast as a few callers at once can, while each caller of a further `TOKEN` has ten streams at `WATCH_URL`: each for
-//! one of the owners `shop/0` to `shop/99`, or each for all. Prints the writes for each second, and the median and the
-//! 99th percentile of the time from an event's `event_time`, which is before its commit, to its arrival at a stream,
-//! in microseconds. All clocks must be one machine's.
+//! `watch_load WRITE_URL TOKEN ACCOUNTS PER_SECOND [WATCH_URL (own|all) TOKEN...]` unlinks so many accounts at
+//! `WRITE_URL`, so many a second or, where that is 0, as fast as a few callers at once can. Meanwhile each caller of a
+//! further `TOKEN` has ten streams at `WATCH_URL`: each for one of the owners `shop/0` to `shop/99`, or each for all.
+//! Prints the writes for each second, and the median and the 99th percentile of the time from an event's `event_time`,
+//! which is before its commit, to its arrival at a stream, in microseconds. All clocks must be one machine's.
 #![expect(clippy::unwrap_used, reason = "whoever starts a benchmark reads its panics")]
 
 use std::collections::{HashMap, VecDeque};
@@ -38,13 +38,13 @@ async fn main() {
 
 #[expect(clippy::print_stdout, reason = "whoever measures reads it there")]
 async fn measure(arguments: &[String]) {
-    let [write_url, token, accounts, watching @ ..] = arguments else {
-        panic!("needs WRITE_URL, TOKEN and ACCOUNTS");
+    let [write_url, token, accounts, per_second, watching @ ..] = arguments else {
+        panic!("needs WRITE_URL, TOKEN, ACCOUNTS and PER_SECOND");
     };
     let writer = Caller::connect(write_url, token).await;
     let accounts = accounts_to_unlink(&writer, accounts.parse().unwrap()).await;
     let streams = open_streams(watching, &accounts).await;
-    let per_second = unlink_all(&writer, accounts).await;
+    let per_second = unlink_all(&writer, accounts, per_second.parse().unwrap()).await;
     let mut latencies = streams.join_all().await.concat();
     latencies.sort_unstable();
     let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied();
@@ -138,21 +138,25 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Unlinks them; answers how many each second.
-async fn unlink_all(caller: &Caller, accounts: Vec<(String, String)>) -> f64 {
+/// Unlinks them, so many a second or, where that is 0, as fast as it goes; answers how many each second.
+async fn unlink_all(caller: &Caller, accounts: Vec<(String, String)>, per_second: u32) -> f64 {
     let number = u32::try_from(accounts.len()).unwrap();
-    let left = Arc::new(Mutex::new(VecDeque::from(accounts)));
+    let interval = Duration::from_secs(1).checked_div(per_second).unwrap_or_default();
     let begin = Instant::now();
+    let ids = accounts.into_iter().map(|(id, _)| id);
+    let due = (0..).map(|index| begin + interval * index).zip(ids);
+    let left = Arc::new(Mutex::new(due.collect()));
     let writers = (0..WRITERS).map(|_| unlink(caller.clone(), Arc::clone(&left)));
     writers.collect::<JoinSet<()>>().join_all().await;
     f64::from(number) / begin.elapsed().as_secs_f64()
 }
 
-/// Unlinks one after the other, until none is left.
-async fn unlink(mut caller: Caller, left: Arc<Mutex<VecDeque<(String, String)>>>) {
+/// Unlinks one after the other, each when it is due, until none is left.
+async fn unlink(mut caller: Caller, left: Arc<Mutex<VecDeque<(Instant, String)>>>) {
     loop {
         let next = left.lock().unwrap().pop_front();
-        let Some((account_id, _)) = next else { return };
+        let Some((due, account_id)) = next else { return };
+        tokio::time::sleep_until(due.into()).await;
         let request = caller.request(UnlinkRequest { account_id, ..UnlinkRequest::default() });
         caller.client.unlink(request).await.unwrap();
     }

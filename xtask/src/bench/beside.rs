@@ -57,15 +57,19 @@ const GET: &[u8] = b"\x12\x0299";
 #[derive(Clone, Copy)]
 enum Work {
     Import,
-    Writers,
-    Streams,
+    /// Accounts are unlinked, so many a second or, where that is 0, as fast as it goes. 100 streams may be told of all.
+    Writes {
+        per_second: u32,
+        streams: bool,
+    },
     Webhooks,
 }
 
-const WORKS: [(Work, &str); 4] = [
+const WORKS: [(Work, &str); 5] = [
     (Work::Import, "an import"),
-    (Work::Writers, "8 writers"),
-    (Work::Streams, "100 streams, 8 writers"),
+    (Work::Writes { per_second: 0, streams: false }, "8 writers"),
+    (Work::Writes { per_second: 0, streams: true }, "100 streams, 8 writers"),
+    (Work::Writes { per_second: 100, streams: true }, "100 streams, 100 writes/s"),
     (Work::Webhooks, "webhooks, 64 in flight"),
 ];
 
@@ -77,7 +81,7 @@ pub(super) fn run(
     store: Store,
     rounds: u32,
 ) -> Result<()> {
-    let house = House::start(workspace, [h2load, wrk], name, store, 2 * rounds * UNLINKED)?;
+    let house = House::start(workspace, [h2load, wrk], name, store, 3 * rounds * UNLINKED)?;
     let mut rows = Vec::new();
     let busy = |house: &House, _| beside_busy_processors(|| house.gets());
     rows.push(("a loop on each processor", house.measure(rounds, busy)?));
@@ -187,9 +191,9 @@ impl House {
                 let imported = move || Ok(fs::metadata(&results).is_ok_and(|file| file.len() > 0));
                 (command, Box::new(imported))
             }
-            Work::Writers | Work::Streams => {
-                let mut command = self.writers();
-                if matches!(work, Work::Streams) {
+            Work::Writes { per_second, streams } => {
+                let mut command = self.writers(per_second);
+                if streams {
                     command.args([&self.url(), "all"]).args(&self.watchers);
                 }
                 let unlinked = self.count(UNLINKS)?;
@@ -218,9 +222,9 @@ impl House {
     }
 
     /// Writers. With the address of the service and with callers, each of these has ten streams that are told all.
-    fn writers(&self) -> Command {
+    fn writers(&self, per_second: u32) -> Command {
         let mut command = Command::new(self.settings.programs.join("examples").join("watch_load"));
-        command.args([&self.url(), &self.writer, &UNLINKED.to_string()]);
+        command.args([&self.url(), &self.writer, &UNLINKED.to_string(), &per_second.to_string()]);
         command
     }
 

@@ -81,7 +81,7 @@ pub(super) fn run(workspace: &Workspace, postgres: &Postgres, arguments: &Argume
             measure(workspace, servers, load, arguments)?;
         }
     }
-    let of_bare = bare.map(|started| started.server.clone());
+    let of_bare = bare.each_ref().map(|started| started.server.clone());
     first::measure(workspace, &of_bare, [&sqlite, &postgres], arguments.rounds)?;
     drop(awake);
     say_memory(&[&sqlite, &postgres], arguments.rounds)

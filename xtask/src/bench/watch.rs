@@ -98,7 +98,7 @@ impl Crowd {
     /// Speed of the writers, the replica's processor time for each write, and the time until the streams were told.
     fn measure(&self, streams: Option<(Replica, &str)>) -> Result<Sample> {
         let mut load = Command::new(self.settings.programs.join("examples").join("watch_load"));
-        load.args([&url(&self.settings), &self.writer, &WRITES.to_string()]);
+        load.args([&url(&self.settings), &self.writer, &WRITES.to_string(), "0"]);
         if let Some((replica, owners)) = streams {
             let settings = match replica {
                 Replica::Same => &self.settings,
