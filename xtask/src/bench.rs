@@ -173,7 +173,7 @@ impl Measured {
 
     /// The service, asked by the call in a file.
     fn target<'a>(&self, method: &'static str, request: &'a Path) -> Target<'a> {
-        let url = format!("http://{}", self.settings.grpc);
+        let url = self.settings.grpc_url();
         Target { name: self.name, url, method, request, process: self.stack.service_process() }
     }
 }

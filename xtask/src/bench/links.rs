@@ -68,7 +68,7 @@ pub(super) fn run(
             demo::post(&format!("{sandbox}/sandbox/faults"), &delay)?;
             let floor = floor(h2load, &sandbox, at_once)?;
             let mut load = Command::new(settings.programs.join("examples").join("link_load"));
-            load.arg(format!("http://{}", settings.grpc)).arg(at_once.to_string()).arg(&consents);
+            load.arg(settings.grpc_url()).arg(at_once.to_string()).arg(&consents);
             let link = milliseconds(&process::output(&mut load)?)?;
             samples.push(Measured { floor, link });
             demo::delete(&format!("{sandbox}/sandbox/faults"))?;

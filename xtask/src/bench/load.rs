@@ -155,8 +155,7 @@ impl Sample {
     /// The median of each figure by itself.
     pub(super) fn median(samples: &[Self]) -> Result<Self> {
         let of = |figure: fn(&Self) -> f64| {
-            let figures = samples.iter().map(figure).collect();
-            median_by(figures, |figure| *figure).context("nothing was measured")
+            median(samples.iter().map(figure).collect()).context("nothing was measured")
         };
         Ok(Self {
             per_second: of(|sample| sample.per_second)?,
@@ -165,6 +164,11 @@ impl Sample {
             cpu: of(|sample| sample.cpu)?,
         })
     }
+}
+
+/// The median; `None` where there is no figure.
+pub(super) fn median(figures: Vec<f64>) -> Option<f64> {
+    median_by(figures, |figure| *figure)
 }
 
 /// The median of the samples by a figure; `None` where there is no sample.

@@ -121,7 +121,7 @@ impl Crowd {
     }
 
     fn target(&self) -> Target<'_> {
-        let url = format!("http://{}", self.settings.grpc);
+        let url = self.settings.grpc_url();
         let process = self.stack.service_process();
         Target { name: "the service", url, method: "Get", request: &self.request, process }
     }

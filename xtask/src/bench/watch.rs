@@ -98,13 +98,13 @@ impl Crowd {
     /// Speed of the writers, the replica's processor time for each write, and the time until the streams were told.
     fn measure(&self, streams: Option<(Replica, &str)>) -> Result<Sample> {
         let mut load = Command::new(self.settings.programs.join("examples").join("watch_load"));
-        load.args([&url(&self.settings), &self.writer, &WRITES.to_string(), "0"]);
+        load.args([&self.settings.grpc_url(), &self.writer, &WRITES.to_string(), "0"]);
         if let Some((replica, owners)) = streams {
             let settings = match replica {
                 Replica::Same => &self.settings,
                 Replica::Other => &self.other,
             };
-            load.args([&url(settings), owners]).args(&self.watchers);
+            load.args([&settings.grpc_url(), owners]).args(&self.watchers);
         }
         let service = self.stack.service_process();
         let before = Resources::of(service)?.cpu_seconds;
@@ -117,8 +117,4 @@ impl Crowd {
         };
         Ok(Sample { per_second, p50, p99, cpu })
     }
-}
-
-fn url(settings: &Settings) -> String {
-    format!("http://{}", settings.grpc)
 }

@@ -58,6 +58,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// URL of the service's RPCs.
+    pub(crate) fn grpc_url(&self) -> String {
+        format!("http://{}", self.grpc)
+    }
+
     /// URL of the sandbox.
     pub(crate) fn sandbox_url(&self) -> String {
         format!("http://{}", self.sandbox)

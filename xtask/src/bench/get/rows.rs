@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::{Asked, Server, example};
-use crate::bench::load::{Load, median_by};
+use crate::bench::load::{Load, median};
 use crate::console;
 use crate::workspace::Workspace;
 
@@ -80,13 +80,8 @@ impl Row {
 
     /// The median of a figure.
     fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
-        median(self.samples.iter().map(figure).collect())
+        median(self.samples.iter().map(figure).collect()).unwrap_or(f64::NAN)
     }
-}
-
-/// The median; not a number where there is none.
-pub(super) fn median(figures: Vec<f64>) -> f64 {
-    median_by(figures, |figure| *figure).unwrap_or(f64::NAN)
 }
 
 /// Prints a table of all rows; the first two are the bare servers.
