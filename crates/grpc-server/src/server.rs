@@ -3,6 +3,7 @@
 mod connection_lifetime;
 mod connection_runtimes;
 mod connections;
+mod gathered_wakes;
 mod handshake;
 mod http2;
 mod lingering;

@@ -17,7 +17,7 @@ use crate::calls::Context;
 use crate::convert;
 use crate::encoded_answer::EncodedAnswer;
 use crate::status::ToStatus as _;
-use crate::watch::{WatchResponses, drive};
+use crate::watch::{StreamDriver, WatchResponses, drive};
 
 /// Use cases behind the RPCs.
 pub struct UseCases {
@@ -45,8 +45,8 @@ pub struct UseCases {
     commit_watch: CommitWatch,
     /// Business time, by which requests are judged.
     clock: Arc<dyn Clock>,
-    /// Waits for streams.
-    tracker: TaskTracker,
+    /// Runs streams.
+    streams: StreamDriver,
 }
 
 impl UseCases {
@@ -77,7 +77,7 @@ impl UseCases {
             watch: OpenWatch { watch: watch.clone() },
             commit_watch: CommitWatch::new(watch),
             clock: clock.clone(),
-            tracker: tracker.clone(),
+            streams: StreamDriver::start(tracker.clone()),
         }
     }
 }
@@ -233,7 +233,7 @@ impl InstagramAccountService for UseCases {
             rights: Box::new(rights),
         };
         let stream = self.watch.execute(command).await.map_err(|error| error.to_status())?;
-        Ok(Response::new(drive(stream, context, &self.tracker)))
+        Ok(Response::new(drive(stream, context, &self.streams)))
     }
 
     async fn commit_watch(

@@ -1,7 +1,9 @@
 //! Drives streams of `Watch`: from the use case to the client, as fast as that reads.
 //!
-//! A body whose client does not read is never polled. So each stream runs in a task of its own, which ends in time
-//! whether anybody reads or not, and hands its messages to the body through a channel of one.
+//! A body whose client does not read is never polled. So each stream runs apart from it, ends in time whether anybody
+//! reads or not, and hands its messages to the body through a channel of one.
+
+mod driver;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -12,14 +14,13 @@ use ig_application::{WatchEnd, WatchStream};
 use ig_proto::v1;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::Sender;
-use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tracing::Instrument as _;
 
+pub(crate) use self::driver::StreamDriver;
 use crate::answer_timeout::AnswerTimeout;
 use crate::calls::{Context, Panicked};
 use crate::convert;
@@ -32,12 +33,12 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// The messages of one stream.
 pub(crate) type WatchResponses = BoxStream<'static, Result<v1::WatchResponse, Status>>;
 
-/// The messages of `stream`, which runs in a task of `tracker` for as long as they are wanted. Its end is sent to the
-/// caller of `context`.
+/// The messages of `stream`, which `driver` runs for as long as they are wanted. Its end is sent to the caller of
+/// `context`.
 pub(crate) fn drive(
     stream: WatchStream,
     context: Context,
-    tracker: &TaskTracker,
+    driver: &StreamDriver,
 ) -> WatchResponses {
     let (sender, receiver) = mpsc::channel(1);
     let answer_timeout = AnswerTimeout::current();
@@ -56,15 +57,8 @@ pub(crate) fn drive(
             tracing::debug!("a client did not take the end of its stream");
         }
     };
-    tracker.spawn(driving.in_current_span());
-    ReceiverStream::new(receiver).then(after_what_is_ready).boxed()
-}
-
-/// Returns `message` once all else that is ready on this thread has had its turn. Many streams are told of the same
-/// change, one after the other: so the messages of a connection leave in one write, behind the answers to calls.
-async fn after_what_is_ready<T>(message: T) -> T {
-    yield_now().await;
-    message
+    driver.run(driving.in_current_span());
+    ReceiverStream::new(receiver).boxed()
 }
 
 /// Forwards messages until the stream ends; `None` where its client has gone.
@@ -118,27 +112,5 @@ fn log_end(status: &Status, context: &Context) {
         tracing::warn!(rpc = "Watch", caller, reason, request_id, "stream ended");
     } else {
         tracing::debug!(rpc = "Watch", caller, reason, request_id, "stream ended");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_message_leaves_behind_all_that_is_ready() {
-        let left = Arc::new(Mutex::new(Vec::new()));
-        let of_messages = Arc::clone(&left);
-        let message = tokio::spawn(async move {
-            let message = after_what_is_ready("message").await;
-            of_messages.lock().unwrap().push(message);
-        });
-        let of_answers = Arc::clone(&left);
-        let answer = tokio::spawn(async move { of_answers.lock().unwrap().push("answer") });
-        message.await.unwrap();
-        answer.await.unwrap();
-        assert_eq!(*left.lock().unwrap(), ["answer", "message"]);
     }
 }

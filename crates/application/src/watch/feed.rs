@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ig_domain::{AccountId, EventPosition, InstagramAccount, LineLimit, LogId, LoggedEvent};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
 /// Maximum number of events in memory.
@@ -21,7 +22,7 @@ pub(super) const MAX_CAUGHT_UP_AGE: Duration = Duration::from_millis(250);
 /// The newest events, and the accounts that they are about.
 pub(super) struct EventFeed {
     state: Mutex<FeedState>,
-    changes: watch::Sender<()>,
+    changed: Notify,
     streams: AtomicUsize,
     opened: Notify,
     /// Lines about accounts that cannot be read.
@@ -85,7 +86,7 @@ impl EventFeed {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
-            changes: watch::Sender::default(),
+            changed: Notify::new(),
             streams: AtomicUsize::default(),
             opened: Notify::new(),
             lines: LineLimit::new(Duration::from_mins(1)),
@@ -110,9 +111,9 @@ impl EventFeed {
         self.opened.notified().await;
     }
 
-    /// Wakes at each change after this call.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+    /// Returns at the first change after this call. Who waits first is woken first.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// A token that is cancelled once the log is another one.
@@ -201,7 +202,7 @@ impl EventFeed {
         state.accounts.clear();
         (state.head, state.look) = (Some(head), Some(Look { time, is_complete: false }));
         drop(state);
-        self.changes.send_replace(());
+        self.changed.notify_waiters();
     }
 
     /// Adds events, which follow the head, and accounts that were read for them.
@@ -227,7 +228,7 @@ impl EventFeed {
         state.look = Some(look);
         state.accounts.retain(|_, read| Some(read.time) >= oldest);
         drop(state);
-        self.changes.send_replace(());
+        self.changed.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, FeedState> {

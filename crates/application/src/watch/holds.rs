@@ -9,7 +9,8 @@ use ig_domain::ports::{
     CONSUMER_LEASE, ConsumerKey, Consumers, HeldConsumer, StoreError, Taken, Timer,
 };
 use ig_domain::{EventPosition, LeaseHolder, LineLimit};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
 use super::{WatchPorts, is_worth_a_line};
@@ -26,7 +27,7 @@ pub struct ConsumerHolds {
     timer: Arc<dyn Timer>,
     state: Mutex<State>,
     ended: Notify,
-    released: watch::Sender<()>,
+    released: Notify,
 }
 
 #[derive(Default)]
@@ -63,7 +64,7 @@ impl ConsumerHolds {
             timer: ports.timer.clone(),
             state: Mutex::default(),
             ended: Notify::new(),
-            released: watch::Sender::default(),
+            released: Notify::new(),
         }
     }
 
@@ -128,7 +129,7 @@ impl ConsumerHolds {
         if !ended.is_empty() {
             self.consumers.release(&ended).await?;
             self.lock().to_release.retain(|holder| !ended.contains(holder));
-            self.released.send_replace(());
+            self.released.notify_waiters();
         }
         Ok(())
     }
@@ -173,9 +174,9 @@ impl Hold {
         self.holds.lock().held.get(&self.holder).map(|kept| kept.begin + MAX_UNKEPT_TIME)
     }
 
-    /// Wakes when a stream of this process has given back its consumer after this call.
-    pub(super) fn releases(&self) -> watch::Receiver<()> {
-        self.holds.released.subscribe()
+    /// Returns once a stream of this process has given back its consumer after this call.
+    pub(super) fn released(&self) -> Notified<'_> {
+        self.holds.released.notified()
     }
 }
 

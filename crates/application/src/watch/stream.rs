@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ig_domain::ports::{StoreError, Taken};
 use ig_domain::{EventPosition, LoggedEvent};
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
 use super::feed::{FeedPage, OpenStream};
@@ -250,7 +251,7 @@ impl WatchStream {
 
     /// Looks for events behind `position`.
     async fn look_behind(&self, position: EventPosition) -> Result<Step, StoreError> {
-        let changes = self.watch.feed.changes();
+        let changed = self.watch.feed.changed();
         match self.watch.feed.after(&position, MAX_MESSAGE_EVENTS) {
             FeedPage::Events(page) => self.show(&page, position).await,
             FeedPage::Behind => {
@@ -274,7 +275,7 @@ impl WatchStream {
                 if is_news || rest.is_zero() {
                     return Ok(Step::Message(WatchMessage::heartbeat(Some(position), caught_up)));
                 }
-                Ok(self.wait(changes, rest).await)
+                Ok(self.wait(changed, rest).await)
             }
         }
     }
@@ -303,13 +304,13 @@ impl WatchStream {
 
     /// Tries to take the consumer.
     async fn wait_for_consumer(&self) -> Result<Step, StoreError> {
-        let changes = self.hold.as_ref().map(Hold::releases);
-        Ok(match (self.open().await?, changes) {
+        let released = self.hold.as_ref().map(Hold::released);
+        Ok(match (self.open().await?, released) {
             (Opened::At(position), _) => Step::Opened(position),
             (Opened::Expired, _) => Step::End(WatchEnd::CursorExpired),
             (Opened::TooManyConsumers, _) => Step::End(WatchEnd::TooManyConsumers),
-            (Opened::Waits, Some(changes)) if !self.until_heartbeat(false).is_zero() => {
-                self.wait(changes, self.until_heartbeat(false).min(TAKE_INTERVAL)).await
+            (Opened::Waits, Some(released)) if !self.until_heartbeat(false).is_zero() => {
+                self.wait(released, self.until_heartbeat(false).min(TAKE_INTERVAL)).await
             }
             (Opened::Waits, _) => Step::Message(WatchMessage::heartbeat(None, false)),
         })
@@ -347,10 +348,10 @@ impl WatchStream {
     }
 
     /// Returns at a change, or after `span`.
-    async fn wait(&self, mut changes: tokio::sync::watch::Receiver<()>, span: Duration) -> Step {
+    async fn wait(&self, change: Notified<'_>, span: Duration) -> Step {
         tokio::select! {
             biased;
-            _ = changes.changed() => {}
+            () = change => {}
             () = self.watch.ports.timer.sleep(span) => {}
         }
         Step::Woken

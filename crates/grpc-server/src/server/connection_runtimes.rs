@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::gathered_wakes::gather_wakes;
+
 /// Runtimes of a single thread each, one for every core, that connections are served on; none in the default, where
 /// connections are served on the runtime of the server.
 ///
@@ -86,6 +88,7 @@ impl ConnectionRuntime {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         thread::Builder::new().name(format!("connections-{number}")).spawn(move || {
+            runtime.spawn(gather_wakes());
             let _dropped = runtime.block_on(stopped);
             drop(runtime);
             drop(alive);

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use hyper::rt::Executor;
 
+use super::gathered_wakes::Gathered;
 use crate::answer_timeout::limited;
 
 /// Streams of one connection. Those that have begun and were not run yet end when this is dropped.
@@ -39,7 +40,7 @@ impl Streams {
             for mut stream in begun {
                 // A panic ends this stream only; the panic hook has said where.
                 if AssertUnwindSafe(&mut stream).catch_unwind().now_or_never().is_none() {
-                    tokio::spawn(stream);
+                    tokio::spawn(Gathered::new(stream));
                 }
             }
         }
