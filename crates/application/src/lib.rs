@@ -77,6 +77,6 @@ pub use sweep::Sweep;
 pub use unlink_account::{UnlinkAccount, UnlinkAccountError};
 pub use watch::{
     CommitWatch, CommitWatchError, ConsumerHolds, EventPoller, OpenWatch, OpenWatchError,
-    PurgeEvents, RightsLost, Watch, WatchCommand, WatchEnd, WatchFrom, WatchMessage, WatchPorts,
-    WatchRights, WatchScope, WatchStream,
+    PurgeEvents, RightsLost, SharedMessage, Watch, WatchCommand, WatchEnd, WatchFrom, WatchMessage,
+    WatchPorts, WatchRights, WatchScope, WatchStream,
 };

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::commit::{CommitWatch, CommitWatchError};
 use self::feed::EventFeed;
 pub use self::holds::ConsumerHolds;
-pub use self::message::WatchMessage;
+pub use self::message::{SharedMessage, WatchMessage};
 pub use self::open::{OpenWatch, OpenWatchError, WatchCommand, WatchFrom};
 pub use self::poller::EventPoller;
 pub use self::purge::PurgeEvents;

@@ -108,12 +108,6 @@ impl WebhookPayload {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The bytes of the text.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0.into_bytes()
-    }
 }
 
 impl fmt::Debug for WebhookPayload {

@@ -45,6 +45,7 @@ pub use self::request_id::RequestIds;
 pub(crate) use self::rpc::Rpc;
 use crate::answer_timeout::{answered, part_of_stream};
 use crate::encoded_answer::EncodedAnswer;
+use crate::encoded_stream::EncodedStream;
 use crate::meters::ServerMeters;
 use crate::status::internal;
 
@@ -165,7 +166,12 @@ where
             if !is_stream {
                 answered();
             }
-            Ok(under_way.end(EncodedAnswer::put_into(response)))
+            let response = if rpc.lasts() {
+                EncodedStream::put_into(response)
+            } else {
+                EncodedAnswer::put_into(response)
+            };
+            Ok(under_way.end(response))
         };
         Box::pin(answering.instrument(span))
     }

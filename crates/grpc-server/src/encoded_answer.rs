@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use ig_application::ReadAccount;
 use ig_domain::AccountView;
 use ig_proto::v1;
-use prost::Message as _;
+use prost::Message;
 use tonic::body::Body;
 use tonic::{Response, Status};
 
@@ -55,11 +55,11 @@ impl EncodedAnswer {
 }
 
 /// The message behind its header.
-fn encode(message: &v1::GetResponse) -> Bytes {
+pub(crate) fn encode(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = Vec::with_capacity(HEADER + length);
     bytes.push(0);
-    // A message is far below 4 GiB: texts of an account have their bounds.
+    // A message is far below 4 GiB: all that is in it has its bounds.
     bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
     message.encode_raw(&mut bytes);
     bytes.into()

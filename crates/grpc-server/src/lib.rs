@@ -10,6 +10,7 @@ mod calls;
 mod chain;
 mod convert;
 mod encoded_answer;
+mod encoded_stream;
 mod health;
 mod meters;
 mod peer_names;

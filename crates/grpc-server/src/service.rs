@@ -16,8 +16,9 @@ use tonic::{Request, Response, Status};
 use crate::calls::Context;
 use crate::convert;
 use crate::encoded_answer::EncodedAnswer;
+use crate::encoded_stream::NoMessages;
 use crate::status::ToStatus as _;
-use crate::watch::{StreamDriver, WatchResponses, drive};
+use crate::watch::{StreamDriver, drive};
 
 /// Use cases behind the RPCs.
 pub struct UseCases {
@@ -215,7 +216,7 @@ impl InstagramAccountService for UseCases {
         Ok(Response::new(convert::imported_account(imported)))
     }
 
-    type WatchStream = WatchResponses;
+    type WatchStream = NoMessages<v1::WatchResponse>;
 
     async fn watch(
         &self,
@@ -233,7 +234,7 @@ impl InstagramAccountService for UseCases {
             rights: Box::new(rights),
         };
         let stream = self.watch.execute(command).await.map_err(|error| error.to_status())?;
-        Ok(Response::new(drive(stream, context, &self.streams)))
+        Ok(drive(stream, context, &self.streams).into_response())
     }
 
     async fn commit_watch(

@@ -8,14 +8,13 @@ mod driver;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt as _, StreamExt as _};
-use ig_application::{WatchEnd, WatchStream};
-use ig_proto::v1;
+use futures_util::FutureExt as _;
+use hyper::body::Bytes;
+use ig_application::{WatchEnd, WatchMessage, WatchStream};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tracing::Instrument as _;
@@ -24,22 +23,17 @@ pub(crate) use self::driver::StreamDriver;
 use crate::answer_timeout::AnswerTimeout;
 use crate::calls::{Context, Panicked};
 use crate::convert;
+use crate::encoded_answer::encode;
+use crate::encoded_stream::{Encoded, EncodedStream};
 use crate::status::{ToStatus as _, internal};
 
 /// Timeout of a client that does not take the end of its stream, which is reset then. With the stream's own time to
 /// judge its caller anew it is gone within 15 seconds.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The messages of one stream.
-pub(crate) type WatchResponses = BoxStream<'static, Result<v1::WatchResponse, Status>>;
-
 /// The messages of `stream`, which `driver` runs for as long as they are wanted. Its end is sent to the caller of
 /// `context`.
-pub(crate) fn drive(
-    stream: WatchStream,
-    context: Context,
-    driver: &StreamDriver,
-) -> WatchResponses {
+pub(crate) fn drive(stream: WatchStream, context: Context, driver: &StreamDriver) -> EncodedStream {
     let (sender, receiver) = mpsc::channel(1);
     let answer_timeout = AnswerTimeout::current();
     let driving = async move {
@@ -58,14 +52,11 @@ pub(crate) fn drive(
         }
     };
     driver.run(driving.in_current_span());
-    ReceiverStream::new(receiver).boxed()
+    EncodedStream::new(receiver)
 }
 
 /// Forwards messages until the stream ends; `None` where its client has gone.
-async fn forward(
-    mut stream: WatchStream,
-    sender: &Sender<Result<v1::WatchResponse, Status>>,
-) -> Option<WatchEnd> {
+async fn forward(mut stream: WatchStream, sender: &Sender<Encoded>) -> Option<WatchEnd> {
     loop {
         let message = tokio::select! {
             biased;
@@ -76,27 +67,33 @@ async fn forward(
             Ok(message) => message,
             Err(end) => return Some(end),
         };
-        for part in convert::watch_responses(message) {
-            let place = tokio::select! {
-                biased;
-                end = stream.must_end() => return Some(end),
-                place = sender.reserve() => place.ok()?,
+        for part in message.encoded(encoded) {
+            // Mostly there is a place: the client has taken what came before.
+            let place = match sender.try_reserve() {
+                Ok(place) => place,
+                Err(TrySendError::Closed(())) => return None,
+                Err(TrySendError::Full(())) => tokio::select! {
+                    biased;
+                    end = stream.must_end() => return Some(end),
+                    place = sender.reserve() => place.ok()?,
+                },
             };
-            place.send(Ok(part));
+            place.send(Ok(part.clone()));
         }
     }
 }
 
+/// The parts of a message.
+fn encoded(message: &WatchMessage) -> Vec<Bytes> {
+    convert::watch_responses(message).iter().map(encode).collect()
+}
+
 /// Sends the end, after the last message if there is one.
-async fn send_end(
-    end: Result<WatchEnd, Panicked>,
-    context: &Context,
-    sender: &Sender<Result<v1::WatchResponse, Status>>,
-) {
+async fn send_end(end: Result<WatchEnd, Panicked>, context: &Context, sender: &Sender<Encoded>) {
     let status = end.as_ref().map_or_else(|_| internal(Panicked), WatchEnd::to_status);
     log_end(&status, context);
     if let Ok(WatchEnd::Stopped { last: Some(last) }) = end {
-        for part in convert::watch_responses(last) {
+        for part in encoded(&last) {
             let _gone = sender.send(Ok(part)).await;
         }
     }

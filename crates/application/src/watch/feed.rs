@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
+use super::{SharedMessage, WatchScope};
+
 /// Maximum number of events in memory.
 const MAX_WINDOW_EVENTS: usize = 10_000;
 
@@ -18,6 +20,13 @@ pub(super) const MAX_ACCOUNT_AGE: Duration = Duration::from_secs(1);
 
 /// Maximum age of a look at the store by which a stream is caught up.
 pub(super) const MAX_CAUGHT_UP_AGE: Duration = Duration::from_millis(250);
+
+/// Maximum age of a message that streams share.
+pub(super) const MAX_SHARED_AGE: Duration = Duration::from_millis(250);
+
+/// Maximum number of messages that streams share after a look: those of so many scopes, or of streams that are so far
+/// behind.
+const MAX_SHARED_MESSAGES: usize = 8;
 
 /// The newest events, and the accounts that they are about.
 pub(super) struct EventFeed {
@@ -36,6 +45,8 @@ struct FeedState {
     look: Option<Look>,
     events: VecDeque<Arc<LoggedEvent>>,
     accounts: HashMap<AccountId, ReadAccount>,
+    /// Messages that were made since the last look.
+    messages: Vec<MadeMessage>,
     /// Cancelled once the log is not the one that the streams follow.
     epoch: CancellationToken,
     /// That of the log which takes the place of this one.
@@ -58,6 +69,15 @@ pub(super) struct ReadAccount {
     pub(super) as_of: i64,
     /// Moment before its reading, by the timer.
     pub(super) time: Instant,
+}
+
+/// A message as it was made for one stream.
+struct MadeMessage {
+    after: EventPosition,
+    scope: Arc<WatchScope>,
+    message: Arc<SharedMessage>,
+    /// Moment before its making, by the timer.
+    time: Instant,
 }
 
 /// Events of the feed behind a position.
@@ -155,6 +175,33 @@ impl EventFeed {
         FeedPage::Events(state.events.iter().skip(start).take(limit).cloned().collect())
     }
 
+    /// The message that was made for another stream behind this position, with this scope, not before `oldest`.
+    pub(super) fn message(
+        &self,
+        after: &EventPosition,
+        scope: &WatchScope,
+        oldest: Option<Instant>,
+    ) -> Option<Arc<SharedMessage>> {
+        let is_same = |made: &&MadeMessage| {
+            made.after == *after && *made.scope == *scope && Some(made.time) >= oldest
+        };
+        self.lock().messages.iter().find(is_same).map(|made| Arc::clone(&made.message))
+    }
+
+    /// Keeps a message, which was made from `time` on, for other streams until the next look.
+    pub(super) fn share(
+        &self,
+        after: EventPosition,
+        scope: Arc<WatchScope>,
+        message: Arc<SharedMessage>,
+        time: Instant,
+    ) {
+        let mut state = self.lock();
+        if state.messages.len() < MAX_SHARED_MESSAGES {
+            state.messages.push(MadeMessage { after, scope, message, time });
+        }
+    }
+
     /// Whether the events up to `position` are all that were committed at a look not before `oldest`, of at most
     /// [`MAX_CAUGHT_UP_AGE`].
     pub(super) fn is_caught_up(
@@ -200,6 +247,7 @@ impl EventFeed {
         }
         state.events.clear();
         state.accounts.clear();
+        state.messages.clear();
         (state.head, state.look) = (Some(head), Some(Look { time, is_complete: false }));
         drop(state);
         self.changed.notify_waiters();
@@ -226,6 +274,7 @@ impl EventFeed {
     pub(super) fn publish(&self, look: Look, oldest: Option<Instant>) {
         let mut state = self.lock();
         state.look = Some(look);
+        state.messages.clear();
         state.accounts.retain(|_, read| Some(read.time) >= oldest);
         drop(state);
         self.changed.notify_waiters();

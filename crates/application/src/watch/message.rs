@@ -1,14 +1,16 @@
 //! Messages of a stream.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use ig_domain::ports::StoreError;
 use ig_domain::{
     AccountId, AccountView, EventPosition, InstagramAccount, LoggedEvent, WebhookPayload,
 };
 
-use super::feed::{EventFeed, MAX_ACCOUNT_AGE};
+use super::feed::{EventFeed, MAX_ACCOUNT_AGE, MAX_SHARED_AGE};
 use super::payloads::PayloadRoom;
 use super::{WatchPorts, WatchScope};
 
@@ -37,6 +39,33 @@ impl WatchMessage {
     pub(super) fn heartbeat(cursor: Option<EventPosition>, caught_up: bool) -> Self {
         let (events, accounts, payloads) = (Vec::new(), Vec::new(), HashMap::new());
         Self { events, accounts, payloads, cursor, caught_up }
+    }
+}
+
+/// A message with room for its encoded form: many streams send the same.
+pub struct SharedMessage {
+    message: WatchMessage,
+    encoded: OnceLock<Vec<Bytes>>,
+}
+
+impl SharedMessage {
+    /// The parts in which the message is sent, as `encode` makes them; it is called once.
+    pub fn encoded(&self, encode: impl FnOnce(&WatchMessage) -> Vec<Bytes>) -> &[Bytes] {
+        self.encoded.get_or_init(|| encode(&self.message))
+    }
+}
+
+impl From<WatchMessage> for SharedMessage {
+    fn from(message: WatchMessage) -> Self {
+        Self { message, encoded: OnceLock::new() }
+    }
+}
+
+impl Deref for SharedMessage {
+    type Target = WatchMessage;
+
+    fn deref(&self) -> &WatchMessage {
+        &self.message
     }
 }
 
@@ -72,7 +101,8 @@ pub(super) async fn accounts_of(
     feed: &EventFeed,
 ) -> Result<Vec<AccountView>, StoreError> {
     let Some(last) = events.last().filter(|_| scope.shows_accounts) else { return Ok(Vec::new()) };
-    let oldest = ports.timer.now().checked_sub(MAX_ACCOUNT_AGE);
+    // Another stream may send them a little later.
+    let oldest = ports.timer.now().checked_sub(MAX_ACCOUNT_AGE.saturating_sub(MAX_SHARED_AGE));
     let (mut accounts, missing) =
         feed.accounts(account_ids(events.iter().map(Arc::as_ref)), last.number, oldest);
     accounts.extend(read_accounts(&missing, ports, feed).await?.into_iter().flatten());

@@ -54,6 +54,11 @@ pub(super) async fn read_payloads(
     Ok(Some(payloads.filter_map(|(number, payload)| Some((number, payload?))).collect()))
 }
 
+/// Whether an update is among `events`.
+pub(super) fn tell_updates(events: &[Arc<LoggedEvent>]) -> bool {
+    events.iter().any(|event| update(event).is_some())
+}
+
 fn update(event: &LoggedEvent) -> Option<&WebhookUpdate> {
     match &event.event.as_ref()?.change {
         EventChange::Webhook(update) => Some(update),

@@ -8,12 +8,15 @@ use ig_domain::{EventPosition, LoggedEvent};
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{FeedPage, OpenStream};
+use super::feed::{FeedPage, MAX_SHARED_AGE, OpenStream};
 use super::holds::Hold;
 use super::message::{accounts_of, shown_events};
-use super::payloads::read_payloads;
+use super::payloads::{read_payloads, tell_updates};
 use super::position::resolve;
-use super::{RightsLost, Watch, WatchCommand, WatchFrom, WatchMessage, WatchRights, WatchScope};
+use super::{
+    RightsLost, SharedMessage, Watch, WatchCommand, WatchFrom, WatchMessage, WatchRights,
+    WatchScope,
+};
 
 /// Interval between two judgements of the caller's rights.
 const JUDGEMENT_INTERVAL: Duration = Duration::from_secs(5);
@@ -63,7 +66,7 @@ pub struct WatchStream {
     watch: Watch,
     from: Option<WatchFrom>,
     rights: Box<dyn WatchRights>,
-    judged: Mutex<(WatchScope, Instant)>,
+    judged: Mutex<(Arc<WatchScope>, Instant)>,
     hold: Option<Hold>,
     /// Cancelled once the log is another one.
     epoch: CancellationToken,
@@ -105,7 +108,7 @@ pub(super) enum Opened {
 /// One step of a stream. It is taken back by dropping it.
 enum Step {
     /// A message is to be sent, and everything up to its cursor is done with it.
-    Message(WatchMessage),
+    Message(Arc<SharedMessage>),
     /// The stream holds its consumer, and begins behind this position.
     Opened(EventPosition),
     /// Events up to this position are not to be sent.
@@ -124,7 +127,7 @@ impl WatchStream {
         let hold = |key| Hold::new(&watch.holds, key, watch.ports.ids.lease_holder());
         Ok(Self {
             from,
-            judged: Mutex::new((rights.judge()?, now)),
+            judged: Mutex::new((Arc::new(rights.judge()?), now)),
             rights,
             hold: consumer.map(hold),
             epoch: watch.feed.epoch(),
@@ -141,7 +144,7 @@ impl WatchStream {
     /// # Errors
     ///
     /// The end of the stream.
-    pub async fn next(&mut self) -> Result<WatchMessage, WatchEnd> {
+    pub async fn next(&mut self) -> Result<Arc<SharedMessage>, WatchEnd> {
         loop {
             let step = tokio::select! {
                 biased;
@@ -190,7 +193,7 @@ impl WatchStream {
         let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
         if now >= judged.1 + JUDGEMENT_INTERVAL {
             match self.rights.judge() {
-                Ok(scope) => *judged = (scope, now),
+                Ok(scope) => *judged = (Arc::new(scope), now),
                 Err(lost) => return Some(WatchEnd::Rights(lost)),
             }
         }
@@ -206,6 +209,11 @@ impl WatchStream {
         } else {
             None
         }
+    }
+
+    /// The part of the log that the stream may show.
+    fn scope(&self) -> Arc<WatchScope> {
+        Arc::clone(&self.judged.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Moment of the next check of what may end the stream.
@@ -252,6 +260,9 @@ impl WatchStream {
     /// Looks for events behind `position`.
     async fn look_behind(&self, position: EventPosition) -> Result<Step, StoreError> {
         let changed = self.watch.feed.changed();
+        if let Some(message) = self.shared(&position) {
+            return Ok(Step::Message(message));
+        }
         match self.watch.feed.after(&position, MAX_MESSAGE_EVENTS) {
             FeedPage::Events(page) => self.show(&page, position).await,
             FeedPage::Behind => {
@@ -273,23 +284,32 @@ impl WatchStream {
                 let is_news = caught_up && self.last_message.is_some_and(|last| !last.caught_up);
                 let rest = self.until_heartbeat(caught_up);
                 if is_news || rest.is_zero() {
-                    return Ok(Step::Message(WatchMessage::heartbeat(Some(position), caught_up)));
+                    let heartbeat = WatchMessage::heartbeat(Some(position), caught_up);
+                    return Ok(Step::Message(Arc::new(heartbeat.into())));
                 }
                 Ok(self.wait(changed, rest).await)
             }
         }
     }
 
-    /// Shows a page of events, which follows `position`.
+    /// The message behind `after` that was made for another stream, if this one may send it.
+    fn shared(&self, after: &EventPosition) -> Option<Arc<SharedMessage>> {
+        let oldest = self.watch.ports.timer.now().checked_sub(MAX_SHARED_AGE);
+        let message = self.watch.feed.message(after, &self.scope(), oldest)?;
+        let caught_up = self.is_caught_up(message.cursor.as_ref()?);
+        (message.caught_up == caught_up).then_some(message)
+    }
+
+    /// Shows a page of events, which follows `after`.
     async fn show(
         &self,
         page: &[Arc<LoggedEvent>],
-        position: EventPosition,
+        after: EventPosition,
     ) -> Result<Step, StoreError> {
-        let scope = self.judged.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let (scope, time) = (self.scope(), self.watch.ports.timer.now());
         let (mut events, last) = shown_events(page, &scope);
         let Some(last) = last else { return Ok(Step::Woken) };
-        let position = EventPosition { number: last.number, event: last.id, ..position };
+        let position = EventPosition { number: last.number, event: last.id, ..after };
         let Some(payloads) = read_payloads(&mut events, &self.watch.ports).await? else {
             return Ok(Step::End(WatchEnd::CursorExpired));
         };
@@ -298,8 +318,15 @@ impl WatchStream {
         }
         let accounts = accounts_of(&events, &scope, &self.watch.ports, &self.watch.feed).await?;
         let caught_up = self.is_caught_up(&position);
+        // An update may be erased meanwhile.
+        let is_shared = !events.is_empty() && !tell_updates(&events);
         let cursor = Some(position);
-        Ok(Step::Message(WatchMessage { events, accounts, payloads, cursor, caught_up }))
+        let message = WatchMessage { events, accounts, payloads, cursor, caught_up };
+        let message = Arc::new(SharedMessage::from(message));
+        if is_shared {
+            self.watch.feed.share(after, scope, Arc::clone(&message), time);
+        }
+        Ok(Step::Message(message))
     }
 
     /// Tries to take the consumer.
@@ -312,7 +339,9 @@ impl WatchStream {
             (Opened::Waits, Some(released)) if !self.until_heartbeat(false).is_zero() => {
                 self.wait(released, self.until_heartbeat(false).min(TAKE_INTERVAL)).await
             }
-            (Opened::Waits, _) => Step::Message(WatchMessage::heartbeat(None, false)),
+            (Opened::Waits, _) => {
+                Step::Message(Arc::new(WatchMessage::heartbeat(None, false).into()))
+            }
         })
     }
 

@@ -7,6 +7,7 @@ mod messages;
 mod payloads;
 mod read_only;
 mod running;
+mod sharing;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -175,7 +176,8 @@ fn consumer(name: &str) -> ConsumerKey {
 
 /// What the stream says at once, `None` while it waits.
 fn now(stream: &mut WatchStream) -> Option<Result<WatchMessage, WatchEnd>> {
-    stream.next().now_or_never()
+    let next = stream.next().now_or_never()?;
+    Some(next.map(|message| WatchMessage::clone(&message)))
 }
 
 /// The message that the stream has at once.

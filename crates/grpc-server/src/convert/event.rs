@@ -13,7 +13,7 @@ use super::timestamp;
 pub(crate) fn event(
     logged: &LoggedEvent,
     happened: &AccountEvent,
-    payload: Option<WebhookPayload>,
+    payload: Option<&WebhookPayload>,
 ) -> v1::Event {
     let AccountEvent { account_id, professional_account_id, owner, revision, change } = happened;
     v1::Event {
@@ -35,7 +35,7 @@ pub(crate) fn event(
     }
 }
 
-fn webhook(update: &WebhookUpdate, payload: Option<WebhookPayload>) -> v1::WebhookEvent {
+fn webhook(update: &WebhookUpdate, payload: Option<&WebhookPayload>) -> v1::WebhookEvent {
     let WebhookUpdate { id, field, direction, peer_id, time, payload_size } = update;
     v1::WebhookEvent {
         webhook_id: id.to_string(),
@@ -43,7 +43,7 @@ fn webhook(update: &WebhookUpdate, payload: Option<WebhookPayload>) -> v1::Webho
         direction: direction.map_or(v1::Direction::Unspecified, self::direction).into(),
         peer_id: peer_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         webhook_time: Some(timestamp(*time)),
-        payload: payload.map(WebhookPayload::into_bytes).unwrap_or_default(),
+        payload: payload.map(|payload| payload.as_str().into()).unwrap_or_default(),
         payload_size: *payload_size,
     }
 }

@@ -23,18 +23,18 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 const MIN_MESSAGE_BYTES: usize = 300;
 
 /// The messages that tell this one, in order: as many as its size needs, and one where there are no events.
-pub(crate) fn watch_responses(message: WatchMessage) -> Vec<v1::WatchResponse> {
-    let WatchMessage { events, accounts, mut payloads, cursor: end, caught_up } = message;
-    let accounts = accounts.into_iter().map(|view| (view.account.id, account(&view)));
+pub(crate) fn watch_responses(message: &WatchMessage) -> Vec<v1::WatchResponse> {
+    let WatchMessage { events, accounts, payloads, cursor: end, caught_up } = message;
+    let accounts = accounts.iter().map(|view| (view.account.id, account(view)));
     let mut packing = Packing { accounts: accounts.collect(), ..Packing::default() };
-    for logged in &events {
+    for logged in events {
         // There are events only behind a position; one of a newer version is passed over.
-        let Some((happened, end)) = logged.event.as_ref().zip(end) else { continue };
+        let Some((happened, end)) = logged.event.as_ref().zip(*end) else { continue };
         let place = EventPosition { number: logged.number, event: logged.id, ..end };
-        let event = event(logged, happened, payloads.remove(&logged.number));
+        let event = event(logged, happened, payloads.get(&logged.number));
         packing.add(happened.account_id, event, cursor(&place));
     }
-    packing.finish(end.as_ref().map(cursor), caught_up)
+    packing.finish(end.as_ref().map(cursor), *caught_up)
 }
 
 /// Messages in the making.
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_heartbeat_is_not_so_small_that_a_library_takes_it_for_an_attack() {
         let waiting = WatchMessage { cursor: None, caught_up: false, ..message(Vec::new(), &[]) };
-        let responses = watch_responses(waiting);
+        let responses = watch_responses(&waiting);
         assert_eq!(responses.len(), 1);
         assert_eq!((responses[0].cursor.as_str(), responses[0].caught_up), ("", false));
         assert!((300..310).contains(&responses[0].encoded_len()));
@@ -151,7 +151,7 @@ mod tests {
         let account = builders::account(1, "shop/7", START);
         let newer = LoggedEvent { event: None, ..LoggedEvent::clone(&logged(2, &account)) };
         let events = vec![logged(1, &account), Arc::new(newer), logged(3, &account)];
-        let responses = watch_responses(message(events, std::slice::from_ref(&account)));
+        let responses = watch_responses(&message(events, std::slice::from_ref(&account)));
         let [response] = &responses[..] else { panic!("{responses:?}") };
         let ids: Vec<_> = response.events.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids, [1, 3].map(|id| Uuid::from_u128(id).to_string()));
@@ -164,7 +164,7 @@ mod tests {
     fn large_events_take_several_messages_none_of_which_passes_an_event_of_the_next() {
         let accounts: Vec<_> = (1..=100).map(largest).collect();
         let events = accounts.iter().zip(1..).map(|(account, number)| logged(number, account));
-        let responses = watch_responses(message(events.collect(), &accounts));
+        let responses = watch_responses(&message(events.collect(), &accounts));
         assert!(responses.len() > 10, "{}", responses.len());
         let (last, others) = responses.split_last().unwrap();
         let mut told = 0;
@@ -201,7 +201,7 @@ mod tests {
         events.extend([webhook(49), webhook(50)]);
         let payloads = HashMap::from([(49, payload.clone()), (50, payload.clone())]);
         let message = WatchMessage { payloads, ..message(events, std::slice::from_ref(&account)) };
-        let responses = watch_responses(message);
+        let responses = watch_responses(&message);
         assert_eq!(responses.len(), 3);
         for response in &responses {
             assert!(response.encoded_len() < PROMISED_BYTES, "{}", response.encoded_len());
@@ -220,7 +220,7 @@ mod tests {
         let events =
             (1..200).map(|number| logged(number, if number == 100 { &other } else { &first }));
         let events: Vec<_> = events.collect();
-        let responses = watch_responses(message(events, &[first, other]));
+        let responses = watch_responses(&message(events, &[first, other]));
         assert!(responses.len() > 1);
         let with_account = |response: &v1::WatchResponse| !response.accounts.is_empty();
         assert!(responses.iter().all(with_account), "{}", responses.len());

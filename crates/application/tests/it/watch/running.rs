@@ -22,7 +22,7 @@ async fn timed(scene: &Scene, stream: &mut WatchStream) -> (WatchMessage, Durati
         }
     };
     tokio::select! {
-        sent = stream.next() => (sent.unwrap(), scene.timer.now() - begin),
+        sent = stream.next() => (WatchMessage::clone(&sent.ok().unwrap()), scene.timer.now() - begin),
         _ = passing => unreachable!(),
     }
 }
