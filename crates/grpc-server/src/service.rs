@@ -52,7 +52,11 @@ pub struct UseCases {
 
 impl UseCases {
     /// All use cases over `ports`; streams are made of `watch`, and links begin by the rules of `links`. `tracker` waits
-    /// for work that outlives its caller.
+    /// for work that outlives its caller. Streams run on the current runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
     #[must_use]
     pub fn new(ports: &Ports, watch: &Watch, links: LinkSettings, tracker: &TaskTracker) -> Self {
         let (accounts, clock) = (&ports.store.accounts, &ports.clock);

@@ -40,7 +40,7 @@ pub(crate) fn drive(stream: WatchStream, context: Context, driver: &StreamDriver
         let end = match AssertUnwindSafe(forward(stream, &sender)).catch_unwind().await {
             Ok(Some(end)) => Ok(end),
             Ok(None) => return,
-            // A channel that only closes would end the stream as if all were well.
+            // A channel that only closes would end the stream without a status.
             Err(_) => Err(Panicked),
         };
         if let Some(answer_timeout) = answer_timeout {
@@ -67,7 +67,10 @@ async fn forward(mut stream: WatchStream, sender: &Sender<Encoded>) -> Option<Wa
             Ok(message) => message,
             Err(end) => return Some(end),
         };
-        for part in message.encoded(encoded) {
+        let parts = message.encoded(encoded).to_vec();
+        // Its client may take its time.
+        drop(message);
+        for part in parts {
             // Mostly there is a place: the client has taken what came before.
             let place = match sender.try_reserve() {
                 Ok(place) => place,
@@ -78,14 +81,14 @@ async fn forward(mut stream: WatchStream, sender: &Sender<Encoded>) -> Option<Wa
                     place = sender.reserve() => place.ok()?,
                 },
             };
-            place.send(Ok(part.clone()));
+            place.send(Ok(part));
         }
     }
 }
 
 /// The parts of a message.
 fn encoded(message: &WatchMessage) -> Vec<Bytes> {
-    convert::watch_responses(message).iter().map(encode).collect()
+    convert::watch_responses(message).into_iter().map(|part| encode(&part)).collect()
 }
 
 /// Sends the end, after the last message if there is one.

@@ -15,8 +15,8 @@ use super::{SharedMessage, WatchScope};
 /// Maximum number of events in memory.
 const MAX_WINDOW_EVENTS: usize = 10_000;
 
-/// Maximum age of an account that is sent with its event.
-pub(super) const MAX_ACCOUNT_AGE: Duration = Duration::from_secs(1);
+/// Maximum age of an account of which a message is made. It is sent within [`MAX_SHARED_AGE`]: at most a second old.
+pub(super) const MAX_ACCOUNT_AGE: Duration = Duration::from_millis(750);
 
 /// Maximum age of a look at the store by which a stream is caught up.
 pub(super) const MAX_CAUGHT_UP_AGE: Duration = Duration::from_millis(250);
@@ -45,7 +45,7 @@ struct FeedState {
     look: Option<Look>,
     events: VecDeque<Arc<LoggedEvent>>,
     accounts: HashMap<AccountId, ReadAccount>,
-    /// Messages that were made since the last look.
+    /// Messages that were made of late, mostly since the last look.
     messages: Vec<MadeMessage>,
     /// Cancelled once the log is not the one that the streams follow.
     epoch: CancellationToken,
@@ -176,7 +176,7 @@ impl EventFeed {
     }
 
     /// The message that was made for another stream behind this position, with this scope, not before `oldest`.
-    pub(super) fn message(
+    pub(super) fn shared_message(
         &self,
         after: &EventPosition,
         scope: &WatchScope,
@@ -188,7 +188,7 @@ impl EventFeed {
         self.lock().messages.iter().find(is_same).map(|made| Arc::clone(&made.message))
     }
 
-    /// Keeps a message, which was made from `time` on, for other streams until the next look.
+    /// Keeps a message, which was made from `time` on, for other streams, in place of one for the same.
     pub(super) fn share(
         &self,
         after: EventPosition,
@@ -197,8 +197,13 @@ impl EventFeed {
         time: Instant,
     ) {
         let mut state = self.lock();
-        if state.messages.len() < MAX_SHARED_MESSAGES {
-            state.messages.push(MadeMessage { after, scope, message, time });
+        let messages = &mut state.messages;
+        messages.retain(|made| {
+            let is_same = made.after == after && made.scope == scope;
+            !is_same && made.time + MAX_SHARED_AGE >= time
+        });
+        if messages.len() < MAX_SHARED_MESSAGES {
+            messages.push(MadeMessage { after, scope, message, time });
         }
     }
 

@@ -10,7 +10,7 @@ use ig_domain::{
     AccountId, AccountView, EventPosition, InstagramAccount, LoggedEvent, WebhookPayload,
 };
 
-use super::feed::{EventFeed, MAX_ACCOUNT_AGE, MAX_SHARED_AGE};
+use super::feed::{EventFeed, MAX_ACCOUNT_AGE};
 use super::payloads::PayloadRoom;
 use super::{WatchPorts, WatchScope};
 
@@ -42,14 +42,14 @@ impl WatchMessage {
     }
 }
 
-/// A message with room for its encoded form: many streams send the same.
+/// A message with room for its encoded form: many streams may send the same.
 pub struct SharedMessage {
     message: WatchMessage,
     encoded: OnceLock<Vec<Bytes>>,
 }
 
 impl SharedMessage {
-    /// The parts in which the message is sent, as `encode` makes them; it is called once.
+    /// The parts in which the message is sent, as `encode` makes them, which is called at the first time.
     pub fn encoded(&self, encode: impl FnOnce(&WatchMessage) -> Vec<Bytes>) -> &[Bytes] {
         self.encoded.get_or_init(|| encode(&self.message))
     }
@@ -101,8 +101,7 @@ pub(super) async fn accounts_of(
     feed: &EventFeed,
 ) -> Result<Vec<AccountView>, StoreError> {
     let Some(last) = events.last().filter(|_| scope.shows_accounts) else { return Ok(Vec::new()) };
-    // Another stream may send them a little later.
-    let oldest = ports.timer.now().checked_sub(MAX_ACCOUNT_AGE.saturating_sub(MAX_SHARED_AGE));
+    let oldest = ports.timer.now().checked_sub(MAX_ACCOUNT_AGE);
     let (mut accounts, missing) =
         feed.accounts(account_ids(events.iter().map(Arc::as_ref)), last.number, oldest);
     accounts.extend(read_accounts(&missing, ports, feed).await?.into_iter().flatten());

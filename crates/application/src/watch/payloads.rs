@@ -55,7 +55,7 @@ pub(super) async fn read_payloads(
 }
 
 /// Whether an update is among `events`.
-pub(super) fn tell_updates(events: &[Arc<LoggedEvent>]) -> bool {
+pub(super) fn any_update(events: &[Arc<LoggedEvent>]) -> bool {
     events.iter().any(|event| update(event).is_some())
 }
 

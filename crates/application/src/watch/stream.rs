@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::feed::{FeedPage, MAX_SHARED_AGE, OpenStream};
 use super::holds::Hold;
 use super::message::{accounts_of, shown_events};
-use super::payloads::{read_payloads, tell_updates};
+use super::payloads::{any_update, read_payloads};
 use super::position::resolve;
 use super::{
     RightsLost, SharedMessage, Watch, WatchCommand, WatchFrom, WatchMessage, WatchRights,
@@ -295,7 +295,7 @@ impl WatchStream {
     /// The message behind `after` that was made for another stream, if this one may send it.
     fn shared(&self, after: &EventPosition) -> Option<Arc<SharedMessage>> {
         let oldest = self.watch.ports.timer.now().checked_sub(MAX_SHARED_AGE);
-        let message = self.watch.feed.message(after, &self.scope(), oldest)?;
+        let message = self.watch.feed.shared_message(after, &self.scope(), oldest)?;
         let caught_up = self.is_caught_up(message.cursor.as_ref()?);
         (message.caught_up == caught_up).then_some(message)
     }
@@ -319,7 +319,7 @@ impl WatchStream {
         let accounts = accounts_of(&events, &scope, &self.watch.ports, &self.watch.feed).await?;
         let caught_up = self.is_caught_up(&position);
         // An update may be erased meanwhile.
-        let is_shared = !events.is_empty() && !tell_updates(&events);
+        let is_shared = !events.is_empty() && !any_update(&events);
         let cursor = Some(position);
         let message = WatchMessage { events, accounts, payloads, cursor, caught_up };
         let message = Arc::new(SharedMessage::from(message));

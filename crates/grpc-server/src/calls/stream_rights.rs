@@ -50,16 +50,16 @@ impl StreamCredentials {
 }
 
 impl StreamRights {
-    /// The kinds of events that the stream shows to `caller`.
+    /// The kinds of events that the stream shows to `caller`, in one order whatever the request's.
     fn kinds_of(&self, caller: &Caller) -> Result<Vec<EventKind>, RightsLost> {
         let sees = |kind: &EventKind| caller.has_any(&[kind.role()]);
-        match self.kinds.iter().find(|kind| !sees(kind)) {
-            Some(kind) => Err(RightsLost::KindNotAllowed(*kind)),
-            None if self.kinds.is_empty() => {
-                Ok(EventKind::ALL.iter().copied().filter(sees).collect())
-            }
-            None => Ok(self.kinds.clone()),
+        if let Some(kind) = self.kinds.iter().find(|kind| !sees(kind)) {
+            return Err(RightsLost::KindNotAllowed(*kind));
         }
+        let is_shown = |kind: &EventKind| {
+            if self.kinds.is_empty() { sees(kind) } else { self.kinds.contains(kind) }
+        };
+        Ok(EventKind::ALL.iter().copied().filter(is_shown).collect())
     }
 }
 

@@ -18,8 +18,9 @@ use super::gathered_wakes::gather_wakes;
 /// Runtimes of a single thread each, one for every core, that connections are served on; none in the default, where
 /// connections are served on the runtime of the server.
 ///
-/// Such a runtime polls a connection once all of its calls that have waited and are ready have had their turn, so that
-/// their answers leave in one write; a runtime of several threads polls it after each of them. Nothing may block there,
+/// Such a runtime polls a connection once all of its calls that have waited and are ready have had their turn, or a few
+/// of those that other threads woke, so that their answers leave in one write; a runtime of several threads polls it
+/// after each of them. Nothing may block there,
 /// or compute for long: all that is on the same core would wait.
 #[derive(Default)]
 pub struct ConnectionRuntimes {

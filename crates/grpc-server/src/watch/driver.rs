@@ -34,18 +34,19 @@ impl StreamDriver {
     /// Runs `stream` to its end. A panic ends this stream only; the panic hook says where.
     pub(crate) fn run(&self, stream: impl Future<Output = ()> + Send + 'static) {
         let stream = AssertUnwindSafe(stream).catch_unwind().map(|_| ());
-        // It fails only where the runtime has ended, and all streams with it.
-        let _ended = self.streams.send(self.tracker.track_future(stream).boxed());
+        if self.streams.send(self.tracker.track_future(stream).boxed()).is_err() {
+            tracing::error!("a stream was opened after the task of streams had ended");
+        }
     }
 }
 
 async fn run_all(mut opened: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>) {
-    let (mut streams, mut opens) = (FuturesUnordered::new(), true);
-    while opens || !streams.is_empty() {
+    let (mut streams, mut is_open) = (FuturesUnordered::new(), true);
+    while is_open || !streams.is_empty() {
         tokio::select! {
-            stream = opened.recv(), if opens => match stream {
+            stream = opened.recv(), if is_open => match stream {
                 Some(stream) => streams.push(stream),
-                None => opens = false,
+                None => is_open = false,
             },
             Some(()) = streams.next() => {}
         }

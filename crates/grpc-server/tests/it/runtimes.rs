@@ -17,7 +17,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::world::{World, assert_refused};
+use crate::two_owners::link_request;
+use crate::watch::next_events;
+use crate::world::{World, assert_refused, willing_instagram};
 
 #[tokio::test]
 async fn a_get_runs_with_its_connection_and_a_listing_with_the_server() {
@@ -94,4 +96,29 @@ async fn a_handler_ends_when_its_caller_goes_away() {
     }
     let given_up = timeout(Duration::from_secs(10), reader.given_up.cancelled());
     given_up.await.expect("its read ends");
+}
+
+/// All on one connection: each is woken from another thread, and is told the same.
+#[tokio::test]
+async fn streams_of_a_connection_are_told_of_what_happens() {
+    let world = World { connection_runtimes: true, ..World::with(willing_instagram()) };
+    let mut client = world.client().await;
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        let from = Some(v1::watch_request::From::Start(v1::WatchStart::Now.into()));
+        let request = v1::WatchRequest { from, ..v1::WatchRequest::default() };
+        let mut stream = client.watch(request).await.unwrap().into_inner();
+        let first = stream.message().await.unwrap().unwrap();
+        assert!(first.events.is_empty());
+        streams.push(stream);
+    }
+    world.begin("S", "shop/7").await;
+    client.link(link_request("S", "shop/7")).await.unwrap();
+    let mut told = Vec::new();
+    for stream in &mut streams {
+        let message = next_events(stream).await;
+        assert_eq!((message.events.len(), message.accounts.len()), (1, 1));
+        told.push((message.events, message.accounts));
+    }
+    assert!(told.iter().all(|one| *one == told[0]));
 }

@@ -66,7 +66,7 @@ async fn next(stream: &mut Streaming<v1::WatchResponse>) -> v1::WatchResponse {
 }
 
 /// The next message that has events.
-async fn next_events(stream: &mut Streaming<v1::WatchResponse>) -> v1::WatchResponse {
+pub(crate) async fn next_events(stream: &mut Streaming<v1::WatchResponse>) -> v1::WatchResponse {
     loop {
         let response = next(stream).await;
         if !response.events.is_empty() {

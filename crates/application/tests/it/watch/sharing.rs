@@ -14,7 +14,7 @@ use super::{Scene, cursor, message, scope, told};
 /// The message that the stream has at once.
 #[track_caller]
 fn shared(stream: &mut WatchStream) -> Arc<SharedMessage> {
-    stream.next().now_or_never().expect("a message").ok().expect("no end")
+    stream.next().now_or_never().expect("a message").unwrap_or_else(|end| panic!("{end:?}"))
 }
 
 /// Streams behind what is there, which have got their first message.
@@ -68,6 +68,23 @@ async fn a_stream_that_sees_something_else_has_a_message_of_its_own() {
     assert_eq!(told(&shared(&mut of_owner)), [(seven.id, 1)]);
     let without = shared(&mut without_accounts);
     assert_eq!((without.events.len(), without.accounts.len()), (2, 0));
+}
+
+/// Others share one after that again.
+#[tokio::test]
+async fn a_message_that_says_something_else_takes_the_place_of_one() {
+    let scene = Scene::new();
+    scene.poll().await;
+    let [mut first, mut second] = streams(&scene).await;
+    let start = cursor(&message(&mut scene.open(WatchFrom::Earliest).await));
+    scene.link(1, "").await;
+    scene.poll().await;
+    scene.pass_unseen(Duration::from_millis(1));
+    let mut opened = scene.open(WatchFrom::After(start)).await;
+    assert!(!shared(&mut opened).caught_up);
+    let sent = shared(&mut first);
+    assert!(sent.caught_up);
+    assert!(Arc::ptr_eq(&sent, &shared(&mut second)));
 }
 
 /// One may have read a part of what another one is still to read.
