@@ -5,7 +5,7 @@
 //! large ones. So a query tells nobody what was so before it was asked.
 //!
 //! The queries run on the runtime of the database, on which no waiting read has a task. The answers of a query go to each
-//! runtime on which somebody waits in one task, since each task from outside wakes it by a system call.
+//! runtime on which somebody waits in one task, so that all are told in one turn of its thread.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
