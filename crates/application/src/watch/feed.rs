@@ -22,7 +22,7 @@ pub(super) const MAX_ACCOUNT_AGE: Duration = Duration::from_millis(750);
 pub(super) const MAX_CAUGHT_UP_AGE: Duration = Duration::from_millis(250);
 
 /// Maximum age of a message that streams share.
-pub(super) const MAX_SHARED_AGE: Duration = Duration::from_millis(250);
+const MAX_SHARED_AGE: Duration = Duration::from_millis(250);
 
 /// Maximum number of messages that streams share after a look: those of so many scopes, or of streams that are so far
 /// behind.
@@ -78,6 +78,18 @@ struct MadeMessage {
     message: Arc<SharedMessage>,
     /// Moment before its making, by the timer.
     time: Instant,
+}
+
+impl MadeMessage {
+    /// Whether it is for streams at this place with this scope.
+    fn is_for(&self, after: &EventPosition, scope: &WatchScope) -> bool {
+        self.after == *after && *self.scope == *scope
+    }
+
+    /// Whether it may be sent at `now`.
+    fn is_fresh(&self, now: Instant) -> bool {
+        now <= self.time + MAX_SHARED_AGE
+    }
 }
 
 /// Events of the feed behind a position.
@@ -175,17 +187,16 @@ impl EventFeed {
         FeedPage::Events(state.events.iter().skip(start).take(limit).cloned().collect())
     }
 
-    /// The message that was made for another stream behind this position, with this scope, not before `oldest`.
+    /// The message that was made for another stream behind this position, with this scope, if it may be sent at `now`.
     pub(super) fn shared_message(
         &self,
         after: &EventPosition,
         scope: &WatchScope,
-        oldest: Option<Instant>,
+        now: Instant,
     ) -> Option<Arc<SharedMessage>> {
-        let is_same = |made: &&MadeMessage| {
-            made.after == *after && *made.scope == *scope && Some(made.time) >= oldest
-        };
-        self.lock().messages.iter().find(is_same).map(|made| Arc::clone(&made.message))
+        let state = self.lock();
+        let made = state.messages.iter().find(|made| made.is_for(after, scope))?;
+        made.is_fresh(now).then(|| Arc::clone(&made.message))
     }
 
     /// Keeps a message, which was made from `time` on, for other streams, in place of one for the same.
@@ -198,10 +209,7 @@ impl EventFeed {
     ) {
         let mut state = self.lock();
         let messages = &mut state.messages;
-        messages.retain(|made| {
-            let is_same = made.after == after && made.scope == scope;
-            !is_same && made.time + MAX_SHARED_AGE >= time
-        });
+        messages.retain(|made| made.is_fresh(time) && !made.is_for(&after, &scope));
         if messages.len() < MAX_SHARED_MESSAGES {
             messages.push(MadeMessage { after, scope, message, time });
         }

@@ -8,7 +8,7 @@ use ig_domain::{EventPosition, LoggedEvent};
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{FeedPage, MAX_SHARED_AGE, OpenStream};
+use super::feed::{FeedPage, OpenStream};
 use super::holds::Hold;
 use super::message::{accounts_of, shown_events};
 use super::payloads::{any_update, read_payloads};
@@ -294,8 +294,8 @@ impl WatchStream {
 
     /// The message behind `after` that was made for another stream, if this one may send it.
     fn shared(&self, after: &EventPosition) -> Option<Arc<SharedMessage>> {
-        let oldest = self.watch.ports.timer.now().checked_sub(MAX_SHARED_AGE);
-        let message = self.watch.feed.shared_message(after, &self.scope(), oldest)?;
+        let now = self.watch.ports.timer.now();
+        let message = self.watch.feed.shared_message(after, &self.scope(), now)?;
         let caught_up = self.is_caught_up(message.cursor.as_ref()?);
         (message.caught_up == caught_up).then_some(message)
     }

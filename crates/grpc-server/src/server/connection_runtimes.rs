@@ -20,8 +20,7 @@ use super::gathered_wakes::gather_wakes;
 ///
 /// Such a runtime polls a connection once all of its calls that have waited and are ready have had their turn, or a few
 /// of those that other threads woke, so that their answers leave in one write; a runtime of several threads polls it
-/// after each of them. Nothing may block there,
-/// or compute for long: all that is on the same core would wait.
+/// after each of them. Nothing may block there, or compute for long: all that is on the same core would wait.
 #[derive(Default)]
 pub struct ConnectionRuntimes {
     runtimes: Vec<ConnectionRuntime>,

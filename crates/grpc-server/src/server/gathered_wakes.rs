@@ -42,17 +42,13 @@ pub(super) fn gather_wakes() -> impl Future<Output = ()> + Send {
 /// A task that other threads wake by way of [`gather_wakes`], where that runs on the thread of the task.
 pub(super) struct Gathered {
     task: BoxFuture<'static, ()>,
-    waker: Option<GatheredWaker>,
-}
-
-/// The waker that the runtime gave to a task, and the one that the task gets in its place.
-struct GatheredWaker {
-    of_runtime: Waker,
-    gathered: Waker,
+    /// `None` before the first poll, and where no wakes are gathered.
+    waker: Option<Arc<ByWayOfThread>>,
 }
 
 /// Wakes a task by way of the thread of its runtime.
 struct ByWayOfThread {
+    /// The runtime's own waker of the task.
     waker: Waker,
     wakes: mpsc::UnboundedSender<Waker>,
 }
@@ -68,25 +64,24 @@ impl Future for Gathered {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Self { task, waker } = &mut *self;
-        let of_runtime = context.waker();
-        if waker.as_ref().is_none_or(|waker| !waker.of_runtime.will_wake(of_runtime)) {
-            *waker = GatheredWaker::of(of_runtime);
+        if waker.as_ref().is_none_or(|waker| !waker.waker.will_wake(context.waker())) {
+            *waker = ByWayOfThread::of(context.waker());
         }
         match waker {
-            Some(GatheredWaker { gathered, .. }) => {
-                task.as_mut().poll(&mut Context::from_waker(gathered))
+            Some(waker) => {
+                let waker = Arc::clone(waker).into();
+                task.as_mut().poll(&mut Context::from_waker(&waker))
             }
             None => task.as_mut().poll(context),
         }
     }
 }
 
-impl GatheredWaker {
-    /// That of a task on this thread; `None` where no wakes are gathered.
-    fn of(of_runtime: &Waker) -> Option<Self> {
+impl ByWayOfThread {
+    /// That of a task on this thread, which `of_runtime` wakes; `None` where no wakes are gathered.
+    fn of(of_runtime: &Waker) -> Option<Arc<Self>> {
         let wakes = WAKES.with_borrow(Clone::clone)?;
-        let gathered = ByWayOfThread { waker: of_runtime.clone(), wakes };
-        Some(Self { of_runtime: of_runtime.clone(), gathered: Arc::new(gathered).into() })
+        Some(Arc::new(Self { waker: of_runtime.clone(), wakes }))
     }
 }
 
