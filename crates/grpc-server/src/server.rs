@@ -1,5 +1,6 @@
 //! Serves the RPCs, health and reflection until told to stop.
 
+mod busy_polling;
 mod connection_lifetime;
 mod connection_runtimes;
 mod connections;

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::busy_polling::poll_for_calls;
 use super::gathered_wakes::gather_wakes;
 
 /// Runtimes of a single thread each, one for every core, that connections are served on; none in the default, where
@@ -89,6 +90,7 @@ impl ConnectionRuntime {
         let (stop, stopped) = oneshot::channel();
         thread::Builder::new().name(format!("connections-{number}")).spawn(move || {
             runtime.spawn(gather_wakes());
+            runtime.spawn(poll_for_calls());
             let _dropped = runtime.block_on(stopped);
             drop(runtime);
             drop(alive);

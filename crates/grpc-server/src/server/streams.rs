@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use hyper::rt::Executor;
 
+use super::busy_polling;
 use super::gathered_wakes::Gathered;
 use crate::answer_timeout::limited;
 
@@ -37,6 +38,7 @@ impl Streams {
             if begun.is_empty() {
                 return;
             }
+            busy_polling::call_has_begun();
             for mut stream in begun {
                 // A panic ends this stream only; the panic hook has said where.
                 if AssertUnwindSafe(&mut stream).catch_unwind().now_or_never().is_none() {
