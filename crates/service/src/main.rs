@@ -36,12 +36,14 @@ mod wiring;
 use std::env;
 use std::io;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use ig_adapters::system::{RandomIds, SystemClock};
 use ig_grpc_server::ConnectionRuntimes;
 use tikv_jemallocator::Jemalloc;
+use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
 use self::caller::Outputs;
@@ -147,13 +149,20 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
         }),
         Command::Doctor { offline, flags } => {
             let variables: Variables = env::vars_os().collect();
-            let runtime = tokio::runtime::Runtime::new()?;
+            let runtime = Runtime::new()?;
             runtime.block_on(doctor::run(&flags, &variables, offline, &mut io::stdout()))
         }
         Command::Healthcheck(flags) => execute(&flags, log, async |config: HealthcheckConfig| {
             healthcheck::run(config.listen, config.tls).await.map(|()| ExitCode::SUCCESS)
         }),
     }
+}
+
+/// A runtime for all but connections. It leaves a processor to those where there is more than one, so that a `Get` seldom
+/// waits for a thread that Linux lets finish first, whatever its priority.
+fn main_runtime() -> anyhow::Result<Runtime> {
+    let workers = thread::available_parallelism()?.get().saturating_sub(1).max(1);
+    Ok(Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
 }
 
 /// Reads the settings of a command, and runs it with them.
@@ -168,7 +177,7 @@ fn execute<C: Config>(
     for warning in warnings {
         warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = main_runtime()?;
     let ended = runtime.block_on(command(config));
     // Work that a stop had to leave behind must not hold the process.
     runtime.shutdown_background();
