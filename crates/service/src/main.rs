@@ -20,6 +20,7 @@ mod meters;
 mod migrate;
 mod missing_keys;
 mod output;
+mod precedence;
 mod preparation;
 mod probes;
 mod progress;
@@ -36,14 +37,13 @@ mod wiring;
 use std::env;
 use std::io;
 use std::process::ExitCode;
-use std::thread;
 
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use ig_adapters::system::{RandomIds, SystemClock};
 use ig_grpc_server::ConnectionRuntimes;
 use tikv_jemallocator::Jemalloc;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tracing::warn;
 
 use self::caller::Outputs;
@@ -60,11 +60,6 @@ use self::token_keys::KeysCommand;
 /// intake of webhooks.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
-
-/// How far the priority of all other threads is below that of connections. Ours: where both want a processor, connections
-/// get three quarters of it, so that a `Get` seldom waits for background work, which goes on all the same.
-/// Source: `sched_prio_to_weight` in Linux's `kernel/sched/core.c`.
-const NICENESS: i32 = 5;
 
 /// Exit code of a process when a setting cannot be used, as for a wrong flag.
 const WRONG_SETTINGS: u8 = 2;
@@ -95,13 +90,15 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
     provider.install_default().map_err(|_| anyhow!("there is a crypto provider already"))?;
     match command {
         Command::Serve(flags) => {
-            let connections = ConnectionRuntimes::start()
-                .context("the threads of connections cannot be started")?;
-            // This thread's, and that of all that are started from here on.
-            if let Err(error) = rustix::process::nice(NICENESS) {
-                print(log, "warning", &format!("connections have no priority: {error}"));
-            }
-            execute(&flags, log, async |config: ServeConfig| {
+            let start_connections = |config: &ServeConfig| {
+                let connections = ConnectionRuntimes::start()
+                    .context("the threads of connections cannot be started")?;
+                if let Err(error) = precedence::give_precedence(config.database.is_embedded()) {
+                    print(log, "warning", &format!("connections have no precedence: {error}"));
+                }
+                Ok(connections)
+            };
+            execute_after(start_connections, &flags, log, async |config, connections| {
                 serve::run(config, connections, log.lost()).await
             })
         }
@@ -149,7 +146,7 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
         }),
         Command::Doctor { offline, flags } => {
             let variables: Variables = env::vars_os().collect();
-            let runtime = Runtime::new()?;
+            let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(doctor::run(&flags, &variables, offline, &mut io::stdout()))
         }
         Command::Healthcheck(flags) => execute(&flags, log, async |config: HealthcheckConfig| {
@@ -158,18 +155,21 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A runtime for all but connections. It leaves a processor to those where there is more than one, so that a `Get` seldom
-/// waits for a thread that Linux lets finish first, whatever its priority.
-fn main_runtime() -> anyhow::Result<Runtime> {
-    let workers = thread::available_parallelism()?.get().saturating_sub(1).max(1);
-    Ok(Builder::new_multi_thread().worker_threads(workers).enable_all().build()?)
-}
-
 /// Reads the settings of a command, and runs it with them.
 fn execute<C: Config>(
     flags: &Flags<C>,
     log_writer: &LogWriter,
     command: impl AsyncFnOnce(C) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    execute_after(|_| Ok(()), flags, log_writer, async |config, ()| command(config).await)
+}
+
+/// Reads the settings of a command, starts what its runtime comes after, and runs it with both.
+fn execute_after<C: Config, S>(
+    start: impl FnOnce(&C) -> anyhow::Result<S>,
+    flags: &Flags<C>,
+    log_writer: &LogWriter,
+    command: impl AsyncFnOnce(C, S) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let variables: Variables = env::vars_os().collect();
     let Settings { log, config, warnings } = flags.read(&variables)?;
@@ -177,8 +177,10 @@ fn execute<C: Config>(
     for warning in warnings {
         warn!("{warning}");
     }
-    let runtime = main_runtime()?;
-    let ended = runtime.block_on(command(config));
+    let workers = precedence::background_workers()?;
+    let started = start(&config)?;
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    let ended = runtime.block_on(command(config, started));
     // Work that a stop had to leave behind must not hold the process.
     runtime.shutdown_background();
     ended.map_err(|error| flags.located(error, &variables))

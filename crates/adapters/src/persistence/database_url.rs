@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// URL of a database, and the password for it.
 #[derive(Clone)]
@@ -18,6 +18,12 @@ impl DatabaseSettings {
     #[must_use]
     pub fn of(url: &str) -> Self {
         Self { url: url.into(), password: None }
+    }
+
+    /// Whether the database is a file, which this process reads and writes in threads of its own.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.url.expose_secret().starts_with("sqlite:")
     }
 }
 

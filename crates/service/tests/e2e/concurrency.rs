@@ -5,6 +5,8 @@ use ig_proto::v1::{LinkRequest, TokenOutcome};
 use rstest::rstest;
 use serde_json::{Value, json};
 
+#[cfg(target_os = "linux")]
+use crate::support::process::Thread;
 use crate::support::sandbox::BAKERY;
 use crate::support::{A_DAY_LATER, On, Stack};
 
@@ -105,22 +107,26 @@ fn moment(request: &Value, name: &str) -> u64 {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn connections_have_a_higher_priority_than_the_store_and_background_work() {
+async fn connections_have_precedence_over_the_store_and_background_work() {
     let stack = Stack::start().await;
     stack.service.linked(&stack.sandbox, "shop/7", BAKERY).await;
     let threads = stack.service.process.threads();
-    let niceness = |prefix: &str| -> Vec<i32> {
-        let named = threads.iter().filter(|(name, _)| name.starts_with(prefix));
-        named.map(|(_, niceness)| *niceness).collect()
+    let named = |prefix: &str| -> Vec<&Thread> {
+        threads.iter().filter(|thread| thread.name.starts_with(prefix)).collect()
     };
-    let connections = niceness("connections-");
-    let (_, main) = threads[0];
-    // The system keeps fifteen bytes of a name.
-    let [workers, store] = ["tokio-rt-worker", "sqlx-sqlite-wor"].map(niceness);
+    let [connections, workers, store] =
+        ["connections-", "tokio-rt-worker", "sqlx-sqlite-wor"].map(named);
     for some in [&connections, &workers, &store] {
         assert!(!some.is_empty(), "{threads:?}");
     }
-    // Where the tests have the lowest priority, nothing is lower.
-    let lower = |other: &i32| *other == 19 || connections.iter().all(|niceness| other > niceness);
-    assert!([vec![main], workers, store].iter().flatten().all(lower), "{threads:?}");
+    let mut left = connections[0].processors.clone();
+    if left.len() > 1 {
+        left.pop_first();
+    }
+    for other in [vec![&threads[0]], workers, store].concat() {
+        // Where the tests have the lowest priority, nothing is lower.
+        let is_lower = |one: &&Thread| other.niceness == 19 || other.niceness > one.niceness;
+        assert!(connections.iter().all(is_lower), "{threads:?}");
+        assert_eq!(other.processors, left, "{threads:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! A program of ours that runs beside the test, and all that it printed.
 
+#[cfg(target_os = "linux")]
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +17,18 @@ use super::{TEST_TIMEOUT, eventually};
 pub(crate) struct Process {
     child: Child,
     output: Arc<Output>,
+}
+
+/// A thread of a running program.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(crate) struct Thread {
+    /// The first fifteen bytes of its name.
+    pub(crate) name: String,
+    /// How far its priority is below the usual one.
+    pub(crate) niceness: i32,
+    /// Processors that it may run on.
+    pub(crate) processors: BTreeSet<usize>,
 }
 
 #[derive(Default)]
@@ -82,17 +96,25 @@ impl Process {
         })
     }
 
-    /// Name and niceness of each of its threads, the main one first.
+    /// Its threads, the main one first.
     #[cfg(target_os = "linux")]
-    pub(crate) fn threads(&self) -> Vec<(String, i32)> {
+    pub(crate) fn threads(&self) -> Vec<Thread> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let thread = |folder: std::io::Result<std::fs::DirEntry>| {
+            let folder = folder.unwrap().path();
             // One may end meanwhile.
-            let stat = std::fs::read_to_string(folder.unwrap().path().join("stat")).ok()?;
+            let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+            let status = std::fs::read_to_string(folder.join("status")).ok()?;
             let (_, named) = stat.split_once(" (").unwrap();
             let (name, fields) = named.rsplit_once(") ").unwrap();
-            // The name is the second field, niceness the nineteenth. Source: proc_pid_stat(5).
-            Some((name.to_owned(), fields.split(' ').nth(16).unwrap().parse().unwrap()))
+            let processors =
+                status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+            Some(Thread {
+                name: name.to_owned(),
+                // The nineteenth field, where the name is the second. Source: proc_pid_stat(5).
+                niceness: fields.split(' ').nth(16).unwrap().parse().unwrap(),
+                processors: numbers(processors.unwrap().trim()),
+            })
         };
         threads.filter_map(thread).collect()
     }
@@ -149,4 +171,14 @@ fn read(pipe: impl Read + Send + 'static, output: Arc<Output>) {
 pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, address) = line.split_once("address")?;
     address.trim_start_matches(['=', ':', '"']).split([' ', '"']).next()?.parse().ok()
+}
+
+/// Numbers of a list such as `0-3,7`.
+#[cfg(target_os = "linux")]
+fn numbers(list: &str) -> BTreeSet<usize> {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        from.parse().unwrap()..=to.parse().unwrap()
+    };
+    list.split(',').flat_map(range).collect()
 }
