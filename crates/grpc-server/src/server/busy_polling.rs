@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// Maximum time to poll for a call. It is polled for where the one before came that soon after another.
+/// Maximum time to poll for a call. A thread polls only after a call that began within this time of the one before.
 ///
-/// Source: <https://docs.kernel.org/virt/guest-halt-polling.html>, `guest_halt_poll_ns`, with which Linux bounds the
-/// same for a processor.
+/// Source: <https://docs.kernel.org/virt/guest-halt-polling.html>, the default of `guest_halt_poll_ns`, with which Linux
+/// bounds the same for a processor.
 const MAX_POLLING: Duration = Duration::from_micros(200);
 
 thread_local! {
@@ -26,12 +26,13 @@ thread_local! {
 
 /// Says that a call has begun on this thread.
 pub(super) fn call_has_begun() {
-    BEGUN.with_borrow(|begun| begun.as_deref().map(Notify::notify_one));
+    // Calls that begin together are one: none is kept for later.
+    BEGUN.with_borrow(|begun| begun.as_deref().map(Notify::notify_waiters));
 }
 
 /// Polls for calls on this thread, as a task of the runtime whose only thread it is.
 ///
-/// After a call that came while this polled, the thread sleeps as ever: so this spends every second wait at most.
+/// After a call that came while it polled, the thread sleeps as ever. So it polls in at most every second wait.
 pub(super) fn poll_for_calls() -> impl Future<Output = ()> + Send {
     let begun = Arc::new(Notify::new());
     BEGUN.set(Some(Arc::clone(&begun)));
@@ -56,7 +57,7 @@ pub(super) fn poll_for_calls() -> impl Future<Output = ()> + Send {
 /// Keeps the runtime from waiting until then.
 async fn keep_awake(end: Instant) {
     while Instant::now() < end {
-        // What is ready here has its turn before this, so that answers leave, and then what is ready on other threads.
+        // Tasks that are ready have their turn before, so that answers leave; then the processor is offered to other threads.
         yield_now().await;
         thread::yield_now();
     }

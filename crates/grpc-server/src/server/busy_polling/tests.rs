@@ -20,7 +20,7 @@ const QUICK: Duration = MAX_POLLING.checked_sub(LESS).unwrap();
 struct Polling(Arc<AtomicUsize>);
 
 impl Polling {
-    fn start() -> Self {
+    async fn start() -> Self {
         let turns = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&turns);
         let polling = poll_for_calls();
@@ -32,6 +32,7 @@ impl Polling {
             })
             .await;
         });
+        some_turns().await;
         Self(turns)
     }
 
@@ -45,11 +46,15 @@ impl Polling {
 
     /// Whether it goes on after a call that begins now.
     async fn goes_on_after_a_call(&self) -> bool {
-        let streams = Streams::default();
-        streams.begun().execute(async {});
-        streams.run();
+        begin_call();
         self.goes_on().await
     }
+}
+
+fn begin_call() {
+    let streams = Streams::default();
+    streams.begun().execute(async {});
+    streams.run();
 }
 
 async fn some_turns() {
@@ -60,7 +65,7 @@ async fn some_turns() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_follows_another_at_once_is_followed_by_polling() {
-    let polling = Polling::start();
+    let polling = Polling::start().await;
     assert!(!polling.goes_on().await);
     assert!(!polling.goes_on_after_a_call().await);
     advance(QUICK).await;
@@ -69,7 +74,7 @@ async fn a_call_that_follows_another_at_once_is_followed_by_polling() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_follow_each_other_slowly_are_not() {
-    let polling = Polling::start();
+    let polling = Polling::start().await;
     for _ in 0..3 {
         assert!(!polling.goes_on_after_a_call().await);
         advance(MAX_POLLING).await;
@@ -78,7 +83,7 @@ async fn calls_that_follow_each_other_slowly_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn polling_that_finds_no_call_ends() {
-    let polling = Polling::start();
+    let polling = Polling::start().await;
     polling.goes_on_after_a_call().await;
     polling.goes_on_after_a_call().await;
     advance(QUICK).await;
@@ -89,12 +94,33 @@ async fn polling_that_finds_no_call_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn every_second_wait_is_polled_at_most() {
-    let polling = Polling::start();
+    let polling = Polling::start().await;
     polling.goes_on_after_a_call().await;
     for _ in 0..3 {
         assert!(polling.goes_on_after_a_call().await);
         advance(QUICK).await;
         assert!(!polling.goes_on_after_a_call().await);
         advance(QUICK).await;
+    }
+}
+
+/// As on two connections.
+#[tokio::test(start_paused = true)]
+async fn calls_that_begin_together_count_as_one() {
+    let polling = Polling::start().await;
+    let goes_on = async || {
+        begin_call();
+        polling.goes_on_after_a_call().await
+    };
+    for _ in 0..2 {
+        assert!(!goes_on().await);
+        advance(MAX_POLLING).await;
+    }
+    assert!(!goes_on().await);
+    for _ in 0..2 {
+        advance(QUICK).await;
+        assert!(goes_on().await);
+        advance(QUICK).await;
+        assert!(!goes_on().await);
     }
 }
