@@ -37,6 +37,7 @@ mod wiring;
 use std::env;
 use std::io;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
@@ -90,12 +91,12 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
     provider.install_default().map_err(|_| anyhow!("there is a crypto provider already"))?;
     match command {
         Command::Serve(flags) => {
-            let start_connections = |config: &ServeConfig| {
+            let start_connections = |config: &ServeConfig, runtime: &mut Builder| {
                 let connections = ConnectionRuntimes::start()
                     .context("the threads of connections cannot be started")?;
-                if let Err(error) = precedence::give_precedence(config.database.is_embedded()) {
-                    print(log, "warning", &format!("connections have no precedence: {error}"));
-                }
+                let workers = precedence::background_workers(available_parallelism()?.get());
+                runtime.worker_threads(workers);
+                precedence::yield_precedence(config.database.is_embedded());
                 Ok(connections)
             };
             execute_after(start_connections, &flags, log, async |config, connections| {
@@ -161,12 +162,12 @@ fn execute<C: Config>(
     log_writer: &LogWriter,
     command: impl AsyncFnOnce(C) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    execute_after(|_| Ok(()), flags, log_writer, async |config, ()| command(config).await)
+    execute_after(|_, _| Ok(()), flags, log_writer, async |config, ()| command(config).await)
 }
 
-/// Reads the settings of a command, starts what its runtime comes after, and runs it with both.
+/// Reads the settings of a command, starts what must be there before its runtime, and runs it with both.
 fn execute_after<C: Config, S>(
-    start: impl FnOnce(&C) -> anyhow::Result<S>,
+    start: impl FnOnce(&C, &mut Builder) -> anyhow::Result<S>,
     flags: &Flags<C>,
     log_writer: &LogWriter,
     command: impl AsyncFnOnce(C, S) -> anyhow::Result<ExitCode>,
@@ -177,9 +178,9 @@ fn execute_after<C: Config, S>(
     for warning in warnings {
         warn!("{warning}");
     }
-    let workers = precedence::background_workers()?;
-    let started = start(&config)?;
-    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    let mut runtime = Builder::new_multi_thread();
+    let started = start(&config, &mut runtime)?;
+    let runtime = runtime.enable_all().build()?;
     let ended = runtime.block_on(command(config, started));
     // Work that a stop had to leave behind must not hold the process.
     runtime.shutdown_background();

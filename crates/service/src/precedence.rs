@@ -1,40 +1,41 @@
-//! Precedence of connections over all else, so that a `Get` seldom waits for background work.
+//! Precedence of connections over background work, so that a `Get` seldom waits for it.
 //!
-//! Both by priority, and by a processor that is left to them: a thread that is woken may have to wait for one that runs,
-//! whatever their priorities, even where another processor is idle.
+//! Priorities alone do not give that: a thread that is woken may have to wait for one that runs, whatever the priority of
+//! both, even where another processor is idle. So background work also takes a processor less than there are.
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
-use std::thread::available_parallelism;
+
+use tracing::warn;
 
 /// How far the priority of all other threads is below that of connections. Ours: where both want a processor, connections
 /// get three quarters of it, and background work goes on all the same.
 /// Source: `sched_prio_to_weight` in Linux's `kernel/sched/core.c`.
 const NICENESS: i32 = 5;
 
-/// Number of threads for background work: one less than there are processors, but one at least.
-///
-/// # Errors
-///
-/// Where the system does not tell how many there are.
-pub(crate) fn background_workers() -> io::Result<usize> {
-    Ok(available_parallelism()?.get().saturating_sub(1).max(1))
+/// Number of workers of the main runtime on so many processors: one less, but one at least.
+pub(crate) const fn background_workers(processors: usize) -> usize {
+    if processors > 1 { processors - 1 } else { 1 }
 }
 
-/// Gives precedence over this thread, and over all that it starts from now on, to those that it has started before.
-/// `has_own_threads` says whether the store comes with threads of its own, which take turns with the workers then.
+/// Gives the threads that were started before precedence over this one, and over all that it starts from now on. Where
+/// the system refuses that, the log says so.
 ///
-/// # Errors
-///
-/// Where the system refuses it: what this did until then stays.
-pub(crate) fn give_precedence(has_own_threads: bool) -> io::Result<()> {
-    rustix::process::nice(NICENESS)?;
-    if has_own_threads {
-        leave_a_processor()?;
+/// `is_embedded` says whether the store has threads of its own in this process. They take turns with the workers, and both
+/// are kept off the first processor. They are quicker so, too, as what one has written is in the cache of the other. A
+/// server on the same machine would only be driven to that processor.
+pub(crate) fn yield_precedence(is_embedded: bool) {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        warn!(%error, "connections have no higher priority than background work");
     }
-    Ok(())
+    if is_embedded && let Err(error) = leave_a_processor() {
+        warn!(%error, "no processor is left to connections");
+    }
 }
 
-/// Keeps off the first processor, if there is another one.
+/// Keeps off the first processor of those that the process may use now, if there is another one.
 #[cfg(target_os = "linux")]
 fn leave_a_processor() -> io::Result<()> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
