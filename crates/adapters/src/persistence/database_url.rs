@@ -4,6 +4,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::postgres;
+
 /// URL of a database, and the password for it.
 #[derive(Clone)]
 pub struct DatabaseSettings {
@@ -23,7 +25,7 @@ impl DatabaseSettings {
     /// Whether the database is a file, which this process reads and writes in threads of its own.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        self.url.expose_secret().starts_with("sqlite:")
+        !postgres::is_meant(self.url.expose_secret())
     }
 }
 
