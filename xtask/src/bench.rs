@@ -83,7 +83,8 @@ struct Instead {
     /// Measure how long a link takes beyond its two round trips to Instagram, one by one and many at once, instead
     #[arg(long)]
     links: bool,
-    /// Measure another caller's `Get` beside an import, 100 streams and a burst of webhooks, instead
+    /// Measure another caller's `Get` beside an import, 100 streams and a burst of webhooks, instead; best as root, so that
+    /// the caller itself waits for no processor
     #[arg(long)]
     beside: bool,
     /// Count the instructions of a `Get` beside those of the bare servers, instead
@@ -95,22 +96,21 @@ struct Instead {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let tools = Tools::of(workspace);
     let (h2load, grpcurl) = (Tools::h2load()?, tools.grpcurl()?);
-    let postgres = Postgres::throwaway()?;
+    let instead = &arguments.instead;
+    // It stands for a server on another machine, whose work costs a `Get` nothing. A sweep needs the rate of one.
+    let postgres = match instead {
+        Instead { beside: true, .. } => process::start_apart(Postgres::throwaway),
+        Instead { sweep: true, .. } => process::start_low(Postgres::throwaway),
+        _ => Postgres::throwaway(),
+    }?;
     console::note("building what ships, which takes a while ...");
     let profile = ["build", "--profile", PROFILE, "--workspace", "--bins", "--examples"];
     process::run(&mut workspace.cargo(&profile))?;
-    let instead = &arguments.instead;
     if instead.claims {
         return claims::run(workspace, postgres.url(), arguments.accounts);
     }
     if instead.instructions {
         return get::instructions::run(workspace, &Tools::valgrind()?);
-    }
-    if (instead.sweep || instead.beside)
-        && let Some(database) = postgres.process()
-    {
-        // It stands for a server on another machine, whose work costs a `Get` nothing.
-        process::lower_priority(database)?;
     }
     let programs = [h2load.as_path(), grpcurl.as_path()];
     let on_server = Store::Postgres(postgres.url().to_owned());

@@ -2,20 +2,27 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+use crate::console::note;
 
 /// Interval between two looks at a child.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Maximum time for a child to stop by itself.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As nice as a process can be.
+const LOWEST_PRIORITY: i32 = 19;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -97,9 +104,61 @@ impl Drop for Group {
     }
 }
 
-/// Lowers the priority of a process group, and of what it starts from now on, as far as it goes.
-pub(crate) fn lower_priority(group: u32) -> Result<()> {
-    run(Command::new("renice").args(["-n", "19", "-g", &group.to_string()]).stdout(Stdio::null()))
+/// Starts something with the lowest priority, on Linux together with all that it starts.
+pub(crate) fn start_low<T: Send>(start: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let low = || {
+        // A priority is a thread's there, and goes to what the thread starts.
+        rustix::process::nice(LOWEST_PRIORITY).context("cannot lower a priority")?;
+        start()
+    };
+    let started = thread::scope(|scope| scope.spawn(low).join());
+    started.map_err(|_| anyhow!("it panicked"))?
+}
+
+/// The same, and on Linux it has only the last processor.
+pub(crate) fn start_apart<T: Send>(start: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    start_low(|| {
+        keep_to_last_processor().context("cannot keep to a processor")?;
+        start()
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn keep_to_last_processor() -> rustix::io::Result<()> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    let allowed = sched_getaffinity(None)?;
+    let mut last = CpuSet::new();
+    last.set((0..CpuSet::MAX_CPU).rfind(|processor| allowed.is_set(*processor)).unwrap_or(0));
+    sched_setaffinity(None, &last)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_to_last_processor() -> rustix::io::Result<()> {
+    Ok(())
+}
+
+/// A command of `program`, with a priority before all usual ones where the system allows that, which mostly takes root.
+/// Where it does not, a note says so once.
+pub(crate) fn with_real_time_priority(program: &Path) -> Command {
+    static IS_ALLOWED: LazyLock<bool> = LazyLock::new(|| {
+        let tried = Command::new("chrt").args(["--rr", "1", "true"]).output();
+        let reason = match tried {
+            Ok(output) if output.status.success() => return true,
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => format!("chrt: {error}"),
+        };
+        note(format_args!(
+            "a caller's times include its own waits for a processor, as real-time priority needs root ({reason})"
+        ));
+        false
+    });
+    if !*IS_ALLOWED {
+        return Command::new(program);
+    }
+    let mut command = Command::new("chrt");
+    command.args(["--rr", "1"]).arg(program);
+    command
 }
 
 /// Runs a command to its end, with its output shown; fails when it fails or when a stop is asked.

@@ -11,12 +11,12 @@ use serde_json::json;
 use super::listing::beside_busy_processors;
 use super::load::{self, Call, Load, Sample};
 use super::resources::Resources;
-use super::{Target, settings, token, wait_until_ready};
+use super::{settings, token, wait_until_ready};
 use crate::console::{self, Step};
 use crate::grpc::SERVICE;
 use crate::process;
 use crate::up::demo;
-use crate::up::stack::{APP_ID, Settings, Stack, Store, TOKEN_KEYS};
+use crate::up::stack::{APP_ID, Sandbox, Settings, Stack, Store, TOKEN_KEYS};
 use crate::workspace::Workspace;
 
 /// Number of accounts that are due at once.
@@ -50,7 +50,7 @@ const GET: &[u8] = b"\x12\x1117841400000000007";
 pub(super) fn run(workspace: &Workspace, h2load: &Path, name: &str, store: Store) -> Result<()> {
     let crowd = Crowd::start(workspace, name, store)?;
     let floor = crowd.floor(h2load)?;
-    let alone = Load::ONE_BY_ONE.run(h2load, &crowd.target(), GETS)?;
+    let alone = crowd.gets(h2load)?;
     let busy = beside_busy_processors(|| crowd.gets(h2load))?;
     let step = Step::begin(format!("{name}: visiting {ACCOUNTS} accounts"));
     let Swept { rate, memory: [before, during], cpu, gets } = crowd.sweep(h2load)?;
@@ -106,8 +106,8 @@ impl Crowd {
             ("PROFILE_EVERY", "365d".to_owned()),
         ];
         let request = load::message_file(&settings.folder, "get.request", GET)?;
-        let stack = Stack::start(&settings)?;
-        process::lower_priority(stack.sandbox_process())?;
+        let sandbox = process::start_low(|| Sandbox::start(&settings))?;
+        let stack = Stack::start_with(sandbox, &settings)?;
         let step = Step::begin(format!("filling {name} with {ACCOUNTS} accounts"));
         let mut fill = Command::new(settings.programs.join("examples").join("fill_due_accounts"));
         fill.args([&settings.database_url(), APP_ID, TOKEN_KEYS, &settings.sandbox_url()]);
@@ -118,12 +118,6 @@ impl Crowd {
         let fault = json!({ "endpoint": "all", "delay_ms": delay });
         demo::post(&format!("{}/sandbox/faults", settings.sandbox_url()), &fault)?;
         Ok(Self { settings, request, stack })
-    }
-
-    fn target(&self) -> Target<'_> {
-        let url = self.settings.grpc_url();
-        let process = self.stack.service_process();
-        Target { name: "the service", url, method: "Get", request: &self.request, process }
     }
 
     /// Renewals for each second that the sandbox alone answers.

@@ -69,7 +69,7 @@ pub(super) const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("quick_cache", &["ig-application"]),
     ("rcgen", &["ig-test-support"]),
     ("reqwest", &["ig-adapters"]),
-    ("rustix", &["ig-service"]),
+    ("rustix", &["ig-service", "xtask"]),
     ("rustls", &["ig-adapters", "ig-grpc-server", "ig-service", "ig-test-support"]),
     ("rustls-webpki", &["ig-grpc-server"]),
     ("sea-orm", &["ig-adapters"]),

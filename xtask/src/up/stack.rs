@@ -169,14 +169,11 @@ fn of_callbacks(address: SocketAddr) -> [(&'static str, String); 4] {
     ]
 }
 
-/// Running stack. Dropping it stops the service first, then what the service calls.
-pub(crate) struct Stack {
-    service: Part,
-    sandbox: Part,
-}
+/// Running sandbox. Dropping it stops it.
+pub(crate) struct Sandbox(Part);
 
-impl Stack {
-    /// Starts both and waits until they serve.
+impl Sandbox {
+    /// Starts it and waits until it serves.
     pub(crate) fn start(settings: &Settings) -> Result<Self> {
         let step = Step::begin(format!("starting the sandbox on {}", settings.sandbox));
         let mut command = settings.program("instagram-sandbox", settings.of_sandbox());
@@ -184,7 +181,24 @@ impl Stack {
         let clock = format!("{}/sandbox/clock", settings.sandbox_url());
         sandbox.wait_until(|| demo::get(&clock).is_ok())?;
         step.done();
+        Ok(Self(sandbox))
+    }
+}
 
+/// Running stack. Dropping it stops the service first, then what the service calls.
+pub(crate) struct Stack {
+    service: Part,
+    sandbox: Sandbox,
+}
+
+impl Stack {
+    /// Starts both and waits until they serve.
+    pub(crate) fn start(settings: &Settings) -> Result<Self> {
+        Self::start_with(Sandbox::start(settings)?, settings)
+    }
+
+    /// Starts the service with a sandbox, and waits until it serves.
+    pub(crate) fn start_with(sandbox: Sandbox, settings: &Settings) -> Result<Self> {
         let step = Step::begin(format!("starting the service on {}", settings.grpc));
         let mut check = settings.service("healthcheck");
         check.stdout(Stdio::null()).stderr(Stdio::null());
@@ -196,18 +210,13 @@ impl Stack {
 
     /// Fails when a process has ended, with the last lines of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
-        self.sandbox.check()?;
+        self.sandbox.0.check()?;
         self.service.check()
     }
 
     /// The service's process id.
     pub(crate) fn service_process(&self) -> u32 {
         self.service.group.id()
-    }
-
-    /// The sandbox's process id.
-    pub(crate) fn sandbox_process(&self) -> u32 {
-        self.sandbox.group.id()
     }
 
     /// Waits until a stop is asked or a process ends.
