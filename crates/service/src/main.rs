@@ -37,22 +37,21 @@ mod wiring;
 use std::env;
 use std::io;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use ig_adapters::system::{RandomIds, SystemClock};
 use ig_grpc_server::ConnectionRuntimes;
 use tikv_jemallocator::Jemalloc;
-use tokio::runtime::Builder;
+use tokio::runtime::Runtime;
 use tracing::warn;
 
 use self::caller::Outputs;
 use self::command_line::{Command, CommandLine};
 use self::config::{
     AfterRestoreConfig, AuditConfig, CallerConfig, Config, ConsumersConfig, Flags,
-    HealthcheckConfig, ImportConfig, InvalidSettings, MigrateConfig, NoConfig, ServeConfig,
-    Settings, StatusConfig, TokenKeysConfig, Variables,
+    HealthcheckConfig, ImportConfig, InvalidSettings, MigrateConfig, NoConfig, Settings,
+    StatusConfig, TokenKeysConfig, Variables,
 };
 use self::telemetry::LogWriter;
 use self::token_keys::KeysCommand;
@@ -91,12 +90,10 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
     provider.install_default().map_err(|_| anyhow!("there is a crypto provider already"))?;
     match command {
         Command::Serve(flags) => {
-            let start_connections = |config: &ServeConfig, runtime: &mut Builder| {
+            let start_connections = || {
                 let connections = ConnectionRuntimes::start()
                     .context("the threads of connections cannot be started")?;
-                let workers = precedence::background_workers(available_parallelism()?.get());
-                runtime.worker_threads(workers);
-                precedence::yield_precedence(config.database.is_embedded());
+                precedence::yield_precedence();
                 Ok(connections)
             };
             execute_after(start_connections, &flags, log, async |config, connections| {
@@ -147,7 +144,7 @@ fn run(command: Command, log: &LogWriter) -> anyhow::Result<ExitCode> {
         }),
         Command::Doctor { offline, flags } => {
             let variables: Variables = env::vars_os().collect();
-            let runtime = tokio::runtime::Runtime::new()?;
+            let runtime = Runtime::new()?;
             runtime.block_on(doctor::run(&flags, &variables, offline, &mut io::stdout()))
         }
         Command::Healthcheck(flags) => execute(&flags, log, async |config: HealthcheckConfig| {
@@ -162,12 +159,12 @@ fn execute<C: Config>(
     log_writer: &LogWriter,
     command: impl AsyncFnOnce(C) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    execute_after(|_, _| Ok(()), flags, log_writer, async |config, ()| command(config).await)
+    execute_after(|| Ok(()), flags, log_writer, async |config, ()| command(config).await)
 }
 
 /// Reads the settings of a command, starts what must be there before its runtime, and runs it with both.
 fn execute_after<C: Config, S>(
-    start: impl FnOnce(&C, &mut Builder) -> anyhow::Result<S>,
+    start: impl FnOnce() -> anyhow::Result<S>,
     flags: &Flags<C>,
     log_writer: &LogWriter,
     command: impl AsyncFnOnce(C, S) -> anyhow::Result<ExitCode>,
@@ -178,9 +175,8 @@ fn execute_after<C: Config, S>(
     for warning in warnings {
         warn!("{warning}");
     }
-    let mut runtime = Builder::new_multi_thread();
-    let started = start(&config, &mut runtime)?;
-    let runtime = runtime.enable_all().build()?;
+    let started = start()?;
+    let runtime = Runtime::new()?;
     let ended = runtime.block_on(command(config, started));
     // Work that a stop had to leave behind must not hold the process.
     runtime.shutdown_background();

@@ -1,10 +1,7 @@
 //! Precedence of connections over background work, so that a `Get` seldom waits for it.
 //!
 //! Priorities alone do not give that: a thread that is woken may have to wait for one that runs, whatever the priority of
-//! both, even where another processor is idle. So background work also takes a processor less than there are.
-
-#[cfg(test)]
-mod tests;
+//! both, even where another processor is idle. So background work also keeps off one of the processors.
 
 use std::io;
 
@@ -15,22 +12,13 @@ use tracing::warn;
 /// Source: `sched_prio_to_weight` in Linux's `kernel/sched/core.c`.
 const NICENESS: i32 = 5;
 
-/// Number of workers of the main runtime on so many processors: one less, but one at least.
-pub(crate) const fn background_workers(processors: usize) -> usize {
-    if processors > 1 { processors - 1 } else { 1 }
-}
-
-/// Gives the threads that were started before precedence over this one, and over all that it starts from now on. Where
-/// the system refuses that, the log says so.
-///
-/// `is_embedded` says whether the store has threads of its own in this process. They take turns with the workers, and both
-/// are kept off the first processor. They are quicker so, too, as what one has written is in the cache of the other. A
-/// server on the same machine would only be driven to that processor.
-pub(crate) fn yield_precedence(is_embedded: bool) {
+/// Gives the threads that were started before precedence over this one, and over all that it starts from now on, such as
+/// SQLite's. A runtime that starts then has a worker less. Where the system refuses that, the log says so.
+pub(crate) fn yield_precedence() {
     if let Err(error) = rustix::process::nice(NICENESS) {
         warn!(%error, "connections have no higher priority than background work");
     }
-    if is_embedded && let Err(error) = leave_a_processor() {
+    if let Err(error) = leave_a_processor() {
         warn!(%error, "no processor is left to connections");
     }
 }

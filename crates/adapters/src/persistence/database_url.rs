@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
-use super::postgres;
+use secrecy::SecretString;
 
 /// URL of a database, and the password for it.
 #[derive(Clone)]
@@ -20,12 +18,6 @@ impl DatabaseSettings {
     #[must_use]
     pub fn of(url: &str) -> Self {
         Self { url: url.into(), password: None }
-    }
-
-    /// Whether the database is a file, which this process reads and writes in threads of its own.
-    #[must_use]
-    pub fn is_embedded(&self) -> bool {
-        !postgres::is_meant(self.url.expose_secret())
     }
 }
 

@@ -119,11 +119,10 @@ async fn connections_have_precedence_over_the_store_and_background_work(
     };
     let [connections, workers, store] =
         ["connections-", "tokio-rt-worker", "sqlx-sqlite-wor"].map(named);
-    let is_embedded = matches!(on, On::Sqlite);
     let found = [!connections.is_empty(), !workers.is_empty(), !store.is_empty()];
-    assert_eq!(found, [true, true, is_embedded], "{threads:?}");
+    assert_eq!(found, [true, true, matches!(on, On::Sqlite)], "{threads:?}");
     let mut processors = connections[0].processors.clone();
-    if is_embedded && processors.len() > 1 {
+    if processors.len() > 1 {
         processors.pop_first();
     }
     for other in [vec![&threads[0]], workers, store].concat() {
