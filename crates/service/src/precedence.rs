@@ -13,7 +13,8 @@ use tracing::warn;
 const NICENESS: i32 = 5;
 
 /// Gives the threads that were started before precedence over this one, and over all that it starts from now on, such as
-/// SQLite's. A runtime that starts then has a worker less. Where the system refuses that, the log says so.
+/// SQLite's. A runtime that starts then has a worker for each processor that is left, or fewer under a quota of processor
+/// time. Where the system refuses that, the log says so.
 pub(crate) fn yield_precedence() {
     if let Err(error) = rustix::process::nice(NICENESS) {
         warn!(%error, "connections have no higher priority than background work");
