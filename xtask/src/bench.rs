@@ -97,7 +97,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let tools = Tools::of(workspace);
     let (h2load, grpcurl) = (Tools::h2load()?, tools.grpcurl()?);
     let instead = &arguments.instead;
-    // It stands for a server on another machine, whose work costs a `Get` nothing. A sweep needs the rate of one.
+    // It stands for a server on another machine, whose work costs a `Get` nothing. A sweep measures a rate,
+    // too, so it leaves it all processors.
     let postgres = match instead {
         Instead { beside: true, .. } => process::start_apart(Postgres::throwaway),
         Instead { sweep: true, .. } => process::start_low(Postgres::throwaway),

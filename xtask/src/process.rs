@@ -112,7 +112,7 @@ pub(crate) fn start_low<T: Send>(start: impl FnOnce() -> Result<T> + Send) -> Re
         start()
     };
     let started = thread::scope(|scope| scope.spawn(low).join());
-    started.map_err(|_| anyhow!("it panicked"))?
+    started.map_err(|_| anyhow!("the thread that starts it panicked"))?
 }
 
 /// The same, and on Linux it has only the last processor.
@@ -149,7 +149,7 @@ pub(crate) fn with_real_time_priority(program: &Path) -> Command {
             Err(error) => format!("chrt: {error}"),
         };
         note(format_args!(
-            "a caller's times include its own waits for a processor, as real-time priority needs root ({reason})"
+            "a caller's times include its own waits for a processor, as it has no real-time priority ({reason})"
         ));
         false
     });

@@ -22,7 +22,7 @@ use crate::up::demo;
 use crate::up::stack::{Sandbox, Settings, Stack, Store};
 use crate::workspace::Workspace;
 
-/// Number of calls of `Get` that are measured: half a second of them at least, so that little depends on one write.
+/// Number of calls of `Get` that are measured: nearly half a second of them, so that little depends on one write.
 const GETS: u32 = 20_000;
 
 /// Number of tokens that an import brings: more than are imported while the calls last.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use tempfile::NamedTempFile;
 
 use super::Target;
@@ -66,10 +66,15 @@ impl Load {
     /// Makes `calls` calls and answers how long they took. The load generator has a real-time priority where the system
     /// allows that: callers are on other machines, so a wait of theirs for a processor is not the service's doing.
     pub(super) fn latencies(self, h2load: &Path, call: &Call, calls: u32) -> Result<Sample> {
-        let one = self.report(Command::new(h2load), call, 1)?;
+        let answer = || Ok::<_, Error>(self.report(Command::new(h2load), call, 1)?.data);
+        let before = answer()?;
+        self.report(Command::new(h2load), call, WARM_UP)?;
         let report = self.report(process::with_real_time_priority(h2load), call, calls)?;
-        // An error has no message. A whole answer changes by a few bytes at most meanwhile.
-        let whole = one.data > 0 && report.data * 100 >= one.data * u64::from(calls) * 99;
+        let after = answer()?;
+        // An error has no message: only whole answers add up, though the account may change once meanwhile.
+        let [least, most] =
+            [before.min(after), before.max(after)].map(|size| size * u64::from(calls));
+        let whole = least > 0 && (least..=most).contains(&report.data);
         ensure!(whole, "{} did not answer every call", call.url);
         Ok(report.sample(f64::NAN))
     }
